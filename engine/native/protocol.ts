@@ -1,0 +1,320 @@
+// Generated from native/wire by `npm run generate`; do not edit.
+// prettier-ignore-start
+export const PROTOCOL_VERSION = 1;
+export const MAX_FRAME = 16777216;
+export const FRAME = { end: 0, request: 1, data: 2, secret: 3, control: 4, errorData: 5 } as const;
+export type Request = { 
+/**
+ * [`crate::PROTOCOL_VERSION`] of the sender.
+ */
+version: number, store: StoreLocation, idMap: IdMap, operation: Operation, };
+export type StoreLocation = { 
+/**
+ * Absolute path of the store root on the host.
+ */
+root: string, uid: number, gid: number, };
+export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs };
+export type ProbeArgs = { 
+/**
+ * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
+ */
+sub: IdMap | null, };
+export type LockArgs = Record<string, never>;
+export type Codec = "none" | "gzip" | "zstd";
+export type ApplyArgs = { 
+/**
+ * Path of the blob, relative to the store root.
+ */
+blob: string, codec: Codec, 
+/**
+ * `sha256:…` of the plain tar; another result is `Invalid`.
+ */
+diffId: string, chainId: string, 
+/**
+ * Names of the snapshots below, topmost first.
+ */
+lowers: Array<string>, 
+/**
+ * Bytes of plain tar after which the layer is refused.
+ */
+maxBytes: number, maxEntries: number, };
+export type PrepareArgs = { name: string, lowers: Array<string>, };
+export type Owner = { uid: number, gid: number, };
+export type Timestamp = { seconds: number, };
+export type CopyArgs = { name: string, lowers: Array<string>, actions: Array<CopyAction>, };
+export type CopyAction = { "kind": "mkdir", path: string, mode: number, owner: Owner, created: Timestamp | null, } | { "kind": "copy", source: CopySource, 
+/**
+ * Absolute path in the image.
+ */
+dest: string, 
+/**
+ * `dest` ends in a slash, or there are several sources: every source goes below it.
+ */
+destIsDirectory: boolean, 
+/**
+ * `None` keeps the owner of the source (a stage); a context is copied as 0:0.
+ */
+owner: Owner | null, 
+/**
+ * Permission bits to set on files and directories.
+ */
+mode: number | null, 
+/**
+ * Time of directories that the copy creates itself (parents of `dest`).
+ */
+created: Timestamp | null, } | { "kind": "write", path: string, content: string, mode: number, owner: Owner, created: Timestamp | null, };
+export type CopySource = { "from": "context", hostPath: string, listBytes: number, } | { "from": "snapshots", snapshots: Array<string>, patterns: Array<string>, };
+export type DiffArgs = { snapshot: string, lowers: Array<string>, 
+/**
+ * Where the blob goes, relative to the store root, created exclusively; `None` computes digests only.
+ */
+output: string | null, codec: Codec, level: number, 
+/**
+ * Times in the tar after this one are set to it (SOURCE_DATE_EPOCH with rewrite-timestamp).
+ */
+clamp: Timestamp | null, 
+/**
+ * False when the snapshot is finished already (a blob is made again): nothing is removed or renamed.
+ */
+finish: boolean, };
+export type ChecksumArgs = { snapshots: Array<string>, patterns: Array<string>, };
+export type ReadFileArgs = { snapshots: Array<string>, path: string, maxBytes: number, };
+export type RemoveArgs = { snapshots: Array<string>, containers: Array<string>, force: boolean, 
+/**
+ * Also every `.part-` folder and every random upper that no container or live process uses.
+ */
+garbage: boolean, };
+export type UsageArgs = { names: Array<string>, 
+/**
+ * Walk and add up the bytes; else only names are given.
+ */
+measure: boolean, };
+export type Rootfs = { 
+/**
+ * Snapshots, topmost first.
+ */
+lowers: Array<string>, 
+/**
+ * The snapshot that takes writes; it is made when it is not there.
+ */
+upper: string, };
+export type StartArgs = { 
+/**
+ * `[A-Za-z0-9]+`; the folder below `containers/`.
+ */
+container: string, config: Spec, rootfs: Rootfs, detach: boolean, 
+/**
+ * Keep `containers/<id>` after the end: logs, state and upper.
+ */
+keep: boolean, 
+/**
+ * Give the process a pipe as standard input, fed by `Data`; else `/dev/null`.
+ */
+stdin: boolean, 
+/**
+ * Write `containers/<id>/log.json` in Docker's json-file form.
+ */
+log: boolean, network: Network, 
+/**
+ * Files to bind into the container, by destination: hosts, resolv.conf, hostname.
+ */
+files: Array<BoundFile>, 
+/**
+ * Run a minimal init as process 1 that forwards signals and reaps.
+ */
+init: boolean, 
+/**
+ * Text that the engine wants back from `State`, stored as it is (at most 1 MiB).
+ */
+record: string, stopSignal: string, 
+/**
+ * A process whose end is the container's end: pid and start time in clock ticks.
+ */
+owner: ProcessId | null, };
+export type ProcessId = { pid: number, 
+/**
+ * Field 22 of `/proc/<pid>/stat`.
+ */
+startTime: number, };
+export type BoundFile = { destination: string, content: string, mode: number, };
+export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "private", address: string, ports: Array<PublishedPort>, };
+export type PublishedPort = { hostAddress: string, 
+/**
+ * 0 lets the kernel choose; the event `Listening` tells which.
+ */
+hostPort: number, containerPort: number, protocol: Protocol, };
+export type Protocol = "tcp" | "udp";
+export type ExecArgs = { container: string, process: Process, 
+/**
+ * The filter of the container, as in its configuration.
+ */
+seccomp: Seccomp | null, stdin: boolean, detach: boolean, };
+export type StateArgs = { containers: Array<string>, };
+export type KillArgs = { container: string, 
+/**
+ * `SIGTERM`, `TERM` or a number; empty only waits.
+ */
+signal: string, waitSeconds: number | null, };
+export type LogsArgs = { container: string, follow: boolean, };
+export type Control = { "control": "acquire", name: string, exclusive: boolean, wait: boolean, } | { "control": "release", name: string, } | { "control": "signal", signal: string, } | { "control": "stop", signal: string, seconds: number, } | { "control": "resize", rows: number, columns: number, } | { "control": "closeStdin" };
+export type Code = "request" | "not-found" | "conflict" | "not-permitted" | "unsupported" | "invalid" | "attack" | "no-space" | "command-not-found" | "command-not-executable" | "cancelled" | "system";
+export type Failure = { code: Code, 
+/**
+ * The step that failed, in the words of the man page: `mount overlay`, `openat2`.
+ */
+step: string, 
+/**
+ * The name of the error number, such as `EPERM`.
+ */
+errno?: string, 
+/**
+ * The path, entry, snapshot or container that it happened to; control characters escaped.
+ */
+subject?: string, 
+/**
+ * What to do next, as a sentence.
+ */
+hint?: string, 
+/**
+ * The state that stood in the way: `parent is a symbolic link`.
+ */
+message: string, };
+export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, };
+export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" };
+export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
+/**
+ * File system of the store root: `ext4`, `overlay`, `tmpfs` …
+ */
+fileSystem: string, };
+export type Rung = { name: RungName, possible: boolean, 
+/**
+ * What stood in the way: the step and the error number.
+ */
+reason: string | null, 
+/**
+ * The switch that would help.
+ */
+hint: string | null, idMap: IdMap | null, };
+export type RungName = "root" | "userns-full" | "userns" | "userns-single" | "chroot";
+export type Cgroup = { 
+/**
+ * `v2`, `v1`, `hybrid` or `none`.
+ */
+mode: string, 
+/**
+ * Controllers in which this user can make groups.
+ */
+controllers: Array<string>, };
+export type ApplyReply = { 
+/**
+ * The name that the snapshot got.
+ */
+snapshot: string, selfContained: boolean, size: number, entries: number, };
+export type CopyReply = { entries: number, bytes: number, };
+export type DiffReply = { diffId: string, 
+/**
+ * Bytes of the plain tar.
+ */
+plainSize: number, entries: number, 
+/**
+ * The blob, when there was an `output`.
+ */
+blob: Blob | null, 
+/**
+ * The name that the snapshot has now.
+ */
+snapshot: string, };
+export type Blob = { digest: string, size: number, codec: Codec, };
+export type ChecksumReply = { 
+/**
+ * `blake3:…`, one for each pattern, in their order; `None` where a pattern matched nothing.
+ */
+digests: Array<string | null>, };
+export type RemoveReply = { 
+/**
+ * Names of what was removed.
+ */
+removed: Array<string>, 
+/**
+ * What could not be removed, as sentences; never fatal.
+ */
+warnings: Array<string>, };
+export type UsageReply = { snapshots: Array<SnapshotUsage>, };
+export type SnapshotUsage = { name: string, bytes: number, inodes: number, };
+export type Ended = { 
+/**
+ * The exit code, 128 + n for signal n; `None` while it runs.
+ */
+exitCode: number | null, signal: string | null, oomKilled: boolean, 
+/**
+ * Peak memory of the container in bytes: of its cgroup where there is one, else of its largest process.
+ */
+memoryPeak: number | null, 
+/**
+ * `cgroup` or `rusage`.
+ */
+memorySource: string | null, cpuMicroseconds: number | null, };
+export type States = { containers: Array<ContainerState>, };
+export type ContainerState = { id: string, 
+/**
+ * `created`, `running`, `exited` or `dead` (the monitor vanished).
+ */
+status: string, process: ProcessId | null, monitor: ProcessId | null, 
+/**
+ * RFC 3339, UTC, nanoseconds.
+ */
+createdAt: string, startedAt: string | null, finishedAt: string | null, ended: Ended | null, ports: Array<PublishedPort>, 
+/**
+ * What the engine gave as `record`.
+ */
+record: string, };
+export type KillReply = { 
+/**
+ * The end of the container, when it was waited for.
+ */
+ended: Ended | null, 
+/**
+ * SIGKILL was needed.
+ */
+forced: boolean, };
+export type Spec = { ociVersion: string, process: Process, root: Root, hostname?: string, mounts: Array<Mount>, linux: Linux, annotations: { [key in string]?: string }, };
+export type Root = { 
+/**
+ * Ignored for our own containers (the recipe is mounted); a path for `oci` commands.
+ */
+path: string, readonly: boolean, };
+export type Process = { terminal: boolean, consoleSize?: ConsoleSize, user: User, args: Array<string>, env: Array<string>, cwd: string, capabilities?: Capabilities, rlimits: Array<Rlimit>, noNewPrivileges: boolean, oomScoreAdj?: number, apparmorProfile?: string, selinuxLabel?: string, };
+export type ConsoleSize = { height: number, width: number, };
+export type User = { uid: number, gid: number, umask?: number, additionalGids: Array<number>, };
+export type Capabilities = { bounding: Array<string>, effective: Array<string>, inheritable: Array<string>, permitted: Array<string>, ambient: Array<string>, };
+export type Rlimit = { type: string, soft: number, hard: number, };
+export type Mount = { destination: string, type?: string, source?: string, options: Array<string>, };
+export type Linux = { namespaces: Array<Namespace>, devices: Array<Device>, cgroupsPath?: string, resources?: Resources, seccomp?: Seccomp, maskedPaths: Array<string>, readonlyPaths: Array<string>, mountLabel?: string, rootfsPropagation?: string, sysctl: { [key in string]?: string }, };
+export type Namespace = { 
+/**
+ * `mount`, `pid`, `ipc`, `uts`, `cgroup`, `network`, `user`, `time`.
+ */
+type: string, path?: string, };
+export type Device = { path: string, 
+/**
+ * `c`, `b`, `u` or `p`.
+ */
+type: string, major: number, minor: number, fileMode?: number, uid?: number, gid?: number, };
+export type Resources = { pids?: Pids, memory?: Memory, cpu?: Cpu, };
+export type Pids = { limit: number, };
+export type Memory = { limit?: number, swap?: number, };
+export type Cpu = { shares?: number, quota?: number, period?: number, };
+export type Seccomp = { defaultAction: string, defaultErrnoRet?: number, 
+/**
+ * Empty means the native one only.
+ */
+architectures: Array<string>, flags: Array<string>, syscalls: Array<SyscallRule>, };
+export type SyscallRule = { names: Array<string>, action: string, errnoRet?: number, args: Array<SyscallArgument>, };
+export type SyscallArgument = { index: number, 
+/**
+ * In our own profiles below 2^53; a larger one must be sent as a raw number.
+ */
+value: number, valueTwo: number, op: string, };
+// prettier-ignore-end

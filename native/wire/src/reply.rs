@@ -1,0 +1,217 @@
+//! What an operation gives back: the last line on fd 2 when it succeeded.
+
+use crate::request::{Codec, IdMap, ProcessId, PublishedPort};
+use serde::{Deserialize, Serialize};
+
+/// The result of an operation; the tag is the operation's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "op", content = "result", rename_all = "kebab-case")]
+pub enum Reply {
+    Probe(Probe),
+    Lock,
+    Apply(Apply),
+    Prepare,
+    Copy(Copy),
+    Diff(Diff),
+    Checksum(Checksum),
+    ReadFile,
+    Remove(Remove),
+    Usage(Usage),
+    Start(Ended),
+    Exec(Ended),
+    State(States),
+    Kill(Kill),
+    Logs,
+}
+
+/// What this machine allows to this user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ProbeReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Probe {
+    pub protocol: u32,
+    pub kernel: String,
+    pub uid: u32,
+    pub rungs: Vec<Rung>,
+    pub cgroup: Cgroup,
+    pub seccomp: bool,
+    /// File system of the store root: `ext4`, `overlay`, `tmpfs` …
+    pub file_system: String,
+}
+
+/// One rung of the isolation ladder and whether it holds here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Rung {
+    pub name: RungName,
+    pub possible: bool,
+    /// What stood in the way: the step and the error number.
+    pub reason: Option<String>,
+    /// The switch that would help.
+    pub hint: Option<String>,
+    pub id_map: Option<IdMap>,
+}
+
+/// The ladder, from the strongest rung to the weakest (DESIGN.md 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum RungName {
+    Root,
+    UsernsFull,
+    Userns,
+    UsernsSingle,
+    Chroot,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Cgroup {
+    /// `v2`, `v1`, `hybrid` or `none`.
+    pub mode: String,
+    /// Controllers in which this user can make groups.
+    pub controllers: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ApplyReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Apply {
+    /// The name that the snapshot got.
+    pub snapshot: String,
+    pub self_contained: bool,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub size: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub entries: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "CopyReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Copy {
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub entries: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub bytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "DiffReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    pub diff_id: String,
+    /// Bytes of the plain tar.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub plain_size: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub entries: u64,
+    /// The blob, when there was an `output`.
+    pub blob: Option<Blob>,
+    /// The name that the snapshot has now.
+    pub snapshot: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Blob {
+    pub digest: String,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub size: u64,
+    pub codec: Codec,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ChecksumReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Checksum {
+    /// `blake3:…`, one for each pattern, in their order; `None` where a pattern matched nothing.
+    pub digests: Vec<Option<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "RemoveReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Remove {
+    /// Names of what was removed.
+    pub removed: Vec<String>,
+    /// What could not be removed, as sentences; never fatal.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "UsageReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    pub snapshots: Vec<SnapshotUsage>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotUsage {
+    pub name: String,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub bytes: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub inodes: u64,
+}
+
+/// How a process ended, or, detached, that it runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Ended {
+    /// The exit code, 128 + n for signal n; `None` while it runs.
+    pub exit_code: Option<i32>,
+    pub signal: Option<String>,
+    pub oom_killed: bool,
+    /// Peak memory of the container in bytes: of its cgroup where there is one, else of its largest process.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub memory_peak: Option<u64>,
+    /// `cgroup` or `rusage`.
+    pub memory_source: Option<String>,
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub cpu_microseconds: Option<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct States {
+    pub containers: Vec<ContainerState>,
+}
+
+/// What is written in `containers/<id>/state.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerState {
+    pub id: String,
+    /// `created`, `running`, `exited` or `dead` (the monitor vanished).
+    pub status: String,
+    pub process: Option<ProcessId>,
+    pub monitor: Option<ProcessId>,
+    /// RFC 3339, UTC, nanoseconds.
+    pub created_at: String,
+    pub started_at: Option<String>,
+    pub finished_at: Option<String>,
+    pub ended: Option<Ended>,
+    pub ports: Vec<PublishedPort>,
+    /// What the engine gave as `record`.
+    pub record: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "KillReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Kill {
+    /// The end of the container, when it was waited for.
+    pub ended: Option<Ended>,
+    /// SIGKILL was needed.
+    pub forced: bool,
+}

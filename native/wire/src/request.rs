@@ -1,0 +1,416 @@
+//! What the engine asks for. Unknown fields are errors; nothing has a default that the engine did not send, except what is `Option`.
+
+use crate::oci;
+use serde::{Deserialize, Serialize};
+
+/// The first frame on fd 0.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// [`crate::PROTOCOL_VERSION`] of the sender.
+    pub version: u32,
+    pub store: Store,
+    pub id_map: IdMap,
+    pub operation: Operation,
+}
+
+/// The store, and who owns what is not a snapshot in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "StoreLocation"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Store {
+    /// Absolute path of the store root on the host.
+    pub root: String,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// Under which identity map snapshots and processes live. It decides the folder below `snapshots/`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+pub enum IdMap {
+    /// Rung `root`: no user namespace; folder `root`.
+    Root,
+    /// Rung `userns` with subordinate ids: 0 is the caller, 1… are the range; folder `sub-<first>-<count>`.
+    /// The helper enters the user namespace by newuidmap and newgidmap before it does anything else.
+    #[serde(rename_all = "camelCase")]
+    Sub { first_uid: u32, uid_count: u32, first_gid: u32, gid_count: u32, newuidmap: String, newgidmap: String },
+}
+
+/// One operation; the command word on the command line is its tag.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "op", content = "args", rename_all = "kebab-case")]
+pub enum Operation {
+    Probe(Probe),
+    Lock(Lock),
+    Apply(Apply),
+    Prepare(Prepare),
+    Copy(Copy),
+    Diff(Diff),
+    Checksum(Checksum),
+    ReadFile(ReadFile),
+    Remove(Remove),
+    Usage(Usage),
+    Start(Box<Start>),
+    Exec(Box<Exec>),
+    State(State),
+    Kill(Kill),
+    Logs(Logs),
+}
+
+/// What is possible here. Enters no namespace of the request; tries each rung in a child.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ProbeArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Probe {
+    /// The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
+    pub sub: Option<IdMap>,
+}
+
+/// Hold locks below `locks/` until fd 0 ends; `Control::Acquire` and `Control::Release` follow. Runs as the user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "LockArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lock {}
+
+/// Codec of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum Codec {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// Unpack a layer blob into a snapshot, on top of `lowers`, by overlay's rules.
+///
+/// The blob is inflated and hashed in a child with the store owner's identity under a seccomp filter. The snapshot is made as a `.part-`
+/// folder, synced and renamed: to `diff_id` (its hex part) when the layer is self-contained, else to `chain_id`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ApplyArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Apply {
+    /// Path of the blob, relative to the store root.
+    pub blob: String,
+    pub codec: Codec,
+    /// `sha256:…` of the plain tar; another result is `Invalid`.
+    pub diff_id: String,
+    pub chain_id: String,
+    /// Names of the snapshots below, topmost first.
+    pub lowers: Vec<String>,
+    /// Bytes of plain tar after which the layer is refused.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub max_bytes: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub max_entries: u64,
+}
+
+/// Make an empty upper snapshot `name` whose root directory has the attributes of the merged root of `lowers`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "PrepareArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Prepare {
+    pub name: String,
+    pub lowers: Vec<String>,
+}
+
+/// Owner to set, by number.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// Copy files and make directories in a new upper snapshot `name` on top of `lowers`; paths resolve inside the merged root.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "CopyArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Copy {
+    pub name: String,
+    pub lowers: Vec<String>,
+    pub actions: Vec<CopyAction>,
+}
+
+/// One step of a copy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+pub enum CopyAction {
+    /// `mkdir -p`: missing directories get mode and owner; an existing one stays as it is.
+    #[serde(rename_all = "camelCase")]
+    Mkdir { path: String, mode: u32, owner: Owner, created: Option<Timestamp> },
+    /// Copy what `source` selects to `dest`.
+    #[serde(rename_all = "camelCase")]
+    Copy {
+        source: CopySource,
+        /// Absolute path in the image.
+        dest: String,
+        /// `dest` ends in a slash, or there are several sources: every source goes below it.
+        dest_is_directory: bool,
+        /// `None` keeps the owner of the source (a stage); a context is copied as 0:0.
+        owner: Option<Owner>,
+        /// Permission bits to set on files and directories.
+        mode: Option<u32>,
+        /// Time of directories that the copy creates itself (parents of `dest`).
+        created: Option<Timestamp>,
+    },
+    /// Write `content` to `path`; parents are made as `Mkdir` with 0755.
+    #[serde(rename_all = "camelCase")]
+    Write { path: String, content: String, mode: u32, owner: Owner, created: Option<Timestamp> },
+}
+
+/// Seconds since 1970.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Timestamp {
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub seconds: i64,
+}
+
+/// Where a copy reads from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "from", rename_all = "camelCase", deny_unknown_fields)]
+pub enum CopySource {
+    /// A directory on the host. The next `list_bytes` bytes of the `Data` frames (sent right after the request, in the order of the actions) name what to copy, one record an entry:
+    /// `[source path below the root]\0[destination below dest]\0[mode override, octal, or empty]\0`.
+    /// An empty destination is `dest` itself. Directories are listed before what they hold.
+    /// The root is opened once; entries are opened beneath it without following links.
+    #[serde(rename_all = "camelCase")]
+    Context {
+        host_path: String,
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        list_bytes: u64,
+    },
+    /// The merged tree of snapshots. `patterns` are Go `filepath.Match` patterns of absolute paths; a directory's content is copied, not
+    /// the directory itself, as COPY does; a final link of the source is followed inside the root.
+    #[serde(rename_all = "camelCase")]
+    Snapshots { snapshots: Vec<String>, patterns: Vec<String> },
+}
+
+/// Turn an upper snapshot into a layer: one walk gives the tar, both digests and the blob.
+///
+/// What did not change against `lowers` is left out of the tar and removed from the snapshot, which is renamed to the hex part of the diff id.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "DiffArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Diff {
+    pub snapshot: String,
+    pub lowers: Vec<String>,
+    /// Where the blob goes, relative to the store root, created exclusively; `None` computes digests only.
+    pub output: Option<String>,
+    pub codec: Codec,
+    pub level: u32,
+    /// Times in the tar after this one are set to it (SOURCE_DATE_EPOCH with rewrite-timestamp).
+    pub clamp: Option<Timestamp>,
+    /// False when the snapshot is finished already (a blob is made again): nothing is removed or renamed.
+    pub finish: bool,
+}
+
+/// Content digest of what `patterns` select in the merged tree of `snapshots`: names, types, modes, owners, link targets and content, not times.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ChecksumArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Checksum {
+    pub snapshots: Vec<String>,
+    pub patterns: Vec<String>,
+}
+
+/// Send a regular file of the merged tree as `Data`; links resolve inside the root; anything but a regular file is `Invalid`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ReadFileArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadFile {
+    pub snapshots: Vec<String>,
+    pub path: String,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub max_bytes: u64,
+}
+
+/// Remove snapshots and containers. What is not there counts as removed. A running container is a `Conflict` unless `force`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "RemoveArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Remove {
+    pub snapshots: Vec<String>,
+    pub containers: Vec<String>,
+    pub force: bool,
+    /// Also every `.part-` folder and every random upper that no container or live process uses.
+    pub garbage: bool,
+}
+
+/// Names and sizes of snapshots of this id map; all of them when `names` is empty.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "UsageArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Usage {
+    pub names: Vec<String>,
+    /// Walk and add up the bytes; else only names are given.
+    pub measure: bool,
+}
+
+/// Root file system of a process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rootfs {
+    /// Snapshots, topmost first.
+    pub lowers: Vec<String>,
+    /// The snapshot that takes writes; it is made when it is not there.
+    pub upper: String,
+}
+
+/// Start a process in a container of its own: RUN, `run` and smoke tests alike.
+///
+/// Attached: output comes as `Data` and `ErrorData`, standard input by `Data`, and the reply when the process has ended. Detached: the reply
+/// comes when the process runs, and the helper stays as monitor in a session of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "StartArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Start {
+    /// `[A-Za-z0-9]+`; the folder below `containers/`.
+    pub container: String,
+    pub config: oci::Spec,
+    pub rootfs: Rootfs,
+    pub detach: bool,
+    /// Keep `containers/<id>` after the end: logs, state and upper.
+    pub keep: bool,
+    /// Give the process a pipe as standard input, fed by `Data`; else `/dev/null`.
+    pub stdin: bool,
+    /// Write `containers/<id>/log.json` in Docker's json-file form.
+    pub log: bool,
+    pub network: Network,
+    /// Files to bind into the container, by destination: hosts, resolv.conf, hostname.
+    pub files: Vec<BoundFile>,
+    /// Run a minimal init as process 1 that forwards signals and reaps.
+    pub init: bool,
+    /// Text that the engine wants back from `State`, stored as it is (at most 1 MiB).
+    pub record: String,
+    pub stop_signal: String,
+    /// A process whose end is the container's end: pid and start time in clock ticks.
+    pub owner: Option<ProcessId>,
+}
+
+/// A process that cannot be mistaken for a later one with the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProcessId {
+    pub pid: i32,
+    /// Field 22 of `/proc/<pid>/stat`.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub start_time: u64,
+}
+
+/// A small file that is bound read-write over `destination`; its stub is removed before the diff.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BoundFile {
+    pub destination: String,
+    pub content: String,
+    pub mode: u32,
+}
+
+/// Network of a container.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "mode", rename_all = "camelCase", deny_unknown_fields)]
+pub enum Network {
+    /// The host's.
+    Host,
+    /// A namespace with loopback only.
+    None,
+    /// A namespace with loopback and `address` (IPv4, on the loopback device); published ports are proxied to that address, so that a server
+    /// bound to 127.0.0.1 is not reachable, as with Docker.
+    #[serde(rename_all = "camelCase")]
+    Private { address: String, ports: Vec<PublishedPort> },
+}
+
+/// A published port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PublishedPort {
+    pub host_address: String,
+    /// 0 lets the kernel choose; the event `Listening` tells which.
+    pub host_port: u16,
+    pub container_port: u16,
+    pub protocol: Protocol,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// Start a further process in a running container; output and input as with an attached `Start`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ExecArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Exec {
+    pub container: String,
+    pub process: oci::Process,
+    /// The filter of the container, as in its configuration.
+    pub seccomp: Option<oci::Seccomp>,
+    pub stdin: bool,
+    pub detach: bool,
+}
+
+/// States of containers; of all of them when `containers` is empty. What is found dead is recorded as such.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "StateArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct State {
+    pub containers: Vec<String>,
+}
+
+/// Send `signal`; with `wait_seconds`, wait so long for the end, then send SIGKILL and wait for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "KillArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Kill {
+    pub container: String,
+    /// `SIGTERM`, `TERM` or a number; empty only waits.
+    pub signal: String,
+    pub wait_seconds: Option<u32>,
+}
+
+/// Send the container's json-file log as `Data`; with `follow`, until it has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "LogsArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Logs {
+    pub container: String,
+    pub follow: bool,
+}
+
+/// What may follow the request on fd 0 while an operation runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "control", rename_all = "camelCase", deny_unknown_fields)]
+pub enum Control {
+    /// `Lock`: take a lock. Answered by `Event::Locked`, or `Event::Busy` when `wait` is false and it is held.
+    #[serde(rename_all = "camelCase")]
+    Acquire { name: String, exclusive: bool, wait: bool },
+    /// `Lock`: give it back.
+    Release { name: String },
+    /// `Start`, `Exec`: send a signal to the process.
+    Signal { signal: String },
+    /// `Start`: send `signal`, then SIGKILL after `seconds`.
+    Stop { signal: String, seconds: u32 },
+    /// `Start`, `Exec`: the terminal has another size.
+    Resize { rows: u16, columns: u16 },
+    /// `Start`, `Exec`: end of standard input.
+    CloseStdin,
+}
