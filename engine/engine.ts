@@ -1,0 +1,294 @@
+import type { ActOptions, WarningEvent } from './base/progress.ts';
+import type { ContainerConfig, Descriptor, Digest, Platform } from './image/types.ts';
+import type { Ended, ProbeReply, PublishedPort, RungName } from './native/protocol.ts';
+import type { StoredImage } from './store/types.ts';
+
+/** What an engine is made with; nothing is read from the environment below this point. */
+export interface EngineOptions {
+  /** BERTH_ROOT, absolute. */
+  readonly root: string;
+  /** Absolute path of the helper. */
+  readonly helper: string;
+  /** SHA-256 in hex that the helper must have; undefined skips the check (a development build). */
+  readonly helperSha256?: string | undefined;
+  /** Rung to use; `auto` takes the strongest one that holds. */
+  readonly isolation: RungName | 'auto';
+  /** Absolute path of sudo, when `sudo -n` may be tried for rung `root`. */
+  readonly sudo?: string | undefined;
+  /** Mirrors by registry: `docker.io` → `http://127.0.0.1:5000`. */
+  readonly mirrors?: Readonly<Record<string, string>> | undefined;
+  /** Registries (host and port) that may be spoken to without TLS; loopback always may. */
+  readonly insecureRegistries?: readonly string[] | undefined;
+  readonly credentials?: CredentialSource | undefined;
+  /** PEM bundle of certificate authorities that every client trusts, beside Node's. */
+  readonly caFile?: string | undefined;
+  /** Lend that bundle to RUN. */
+  readonly buildCa?: boolean | undefined;
+  readonly httpProxy?: string | undefined;
+  readonly httpsProxy?: string | undefined;
+  readonly noProxy?: string | undefined;
+  readonly userAgent?: string | undefined;
+}
+
+/** Gives credentials for a registry (`ghcr.io`, `127.0.0.1:5000`), or undefined for anonymous access. */
+export type CredentialSource = (registry: string) => Promise<Credentials | undefined>;
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+  /** A refresh token instead of a password. */
+  readonly identityToken?: string | undefined;
+}
+
+/** The engine: builds, keeps, runs, pulls and pushes images. One per process; `close` gives its locks back. */
+export interface Engine {
+  readonly root: string;
+  /** The probe's findings and the rung in use. Probes on first use. */
+  info(options?: ActOptions): Promise<EngineInfo>;
+  build(request: BuildRequest, options?: ActOptions): Promise<BuildResult>;
+  pull(name: string, options?: ActOptions & { readonly platform?: Platform | undefined }): Promise<StoredImage>;
+  /** Pushes an image of the store under `name`; blobs are made first where they are missing. */
+  push(image: string, name: string, options?: ActOptions): Promise<PushResult>;
+  readonly images: {
+    list(): Promise<readonly StoredImage[]>;
+    resolve(nameOrId: string): Promise<StoredImage>;
+    tag(source: string, target: string): Promise<void>;
+    /** Removes a name, or the image when it was its last name or an id was given. Returns lines as Docker prints: `Untagged: …`, `Deleted: …`. */
+    remove(nameOrId: string, options?: { readonly force?: boolean | undefined }): Promise<readonly string[]>;
+    /** Makes blobs and manifest where the image has none yet; gives the manifest. */
+    complete(nameOrId: string, options?: ActOptions): Promise<Descriptor>;
+    inspect(nameOrId: string): Promise<Record<string, unknown>>;
+  };
+  readonly containers: Containers;
+  readonly system: {
+    df(): Promise<readonly DiskUsage[]>;
+    fsck(options?: { readonly repair?: boolean | undefined }): Promise<FsckReport>;
+    prune(options?: PruneOptions): Promise<PruneReport>;
+  };
+  /** Serves the store over the distribution API on loopback. */
+  serveRegistry(options: {
+    readonly host: string;
+    readonly port: number;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<RegistryServer>;
+  close(): Promise<void>;
+}
+
+export interface EngineInfo {
+  readonly root: string;
+  readonly probe: ProbeReply;
+  readonly rung: RungName;
+  /** `direct`, or `sudo` when the helper is started through it. */
+  readonly elevation: 'direct' | 'sudo';
+  /** What RUN uses as network: `host` for now. */
+  readonly buildNetwork: 'host';
+}
+
+/** A `docker build`. */
+export interface BuildRequest {
+  /** Directory on the host, absolute. */
+  readonly context: string;
+  /** Path of the Dockerfile, absolute; default `Dockerfile` in the context. */
+  readonly file?: string | undefined;
+  /** Text of the Dockerfile instead of a file (`-f -`). */
+  readonly dockerfile?: string | undefined;
+  readonly target?: string | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Names to give the image, as the user wrote them. */
+  readonly tags?: readonly string[] | undefined;
+  readonly noCache?: boolean | undefined;
+  /** Ask the registry again for base images that are in the store. */
+  readonly pull?: boolean | undefined;
+  readonly platform?: Platform | undefined;
+  /** Make compressed blobs while building, since the image will be pushed or saved. */
+  readonly complete?: boolean | undefined;
+}
+
+export interface BuildResult {
+  readonly imageId: Digest;
+  /** Only when `complete`. */
+  readonly manifest?: Descriptor | undefined;
+  readonly names: readonly string[];
+  readonly config: ContainerConfig;
+  readonly steps: { readonly total: number; readonly cached: number; readonly executed: number };
+  readonly warnings: readonly WarningEvent[];
+  /** Bytes of the plain layers. */
+  readonly size: number;
+}
+
+export interface PushResult {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly uploaded: { readonly blobs: number; readonly bytes: number };
+  readonly existed: number;
+  readonly mounted: number;
+}
+
+/** Containers, as Docker's commands see them. */
+export interface Containers {
+  /** Starts a container; attached ones are talked to through the handle. */
+  run(spec: RunSpec, options?: ActOptions & OutputOptions): Promise<ContainerHandle>;
+  list(options?: { readonly all?: boolean | undefined }): Promise<readonly ContainerSummary[]>;
+  /** By name, id or prefix. @throws `CONTAINER_NOT_FOUND`, `AMBIGUOUS` */
+  resolve(nameOrId: string): Promise<ContainerSummary>;
+  inspect(nameOrId: string): Promise<Record<string, unknown>>;
+  logs(nameOrId: string, options: LogsOptions): Promise<void>;
+  exec(nameOrId: string, spec: ExecSpec, options?: ActOptions & OutputOptions): Promise<ContainerHandle>;
+  stop(
+    nameOrId: string,
+    options?: { readonly signal?: string | undefined; readonly seconds?: number | undefined },
+  ): Promise<void>;
+  kill(nameOrId: string, signal?: string): Promise<void>;
+  wait(nameOrId: string): Promise<number>;
+  remove(
+    nameOrId: string,
+    options?: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
+  ): Promise<void>;
+}
+
+export interface OutputOptions {
+  readonly onStdout?: ((chunk: Uint8Array) => void | Promise<void>) | undefined;
+  readonly onStderr?: ((chunk: Uint8Array) => void | Promise<void>) | undefined;
+}
+
+export interface Mount {
+  readonly type: 'bind' | 'volume' | 'tmpfs';
+  /** hostPath, or name of the volume. */
+  readonly source?: string | undefined;
+  readonly target: string;
+  readonly readonly?: boolean | undefined;
+  /** Bytes, of a tmpfs. */
+  readonly size?: number | undefined;
+  readonly mode?: number | undefined;
+}
+
+/** A `docker run`. */
+export interface RunSpec {
+  readonly image: string;
+  readonly name?: string | undefined;
+  /** Arguments after the image: replace CMD. */
+  readonly command?: readonly string[] | undefined;
+  readonly entrypoint?: readonly string[] | undefined;
+  readonly env?: readonly string[] | undefined;
+  readonly workdir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly hostname?: string | undefined;
+  readonly mounts?: readonly Mount[] | undefined;
+  readonly ports?: readonly PublishedPort[] | undefined;
+  /** Publish every EXPOSEd port on a free one. */
+  readonly publishAll?: boolean | undefined;
+  readonly network?: 'private' | 'host' | 'none' | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly detach?: boolean | undefined;
+  /** Remove the container when it has ended. */
+  readonly rm?: boolean | undefined;
+  readonly interactive?: boolean | undefined;
+  readonly tty?: { readonly rows: number; readonly columns: number } | undefined;
+  readonly init?: boolean | undefined;
+  readonly readonly?: boolean | undefined;
+  readonly capAdd?: readonly string[] | undefined;
+  readonly capDrop?: readonly string[] | undefined;
+  readonly stopSignal?: string | undefined;
+  readonly stopTimeout?: number | undefined;
+  readonly shmSize?: number | undefined;
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
+  readonly groupAdd?: readonly string[] | undefined;
+  readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
+  /** `always`, `missing` (default) or `never`. */
+  readonly pull?: 'always' | 'missing' | 'never' | undefined;
+  /** The snapshots of a failed build step instead of an image: `berth run <vertex state>`. */
+  readonly owner?: { readonly pid: number; readonly startTime: number } | undefined;
+}
+
+export interface ExecSpec {
+  readonly command: readonly string[];
+  readonly env?: readonly string[] | undefined;
+  readonly workdir?: string | undefined;
+  readonly user?: string | undefined;
+  readonly detach?: boolean | undefined;
+  readonly interactive?: boolean | undefined;
+  readonly tty?: { readonly rows: number; readonly columns: number } | undefined;
+  readonly privileged?: boolean | undefined;
+}
+
+/** A started container (or exec). */
+export interface ContainerHandle {
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  /** Ports with the numbers that the kernel chose. */
+  readonly ports: readonly PublishedPort[];
+  /** When the process has ended; of a detached container at once, with exitCode null. */
+  readonly ended: Promise<Ended>;
+  write(chunk: Uint8Array): Promise<void>;
+  closeStdin(): Promise<void>;
+  signal(name: string): Promise<void>;
+  resize(rows: number, columns: number): Promise<void>;
+  /** Sends the stop signal, then SIGKILL after `seconds`; resolves with the end. */
+  stop(seconds?: number): Promise<Ended>;
+}
+
+export interface ContainerSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly image: string;
+  readonly imageId: Digest;
+  readonly command: readonly string[];
+  readonly status: 'created' | 'running' | 'exited' | 'dead';
+  readonly exitCode: number | null;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly ports: readonly PublishedPort[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly pid: number | null;
+}
+
+export interface LogsOptions extends OutputOptions {
+  readonly follow?: boolean | undefined;
+  readonly tail?: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+  readonly timestamps?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface DiskUsage {
+  readonly kind: 'images' | 'containers' | 'volumes' | 'cache';
+  readonly total: number;
+  readonly active: number;
+  readonly bytes: number;
+  readonly reclaimable: number;
+}
+
+export interface FsckReport {
+  readonly checked: {
+    readonly blobs: number;
+    readonly images: number;
+    readonly layers: number;
+    readonly snapshots: number;
+    readonly records: number;
+  };
+  /** Each as a sentence naming the thing. */
+  readonly problems: readonly string[];
+  readonly repaired: readonly string[];
+}
+
+export interface PruneOptions extends ActOptions {
+  /** Also images that no container uses, and the build cache. */
+  readonly all?: boolean | undefined;
+}
+
+export interface PruneReport {
+  readonly removed: readonly string[];
+  readonly bytes: number;
+}
+
+export interface RegistryServer {
+  readonly host: string;
+  readonly port: number;
+  close(): Promise<void>;
+}

@@ -1,0 +1,127 @@
+import type { Descriptor, Digest, ImageConfig, Storage } from '../image/types.ts';
+import type { RungName } from '../native/protocol.ts';
+
+/** Everything that lies below BERTH_ROOT (DESIGN.md 7). */
+export interface Store {
+  readonly root: string;
+  readonly content: ContentStore;
+  readonly images: ImageStore;
+  readonly layers: LayerStore;
+  readonly records: CacheRecords;
+  readonly locks: Locks;
+  close(): Promise<void>;
+}
+
+/** `blobs/` and `ingest/`: content-addressed, written once, verified. */
+export interface ContentStore extends Storage {
+  /** Path of a blob relative to the store root, as the helper wants it. */
+  pathOf(digest: Digest): string;
+  /** Bytes of a small blob (manifest, config), verified. @throws `NOT_FOUND`, `TOO_LARGE`, `CONTENT_MISMATCH` */
+  read(digest: Digest, limit?: number): Promise<Buffer>;
+  /** Stores small content and gives its descriptor. */
+  write(mediaType: string, content: Uint8Array): Promise<Descriptor>;
+  /** A fresh name below `ingest/`, relative to the store root. */
+  newIngest(): string;
+  /** Moves a file that the helper wrote and hashed from `ingest/` into `blobs/` (fsync, rename, fsync of the folder). */
+  commit(ingest: string, blob: { readonly digest: Digest; readonly size: number }): Promise<void>;
+  remove(digest: Digest): Promise<void>;
+  list(): Promise<readonly { readonly digest: Digest; readonly size: number }[]>;
+}
+
+/** An image as the store knows it: complete (its blobs are there) or not (its layers may be snapshots, or only a registry's). */
+export interface StoredImage {
+  /** Digest of the config: Docker's image id. */
+  readonly id: Digest;
+  readonly config: ImageConfig;
+  /** The manifest, once the image has been pulled, pushed or saved. */
+  readonly manifest?: Descriptor | undefined;
+  /** Fully qualified names that point here: `docker.io/library/python:3.11-slim`. */
+  readonly names: readonly string[];
+  /** Where the manifest was pulled from or pushed to: `registry/repository@digest`. */
+  readonly repoDigests: readonly string[];
+  /** Bytes: sum of the blobs, or of the plain layers. */
+  readonly size: number;
+}
+
+/** `images/`: names and records. */
+export interface ImageStore {
+  list(): Promise<readonly StoredImage[]>;
+  /** By name, digest, id or prefix of an id. @throws `IMAGE_NOT_FOUND`, `AMBIGUOUS` */
+  resolve(nameOrId: string): Promise<StoredImage>;
+  find(nameOrId: string): Promise<StoredImage | undefined>;
+  /** Adds or replaces the image (config blob is written first by the caller) and points `names` to it. */
+  put(image: {
+    readonly id: Digest;
+    readonly manifest?: Descriptor | undefined;
+    readonly names?: readonly string[];
+    readonly repoDigests?: readonly string[];
+  }): Promise<void>;
+  tag(id: Digest, name: string): Promise<void>;
+  untag(name: string): Promise<void>;
+  /** Removes the image with its names. Blobs and snapshots go with the next prune. */
+  remove(id: Digest): Promise<void>;
+}
+
+/** What is known of a layer: up to three forms, and where else it can be had. */
+export interface LayerRecord {
+  readonly v: 1;
+  readonly diffId: Digest;
+  /** Bytes of the plain tar. */
+  readonly size?: number | undefined;
+  readonly blobs: readonly Descriptor[];
+  readonly snapshots: readonly SnapshotForm[];
+  /** `registry/repository` that serve a blob, by blob digest. */
+  readonly sources: Readonly<Record<string, readonly string[]>>;
+}
+
+/** A layer as a directory, for one id map. */
+export interface SnapshotForm {
+  /** Folder below `snapshots/`: `root` or `sub-…`. */
+  readonly idMap: string;
+  readonly name: string;
+  /** The chain it belongs to, when it is not self-contained. */
+  readonly chainId?: Digest | undefined;
+}
+
+/** `records/layers/`. */
+export interface LayerStore {
+  get(diffId: Digest): Promise<LayerRecord | undefined>;
+  /** Merges forms and sources into the record. */
+  add(diffId: Digest, forms: Partial<Omit<LayerRecord, 'v' | 'diffId'>>): Promise<LayerRecord>;
+  list(): Promise<readonly LayerRecord[]>;
+  remove(diffId: Digest): Promise<void>;
+}
+
+/** One remembered step (DESIGN.md 5): the key of what was asked, and the layer that came of it. */
+export interface CacheRecord {
+  readonly v: 1;
+  readonly key: string;
+  /** Canonical JSON of the operation, for `--explain`. */
+  readonly op: unknown;
+  /** null: the step made no layer. */
+  readonly diffId: Digest | null;
+  /** Content key of the result where a later step selects from it. */
+  readonly createdAt: string;
+  readonly isolation: RungName;
+  readonly provenance?: Readonly<Record<string, string>> | undefined;
+}
+
+/** `records/cache/`. */
+export interface CacheRecords {
+  get(key: string): Promise<CacheRecord | undefined>;
+  put(record: CacheRecord): Promise<void>;
+  list(): Promise<readonly CacheRecord[]>;
+  remove(key: string): Promise<void>;
+}
+
+/** Locks that die with the process, held by the helper's `lock`. Order: store, image, snapshot. */
+export interface Locks {
+  /** Runs `act` while the lock is held. */
+  with<T>(
+    name: string,
+    mode: 'shared' | 'exclusive',
+    act: () => Promise<T>,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<T>;
+  close(): Promise<void>;
+}
