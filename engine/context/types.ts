@@ -1,0 +1,41 @@
+/** A file, directory or link of the build context, after `.dockerignore`. Paths are bytes: names need not be UTF-8. */
+export interface ContextEntry {
+  /** Relative to the context, no leading slash. */
+  readonly path: Buffer;
+  readonly type: 'file' | 'directory' | 'symlink';
+  /** Permission bits, with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly size: number;
+  readonly linkTarget?: Buffer | undefined;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly inode: bigint;
+}
+
+/** One thing that a COPY takes, with its place below the destination (empty: the destination itself). */
+export interface Selected {
+  readonly entry: ContextEntry;
+  readonly dest: Buffer;
+}
+
+/** The build context, listed once. */
+export interface Context {
+  readonly root: string;
+  /**
+   * What the sources of one COPY or ADD select, in a stable order, directories before what they hold.
+   *
+   * @throws `COPY_SOURCE_NOT_FOUND` naming the pattern, and `.dockerignore` when it is what hides the file
+   */
+  select(sources: readonly string[], options: { readonly destIsDirectory: boolean }): Promise<readonly Selected[]>;
+  /** Content digest of a selection: names, types, modes, link targets and bytes, not times. Unchanged files come from the stat cache. */
+  digest(
+    selected: readonly Selected[],
+    options?: { readonly mode?: number | undefined; readonly signal?: AbortSignal | undefined },
+  ): Promise<string>;
+  /** Records for the helper's `copy`: `[path]\0[dest]\0[mode]\0`. */
+  records(selected: readonly Selected[]): Buffer;
+  /** The file at that place of the context, for ADD's look at its content. */
+  pathOf(entry: ContextEntry): Buffer;
+  /** FIFOs, sockets and devices that were left out. */
+  readonly skipped: readonly string[];
+}

@@ -1,0 +1,118 @@
+import type { SourceLocation } from '../base/errors.ts';
+import type { WarningEvent } from '../base/progress.ts';
+import type { ContainerConfig, Descriptor, ImageConfig, Platform } from '../image/types.ts';
+
+/** Digest of a vertex's definition: its operation and the ids of its inputs. Two vertices with one id are one. */
+export type VertexId = string;
+
+/** One node of the build graph. What changes the result is in `op`; what does not is beside it. */
+export interface Vertex {
+  readonly id: VertexId;
+  readonly op: Op;
+  /** Input 0 of exec and file is the state below; further ones are stages that files are copied from. */
+  readonly inputs: readonly VertexId[];
+  /** For the user: `[builder 2/5] RUN pip install -r requirements.txt`. */
+  readonly name: string;
+  /** The stage it belongs to, for grouping. */
+  readonly stage: string;
+  readonly location?: SourceLocation | undefined;
+  /** `--no-cache`, or this stage is in `--no-cache-filter`. */
+  readonly ignoreCache: boolean;
+}
+
+export type Op = ImageOp | ScratchOp | ExecOp | FileOp;
+
+/** A base image, pinned. Key 1 is the manifest's digest and the platform, key 2 the chain id of its layers. */
+export interface ImageOp {
+  readonly type: 'image';
+  readonly reference: string;
+  readonly manifest: Descriptor;
+  readonly config: ImageConfig;
+  readonly platform: Platform;
+}
+
+export interface ScratchOp {
+  readonly type: 'scratch';
+}
+
+/** RUN. Source of the fields: BuildKit's ExecOp (spec/engine.md 4a.3). */
+export interface ExecOp {
+  readonly type: 'exec';
+  readonly args: readonly string[];
+  /** ENV and the ARGs in scope, in order, `NAME=value`. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  /** As written: name or number, with an optional group. */
+  readonly user: string;
+  /** Proxy variables: given to the process, in no key. */
+  readonly proxyEnv: readonly string[];
+}
+
+/** WORKDIR, COPY, ADD. */
+export interface FileOp {
+  readonly type: 'file';
+  readonly actions: readonly FileAction[];
+}
+
+export type FileAction = MkdirAction | CopyFileAction;
+
+/** WORKDIR: `mkdir -p` with 0755, owned by the user of the stage. */
+export interface MkdirAction {
+  readonly action: 'mkdir';
+  readonly path: string;
+  readonly mode: number;
+  /** As written in USER or `--chown`; empty is 0:0. */
+  readonly owner: string;
+}
+
+export interface CopyFileAction {
+  readonly action: 'copy';
+  /** `context`, or the index of the input vertex. */
+  readonly from: 'context' | number;
+  /** Paths or Go `filepath.Match` patterns, relative to the context or absolute in the stage. */
+  readonly sources: readonly string[];
+  readonly dest: string;
+  readonly destIsDirectory: boolean;
+  /** As written in `--chown`; undefined: 0:0 from a context, kept from a stage. */
+  readonly owner?: string | undefined;
+  readonly mode?: number | undefined;
+  /** ADD: archives are unpacked by content. Local tar archives only; refused by name until done. */
+  readonly unpack: boolean;
+  /** Which words of the instruction the sources stand in, for errors. */
+  readonly location?: SourceLocation | undefined;
+}
+
+/** What is to be solved, and the image that comes of it. */
+export interface Graph {
+  /** In an order in which inputs come first. */
+  readonly vertices: readonly Vertex[];
+  readonly target: VertexId;
+  readonly image: ImageDraft;
+  readonly warnings: readonly WarningEvent[];
+}
+
+/** The image configuration before layers are known. */
+export interface ImageDraft {
+  readonly platform: Platform;
+  /** The base's configuration, whose history and fields the image continues; undefined from scratch. */
+  readonly base?: ImageConfig | undefined;
+  readonly config: ContainerConfig;
+  readonly author?: string | undefined;
+  /** One an instruction of the final stage, and of the stages it is based on, in order. */
+  readonly history: readonly HistoryDraft[];
+}
+
+export interface HistoryDraft {
+  readonly createdBy: string;
+  /** The vertex whose layer it is; undefined for metadata. */
+  readonly vertex?: VertexId | undefined;
+}
+
+/** Finds base images; plugged in by `engine/build.ts`. */
+export interface Resolver {
+  /** @throws `IMAGE_NOT_FOUND` and the registry's errors, naming the reference */
+  resolve(
+    reference: string,
+    platform: Platform,
+  ): Promise<{ readonly reference: string; readonly manifest: Descriptor; readonly config: ImageConfig }>;
+}
