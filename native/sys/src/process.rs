@@ -191,11 +191,11 @@ fn wait4(pid: i32, options: i32) -> io::Result<Option<(i32, Exit)>> {
 
 fn exit_of(status: i32, usage: &libc::rusage) -> Exit {
     let status = if libc::WIFSIGNALED(status) { Status::Signal(libc::WTERMSIG(status)) } else { Status::Code(libc::WEXITSTATUS(status)) };
-    let micros = |time: libc::timeval| i64::from(time.tv_sec).saturating_mul(1_000_000).saturating_add(i64::from(time.tv_usec));
+    let micros = |time: libc::timeval| time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_usec);
     let cpu = micros(usage.ru_utime).saturating_add(micros(usage.ru_stime));
     Exit {
         status,
-        peak_bytes: u64::try_from(i64::from(usage.ru_maxrss)).unwrap_or_default().saturating_mul(1024),
+        peak_bytes: u64::try_from(usage.ru_maxrss).unwrap_or_default().saturating_mul(1024),
         cpu_microseconds: u64::try_from(cpu).unwrap_or_default(),
     }
 }
@@ -293,10 +293,12 @@ pub fn new_session_keyring() -> io::Result<()> {
 }
 
 fn single_threaded() -> io::Result<()> {
-    // A directory of /proc/self/task for each thread, beside `.` and the entry in the parent.
-    match rustix::fs::stat("/proc/self/task")?.st_nlink {
-        3 => Ok(()),
-        _ => Err(Errno::DEADLK),
+    // A directory of /proc/self/task for each thread, beside `.` and the entry in the parent. Where no /proc is mounted this program is the
+    // first process of a container whose configuration has none, and that one starts no thread.
+    match rustix::fs::stat("/proc/self/task") {
+        Ok(stat) if stat.st_nlink != 3 => Err(Errno::DEADLK),
+        Ok(_) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
