@@ -1,0 +1,44 @@
+// Builds the helper from a copy of the sources at another depth with an empty cargo home, and compares it with the committed one.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isCurrent } from './native.mjs';
+
+const root = new URL('..', import.meta.url).pathname;
+const arch = 'x86_64';
+const committed = join(root, `dist/native/berth-native-${arch}`);
+
+if (!isCurrent())
+  fail('dist/native/source.sha256 is not the hash of native/: run native/build.sh and commit what it makes');
+const place = mkdtempSync(join(tmpdir(), 'berth-proof-'));
+const copy = join(place, 'some', 'other', 'depth');
+mkdirSync(copy, { recursive: true });
+must('sh', ['-c', `git ls-files -z native rust-toolchain.toml | xargs -0 cp --parents -t "$1"`, 'sh', copy], root);
+// Where rustup's files are does not matter to the bytes; where cargo's are is remapped, so an empty home is the harder test.
+const env = {
+  ...process.env,
+  CARGO_HOME: join(place, 'cargo'),
+  RUSTUP_HOME: process.env.RUSTUP_HOME ?? `${process.env.HOME}/.rustup`,
+};
+must(join(copy, 'native/build.sh'), [], copy, env);
+const built = join(copy, `dist/native/berth-native-${arch}`);
+const [a, b] = [hash(committed), hash(built)];
+if (a !== b) fail(`the helper is not what the source says: committed ${a}, built ${b} (kept at ${built})`);
+rmSync(place, { recursive: true, force: true });
+console.log(`berth-native-${arch} ${a}: the committed file is what the source gives`);
+
+function must(program, args, cwd, environment = process.env) {
+  const { status, error } = spawnSync(program, args, { cwd, env: environment, stdio: 'inherit' });
+  if (status !== 0) fail(`${program} ended with ${status ?? error?.message}`);
+}
+
+function hash(path) {
+  return createHash('sha256').update(readFileSync(path)).digest('hex');
+}
+
+function fail(message) {
+  console.error(message);
+  process.exit(1);
+}

@@ -1,0 +1,32 @@
+// `npm run e2e`: the tests that run whole jobs on real parts; they take minutes and want root for most of what they show.
+import { spawnSync } from 'node:child_process';
+import { ensureHelper } from './native.mjs';
+import { node24 } from './node24.mjs';
+import { ensurePrograms } from './system.mjs';
+
+ensurePrograms([
+  'busybox',
+  'docker-registry',
+  'newuidmap',
+  'sudo',
+  'skopeo',
+  'umoci',
+  'runc',
+  'mmdebstrap',
+  'setpriv',
+  'git',
+  'xz',
+]);
+if (!ensureHelper()) process.exit(1);
+const jest = [
+  '--experimental-vm-modules',
+  '--no-warnings',
+  'node_modules/jest/bin/jest.js',
+  '--runInBand',
+  '--testPathIgnorePatterns=node_modules',
+  '--testMatch=**/__tests__/e2e/**/*.e2e.ts',
+  '--testTimeout=900000',
+  ...process.argv.slice(2),
+];
+const { status } = spawnSync(node24(), jest, { stdio: 'inherit', cwd: new URL('..', import.meta.url).pathname });
+process.exit(status ?? 1);

@@ -1,0 +1,33 @@
+// Whether the committed helper belongs to the sources beside it; a developer's stale one is rebuilt where cargo is.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { has } from './system.mjs';
+
+const root = new URL('..', import.meta.url).pathname;
+
+/** True when `dist/native/source.sha256` is the hash of the sources as they are now. */
+export function isCurrent() {
+  const recorded = join(root, 'dist/native/source.sha256');
+  if (!existsSync(recorded) || !existsSync(helperPath())) return false;
+  const { stdout, status } = spawnSync(join(root, 'native/build.sh'), ['--source-hash'], { encoding: 'utf8' });
+  return status === 0 && stdout.trim() === readFileSync(recorded, 'utf8').trim();
+}
+
+/** Where the helper of this machine lies. */
+export function helperPath() {
+  return join(root, 'dist/native', `berth-native-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}`);
+}
+
+/** Makes sure that the helper is of these sources. Returns false, after saying so, when it is stale and cannot be built. */
+export function ensureHelper() {
+  if (isCurrent()) return true;
+  if (!has('cargo')) {
+    console.error(
+      'helper stale: dist/native does not belong to native/, and cargo is not here to rebuild it (https://rustup.rs)',
+    );
+    return false;
+  }
+  console.log('helper stale: rebuilding it with native/build.sh');
+  return spawnSync(join(root, 'native/build.sh'), [], { stdio: 'inherit' }).status === 0;
+}
