@@ -1,0 +1,103 @@
+import { EngineError, isEngineError, messageOf } from '../base/errors.ts';
+import { createHelper, type Elevation, type Launcher } from './helper.ts';
+import type { IdMap, ProbeReply, Rung, RungName, StoreLocation } from './protocol.ts';
+import { findSubordinateIds } from './subid.ts';
+
+/** The rung in use and how the helper is started for it. */
+export interface Isolation {
+  readonly rung: RungName;
+  readonly elevation: Elevation;
+  readonly idMap: IdMap;
+  readonly probe: ProbeReply;
+}
+
+/** What an attempt to be root through sudo found. */
+interface SudoProbe {
+  readonly probe?: ProbeReply | undefined;
+  readonly refusal?: string | undefined;
+}
+
+/** Rungs that the engine can use so far, from the strongest to the weakest; the probe knows more. */
+const USABLE: readonly RungName[] = ['root', 'userns'];
+
+/**
+ * Probes and chooses the rung (DESIGN.md 4): `root` directly, then through `sudo -n`, then the others; a wanted rung is that one or an error.
+ *
+ * @throws `ISOLATION_IMPOSSIBLE` with the probe's reason and each switch that would help
+ */
+export async function chooseIsolation(
+  wanted: RungName | 'auto',
+  { launcher, store, signal }: { readonly launcher: Launcher; readonly store: StoreLocation; readonly signal?: AbortSignal | undefined },
+): Promise<Isolation> {
+  if (wanted !== 'auto' && !USABLE.includes(wanted)) throw notYet(wanted);
+  const sub = await findSubordinateIds();
+  const found = 'idMap' in sub ? sub.idMap : null;
+  const probe = async (elevation: Elevation): Promise<ProbeReply> =>
+    await createHelper(launcher, { store, idMap: { kind: 'root' }, elevation }).call('probe', { sub: found }, { signal });
+  const direct = await probe('direct');
+  const rungs = wanted === 'auto' ? USABLE : [wanted];
+  const viaSudo = rungs.includes('root') && !holds(direct, 'root') ? await probeSudo(launcher, probe) : {};
+  for (const rung of rungs) {
+    if (holds(direct, rung)) return { rung, elevation: 'direct', idMap: mapOf(direct, rung, found), probe: direct };
+    if (rung === 'root' && viaSudo.probe && holds(viaSudo.probe, rung)) {
+      return { rung, elevation: 'sudo', idMap: { kind: 'root' }, probe: viaSudo.probe };
+    }
+  }
+  throw impossible(wanted, rungs, direct, viaSudo, 'missing' in sub ? sub.missing : undefined);
+}
+
+async function probeSudo(launcher: Launcher, probe: (elevation: Elevation) => Promise<ProbeReply>): Promise<SudoProbe> {
+  if (!launcher.sudo) return {};
+  try {
+    return { probe: await probe('sudo') };
+  } catch (error) {
+    if (isEngineError(error, 'HELPER_MISMATCH') || isEngineError(error, 'HELPER_MISSING')) throw error;
+    if (!isEngineError(error)) throw error;
+    return { refusal: messageOf(error) };
+  }
+}
+
+function rungOf(probe: ProbeReply, name: RungName): Rung | undefined {
+  return probe.rungs.find((rung) => rung.name === name);
+}
+
+function holds(probe: ProbeReply, name: RungName): boolean {
+  return rungOf(probe, name)?.possible ?? false;
+}
+
+function mapOf(probe: ProbeReply, name: RungName, found: IdMap | null): IdMap {
+  if (name === 'root') return { kind: 'root' };
+  return rungOf(probe, name)?.idMap ?? found ?? { kind: 'root' };
+}
+
+function notYet(wanted: RungName): EngineError {
+  return new EngineError('ISOLATION_UNSUPPORTED', `Cannot use --isolation ${wanted}: this rung is not built yet`, {
+    hint: 'Use --isolation root, --isolation userns or --isolation auto',
+  });
+}
+
+function impossible(
+  wanted: RungName | 'auto',
+  rungs: readonly RungName[],
+  direct: ProbeReply,
+  viaSudo: SudoProbe,
+  missing: string | undefined,
+): EngineError {
+  const facts = rungs.flatMap((name) => {
+    const rung = rungOf(direct, name);
+    const reasons = [`${name}: ${(name === 'userns' && missing) || (rung?.reason ?? 'the helper does not know it')}`];
+    if (name === 'root' && viaSudo.refusal) reasons.push(`root through sudo: ${viaSudo.refusal}`);
+    const sudoRung = name === 'root' && viaSudo.probe ? rungOf(viaSudo.probe, name) : undefined;
+    if (sudoRung) reasons.push(`root through sudo: ${sudoRung.reason ?? 'not possible'}`);
+    return reasons;
+  });
+  const hints = rungs.map((name) => rungOf(direct, name)?.hint).filter((hint) => hint !== null && hint !== undefined);
+  return new EngineError(
+    'ISOLATION_IMPOSSIBLE',
+    `Cannot ${wanted === 'auto' ? 'isolate processes here' : `use --isolation ${wanted}`}: ${facts.join('; ')}`,
+    { hint: hints.length > 0 ? [...new Set(hints)].join('; ') : SWITCHES },
+  );
+}
+
+const SWITCHES =
+  'Run as root, allow `sudo -n` without a password, or give this user ranges in /etc/subuid and /etc/subgid and install newuidmap (package uidmap)';
