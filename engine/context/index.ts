@@ -1,0 +1,4 @@
+/** The build context: one walk, `.dockerignore`, selection and digests. Source: spec/bad-inputs.md B and C. */
+export { openContext } from './open.ts';
+export type { OpenContextOptions, StatCache } from './open.ts';
+export type { Context, ContextEntry, Selected } from './types.ts';

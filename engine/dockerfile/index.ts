@@ -1,0 +1,7 @@
+/** Dockerfile text to syntax tree to typed stages. Source: spec/engine.md 1a, 1b. */
+export type { Ast, AstNode, DockerfileWarning, Directives, Escape, Heredoc } from './ast.ts';
+export type * from './instruction.ts';
+export { DockerfileError, locate, SyntaxMistake, where } from './errors.ts';
+export type { MistakeKind, Range, Source } from './errors.ts';
+export { parse } from './parse.ts';
+export { parseStages } from './stages.ts';

@@ -1,0 +1,6 @@
+/** Typed stages to a build graph. Source: spec/engine.md 4a. */
+export { resolveBases } from './resolve.ts';
+export type { ResolvedStage, ResolvedStages } from './resolve.ts';
+export { toGraph } from './convert.ts';
+export type { GraphOptions } from './options.ts';
+export type * from './types.ts';

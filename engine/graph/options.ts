@@ -1,0 +1,17 @@
+import type { Platform } from '../image/types.ts';
+
+/** What the user asked for; the same for {@link resolveBases} and {@link toGraph}. */
+export interface GraphOptions {
+  /** Stage to build, by name or number. Default: the last one. */
+  readonly target?: string | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  /** Labels of the image beside those of the Dockerfile; they win. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What the image is for. */
+  readonly platform: Platform;
+  /** What we run on (`BUILDPLATFORM`). Default: `platform`. */
+  readonly buildPlatform?: Platform | undefined;
+  readonly noCache?: boolean | undefined;
+  /** Names of the stages that are built without cache. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+}
