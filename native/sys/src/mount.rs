@@ -44,7 +44,12 @@ struct Raw {
 /// # Errors
 /// Those of `mount_setattr(2)`; `ENOSYS` before Linux 5.12.
 pub fn set_attributes(mount: impl AsFd, attributes: Attributes, recursive: bool) -> io::Result<()> {
-    let raw = Raw { set: attributes.set, clear: attributes.clear, propagation: attributes.propagation, user_namespace: 0 };
+    let raw = Raw {
+        set: attributes.set,
+        clear: attributes.clear,
+        propagation: attributes.propagation,
+        user_namespace: 0,
+    };
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     let fd = mount.as_fd().as_raw_fd();
     // SAFETY: the path is a static empty string, and `raw` has the size that is passed; the kernel only reads it.

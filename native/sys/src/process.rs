@@ -190,7 +190,11 @@ fn wait4(pid: i32, options: i32) -> io::Result<Option<(i32, Exit)>> {
 }
 
 fn exit_of(status: i32, usage: &libc::rusage) -> Exit {
-    let status = if libc::WIFSIGNALED(status) { Status::Signal(libc::WTERMSIG(status)) } else { Status::Code(libc::WEXITSTATUS(status)) };
+    let status = if libc::WIFSIGNALED(status) {
+        Status::Signal(libc::WTERMSIG(status))
+    } else {
+        Status::Code(libc::WEXITSTATUS(status))
+    };
     let micros = |time: libc::timeval| time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_usec);
     let cpu = micros(usage.ru_utime).saturating_add(micros(usage.ru_stime));
     Exit {
@@ -223,7 +227,16 @@ pub fn execveat(file: impl AsFd, arguments: &[CString], environment: &[CString])
     let envp = pointers(environment);
     let fd = file.as_fd().as_raw_fd();
     // SAFETY: as in `execve`; the empty path is a static string.
-    unsafe { libc::syscall(libc::SYS_execveat, fd, c"".as_ptr(), argv.as_ptr(), envp.as_ptr(), libc::AT_EMPTY_PATH) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            fd,
+            c"".as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
     last()
 }
 
@@ -315,7 +328,11 @@ pub(crate) fn zero(result: libc::c_int) -> io::Result<()> {
 }
 
 pub(crate) fn positive(result: libc::c_long) -> io::Result<i32> {
-    if result < 0 { Err(last()) } else { i32::try_from(result).map_err(|_| Errno::OVERFLOW) }
+    if result < 0 {
+        Err(last())
+    } else {
+        i32::try_from(result).map_err(|_| Errno::OVERFLOW)
+    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ struct Program {
 /// `EINVAL` for a malformed or overlong filter, `EACCES` without `no_new_privs` or `CAP_SYS_ADMIN`, `ENOSYS` in a kernel without it.
 pub fn install(filter: &[Instruction], log: bool) -> io::Result<()> {
     let length = u16::try_from(filter.len()).map_err(|_| io::Errno::INVAL)?;
-    let program = Program { length, instructions: filter.as_ptr() };
+    let program = Program {
+        length,
+        instructions: filter.as_ptr(),
+    };
     let flags = if log { libc::SECCOMP_FILTER_FLAG_LOG } else { 0 };
     // SAFETY: the program points to `length` instructions that live until the kernel has copied them.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };

@@ -35,7 +35,11 @@ pub fn name(number: i32) -> String {
 
 fn number_of(name: &str) -> Option<i32> {
     if let Some(offset) = name.strip_prefix("RTMIN+") {
-        return offset.parse::<i32>().ok()?.checked_add(REAL_TIME_MIN).filter(|number| *number >= REAL_TIME_MIN);
+        return offset
+            .parse::<i32>()
+            .ok()?
+            .checked_add(REAL_TIME_MIN)
+            .filter(|number| *number >= REAL_TIME_MIN);
     }
     if name == "RTMIN" {
         return Some(REAL_TIME_MIN);

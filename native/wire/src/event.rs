@@ -28,7 +28,11 @@ pub enum Event {
     Started { pid: i32 },
     /// `Start`: a published port listens.
     #[serde(rename_all = "camelCase")]
-    Listening { host_address: String, host_port: u16, container_port: u16 },
+    Listening {
+        host_address: String,
+        host_port: u16,
+        container_port: u16,
+    },
 }
 
 /// A line on fd 2.

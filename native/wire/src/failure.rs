@@ -62,7 +62,28 @@ impl Failure {
     /// A failure of `step` with the state `message`.
     #[must_use]
     pub fn new(code: Code, step: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, step: step.into(), errno: None, subject: None, hint: None, message: message.into() }
+        Self {
+            code,
+            step: step.into(),
+            errno: None,
+            subject: None,
+            hint: None,
+            message: message.into(),
+        }
+    }
+
+    /// A failed system call: the kind follows from the name of the error number.
+    #[must_use]
+    pub fn system(step: impl Into<String>, errno: &str, message: impl Into<String>) -> Self {
+        let code = match errno {
+            "ENOENT" | "ENOTDIR" => Code::NotFound,
+            "EEXIST" | "EBUSY" | "EADDRINUSE" => Code::Conflict,
+            "EPERM" | "EACCES" | "EROFS" => Code::NotPermitted,
+            "ENOSYS" | "EOPNOTSUPP" | "ENODEV" => Code::Unsupported,
+            "ENOSPC" | "EDQUOT" => Code::NoSpace,
+            _ => Code::System,
+        };
+        Self::new(code, step, message).errno(errno)
     }
 
     #[must_use]

@@ -36,7 +36,14 @@ pub enum IdMap {
     /// Rung `userns` with subordinate ids: 0 is the caller, 1… are the range; folder `sub-<first>-<count>`.
     /// The helper enters the user namespace by newuidmap and newgidmap before it does anything else.
     #[serde(rename_all = "camelCase")]
-    Sub { first_uid: u32, uid_count: u32, first_gid: u32, gid_count: u32, newuidmap: String, newgidmap: String },
+    Sub {
+        first_uid: u32,
+        uid_count: u32,
+        first_gid: u32,
+        gid_count: u32,
+        newuidmap: String,
+        newgidmap: String,
+    },
 }
 
 /// One operation; the command word on the command line is its tag.
@@ -144,7 +151,12 @@ pub struct Copy {
 pub enum CopyAction {
     /// `mkdir -p`: missing directories get mode and owner; an existing one stays as it is.
     #[serde(rename_all = "camelCase")]
-    Mkdir { path: String, mode: u32, owner: Owner, created: Option<Timestamp> },
+    Mkdir {
+        path: String,
+        mode: u32,
+        owner: Owner,
+        created: Option<Timestamp>,
+    },
     /// Copy what `source` selects to `dest`.
     #[serde(rename_all = "camelCase")]
     Copy {
@@ -162,7 +174,13 @@ pub enum CopyAction {
     },
     /// Write `content` to `path`; parents are made as `Mkdir` with 0755.
     #[serde(rename_all = "camelCase")]
-    Write { path: String, content: String, mode: u32, owner: Owner, created: Option<Timestamp> },
+    Write {
+        path: String,
+        content: String,
+        mode: u32,
+        owner: Owner,
+        created: Option<Timestamp>,
+    },
 }
 
 /// Seconds since 1970.

@@ -102,7 +102,11 @@ fn typescript_is_generated() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../engine/native/protocol.ts");
     let new = text();
     if option_env!("BERTH_PROTOCOL_CHECK").is_some() {
-        assert_eq!(fs::read_to_string(&path).unwrap(), new, "engine/native/protocol.ts is stale: run `npm run generate`");
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            new,
+            "engine/native/protocol.ts is stale: run `npm run generate`"
+        );
         return;
     }
     fs::create_dir_all(path.parent().unwrap()).unwrap();

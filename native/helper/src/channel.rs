@@ -1,0 +1,245 @@
+//! The three standard descriptors: frames in on 0, frames out on 1, JSON lines on 2.
+
+use crate::fail::{cancelled, failed};
+use berth_wire::event::Line;
+use berth_wire::frame::{self, Kind};
+use berth_wire::{Code, Event, Failure, Reply};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
+
+/// The largest request in bytes.
+const MAX_REQUEST: usize = 8 * 1024 * 1024;
+/// The largest list of paths, and all secrets together, in bytes.
+const MAX_LIST: usize = 512 * 1024 * 1024;
+/// How much is read from fd 0 at once.
+const CHUNK: usize = 64 * 1024;
+
+/// A frame that the engine sent.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) kind: Kind,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// What fd 0 has to say after a read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    More,
+    Closed,
+}
+
+/// Frames from fd 0, put together from whatever pieces arrive.
+#[derive(Debug)]
+pub(crate) struct Input {
+    fd: BorrowedFd<'static>,
+    buffer: Vec<u8>,
+    start: usize,
+    ended: bool,
+}
+
+impl Input {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let fd = berth_sys::process::inherited(0).map_err(failed("open fd 0"))?;
+        Ok(Self {
+            fd,
+            buffer: Vec::new(),
+            start: 0,
+            ended: false,
+        })
+    }
+
+    /// The first frame, which must be the request.
+    pub(crate) fn request(&mut self) -> Result<Vec<u8>, Failure> {
+        let frame = self.wait_frame()?;
+        match frame.kind {
+            Kind::Request if frame.payload.len() <= MAX_REQUEST => Ok(frame.payload),
+            Kind::Request => Err(protocol(format!(
+                "a request of {} bytes is over the limit of {MAX_REQUEST}",
+                frame.payload.len()
+            ))),
+            other => Err(protocol(format!("the first frame is {other:?}, not Request"))),
+        }
+    }
+
+    /// The payloads of the `Data` frames that come next, `length` bytes in all.
+    pub(crate) fn list(&mut self, length: u64) -> Result<Vec<u8>, Failure> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > MAX_LIST {
+            return Err(protocol(format!("a list of {length} bytes is over the limit of {MAX_LIST}")));
+        }
+        let mut list = Vec::new();
+        while list.len() < length {
+            let frame = self.wait_frame()?;
+            if frame.kind != Kind::Data {
+                return Err(protocol(format!("{:?} came in the middle of a list", frame.kind)));
+            }
+            list.extend_from_slice(&frame.payload);
+        }
+        if list.len() == length {
+            Ok(list)
+        } else {
+            Err(protocol(format!("the list is {} bytes, {length} were announced", list.len())))
+        }
+    }
+
+    /// Whether the end frame was seen: what happens to fd 0 after it means nothing.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads once; call it when fd 0 is readable.
+    pub(crate) fn fill(&mut self) -> Result<Fill, Failure> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let old = self.buffer.len();
+        self.buffer.resize(old.saturating_add(CHUNK), 0);
+        let result = rustix::io::retry_on_intr(|| rustix::io::read(self.fd, self.buffer.get_mut(old..).unwrap_or_default()));
+        self.buffer.truncate(old.saturating_add(*result.as_ref().unwrap_or(&0)));
+        match result {
+            Ok(0) => Ok(Fill::Closed),
+            Ok(_) | Err(Errno::AGAIN) => Ok(Fill::More),
+            // A socket whose other end was closed with unread bytes.
+            Err(Errno::CONNRESET) => Ok(Fill::Closed),
+            Err(error) => Err(failed("read fd 0")(error)),
+        }
+    }
+
+    /// The next frame, when it is there as a whole.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, Failure> {
+        let pending = self.buffer.get(self.start..).unwrap_or_default();
+        let Some((head, rest)) = pending.split_first_chunk::<{ frame::HEAD }>() else {
+            return Ok(None);
+        };
+        let (kind, length) = frame::parse_head(*head).map_err(protocol)?;
+        let length = usize::try_from(length).map_err(|_| protocol("frame too long"))?;
+        let Some(payload) = rest.get(..length) else { return Ok(None) };
+        let payload = payload.to_vec();
+        self.start = self.start.saturating_add(frame::HEAD).saturating_add(length);
+        self.ended |= kind == Kind::End;
+        Ok(Some(Frame { kind, payload }))
+    }
+
+    fn wait_frame(&mut self) -> Result<Frame, Failure> {
+        loop {
+            if let Some(frame) = self.next()? {
+                return Ok(frame);
+            }
+            wait_for(self.fd, PollFlags::IN)?;
+            if self.fill()? == Fill::Closed {
+                return Err(cancelled());
+            }
+        }
+    }
+}
+
+impl AsFd for Input {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd
+    }
+}
+
+fn protocol(message: impl Into<String>) -> Failure {
+    Failure::new(Code::Request, "read frame", message)
+}
+
+/// Frames on fd 1. Writing waits until the engine takes them.
+#[derive(Debug)]
+pub(crate) struct Output {
+    fd: BorrowedFd<'static>,
+}
+
+impl Output {
+    pub(crate) fn new() -> Self {
+        Self {
+            fd: rustix::stdio::stdout(),
+        }
+    }
+
+    /// Sends `bytes` as `Data`.
+    pub(crate) fn data(&self, bytes: &[u8]) -> Result<(), Failure> {
+        bytes.chunks(1024 * 1024).try_for_each(|chunk| self.frame(Kind::Data, chunk))
+    }
+
+    /// Says that nothing follows.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        self.frame(Kind::End, &[])
+    }
+
+    fn frame(&self, kind: Kind, payload: &[u8]) -> Result<(), Failure> {
+        let length = u32::try_from(payload.len()).map_err(|_| failed("write fd 1")(Errno::TOOBIG))?;
+        self.write(&frame::head(kind, length))?;
+        self.write(payload)
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        write_all(self.fd, bytes).map_err(|error| {
+            if error == Errno::PIPE {
+                cancelled()
+            } else {
+                failed("write fd 1")(error)
+            }
+        })
+    }
+}
+
+/// Writes all of `bytes`, also where the descriptor does not block.
+pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(done) => bytes = bytes.get(done..).unwrap_or_default(),
+            Err(Errno::AGAIN) => {
+                rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None)?;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags) -> Result<(), Failure> {
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, flags)], None))
+        .map(drop)
+        .map_err(failed("poll fd 0"))
+}
+
+/// JSON lines on fd 2, one write each. A lost line is not an error: the engine is gone then, and fd 0 says so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Status {
+    fd: BorrowedFd<'static>,
+}
+
+impl Status {
+    pub(crate) fn new() -> Self {
+        Self {
+            fd: rustix::stdio::stderr(),
+        }
+    }
+
+    /// Reports that something happened.
+    pub(crate) fn event(&self, event: Event) {
+        self.line(&Line::Event(event));
+    }
+
+    /// Reports that work goes on without something.
+    pub(crate) fn warning(&self, message: impl Into<String>) {
+        self.event(Event::Warning { message: message.into() });
+    }
+
+    pub(crate) fn reply(&self, reply: Reply) {
+        self.line(&Line::Reply(Box::new(reply)));
+    }
+
+    pub(crate) fn failure(&self, failure: Failure) {
+        self.line(&Line::Failure(failure));
+    }
+
+    fn line(&self, line: &Line) {
+        if let Ok(mut text) = serde_json::to_vec(line) {
+            text.push(b'\n');
+            // Nobody is left to tell when this fails.
+            let _ = write_all(self.fd, &text);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The table of commands. Each is a function of context and arguments.
+
+use crate::context::Context;
+use berth_wire::{Code, Failure, Operation, Reply};
+
+/// Runs an operation where it belongs: in a worker below the supervisor, or in this process.
+pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Failure> {
+    let word = word(&operation);
+    match operation {
+        _ => Err(Failure::new(
+            Code::Request,
+            "dispatch",
+            format!("this helper has no command {word:?}"),
+        )),
+    }
+}
+
+/// The command word of an operation: its tag in the request.
+pub(crate) fn word(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Probe(_) => "probe",
+        Operation::Lock(_) => "lock",
+        Operation::Apply(_) => "apply",
+        Operation::Prepare(_) => "prepare",
+        Operation::Copy(_) => "copy",
+        Operation::Diff(_) => "diff",
+        Operation::Checksum(_) => "checksum",
+        Operation::ReadFile(_) => "read-file",
+        Operation::Remove(_) => "remove",
+        Operation::Usage(_) => "usage",
+        Operation::Start(_) => "start",
+        Operation::Exec(_) => "exec",
+        Operation::State(_) => "state",
+        Operation::Kill(_) => "kill",
+        Operation::Logs(_) => "logs",
+    }
+}
+
+/// Whether the command word names work inside an image, for which the helper runs from a sealed copy.
+pub(crate) fn touches_images(word: &str) -> bool {
+    !matches!(word, "probe" | "lock" | "state" | "kill" | "logs")
+}

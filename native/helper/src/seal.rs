@@ -1,0 +1,75 @@
+//! Re-execution from a sealed copy in memory: what runs inside an image can then never write to the helper's file (`spec/hardening.md` 4, rule 1).
+
+use crate::fail::failed;
+use berth_sys::process;
+use berth_wire::{Code, Failure};
+use rustix::fd::OwnedFd;
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::Errno;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+
+/// The argument that says that this process was started from the copy.
+const MARK: &str = "--sealed";
+
+/// Returns in a process whose program is a sealed copy: at once, or by starting it anew.
+pub(crate) fn ensure(arguments: &[OsString]) -> Result<(), Failure> {
+    let program = open_program()?;
+    if is_sealed(&program) {
+        return Ok(());
+    }
+    if arguments.iter().any(|argument| argument == MARK) {
+        return Err(Failure::new(
+            Code::NotPermitted,
+            "re-execute",
+            "this program says that it is sealed, and is not",
+        ));
+    }
+    let copy = sealed_copy(&program)?;
+    let argv: Result<Vec<CString>, _> = arguments
+        .iter()
+        .map(OsString::as_os_str)
+        .chain([MARK.as_ref()])
+        .map(|text| CString::new(text.as_bytes()))
+        .collect();
+    let argv = argv.map_err(|_| failed("re-execute")(Errno::INVAL))?;
+    let error = process::execveat(&copy, &argv, &[]);
+    Err(failed("re-execute")(error).hint("Set the sysctl vm.memfd_noexec to 0: the helper runs from a sealed copy of itself"))
+}
+
+fn open_program() -> Result<OwnedFd, Failure> {
+    rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed("open /proc/self/exe"))
+}
+
+fn is_sealed(program: &OwnedFd) -> bool {
+    rustix::fs::fcntl_get_seals(program).is_ok_and(|seals| seals.contains(seals_wanted()))
+}
+
+fn seals_wanted() -> SealFlags {
+    SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE
+}
+
+fn sealed_copy(program: &OwnedFd) -> Result<OwnedFd, Failure> {
+    let size = rustix::fs::fstat(program).map_err(failed("stat helper"))?.st_size;
+    let mut left = u64::try_from(size).unwrap_or_default();
+    let copy = create()?;
+    while left > 0 {
+        let chunk = usize::try_from(left).unwrap_or(usize::MAX);
+        match rustix::fs::sendfile(&copy, program, None, chunk).map_err(failed("copy helper"))? {
+            0 => return Err(failed("copy helper")(Errno::IO)),
+            done => left = left.saturating_sub(done.try_into().unwrap_or(u64::MAX)),
+        }
+    }
+    rustix::fs::fcntl_add_seals(&copy, seals_wanted()).map_err(failed("seal helper"))?;
+    Ok(copy)
+}
+
+fn create() -> Result<OwnedFd, Failure> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    match rustix::fs::memfd_create("berth-native", flags | MemfdFlags::EXEC) {
+        // Before Linux 6.3 there is no such flag, and every memfd is executable.
+        Err(Errno::INVAL) => rustix::fs::memfd_create("berth-native", flags),
+        other => other,
+    }
+    .map_err(failed("memfd_create"))
+}

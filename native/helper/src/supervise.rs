@@ -1,0 +1,204 @@
+//! Where an operation runs, and how it ends when the engine goes away.
+//!
+//! Most operations run in a worker: this process watches fd 0 and the worker, and kills it with all its children when the engine closes its
+//! end. With an identity map the worker is the one that enters the user namespace. `start` and `exec` watch fd 0 themselves.
+
+use crate::channel::{self, Fill, Input};
+use crate::context::Context;
+use crate::fail::{cancelled, failed};
+use crate::{Outcome, conclude, dispatch, idmap};
+use berth_sys::process::{self, Child, Exit, Forked, Namespaces, Status};
+use berth_wire::frame::Kind;
+use berth_wire::request::{CopyAction, CopySource, IdMap};
+use berth_wire::{Code, Failure, Operation, Reply, Request};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::pipe::PipeFlags;
+use rustix::process::{DumpableBehavior, Signal};
+
+/// How an operation runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// In this process.
+    Direct,
+    /// In a worker below this process, which watches fd 0.
+    Watched { enters_user_namespace: bool },
+    /// It watches fd 0 itself.
+    Streaming { enters_user_namespace: bool },
+}
+
+fn style(operation: &Operation) -> Style {
+    match operation {
+        Operation::Probe(_) | Operation::Lock(_) => Style::Direct,
+        // They talk to namespaces that exist already, as their owner.
+        Operation::State(_) | Operation::Kill(_) | Operation::Logs(_) => Style::Watched {
+            enters_user_namespace: false,
+        },
+        Operation::Exec(_) => Style::Streaming {
+            enters_user_namespace: false,
+        },
+        Operation::Start(_) => Style::Streaming {
+            enters_user_namespace: true,
+        },
+        _ => Style::Watched {
+            enters_user_namespace: true,
+        },
+    }
+}
+
+/// Runs the operation of `request` where it belongs.
+pub(crate) fn run(request: Request, mut input: Input, status: &channel::Status) -> Result<Outcome, Failure> {
+    hide()?;
+    let Request {
+        store, id_map, operation, ..
+    } = request;
+    let list = input.list(list_length(&operation))?;
+    let mut context = Context::open(&store, id_map.clone(), input, *status)?;
+    context.input_list = list;
+    let namespace = matches!(id_map, IdMap::Sub { .. });
+    match style(&operation) {
+        Style::Direct => dispatch(&context, operation).map(Outcome::Reply),
+        Style::Streaming { enters_user_namespace } if !(namespace && enters_user_namespace) => {
+            dispatch(&context, operation).map(Outcome::Reply)
+        }
+        Style::Streaming { .. } => {
+            let worker = spawn(&mut context, operation, Some(&id_map))?;
+            finished(process::wait(worker.pid).map_err(failed("wait for worker"))?)
+        }
+        Style::Watched { enters_user_namespace } => {
+            let worker = spawn(&mut context, operation, (namespace && enters_user_namespace).then_some(&id_map))?;
+            watch(&worker, context.input.get_mut())
+        }
+    }
+}
+
+/// Forks the worker, which writes the last line itself and says by its exit code that it did.
+fn spawn(context: &mut Context, operation: Operation, id_map: Option<&IdMap>) -> Result<Child, Failure> {
+    let (reader, gate) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let (ready, announce) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    match process::fork(Namespaces::NONE).map_err(failed("fork worker"))? {
+        Forked::Child => {
+            drop((gate, ready));
+            let status = context.status;
+            let result = work(context, operation, id_map, reader, announce);
+            process::exit_now(i32::from(conclude(&status, result)))
+        }
+        Forked::Parent(worker) => {
+            drop((reader, announce));
+            if let Some(id_map) = id_map {
+                let mapped = idmap::map_when_ready(&worker, id_map, ready);
+                if mapped.is_err() {
+                    end(&worker);
+                }
+                mapped?;
+            }
+            // A worker that is gone already shows in its exit code.
+            let _ = rustix::io::write(&gate, &[1]);
+            Ok(worker)
+        }
+    }
+}
+
+/// The worker's part: a process group of its own, the user namespace, the tie to the supervisor's life, the operation.
+fn work(context: &mut Context, operation: Operation, id_map: Option<&IdMap>, gate: OwnedFd, announce: OwnedFd) -> Result<Reply, Failure> {
+    rustix::process::setpgid(None, None).map_err(failed("setpgid"))?;
+    if id_map.is_some() {
+        idmap::enter(announce)?;
+        context.owner = (0, 0);
+    }
+    // The supervisor writes one byte when the maps are in place; end of file means that it is gone.
+    let open = rustix::io::retry_on_intr(|| rustix::io::read(&gate, &mut [0_u8; 1])).map_err(failed("read gate"))?;
+    if open == 0 {
+        return Err(cancelled());
+    }
+    if id_map.is_some() {
+        idmap::become_root()?;
+    }
+    hide()?;
+    let parent = rustix::process::getppid();
+    process::die_with_parent().map_err(failed("prctl PR_SET_PDEATHSIG"))?;
+    if rustix::process::getppid() != parent || parent.is_none() {
+        return Err(cancelled());
+    }
+    dispatch(context, operation)
+}
+
+/// Waits for the worker, or for the engine to go away.
+fn watch(worker: &Child, input: &mut Input) -> Result<Outcome, Failure> {
+    loop {
+        let mut polled = vec![PollFd::new(&worker.pidfd, PollFlags::IN)];
+        let fd = input.as_fd();
+        if !input.ended() {
+            polled.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, None)).map_err(failed("poll"))?;
+        if polled.first().is_some_and(|worker| !worker.revents().is_empty()) {
+            return finished(process::wait(worker.pid).map_err(failed("wait for worker"))?);
+        }
+        if polled.get(1).is_some_and(|input| !input.revents().is_empty()) {
+            if let Err(failure) = read_on(input) {
+                end(worker);
+                return Err(failure);
+            }
+        }
+    }
+}
+
+fn read_on(input: &mut Input) -> Result<(), Failure> {
+    if input.fill()? == Fill::Closed {
+        return Err(cancelled());
+    }
+    while let Some(frame) = input.next()? {
+        if frame.kind != Kind::End {
+            return Err(Failure::new(
+                Code::Request,
+                "read frame",
+                format!("this operation takes no {:?} frame", frame.kind),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Kills the worker with its children, and waits for it.
+fn end(worker: &Child) {
+    // Either may be gone already; that is what is wanted.
+    let _ = rustix::process::kill_process_group(worker.pid, Signal::KILL);
+    let _ = rustix::process::pidfd_send_signal(&worker.pidfd, Signal::KILL);
+    let _ = process::wait(worker.pid);
+}
+
+/// What the end of the worker means. Codes 0 and 1 say that it wrote the last line.
+fn finished(exit: Exit) -> Result<Outcome, Failure> {
+    match exit.status {
+        Status::Code(code @ (0 | 1)) => Ok(Outcome::Done(u8::from(code == 1))),
+        Status::Code(code) => Err(Failure::new(
+            Code::System,
+            "run worker",
+            format!("the worker ended with code {code} and said nothing"),
+        )),
+        Status::Signal(number) => Err(Failure::new(
+            Code::System,
+            "run worker",
+            format!("the worker was killed by {}", berth_sys::signal::name(number)),
+        )),
+    }
+}
+
+/// Keeps other processes of this user from looking into this one (`spec/hardening.md` 4, rule 9).
+fn hide() -> Result<(), Failure> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("prctl PR_SET_DUMPABLE"))
+}
+
+/// How many bytes of path lists follow the request.
+fn list_length(operation: &Operation) -> u64 {
+    let Operation::Copy(copy) = operation else { return 0 };
+    let lengths = copy.actions.iter().map(|action| match action {
+        CopyAction::Copy {
+            source: CopySource::Context { list_bytes, .. },
+            ..
+        } => *list_bytes,
+        _ => 0,
+    });
+    lengths.fold(0, u64::saturating_add)
+}
