@@ -1,0 +1,6 @@
+export { createBuildSpec, type BuildSpec, type BuildSpecDependencies } from './build-spec.ts';
+export { createContainers, type ContainersDependencies } from './containers.ts';
+export { lookupUser, type Accounts, type Identity } from './user.ts';
+export { createReadAccounts, type ReadAccounts } from './accounts.ts';
+export { BUILD_PROFILE, RUN_PROFILE, type Profile } from './profile.ts';
+export { createSpec, type SpecParts, type SpecTarget } from './spec.ts';
