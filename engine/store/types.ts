@@ -88,6 +88,8 @@ export interface LayerStore {
   get(diffId: Digest): Promise<LayerRecord | undefined>;
   /** Merges forms and sources into the record. */
   add(diffId: Digest, forms: Partial<Omit<LayerRecord, 'v' | 'diffId'>>): Promise<LayerRecord>;
+  /** Replaces the record by what `change` makes of it; undefined removes it. */
+  update(diffId: Digest, change: (record: LayerRecord) => LayerRecord | undefined): Promise<void>;
   list(): Promise<readonly LayerRecord[]>;
   remove(diffId: Digest): Promise<void>;
 }
@@ -100,7 +102,11 @@ export interface CacheRecord {
   readonly op: unknown;
   /** null: the step made no layer. */
   readonly diffId: Digest | null;
-  /** Content key of the result where a later step selects from it. */
+  /** Chain id of the layers below, when the step ran; null from scratch. A hit needs the same ones. */
+  readonly base: Digest | null;
+  /** The key that later steps build on, where it is another one: the content key of a COPY that was found by its definition. */
+  readonly result?: string | undefined;
+  /** RFC 3339. */
   readonly createdAt: string;
   readonly isolation: RungName;
   readonly provenance?: Readonly<Record<string, string>> | undefined;

@@ -1,0 +1,48 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodedOf, isDigest, parseDigest } from '../image/digest.ts';
+import { isRecord, readJson, replaceFile } from './files.ts';
+import type { CacheRecord, CacheRecords } from './types.ts';
+
+/** `records/cache/`: one file a step. What cannot be read is a miss with a warning, never an error. */
+export function createCacheRecords(root: string, warn: (message: string) => void): CacheRecords {
+  const folder = join(root, 'records', 'cache');
+  const pathOf = (key: string): string => join(folder, `${encodedOf(parseDigest(key, 'a cache key'))}.json`);
+  const get = async (key: string): Promise<CacheRecord | undefined> => {
+    const file = await readJson(pathOf(key));
+    if ('missing' in file) return undefined;
+    if ('value' in file && isCacheRecord(file.value) && file.value.key === key) return file.value;
+    warn(`The cache record ${key} cannot be read and is ignored`);
+    return undefined;
+  };
+  return {
+    get,
+    // Not synced: a record that a power cut takes is a miss, and a build writes many.
+    put: async (record) => replaceFile(pathOf(record.key), JSON.stringify(record), { sync: false }),
+    list: async () => {
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
+      const records = await Promise.all(
+        names
+          .map((name) => `sha256:${name.slice(0, -5)}`)
+          .filter(isDigest)
+          .map(get),
+      );
+      return records.filter((record) => record !== undefined);
+    },
+    remove: async (key) => rm(pathOf(key), { force: true }),
+  };
+}
+
+function isCacheRecord(value: unknown): value is CacheRecord {
+  return (
+    isRecord(value) &&
+    value.v === 1 &&
+    isDigest(value.key) &&
+    (value.diffId === null || isDigest(value.diffId)) &&
+    (value.base === null || isDigest(value.base)) &&
+    (value.result === undefined || isDigest(value.result)) &&
+    typeof value.createdAt === 'string' &&
+    !Number.isNaN(Date.parse(value.createdAt)) &&
+    typeof value.isolation === 'string'
+  );
+}

@@ -1,0 +1,267 @@
+import { EngineError } from '../base/errors.ts';
+import type { ActOptions } from '../base/progress.ts';
+import { chainIds } from '../image/chain-id.ts';
+import { shortDigest } from '../image/digest.ts';
+import { compressionOf, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../image/media-type.ts';
+import type { Descriptor, Digest } from '../image/types.ts';
+import type { Codec } from '../native/protocol.ts';
+import type { Helper } from '../native/types.ts';
+import type { LayerRecord, SnapshotForm, Store } from './types.ts';
+
+/** Limits of one layer: more is refused as a bomb (spec/bad-inputs.md; the largest ML layers are some 20 GiB). */
+const MAX_LAYER_BYTES = 128 * 1024 ** 3;
+const MAX_LAYER_ENTRIES = 4_000_000;
+
+/** Gets a blob that only a registry has; plugged in by `engine/index.ts`. */
+export type FetchBlob = (
+  blob: Descriptor,
+  sources: readonly string[],
+  options: { readonly signal?: AbortSignal | undefined },
+) => AsyncIterable<Uint8Array>;
+
+/** How an act on snapshots reports: bytes move inside `vertex`. */
+export interface SnapshotOptions extends ActOptions {
+  readonly vertex?: string | undefined;
+}
+
+/** How a blob is packed. */
+export interface Packing {
+  readonly codec: Codec;
+  readonly level: number;
+}
+
+/** Layers as directories of one id map, made on demand. */
+export interface Snapshots {
+  readonly helper: Helper;
+  /**
+   * Snapshots of layers, topmost first; missing ones are unpacked, their blobs pulled where they are not here.
+   *
+   * @param layers diff ids, bottom first
+   * @throws `LAYER_MISSING` naming a layer that is nowhere to be had
+   */
+  ensure(layers: readonly Digest[], options?: SnapshotOptions): Promise<readonly string[]>;
+  /** True when the layer, on top of `below`, can be had without making it again. Touches no layer. */
+  has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
+  /** Turns an upper that a step has filled into a layer; null when nothing changed, and then the upper is gone. */
+  finish(upper: string, lowers: readonly string[], options?: SnapshotOptions): Promise<Digest | null>;
+  /** The blob of the topmost of `layers`: the one that is known, else made from its snapshot. */
+  pack(layers: readonly Digest[], packing: Packing, options?: SnapshotOptions): Promise<Descriptor>;
+  /** Removes uppers that a failed step left. */
+  discard(uppers: readonly string[]): Promise<void>;
+}
+
+/** {@link Snapshots} over the store, for the time of one act (the names that are there are asked for once). */
+export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBlob): Snapshots {
+  const { content, layers } = store;
+  const { idMapName } = helper;
+  let present: Promise<Set<string>> | undefined;
+  const names = (): Promise<Set<string>> =>
+    (present ??= helper
+      .call('usage', { names: [], measure: false })
+      .then(({ snapshots }) => new Set(snapshots.map(({ name }) => name))));
+  /** What is under way, so that two stages on one base unpack it once. */
+  const applying = new Map<Digest, Promise<string>>();
+  const packing = new Map<Digest, Promise<Descriptor>>();
+
+  const find = async (record: LayerRecord | undefined, chainId: Digest): Promise<SnapshotForm | undefined> => {
+    const forms =
+      record?.snapshots.filter((form) => form.idMap === idMapName && [undefined, chainId].includes(form.chainId)) ?? [];
+    const there = forms.length > 0 ? await names() : undefined;
+    return forms.find(({ name }) => there?.has(name));
+  };
+
+  const localBlob = async (record: LayerRecord | undefined): Promise<Descriptor | undefined> => {
+    for (const blob of record?.blobs ?? []) if (await content.exists(blob)) return blob;
+    return undefined;
+  };
+
+  const remoteBlob = (record: LayerRecord | undefined): Descriptor | undefined =>
+    record?.blobs.find(({ digest }) => (record.sources[digest]?.length ?? 0) > 0);
+
+  const bring = async (diffId: Digest, options: SnapshotOptions): Promise<Descriptor> => {
+    const record = await layers.get(diffId);
+    const local = await localBlob(record);
+    if (local) return local;
+    const remote = remoteBlob(record);
+    if (!record || !remote) throw layerMissing(diffId, record, idMapName);
+    const report = reporter(options, `pull ${shortDigest(remote.digest)}`);
+    await content.push(
+      remote,
+      () => fetchBlob(remote, record.sources[remote.digest] ?? [], { signal: options.signal }),
+      {
+        signal: options.signal,
+        onProgress: (current, total) => report(current, total),
+      },
+    );
+    report(remote.size, remote.size, Date.now());
+    return remote;
+  };
+
+  const apply = async (
+    { diffId, chainId }: { readonly diffId: Digest; readonly chainId: Digest },
+    blob: Descriptor,
+    lowers: readonly string[],
+    options: SnapshotOptions,
+  ): Promise<string> => {
+    const report = reporter(options, `unpack ${shortDigest(blob.digest)}`);
+    const reply = await helper.call(
+      'apply',
+      {
+        blob: content.pathOf(blob.digest),
+        codec: compressionOf(blob.mediaType),
+        diffId,
+        chainId,
+        lowers: [...lowers],
+        maxBytes: MAX_LAYER_BYTES,
+        maxEntries: MAX_LAYER_ENTRIES,
+      },
+      {
+        signal: options.signal,
+        onEvent: (event) => {
+          if (event.type === 'progress') report(event.current, event.total ?? undefined);
+          if (event.type === 'warning')
+            options.onEvent?.({ type: 'warning', vertex: options.vertex, message: event.message });
+        },
+      },
+    );
+    report(reply.size, reply.size, Date.now());
+    const form = { idMap: idMapName, name: reply.snapshot, ...(reply.selfContained ? {} : { chainId }) };
+    await layers.add(diffId, { size: reply.size, snapshots: [form] });
+    (await names()).add(reply.snapshot);
+    return reply.snapshot;
+  };
+
+  const ensure: Snapshots['ensure'] = async (diffIds, options = {}) => {
+    const chain = chainIds(diffIds).map((chainId, at) => ({ chainId, diffId: diffIds[at] ?? chainId }));
+    const found = await Promise.all(chain.map(async ({ diffId, chainId }) => find(await layers.get(diffId), chainId)));
+    // Blobs come in parallel; each is unpacked when those below it are.
+    const blobs = chain.map(({ diffId }, at) => (found[at] ? undefined : settled(bring(diffId, options))));
+    const lowers: string[] = [];
+    for (const [at, layer] of chain.entries()) {
+      const blob = blobs[at];
+      const name =
+        found[at]?.name ??
+        (blob && (await once(applying, layer.chainId, async () => apply(layer, await blob(), lowers, options))));
+      // A layer twice in a chain counts once, at its upper place: overlay refuses the same directory twice.
+      if (name !== undefined) lowers.splice(0, lowers.length, name, ...lowers.filter((other) => other !== name));
+    }
+    return lowers;
+  };
+
+  const makeBlob = async (
+    diffIds: readonly Digest[],
+    { codec, level }: Packing,
+    options: SnapshotOptions,
+  ): Promise<Descriptor> => {
+    const diffId = diffIds.at(-1) ?? missingLayer();
+    const record = await layers.get(diffId);
+    const known = (await localBlob(record)) ?? remoteBlob(record);
+    if (known) return known;
+    const [snapshot, ...lowers] = await ensure(diffIds, options);
+    const ingest = content.newIngest();
+    const report = reporter(options, `pack ${shortDigest(diffId)}`);
+    const reply = await helper.call(
+      'diff',
+      { snapshot: snapshot ?? missingLayer(), lowers, output: ingest, codec, level, clamp: null, finish: false },
+      {
+        signal: options.signal,
+        onEvent: (event) => {
+          if (event.type === 'progress') report(event.current, event.total ?? undefined);
+        },
+      },
+    );
+    if (reply.diffId !== diffId || !reply.blob) throw changedLayer(diffId, reply.diffId);
+    const { digest, size } = reply.blob as { readonly digest: Digest; readonly size: number };
+    await content.commit(ingest, { digest, size });
+    const blob: Descriptor = { mediaType: MEDIA_TYPES[codec], digest, size };
+    await layers.add(diffId, { size: reply.plainSize, blobs: [blob] });
+    report(size, size, Date.now());
+    return blob;
+  };
+
+  return {
+    helper,
+    ensure,
+    has: async (diffId, below) => {
+      const record = await layers.get(diffId);
+      if (!record) return false;
+      const chainId = chainIds([...below, diffId]).at(-1) ?? diffId;
+      return Boolean((await find(record, chainId)) ?? remoteBlob(record) ?? (await localBlob(record)));
+    },
+    finish: async (upper, lowers, options = {}) => {
+      const reply = await helper.call(
+        'diff',
+        { snapshot: upper, lowers: [...lowers], output: null, codec: 'none', level: 0, clamp: null, finish: true },
+        { signal: options.signal },
+      );
+      if (reply.entries === 0) {
+        await helper.call('remove', { snapshots: [reply.snapshot], containers: [], force: false, garbage: false });
+        return null;
+      }
+      const diffId = reply.diffId as Digest;
+      await layers.add(diffId, { size: reply.plainSize, snapshots: [{ idMap: idMapName, name: reply.snapshot }] });
+      (await names()).add(reply.snapshot);
+      return diffId;
+    },
+    pack: (diffIds, how, options = {}) =>
+      once(packing, diffIds.at(-1) ?? missingLayer(), () => makeBlob(diffIds, how, options)),
+    discard: async (uppers) => {
+      await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
+    },
+  };
+}
+
+const MEDIA_TYPES: Readonly<Record<Codec, string>> = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD };
+
+/** The promise under way for a key, or a new one; a failed one is forgotten. */
+function once<K, T>(running: Map<K, Promise<T>>, key: K, act: () => Promise<T>): Promise<T> {
+  const found = running.get(key);
+  if (found) return found;
+  const started = act();
+  running.set(key, started);
+  started.catch(() => running.delete(key));
+  return started;
+}
+
+/** A promise that may fail before somebody waits for it. */
+function settled<T>(promise: Promise<T>): () => Promise<T> {
+  promise.catch(() => undefined);
+  return () => promise;
+}
+
+function reporter(
+  { onEvent, vertex }: SnapshotOptions,
+  name: string,
+): (current: number, total?: number, completed?: number) => void {
+  return (current, total, completed) => {
+    if (vertex !== undefined) onEvent?.({ type: 'status', vertex, name, current, total, completed });
+  };
+}
+
+function layerMissing(diffId: Digest, record: LayerRecord | undefined, idMapName: string): EngineError {
+  const others = [...new Set(record?.snapshots.map(({ idMap }) => idMap).filter((idMap) => idMap !== idMapName))];
+  if (others.length === 0) {
+    return new EngineError(
+      'LAYER_MISSING',
+      `Cannot use layer ${diffId}: it is neither in the store nor known to a registry`,
+      {
+        hint: 'Build or pull the image again',
+      },
+    );
+  }
+  return new EngineError(
+    'LAYER_MISSING',
+    `Cannot use layer ${diffId}: it was made under the id map ${others.join(', ')}, and this is ${idMapName}`,
+    { hint: 'Build again, or use the isolation that made it (`--isolation`)' },
+  );
+}
+
+function changedLayer(wanted: Digest, found: string): EngineError {
+  return new EngineError('STORE_CORRUPT', `Cannot pack layer ${wanted}: its snapshot now gives ${found}`, {
+    hint: 'Run `berth system fsck --repair`, then build again',
+  });
+}
+
+function missingLayer(): never {
+  throw new Error('A layer is needed');
+}
