@@ -158,6 +158,8 @@ export interface Mount {
   readonly source?: string | undefined;
   readonly target: string;
   readonly readonly?: boolean | undefined;
+  /** Make the host directory of a bind when it is missing, as `-v` does. */
+  readonly createSource?: boolean | undefined;
   /** Bytes, of a tmpfs. */
   readonly size?: number | undefined;
   readonly mode?: number | undefined;

@@ -1,23 +1,48 @@
-import type { ActOptions } from '../base/progress.ts';
 import type { Containers } from '../engine.ts';
-import type { ProbeReply } from '../native/protocol.ts';
-import type { Helper } from '../native/types.ts';
-import type { Store, StoredImage } from '../store/types.ts';
+import type { ContainersDependencies } from './dependencies.ts';
+import { execInContainer } from './exec.ts';
+import { inspectContainer } from './inspect.ts';
+import { findContainer, findRunning, listContainers, toSummary } from './list.ts';
+import { sendLogs } from './logs.ts';
+import { removeContainer } from './remove.ts';
+import { runContainer, STOP_SECONDS } from './run.ts';
+import { stopContainer, waitContainer } from './stop.ts';
 
-/** What containers are run with; `engine/index.ts` gives it. */
-export interface ContainersDependencies {
-  readonly store: Store;
-  /** The helper and the probe's findings, once the rung has been chosen. */
-  readonly connect: () => Promise<{ readonly helper: Helper; readonly probe: ProbeReply }>;
-  /** The image of that name: of the store, or pulled by the policy. @throws `IMAGE_NOT_FOUND` */
-  readonly ensureImage: (
-    name: string,
-    pull: 'always' | 'missing' | 'never',
-    options?: ActOptions,
-  ) => Promise<StoredImage>;
-  /** Snapshots of the image's layers, topmost first; unpacks what is missing. */
-  readonly ensureSnapshots: (image: StoredImage, options?: ActOptions) => Promise<readonly string[]>;
+/** {@link Containers} on the helper, which keeps them; nothing is remembered here. */
+export function createContainers(dependencies: ContainersDependencies): Containers {
+  const { connect } = dependencies;
+  return {
+    run: async (spec, options = {}) => await runContainer(dependencies, spec, options),
+    list: async ({ all = false } = {}) =>
+      (await listContainers(await connect()))
+        .filter(({ state }) => all || state.status === 'running')
+        .map((found) => toSummary(found)),
+    resolve: async (nameOrId) => toSummary(await findContainer(await connect(), nameOrId)),
+    inspect: async (nameOrId) => inspectContainer(await findContainer(await connect(), nameOrId)),
+    logs: async (nameOrId, options) => {
+      const connection = await connect();
+      const { state } = await findContainer(connection, nameOrId);
+      await sendLogs(connection.helper, state.id, options);
+    },
+    exec: async (nameOrId, spec, options = {}) => await execInContainer(await connect(), nameOrId, spec, options),
+    stop: async (nameOrId, options = {}) => {
+      const connection = await connect();
+      const { state, record } = await findContainer(connection, nameOrId);
+      if (state.status !== 'running') return;
+      const seconds = options.seconds ?? record.spec.stopTimeout ?? STOP_SECONDS;
+      await stopContainer(connection, state.id, options.signal ?? record.stopSignal, seconds);
+    },
+    kill: async (nameOrId, signal = 'SIGKILL') => {
+      const connection = await connect();
+      const { state } = await findRunning(connection, nameOrId);
+      await connection.helper.call('kill', { container: state.id, signal, waitSeconds: null });
+    },
+    wait: async (nameOrId) => {
+      const connection = await connect();
+      const { state } = await findContainer(connection, nameOrId);
+      const ended = state.ended ?? (await waitContainer(connection, state.id));
+      return ended.exitCode ?? 0;
+    },
+    remove: async (nameOrId, { force = false } = {}) => await removeContainer(await connect(), nameOrId, force),
+  };
 }
-
-/** {@link Containers} on the helper. */
-export declare function createContainers(dependencies: ContainersDependencies): Containers;

@@ -1,5 +1,6 @@
 export { createBuildSpec, type BuildSpec, type BuildSpecDependencies } from './build-spec.ts';
-export { createContainers, type ContainersDependencies } from './containers.ts';
+export { createContainers } from './containers.ts';
+export type { Connection, ContainersDependencies } from './dependencies.ts';
 export { lookupUser, type Accounts, type Identity } from './user.ts';
 export { createReadAccounts, type ReadAccounts } from './accounts.ts';
 export { BUILD_PROFILE, RUN_PROFILE, type Profile } from './profile.ts';

@@ -1,0 +1,24 @@
+import type { ActOptions } from '../base/progress.ts';
+import type { ProbeReply } from '../native/protocol.ts';
+import type { Helper } from '../native/types.ts';
+import type { Store, StoredImage } from '../store/types.ts';
+
+/** The helper and the probe's findings, once the rung has been chosen. */
+export interface Connection {
+  readonly helper: Helper;
+  readonly probe: Pick<ProbeReply, 'cgroup' | 'seccomp'>;
+}
+
+/** What containers are run with; `engine/index.ts` gives it. */
+export interface ContainersDependencies {
+  readonly store: Pick<Store, 'locks'>;
+  readonly connect: () => Promise<Connection>;
+  /** The image of that name: of the store, or pulled by the policy. @throws `IMAGE_NOT_FOUND` */
+  readonly ensureImage: (
+    name: string,
+    pull: 'always' | 'missing' | 'never',
+    options?: ActOptions,
+  ) => Promise<StoredImage>;
+  /** Snapshots of the image's layers, topmost first; unpacks what is missing. */
+  readonly ensureSnapshots: (image: StoredImage, options?: ActOptions) => Promise<readonly string[]>;
+}

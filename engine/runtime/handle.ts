@@ -1,0 +1,79 @@
+import type { ContainerHandle } from '../engine.ts';
+import type { Ended, Event, PublishedPort } from '../native/protocol.ts';
+import type { Session } from '../native/types.ts';
+
+/** Events of a starting process, gathered until it runs. */
+export interface StartEvents {
+  readonly onEvent: (event: Event) => void;
+  /** Resolves when the process runs and `ports` of them listen. */
+  readonly running: (ports: number) => Promise<void>;
+  readonly listening: () => readonly Extract<Event, { type: 'listening' }>[];
+}
+
+/** Collects {@link StartEvents}; other events go to `rest`. */
+export function collectStart(rest: (event: Event) => void): StartEvents {
+  const listening: Extract<Event, { type: 'listening' }>[] = [];
+  let started = false;
+  let check = (): void => undefined;
+  return {
+    onEvent: (event) => {
+      if (event.type === 'started') started = true;
+      else if (event.type === 'listening') listening.push(event);
+      else rest(event);
+      check();
+    },
+    running: (ports) =>
+      new Promise((resolve) => {
+        check = () => {
+          if (started && listening.length >= ports) resolve();
+        };
+        check();
+      }),
+    listening: () => listening,
+  };
+}
+
+/** `ports` with the numbers that the kernel chose. */
+export function boundPorts(ports: readonly PublishedPort[], events: StartEvents): readonly PublishedPort[] {
+  const free = [...events.listening()];
+  return ports.map((port) => {
+    const at = free.findIndex(
+      (event) =>
+        event.containerPort === port.containerPort &&
+        event.hostAddress === port.hostAddress &&
+        (port.hostPort === 0 || event.hostPort === port.hostPort),
+    );
+    const [event] = at < 0 ? [] : free.splice(at, 1);
+    return event ? { ...port, hostPort: event.hostPort } : port;
+  });
+}
+
+/** The handle on a process that a session talks to. `stop` is asked of the session, or of the monitor when it runs detached. */
+export function createHandle(
+  session: Session<'start'> | Session<'exec'>,
+  parts: {
+    readonly id: string;
+    readonly name: string;
+    readonly ports: readonly PublishedPort[];
+    readonly stopSignal: string;
+    readonly stopSeconds: number;
+    readonly stop?: ((seconds: number) => Promise<Ended>) | undefined;
+  },
+): ContainerHandle {
+  const ended: Promise<Ended> = session.result;
+  return {
+    id: parts.id,
+    name: parts.name,
+    ports: parts.ports,
+    ended,
+    write: (chunk) => session.write(chunk),
+    closeStdin: () => session.control({ control: 'closeStdin' }),
+    signal: (signal) => session.control({ control: 'signal', signal }),
+    resize: (rows, columns) => session.control({ control: 'resize', rows, columns }),
+    stop: async (seconds = parts.stopSeconds) => {
+      if (parts.stop) return await parts.stop(seconds);
+      await session.control({ control: 'stop', signal: parts.stopSignal, seconds });
+      return await ended;
+    },
+  };
+}

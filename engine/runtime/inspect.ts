@@ -1,0 +1,100 @@
+import type { Mount } from '../engine.ts';
+import type { PublishedPort } from '../native/protocol.ts';
+import type { Found } from './list.ts';
+
+/** A container in the shape of `docker inspect`: the part that holds here, under Docker's names. */
+export function inspectContainer({ state, record }: Found): Record<string, unknown> {
+  const { spec, config } = record;
+  const [path = '', ...args] = record.args;
+  return {
+    Id: state.id,
+    Created: state.createdAt,
+    Path: path,
+    Args: args,
+    State: stateOf({ state, record }),
+    Image: record.imageId,
+    Name: `/${record.name}`,
+    Driver: 'overlay',
+    Platform: 'linux',
+    RestartCount: 0,
+    Mounts: (spec.mounts ?? []).map(mountOf),
+    HostConfig: {
+      AutoRemove: spec.rm ?? false,
+      Binds: (spec.mounts ?? []).filter(({ type }) => type === 'bind').map(bindOf),
+      NetworkMode: spec.network ?? 'private',
+      PortBindings: bindings(spec.ports ?? []),
+      PublishAllPorts: spec.publishAll ?? false,
+      CapAdd: spec.capAdd ?? null,
+      CapDrop: spec.capDrop ?? null,
+      ExtraHosts: (spec.extraHosts ?? []).map(({ name, address }) => `${name}:${address}`),
+      GroupAdd: spec.groupAdd ?? null,
+      Init: spec.init ?? false,
+      ReadonlyRootfs: spec.readonly ?? false,
+      Privileged: false,
+      ShmSize: spec.shmSize ?? 64 * 1024 * 1024,
+      Ulimits: (spec.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Soft: soft, Hard: hard })),
+      LogConfig: { Type: 'json-file', Config: {} },
+      RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+    },
+    Config: {
+      Hostname: record.hostname,
+      User: config.User ?? '',
+      Tty: spec.tty !== undefined,
+      OpenStdin: spec.interactive ?? false,
+      Env: config.Env ?? [],
+      Cmd: spec.command && spec.command.length > 0 ? spec.command : spec.entrypoint ? null : (config.Cmd ?? null),
+      Entrypoint: spec.entrypoint ?? config.Entrypoint ?? null,
+      Image: record.image,
+      WorkingDir: config.WorkingDir ?? '',
+      Labels: config.Labels ?? {},
+      ExposedPorts: config.ExposedPorts ?? {},
+      Volumes: config.Volumes ?? null,
+      StopSignal: record.stopSignal,
+      ...(config.Healthcheck ? { Healthcheck: config.Healthcheck } : {}),
+    },
+    NetworkSettings: { IPAddress: record.address ?? '', Ports: bindings(state.ports) },
+  };
+}
+
+/** Docker's value for a time that has not come. */
+const NO_TIME = '0001-01-01T00:00:00Z';
+
+function stateOf({ state }: Found): Record<string, unknown> {
+  return {
+    Status: state.status,
+    Running: state.status === 'running',
+    Paused: false,
+    Restarting: false,
+    OOMKilled: state.ended?.oomKilled ?? false,
+    Dead: state.status === 'dead',
+    Pid: state.process?.pid ?? 0,
+    ExitCode: state.ended?.exitCode ?? 0,
+    Error: '',
+    StartedAt: state.startedAt ?? NO_TIME,
+    FinishedAt: state.finishedAt ?? NO_TIME,
+  };
+}
+
+function mountOf(mount: Mount): Record<string, unknown> {
+  return {
+    Type: mount.type,
+    Source: mount.source ?? '',
+    Destination: mount.target,
+    Mode: mount.readonly ? 'ro' : '',
+    RW: !mount.readonly,
+    Propagation: mount.type === 'bind' ? 'rprivate' : '',
+  };
+}
+
+function bindOf({ source = '', target, readonly }: Mount): string {
+  return `${source}:${target}${readonly ? ':ro' : ''}`;
+}
+
+function bindings(ports: readonly PublishedPort[]): Record<string, { HostIp: string; HostPort: string }[]> {
+  const byPort: Record<string, { HostIp: string; HostPort: string }[]> = {};
+  for (const port of ports) {
+    const key = `${port.containerPort}/${port.protocol}`;
+    byPort[key] = [...(byPort[key] ?? []), { HostIp: port.hostAddress, HostPort: String(port.hostPort) }];
+  }
+  return byPort;
+}

@@ -1,0 +1,74 @@
+import { EngineError } from '../base/errors.ts';
+import type { ContainerSummary } from '../engine.ts';
+import type { ContainerState } from '../native/protocol.ts';
+import type { Connection } from './dependencies.ts';
+import { type ContainerRecord, decodeRecord } from './record.ts';
+
+/** A container with what the engine remembers of it. */
+export interface Found {
+  readonly state: ContainerState;
+  readonly record: ContainerRecord;
+}
+
+/** Every container of the engine, newest first. Those of a RUN carry no record and are not among them. */
+export async function listContainers({ helper }: Connection): Promise<readonly Found[]> {
+  const { containers } = await helper.call('state', { containers: [] });
+  return containers
+    .flatMap((state) => {
+      const record = decodeRecord(state.record);
+      return record ? [{ state, record }] : [];
+    })
+    .sort((a, b) => (a.state.createdAt < b.state.createdAt ? 1 : -1));
+}
+
+/** By name, id or prefix of an id. @throws `CONTAINER_NOT_FOUND`, `AMBIGUOUS` */
+export async function findContainer(connection: Connection, nameOrId: string): Promise<Found> {
+  const all = await listContainers(connection);
+  const exact = all.find(({ state, record }) => state.id === nameOrId || record.name === nameOrId.replace(/^\//, ''));
+  if (exact) return exact;
+  const [found, ...others] = all.filter(({ state }) => nameOrId !== '' && state.id.startsWith(nameOrId));
+  if (!found) {
+    throw new EngineError('CONTAINER_NOT_FOUND', `Cannot find container ${nameOrId}: No such container: ${nameOrId}`, {
+      hint: 'berth ps -a lists them',
+    });
+  }
+  if (others.length > 0) {
+    throw new EngineError('AMBIGUOUS', `Cannot choose a container: ${others.length + 1} ids start with ${nameOrId}`, {
+      hint: 'give more of the id, or the name',
+    });
+  }
+  return found;
+}
+
+/** A running container. @throws `CONTAINER_NOT_RUNNING` */
+export async function findRunning(connection: Connection, nameOrId: string): Promise<Found> {
+  const found = await findContainer(connection, nameOrId);
+  if (found.state.status === 'running') return found;
+  throw new EngineError(
+    'CONTAINER_NOT_RUNNING',
+    `Cannot reach ${nameOrId}: container ${found.state.id} is not running`,
+  );
+}
+
+/** What `ps` shows. */
+export function toSummary({ state, record }: Found): ContainerSummary {
+  return {
+    id: state.id,
+    name: record.name,
+    image: record.image,
+    imageId: record.imageId,
+    command: record.args,
+    status: statusOf(state.status),
+    exitCode: state.ended?.exitCode ?? null,
+    createdAt: state.createdAt,
+    startedAt: state.startedAt,
+    finishedAt: state.finishedAt,
+    ports: state.ports,
+    labels: record.config.Labels ?? {},
+    pid: state.process?.pid ?? null,
+  };
+}
+
+function statusOf(status: string): ContainerSummary['status'] {
+  return status === 'created' || status === 'running' || status === 'exited' ? status : 'dead';
+}

@@ -1,0 +1,19 @@
+import type { RunSpec } from '../engine.ts';
+import type { ContainerConfig } from '../image/types.ts';
+import type { PublishedPort } from '../native/protocol.ts';
+
+/** Ports to publish: those asked for and, with `publishAll`, every other port that the image exposes, on a free one. */
+export function publishedPorts(spec: RunSpec, config: ContainerConfig): PublishedPort[] {
+  const asked = (spec.ports ?? []).map((port) => ({ ...port }));
+  if (!spec.publishAll) return asked;
+  const taken = new Set(asked.map((port) => `${port.containerPort}/${port.protocol}`));
+  const exposed = Object.keys(config.ExposedPorts ?? {}).flatMap(parseExposed);
+  return [...asked, ...exposed.filter((port) => !taken.has(`${port.containerPort}/${port.protocol}`))];
+}
+
+function parseExposed(text: string): readonly PublishedPort[] {
+  const match = /^(\d{1,5})(?:\/(tcp|udp))?$/.exec(text);
+  if (!match?.[1]) return [];
+  const protocol = match[2] === 'udp' ? 'udp' : 'tcp';
+  return [{ hostAddress: '0.0.0.0', hostPort: 0, containerPort: Number(match[1]), protocol }];
+}

@@ -1,0 +1,46 @@
+import { EngineError } from '../base/errors.ts';
+import type { RunSpec } from '../engine.ts';
+import type { ContainerConfig, Digest } from '../image/types.ts';
+import type { Rootfs } from '../native/protocol.ts';
+
+/** What the engine wants to know of a container later; the helper keeps it beside the container, where the container cannot write. */
+export interface ContainerRecord {
+  readonly v: 1;
+  readonly name: string;
+  readonly image: string;
+  readonly imageId: Digest;
+  readonly rootfs: Rootfs;
+  readonly args: readonly string[];
+  readonly hostname: string;
+  /** The image's configuration with the caller's changes. */
+  readonly config: ContainerConfig;
+  /** As it was asked for. */
+  readonly spec: RunSpec;
+  readonly stopSignal: string;
+  readonly address?: string | undefined;
+}
+
+/** Largest record in bytes that the helper takes. */
+const MAX_RECORD = 1024 * 1024;
+
+/** @throws `RECORD_TOO_LARGE` naming the container */
+export function encodeRecord(record: ContainerRecord): string {
+  const text = JSON.stringify(record);
+  if (Buffer.byteLength(text) <= MAX_RECORD) return text;
+  throw new EngineError(
+    'RECORD_TOO_LARGE',
+    `Cannot start ${record.name}: its environment, labels and command are over ${MAX_RECORD} bytes together`,
+  );
+}
+
+/** The record of a container; undefined when another version of the engine, or nobody, wrote it. */
+export function decodeRecord(text: string): ContainerRecord | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || !('v' in value) || value.v !== 1) return undefined;
+    // Type: only `encodeRecord` writes version 1, into a place that only the engine and the helper can write.
+    return value as ContainerRecord;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,28 @@
+import { EngineError } from '../base/errors.ts';
+import type { Connection } from './dependencies.ts';
+import { findContainer } from './list.ts';
+
+/**
+ * Removes a container with its writable layer.
+ *
+ * @throws `CONTAINER_RUNNING` unless `force`, which kills it first
+ */
+export async function removeContainer(connection: Connection, nameOrId: string, force: boolean): Promise<void> {
+  const { state, record } = await findContainer(connection, nameOrId);
+  if (state.status === 'running' && !force) {
+    throw new EngineError(
+      'CONTAINER_RUNNING',
+      `Cannot remove container "/${record.name}": container is running: stop the container before removing or force remove`,
+      { hint: `berth rm -f ${record.name}` },
+    );
+  }
+  const { helper } = connection;
+  const args = { containers: [state.id], snapshots: [record.rootfs.upper], force, garbage: false };
+  const { warnings } = await helper.call('remove', args);
+  if (warnings[0] !== undefined) {
+    throw new EngineError(
+      'REMOVE_INCOMPLETE',
+      `Cannot remove all of container "/${record.name}": ${warnings.join('; ')}`,
+    );
+  }
+}
