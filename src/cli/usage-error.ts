@@ -1,0 +1,10 @@
+/** The command line itself is wrong: exit code 125 and nothing was done. */
+export class UsageError extends Error {
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.name = 'UsageError';
+    this.hint = hint;
+  }
+}

@@ -1,0 +1,195 @@
+import { isAbsolute, resolve } from 'node:path';
+import type { Mount } from '../../../engine/engine.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseCsv } from './csv.ts';
+import { parseSize } from './size.ts';
+
+/** `-v`: `/host:/container[:options]`, `name:/container`, or `/container` for an anonymous volume. A relative host path is Docker's `./x`. */
+export function parseVolume(text: string, cwd: string): Mount {
+  const [first = '', second, options = '', ...rest] = text.split(':');
+  if (rest.length > 0 || first === '' || second === '') throw new UsageError(`invalid volume specification: '${text}'`);
+  if (second === undefined) return { type: 'volume', target: absolute(first, text) };
+  const target = absolute(second, text);
+  const readonly = volumeOptions(options, text);
+  if (isAbsolute(first)) return { type: 'bind', source: first, target, readonly, createSource: true };
+  if (/^\.{0,2}\//.test(`${first}/`) || first.startsWith('.')) {
+    return { type: 'bind', source: resolve(cwd, first), target, readonly, createSource: true };
+  }
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(first)) {
+    throw new UsageError(
+      `"${first}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`,
+      'to bind a host directory, give an absolute path',
+    );
+  }
+  return { type: 'volume', source: first, target, readonly };
+}
+
+/** `--tmpfs /path[:size=64m,mode=1777,ro]`. */
+export function parseTmpfs(text: string): Mount {
+  const [target = '', options = '', ...rest] = text.split(':');
+  if (rest.length > 0) throw new UsageError(`invalid tmpfs specification: '${text}'`);
+  let mount: Mount = { type: 'tmpfs', target: absolute(target, text) };
+  for (const option of options.split(',').filter(Boolean)) {
+    const [name = '', value] = option.split('=');
+    if (name === 'size' && value !== undefined) mount = { ...mount, size: parseSize(value) };
+    else if (name === 'mode' && value !== undefined) mount = { ...mount, mode: toMode(value, 'mode') };
+    else if (name === 'ro') mount = { ...mount, readonly: true };
+    else if (!['rw', 'nosuid', 'nodev'].includes(name)) {
+      throw new UsageError(`Cannot use tmpfs option "${option}": not supported yet`, 'size=, mode=, ro and rw are');
+    }
+  }
+  return mount;
+}
+
+/** Fields of `--mount` before they are checked against the type. */
+interface Fields {
+  type: string;
+  source?: string;
+  target?: string;
+  readonly?: boolean;
+  size?: number;
+  mode?: number;
+  createSource?: boolean;
+  recursive?: string;
+  propagation?: string;
+  /** Fields of one type: `bind`, `volume` and so on. */
+  readonly seen: Set<string>;
+}
+
+/** `--mount type=…,source=…,target=…`. @throws naming the field */
+export function parseMount(text: string, cwd: string): Mount {
+  if (text === '') throw new UsageError('value is empty');
+  const fields: Fields = { type: 'volume', seen: new Set() };
+  for (const field of parseCsv(text)) setField(fields, field);
+  checkFields(fields);
+  const { source, target } = fields;
+  if (target === undefined) throw new UsageError(`invalid mount '${text}': target is required`);
+  const shared = { target: absolute(target, text), ...(fields.readonly ? { readonly: true } : {}) };
+  if (fields.type === 'tmpfs') {
+    if (source !== undefined) throw new UsageError(`invalid mount '${text}': a tmpfs has no source`);
+    return { type: 'tmpfs', ...shared, ...pick(fields, 'size'), ...pick(fields, 'mode') };
+  }
+  if (fields.type === 'volume') return { type: 'volume', ...shared, ...(source === undefined ? {} : { source }) };
+  if (source === undefined) throw new UsageError(`invalid mount '${text}': source is required for a bind`);
+  const hostPath = /^\.{1,2}(\/|$)/.test(source) ? resolve(cwd, source) : source;
+  if (!isAbsolute(hostPath))
+    throw new UsageError(`invalid mount '${text}': source must be an absolute path or start with ./`);
+  return { type: 'bind', ...shared, source: hostPath, ...(fields.createSource ? { createSource: true } : {}) };
+}
+
+function setField(fields: Fields, field: string): void {
+  const at = field.indexOf('=');
+  const rawName = at < 0 ? field : field.slice(0, at);
+  const value = at < 0 ? undefined : field.slice(at + 1);
+  const name = rawName.toLowerCase();
+  if (name.trim() !== name)
+    throw new UsageError(`invalid option '${name.trim()}' in '${field}': option should not have whitespace`);
+  if (value === '') throw new UsageError(`invalid value for '${name}': value is empty`);
+  if (value !== undefined && value.trim() !== value) {
+    throw new UsageError(`invalid value for '${name}' in '${field}': value should not have whitespace`);
+  }
+  const boolean = BOOLEANS[name];
+  if (value === undefined && boolean === undefined) {
+    if (name === 'bind-nonrecursive') throw new UsageError(DEPRECATED);
+    throw new UsageError(`invalid field '${field}' must be a key=value pair`);
+  }
+  const prefix = /^(bind|volume|tmpfs|image)-/.exec(name)?.[1];
+  if (prefix) fields.seen.add(prefix);
+  if (boolean) boolean(fields, toBoolean(name, value));
+  else set(fields, name, value ?? '', field);
+}
+
+const DEPRECATED = 'bind-nonrecursive is deprecated, use bind-recursive=disabled instead';
+
+const BOOLEANS: Readonly<Record<string, (fields: Fields, value: boolean) => void>> = {
+  readonly: (fields, value) => (fields.readonly = value),
+  ro: (fields, value) => (fields.readonly = value),
+  // A volume of ours starts with what the image has there only when it is anonymous; leaving that out is refused below.
+  'volume-nocopy': (_fields, value) => {
+    if (value) throw new UsageError('Cannot use volume-nocopy: not supported yet');
+  },
+  'bind-create-src': (fields, value) => (fields.createSource = value),
+};
+
+function set(fields: Fields, name: string, value: string, field: string): void {
+  if (name === 'type') fields.type = value.toLowerCase();
+  else if (name === 'source' || name === 'src') fields.source = value;
+  else if (name === 'target' || name === 'dst' || name === 'destination') fields.target = value;
+  else if (name === 'tmpfs-size') fields.size = tmpfsSize(value);
+  else if (name === 'tmpfs-mode') fields.mode = toMode(value, 'tmpfs-mode');
+  else if (name === 'bind-recursive') fields.recursive = value;
+  else if (name === 'bind-propagation') fields.propagation = value;
+  else if (name === 'bind-nonrecursive') throw new UsageError(DEPRECATED);
+  else if (name === 'consistency') return;
+  else if (KNOWN.has(name)) throw new UsageError(`Cannot use mount option ${name}: not supported yet`);
+  else throw new UsageError(`unknown option '${name}' in '${field}'`);
+}
+
+/** Options of Docker's that are not done. `consistency` only ever meant something on a Mac, and is accepted as there: without effect. */
+const KNOWN = new Set('volume-label volume-driver volume-opt volume-subpath image-subpath'.split(' '));
+
+function checkFields(fields: Fields): void {
+  const { type, recursive, propagation } = fields;
+  for (const prefix of fields.seen) {
+    if (prefix !== type) throw new UsageError(`cannot mix '${prefix}-*' options with mount type '${type}'`);
+  }
+  if (!['bind', 'volume', 'tmpfs'].includes(type))
+    throw new UsageError(`Cannot use a mount of type ${type}: not supported yet`);
+  if ((recursive === 'writable' || recursive === 'readonly') && !fields.readonly) {
+    throw new UsageError(`option 'bind-recursive=${recursive}' requires 'readonly' to be specified in conjunction`);
+  }
+  if (recursive === 'readonly' && propagation !== 'rprivate') {
+    throw new UsageError(
+      "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction",
+    );
+  }
+  if (recursive !== undefined && recursive !== 'enabled')
+    throw new UsageError(`Cannot use bind-recursive=${recursive}: not supported yet`);
+  if (propagation !== undefined && propagation !== 'rprivate') {
+    throw new UsageError(`Cannot use bind-propagation=${propagation}: only rprivate is supported yet`);
+  }
+}
+
+function volumeOptions(options: string, text: string): boolean {
+  let readonly = false;
+  for (const option of options.split(',').filter(Boolean)) {
+    if (option === 'ro') readonly = true;
+    // z and Z relabel for SELinux; where it is off, as here, they mean nothing to Docker either.
+    else if (!['rw', 'rprivate', 'z', 'Z'].includes(option)) {
+      throw new UsageError(`invalid mode in '${text}': "${option}" is unknown or not supported yet`, 'ro and rw are');
+    }
+  }
+  return readonly;
+}
+
+function absolute(target: string, text: string): string {
+  if (isAbsolute(target)) return target;
+  throw new UsageError(`invalid mount '${text}': the path in the container must be absolute: ${target}`);
+}
+
+function toBoolean(name: string, value: string | undefined): boolean {
+  if (value === undefined || value === 'true' || value === '1') return true;
+  if (value === 'false' || value === '0') return false;
+  throw new UsageError(
+    `invalid value for '${name}': invalid boolean value ("${value}"): must be one of "true", "1", "false", or "0"`,
+  );
+}
+
+function toMode(value: string, name: string): number {
+  if (!/^[0-7]{1,5}$/.test(value)) throw new UsageError(`invalid value for ${name}: ${value}`);
+  return parseInt(value, 8);
+}
+
+function tmpfsSize(value: string): number {
+  try {
+    return parseSize(value);
+  } catch {
+    throw new UsageError(`invalid value for tmpfs-size: ${value}`);
+  }
+}
+
+function pick<K extends 'size' | 'mode'>(fields: Fields, key: K): { readonly [P in K]?: number } {
+  const value = fields[key];
+  // Type: a record of the one key K, which TypeScript widens to string.
+  return (value === undefined ? {} : { [key]: value }) as { readonly [P in K]?: number };
+}

@@ -1,0 +1,102 @@
+import { isIP } from 'node:net';
+import type { PublishedPort } from '../../../engine/native/protocol.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseCsv } from './csv.ts';
+
+/** Ports that one range may hold; more are a mistake. */
+const MAX_RANGE = 1024;
+
+/**
+ * What `-p` asks for: `[[ip:][hostPort]:]containerPort[/protocol]` with ranges of equal length, or `target=…,published=…,protocol=…`.
+ *
+ * @returns one entry a port; host port 0 lets the kernel choose
+ * @throws naming the part that is wrong
+ */
+export function parsePorts(text: string): readonly PublishedPort[] {
+  return text.includes('=') ? longForm(text) : shortForm(text);
+}
+
+function shortForm(text: string): readonly PublishedPort[] {
+  const [spec = '', protocol = 'tcp', ...rest] = text.split('/');
+  if (rest.length > 0) throw new UsageError(`invalid port specification: ${text}`);
+  const { ip, host, container } = split(spec, text);
+  const inner = range(container, 'containerPort');
+  const outer = host === '' ? inner.map(() => 0) : range(host, 'hostPort');
+  return pair(outer, inner, text).map(([hostPort, containerPort]) => ({
+    hostAddress: ip,
+    hostPort,
+    containerPort,
+    protocol: toProtocol(protocol),
+  }));
+}
+
+function split(spec: string, text: string): { readonly ip: string; readonly host: string; readonly container: string } {
+  const bracketed = /^\[([^\]]*)\]:(.*)$/.exec(spec);
+  const parts = (bracketed?.[2] ?? spec).split(':');
+  const container = parts.pop() ?? '';
+  const host = parts.pop() ?? '';
+  const ip = bracketed ? (bracketed[1] ?? '') : parts.join(':');
+  if (container === '') throw new UsageError(`no port specified: ${text || '<empty>'}`);
+  if (ip === '') return { ip: '0.0.0.0', host, container };
+  if (isIP(ip) === 0) throw new UsageError(`invalid IP address: ${ip}`);
+  return { ip, host, container };
+}
+
+function longForm(text: string): readonly PublishedPort[] {
+  const fields = new Map<string, string>();
+  for (const field of parseCsv(text)) {
+    const at = field.indexOf('=');
+    if (at < 0) throw new UsageError(`invalid field: ${field}`);
+    const key = field.slice(0, at).toLowerCase();
+    if (!['target', 'published', 'protocol', 'mode'].includes(key)) throw new UsageError(`invalid field key: ${key}`);
+    fields.set(key, field.slice(at + 1).toLowerCase());
+  }
+  const protocol = toProtocol(fields.get('protocol') ?? 'tcp');
+  const mode = fields.get('mode') ?? 'ingress';
+  if (mode !== 'ingress' && mode !== 'host')
+    throw new UsageError(`invalid publish mode value (${mode}): must be either 'ingress' or 'host'`);
+  const [published, target] = [fields.get('published'), fields.get('target')];
+  const hostPort = published === undefined ? 0 : toPort(published, 'published port');
+  if (target === undefined) throw new UsageError("missing mandatory field 'target'");
+  return [{ hostAddress: '0.0.0.0', hostPort, containerPort: toPort(target, 'target port'), protocol }];
+}
+
+function pair(
+  outer: readonly number[],
+  inner: readonly number[],
+  text: string,
+): readonly (readonly [number, number])[] {
+  const first = inner[0] ?? 0;
+  // Docker: a range of host ports for one container port means any free one of them, which is not done here.
+  if (inner.length === 1 && outer.length > 1) {
+    throw new UsageError(
+      `Cannot publish ${text}: a range of host ports for one container port is not supported yet`,
+      'give one host port, or none to let the kernel choose',
+    );
+  }
+  if (outer.length !== inner.length)
+    throw new UsageError(`invalid ranges specified for container and host Ports: ${text}`);
+  return outer.map((port, index) => [port, inner[index] ?? first] as const);
+}
+
+function range(text: string, what: string): readonly number[] {
+  const [start = '', end = start, ...rest] = text.split('-');
+  const [low, high] = [toPort(start, what), toPort(end, what)];
+  if (rest.length > 0 || high < low || high - low >= MAX_RANGE) throw new UsageError(`invalid ${what}: ${text}`);
+  return Array.from({ length: high - low + 1 }, (_, index) => low + index);
+}
+
+function toPort(text: string, what: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535 || (port === 0 && what !== 'hostPort' && what !== 'published port')) {
+    throw new UsageError(`invalid ${what}: ${text}`);
+  }
+  return port;
+}
+
+function toProtocol(text: string): 'tcp' | 'udp' {
+  const protocol = text.toLowerCase();
+  if (protocol === 'tcp' || protocol === 'udp') return protocol;
+  if (protocol === 'sctp') throw new UsageError('Cannot publish an sctp port: not supported yet');
+  throw new UsageError(`invalid proto: ${text}`);
+}
