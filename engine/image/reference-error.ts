@@ -18,30 +18,52 @@ export function referenceError(text: string, fault: ReferenceFault, part: string
 function explain(text: string, fault: ReferenceFault, part: string): readonly [string, string | undefined] {
   if (text === '') return ['it is empty', undefined];
   const variable = /\$\{?\w*\}?/.exec(text);
-  if (variable) return [`the variable ${variable[0]} was left in it`, 'Give the variable a value, as an ARG before FROM or with --build-arg'];
+  if (variable)
+    return [
+      `the variable ${variable[0]} was left in it`,
+      'Give the variable a value, as an ARG before FROM or with --build-arg',
+    ];
   const foreign = [...text].find((c) => c < '!' || c > '~');
-  if (foreign !== undefined) return [`${codePoint(foreign)} isn't a letter of an image name`, 'Type the name again; letters that look alike may differ'];
+  if (foreign !== undefined)
+    return [
+      `${codePoint(foreign)} isn't a letter of an image name`,
+      'Type the name again; letters that look alike may differ',
+    ];
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text);
   if (scheme) return [`it starts with the scheme ${scheme[0]}`, `Leave out ${scheme[0]}`];
-  if (fault === 'upper case') return [`the repository '${shown(part)}' must be lower case`, `Write ${shown(text.replace(part, part.toLowerCase()))}`];
-  if (fault === 'length') return [`the repository has ${part.length} characters, and at most ${MAX_PATH} are allowed`, undefined];
+  if (fault === 'upper case')
+    return [
+      `the repository '${shown(part)}' must be lower case`,
+      `Write ${shown(text.replace(part, part.toLowerCase()))}`,
+    ];
+  if (fault === 'length')
+    return [`the repository has ${part.length} characters, and at most ${MAX_PATH} are allowed`, undefined];
   if (fault === 'digest') return [`${shown(part)} isn't a digest`, 'A digest is sha256: and 64 lower-case hex digits'];
   return explainForm(text);
 }
 
 function explainForm(text: string): readonly [string, string | undefined] {
   const [name = '', digest] = text.split('@', 2);
-  if (digest !== undefined && !/^[a-z0-9+._-]+:[0-9a-f]{32,}$/i.test(digest)) return [`'${shown(digest)}' isn't a digest`, 'A digest is sha256: and 64 lower-case hex digits'];
+  if (digest !== undefined && !/^[a-z0-9+._-]+:[0-9a-f]{32,}$/i.test(digest))
+    return [`'${shown(digest)}' isn't a digest`, 'A digest is sha256: and 64 lower-case hex digits'];
   const slash = name.lastIndexOf('/');
   const host = slash < 0 ? '' : name.slice(0, name.indexOf('/'));
   const port = /^(?:\[[^\]]*\]|[^:[\]]*):(.*)$/.exec(host)?.[1];
   if (port !== undefined && !/^[0-9]+$/.test(port)) return [`'${shown(port)}' isn't a port`, undefined];
   const colon = name.indexOf(':', slash + 1);
   const tag = colon < 0 ? undefined : name.slice(colon + 1);
-  if (tag !== undefined && tag.length > 128) return [`the tag has ${tag.length} characters, and at most 128 are allowed`, undefined];
-  if (tag !== undefined && !TAG.test(tag)) return [`'${shown(tag)}' isn't a tag`, 'A tag holds letters, digits, _ . and -, and starts with a letter, a digit or _'];
+  if (tag !== undefined && tag.length > 128)
+    return [`the tag has ${tag.length} characters, and at most 128 are allowed`, undefined];
+  if (tag !== undefined && !TAG.test(tag))
+    return [
+      `'${shown(tag)}' isn't a tag`,
+      'A tag holds letters, digits, _ . and -, and starts with a letter, a digit or _',
+    ];
   if (text.length > 1024) return [`it has ${text.length} characters`, undefined];
-  return ["it isn't of the form [host[:port]/]path[:tag][@digest]", 'A path holds lower-case letters and digits, joined by single . or _, by __ or by -'];
+  return [
+    "it isn't of the form [host[:port]/]path[:tag][@digest]",
+    'A path holds lower-case letters and digits, joined by single . or _, by __ or by -',
+  ];
 }
 
 function shown(text: string): string {

@@ -43,7 +43,8 @@ interface Operations {
   readonly sort: readonly { unsorted: readonly string[]; sorted: readonly string[] }[];
 }
 
-const grammar = readVectors<Record<'domain' | 'full_name' | 'reference' | 'identifier', Row[]>>('references/grammar.json');
+const grammar =
+  readVectors<Record<'domain' | 'full_name' | 'reference' | 'identifier', Row[]>>('references/grammar.json');
 const cases = ['references/references.json', 'references/more.json'].flatMap(
   (path) => readVectors<{ cases: Case[] }>(path)?.cases ?? [],
 );

@@ -1,0 +1,162 @@
+import { CONTAINER_KEYS, HISTORY_KEYS } from './config.ts';
+import { bareDescriptor } from './descriptor.ts';
+import { digestOf } from './digest.ts';
+import { continueHistory, newest } from './history.ts';
+import { OCI_CONFIG, OCI_MANIFEST, toOciType } from './media-type.ts';
+import { normalizePlatform } from './platform.ts';
+import type { ContainerConfig, Descriptor, Digest, ImageConfig, Manifest, Platform } from './types.ts';
+
+/** The image before its layers are known; the shape of the graph's `ImageDraft`. */
+export interface AssembleDraft {
+  readonly platform: Platform;
+  readonly base?: ImageConfig | undefined;
+  readonly config: ContainerConfig;
+  readonly author?: string | undefined;
+  readonly history: readonly HistoryStep[];
+}
+
+/** One instruction. With a `vertex` it takes the next of the layers; without, it is metadata. */
+export interface HistoryStep {
+  readonly createdBy: string;
+  readonly vertex?: string | undefined;
+}
+
+/** What a step made. */
+export interface AssembledLayer {
+  readonly diffId: Digest;
+  /** The blob, once there is one. */
+  readonly descriptor?: Descriptor | undefined;
+  /** RFC 3339, from the step's record. */
+  readonly createdAt: string;
+}
+
+export interface AssembleRequest {
+  readonly draft: AssembleDraft;
+  /** Blobs of the base's layers, lowest first; undefined when they aren't known. */
+  readonly baseLayers?: readonly Descriptor[] | undefined;
+  /** One for each history step with a vertex, in order; null where the step changed no file. */
+  readonly layers: readonly (AssembledLayer | null)[];
+  /** SOURCE_DATE_EPOCH as RFC 3339: the time of the image; nothing in its history is later. */
+  readonly created?: string | undefined;
+}
+
+export interface AssembledImage {
+  /** Docker's image id: the digest of the config. */
+  readonly id: Digest;
+  readonly imageConfig: ImageConfig;
+  readonly config: Content;
+  /** Only when every blob is known. */
+  readonly manifest?: Content | undefined;
+}
+
+/** Bytes and their descriptor. */
+export interface Content {
+  readonly descriptor: Descriptor;
+  readonly content: Buffer;
+}
+
+/**
+ * Layers and a draft as config and manifest. No clock is read: equal records give equal bytes. Keys stand as BuildKit writes them: sorted
+ * in the document, in Go's order inside.
+ */
+export function assemble(request: AssembleRequest): AssembledImage {
+  const imageConfig = toImageConfig(request);
+  const config = toContent(OCI_CONFIG, ordered(imageConfig));
+  const blobs = knownBlobs(request);
+  const manifest = blobs === undefined ? undefined : toContent(OCI_MANIFEST, toManifest(config.descriptor, blobs));
+  return { id: config.descriptor.digest, imageConfig, config, manifest };
+}
+
+function toImageConfig({ draft, layers, created }: AssembleRequest): ImageConfig {
+  const { base, platform } = draft;
+  const made = layers.filter((layer) => layer !== null);
+  const time = created ?? newest(made.map((layer) => layer.createdAt)) ?? base?.created;
+  const { variant, ...target } = normalizePlatform(platform);
+  const author = draft.author ?? base?.author;
+  return {
+    ...keptFromBase(base),
+    ...(time === undefined ? {} : { created: time }),
+    ...(author === undefined ? {} : { author }),
+    ...target,
+    ...(variant === undefined ? {} : { variant }),
+    config: { ...unknownOf(base?.config, CONTAINER_KEYS), ...draft.config },
+    rootfs: { type: 'layers', diff_ids: [...(base?.rootfs.diff_ids ?? []), ...made.map((layer) => layer.diffId)] },
+    history: continueHistory(base, draft.history, layers, created),
+  };
+}
+
+const OWN = [
+  'created',
+  'author',
+  'architecture',
+  'os',
+  'variant',
+  'os.version',
+  'os.features',
+  'config',
+  'rootfs',
+  'history',
+];
+/** These tell how the base itself was made and would be lies about the image. */
+const STALE = /^(?:container|container_config|id|parent|moby\.buildkit\..*)$/;
+
+function keptFromBase(base: ImageConfig | undefined): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(unknownOf(base, OWN)).filter(([key]) => !STALE.test(key)));
+}
+
+function unknownOf(value: object | undefined, known: readonly string[]): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(value ?? {}).filter(([key]) => !known.includes(key)));
+}
+
+function knownBlobs({ draft, baseLayers, layers }: AssembleRequest): readonly Descriptor[] | undefined {
+  const below = baseLayers ?? (draft.base === undefined || draft.base.rootfs.diff_ids.length === 0 ? [] : undefined);
+  if (below === undefined) return undefined;
+  const blobs: Descriptor[] = [...below];
+  for (const layer of layers) {
+    if (layer === null) continue;
+    if (layer.descriptor === undefined) return undefined;
+    blobs.push(layer.descriptor);
+  }
+  return blobs;
+}
+
+function toManifest(config: Descriptor, layers: readonly Descriptor[]): Manifest {
+  return {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config,
+    layers: layers.map((layer) => ({ ...bareDescriptor(layer), mediaType: toOciType(layer.mediaType) })),
+  };
+}
+
+function toContent(mediaType: string, value: object): Content {
+  const content = Buffer.from(JSON.stringify(value));
+  return { descriptor: { mediaType, digest: digestOf(content), size: content.length }, content };
+}
+
+function ordered(image: ImageConfig): object {
+  const { config = {}, history = [] } = image;
+  const { ExposedPorts, Volumes, Labels } = config;
+  const sets = {
+    ...(ExposedPorts === undefined ? {} : { ExposedPorts: sorted(ExposedPorts) }),
+    ...(Volumes === undefined ? {} : { Volumes: sorted(Volumes) }),
+    ...(Labels === undefined ? {} : { Labels: sorted(Labels) }),
+  };
+  return sorted({
+    ...image,
+    config: inOrder({ ...config, ...sets }, CONTAINER_KEYS),
+    history: history.map((entry) => inOrder(entry, HISTORY_KEYS)),
+  });
+}
+
+/** Known keys first, in their order; then the others, sorted. Undefined members vanish. */
+function inOrder(value: object, keys: readonly string[]): object {
+  const entries = Object.entries(value);
+  const known = keys.flatMap((key) => entries.filter(([name]) => name === key));
+  const others = entries.filter(([name]) => !keys.includes(name));
+  return Object.fromEntries([...known, ...Object.entries(sorted(Object.fromEntries(others)))]);
+}
+
+function sorted(value: object): object {
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
