@@ -94,6 +94,11 @@ function legacyPair(rest: string, word: string): Arguments {
 
 function splitPair(pair: string): readonly string[] {
   const equals = pair.indexOf('=');
-  if (equals < 0) throw new SyntaxMistake('argument-count', `"${pair}" has no "=": the form is name=value`, 'Quote values that hold blanks');
+  if (equals < 0)
+    throw new SyntaxMistake(
+      'argument-count',
+      `"${pair}" has no "=": the form is name=value`,
+      'Quote values that hold blanks',
+    );
   return [pair.slice(0, equals), pair.slice(equals + 1), '='];
 }

@@ -38,7 +38,11 @@ function readDirective(line: string): readonly [string, string] | undefined {
 function add(found: Map<string, string>, [key, value]: readonly [string, string]): void {
   if (found.has(key)) throw new SyntaxMistake('syntax', `the directive "${key}" is given twice`);
   if (key === 'escape' && value !== '\\' && value !== '`') {
-    throw new SyntaxMistake('bad-value', `"${value}" is no escape character`, 'Use `# escape=\\` or `# escape=`` followed by a backtick');
+    throw new SyntaxMistake(
+      'bad-value',
+      `"${value}" is no escape character`,
+      'Use `# escape=\\` or `# escape=`` followed by a backtick',
+    );
   }
   found.set(key, value);
 }

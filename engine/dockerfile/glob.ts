@@ -1,7 +1,8 @@
 import { SyntaxMistake } from './errors.ts';
 
 /** One element of a shell pattern: `*`, `?` or a character. */
-export type Token = { readonly type: 'any' } | { readonly type: 'one' } | { readonly type: 'char'; readonly char: string };
+export type Token =
+  { readonly type: 'any' } | { readonly type: 'one' } | { readonly type: 'char'; readonly char: string };
 
 const ESCAPABLE: readonly string[] = ['*', '?', '\\', '}', '/'];
 

@@ -65,5 +65,9 @@ function readContent(head: HeredocHead, cursor: LineCursor): string {
     if ((head.chomp ? bare.replace(/^\t+/, '') : bare) === head.name) return parts.join('');
     parts.push(line);
   }
-  throw new SyntaxMistake('syntax', `the here-document "${head.name}" has no end`, `Add a line with only ${head.name} after its text`);
+  throw new SyntaxMistake(
+    'syntax',
+    `the here-document "${head.name}" has no end`,
+    `Add a line with only ${head.name} after its text`,
+  );
 }

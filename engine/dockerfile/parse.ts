@@ -32,14 +32,16 @@ interface ParseState {
   readonly warnings: DockerfileWarning[];
 }
 
+/** Comments belong to the next instruction, also over blank lines; an empty comment parts them from it, as in BuildKit. */
 function readInstructions(cursor: LineCursor, state: ParseState): readonly AstNode[] {
   const nodes: AstNode[] = [];
   let comments: string[] = [];
   for (let line = cursor.next(); line !== undefined; line = cursor.next()) {
     const comment = commentOf(trimNewline(line));
-    if (comment !== undefined) comments.push(trimSpace(comment));
+    if (comment !== undefined && trimSpace(comment) === '') comments = [];
+    else if (comment !== undefined) comments.push(trimSpace(comment));
     else if (trimStart(trimNewline(line)) !== '') {
-      nodes.push({ ...readInstruction(line, cursor, state), comments: comments.filter((text) => text !== '') });
+      nodes.push({ ...readInstruction(line, cursor, state), comments });
       comments = [];
     }
   }
@@ -77,6 +79,7 @@ function noInstructions(source: Source, lines: number): DockerfileError {
 function firstLines(text: string): readonly string[] {
   const cursor = createLineCursor(text);
   const lines: string[] = [];
-  for (let line = cursor.next(); line !== undefined && lines.length < 4; line = cursor.next()) lines.push(trimNewline(line));
+  for (let line = cursor.next(); line !== undefined && lines.length < 4; line = cursor.next())
+    lines.push(trimNewline(line));
   return lines;
 }

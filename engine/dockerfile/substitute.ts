@@ -24,7 +24,8 @@ export function substitute(state: ExpansionState): string {
 function braced(state: ExpansionState): string {
   const first = state.scanner.peek();
   if (first === undefined) throw missing('}');
-  if (first === '{' || first === '}' || first === ':') throw new SyntaxMistake('expansion', 'the substitution has no name');
+  if (first === '{' || first === '}' || first === ':')
+    throw new SyntaxMistake('expansion', 'the substitution has no name');
   const name = readName(state);
   const operator = readOperator(state);
   switch (operator) {

@@ -12,14 +12,18 @@ describeVectors('shell-words', () => {
     (name: string): string | undefined =>
       Object.hasOwn(env, name) ? env[name] : undefined;
 
-  const words = readVectors<{ env: Env; cases: { line: number; input: string; result?: string }[] }>('shell-words/env-words.json');
+  const words = readVectors<{ env: Env; cases: { line: number; input: string; result?: string }[] }>(
+    'shell-words/env-words.json',
+  );
   test.each(words.cases)('word, line $line: $input', ({ input, result }) => {
     const act = (): string => createExpander('\\').word(input, lookup(words.env));
     if (result === undefined) expect(act).toThrow();
     else expect(act()).toBe(result);
   });
 
-  const split = readVectors<{ cases: { line: number; input: string; env: Env; words?: string[] }[] }>('shell-words/split-words.json');
+  const split = readVectors<{ cases: { line: number; input: string; env: Env; words?: string[] }[] }>(
+    'shell-words/split-words.json',
+  );
   test.each(split.cases)('words, line $line: $input', ({ input, env, words: wanted }) => {
     const act = (): unknown => createExpander('\\').words(input, lookup(env)).words;
     if (wanted) expect(act()).toEqual(wanted);
@@ -45,12 +49,16 @@ describeVectors('shell-words', () => {
     if (unmatched) expect([...act().unmatched].sort()).toEqual(unmatched);
   });
 
-  const lookups = readVectors<{ cases: { env_list: string[]; name: string; set: boolean; value: string }[] }>('shell-words/lookup.json');
+  const lookups = readVectors<{ cases: { env_list: string[]; name: string; set: boolean; value: string }[] }>(
+    'shell-words/lookup.json',
+  );
   test.each(lookups.cases)('lookup of $name in $env_list', ({ env_list, name, set, value }) => {
     expect(lookupIn(env_list)(name)).toBe(set ? value : undefined);
   });
 
-  const patterns = readVectors<{ cases: { pattern: string; anchored_greedy_regex?: string }[] }>('shell-words/patterns.json');
+  const patterns = readVectors<{ cases: { pattern: string; anchored_greedy_regex?: string }[] }>(
+    'shell-words/patterns.json',
+  );
   test.each(patterns.cases)('pattern $pattern', ({ pattern, anchored_greedy_regex }) => {
     if (anchored_greedy_regex === undefined) expect(() => shellPattern(pattern)).toThrow();
     else expect(asRegularExpression(pattern)).toBe(anchored_greedy_regex);
@@ -67,27 +75,34 @@ describeVectors('shell-words', () => {
     readonly env: Env;
     readonly escape: Escape;
     readonly options?: MoreOptions;
-    readonly word: { readonly result?: string; readonly matched?: readonly string[]; readonly unmatched?: readonly string[] };
+    readonly word: {
+      readonly result?: string;
+      readonly matched?: readonly string[];
+      readonly unmatched?: readonly string[];
+    };
     readonly words: { readonly result?: readonly string[] };
   }
   const more = readVectors<{ cases: MoreCase[] }>('shell-words/more.json');
-  test.each(more.cases)('more: $input, escape $escape, $options', ({ input, env, escape, options, word, words: split }) => {
-    const expander = createExpander(escape, {
-      rawQuotes: options?.raw_quotes,
-      rawEscapes: options?.raw_escapes,
-      skipUnset: options?.skip_unset_env,
-      skipQuotes: options?.skip_process_quotes,
-    });
-    const act = () => expander.words(input, lookup(env));
-    if (word.result === undefined) {
-      expect(act).toThrow();
-      return;
-    }
-    expect(act().text).toBe(word.result);
-    expect([...act().matched].sort()).toEqual(word.matched);
-    expect([...act().unmatched].sort()).toEqual(word.unmatched);
-    expect(act().words).toEqual(split.result);
-  });
+  test.each(more.cases)(
+    'more: $input, escape $escape, $options',
+    ({ input, env, escape, options, word, words: split }) => {
+      const expander = createExpander(escape, {
+        rawQuotes: options?.raw_quotes,
+        rawEscapes: options?.raw_escapes,
+        skipUnset: options?.skip_unset_env,
+        skipQuotes: options?.skip_process_quotes,
+      });
+      const act = () => expander.words(input, lookup(env));
+      if (word.result === undefined) {
+        expect(act).toThrow();
+        return;
+      }
+      expect(act().text).toBe(word.result);
+      expect([...act().matched].sort()).toEqual(word.matched);
+      expect([...act().unmatched].sort()).toEqual(word.unmatched);
+      expect(act().words).toEqual(split.result);
+    },
+  );
 });
 
 function asRegularExpression(pattern: string): string {

@@ -134,7 +134,9 @@ describeVectors('dockerfile-parser', () => {
     expect(() => parse(text, { file })).toThrow('line 3 is longer than 65535 bytes');
   });
   test.each(fragments.empty_continuation)('fragments: empty continuation lines', ({ dockerfile, warnings }) => {
-    expect(parse(dockerfile, { file }).warnings.map((warning) => warning.startLine)).toEqual(warnings.map(({ line }) => line));
+    expect(parse(dockerfile, { file }).warnings.map((warning) => warning.startLine)).toEqual(
+      warnings.map(({ line }) => line),
+    );
   });
 
   interface MoreCase {
@@ -170,7 +172,9 @@ function expression(node: AstNode): string {
 
 /** Go's %q, as far as the vectors need it. */
 function quote(text: string): string {
-  return JSON.stringify(text).replace(/\\u000b/g, '\\v').replace(/\\u0000/g, '\\x00');
+  return JSON.stringify(text)
+    .replace(/\\u000b/g, '\\v')
+    .replace(/\\u0000/g, '\\x00');
 }
 
 function view(ast: Ast): unknown {
