@@ -2,7 +2,7 @@ import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import { chainIds } from '../image/chain-id.ts';
 import { shortDigest } from '../image/digest.ts';
-import { compressionOf, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../image/media-type.ts';
+import { compressionOf, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { Codec } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
@@ -173,7 +173,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     if (reply.diffId !== diffId || !reply.blob) throw changedLayer(diffId, reply.diffId);
     const { digest, size } = reply.blob as { readonly digest: Digest; readonly size: number };
     await content.commit(ingest, { digest, size });
-    const blob: Descriptor = { mediaType: MEDIA_TYPES[codec], digest, size };
+    const blob: Descriptor = { mediaType: layerType(codec), digest, size };
     await layers.add(diffId, { size: reply.plainSize, blobs: [blob] });
     report(size, size, Date.now());
     return blob;
@@ -210,8 +210,6 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     },
   };
 }
-
-const MEDIA_TYPES: Readonly<Record<Codec, string>> = { none: OCI_LAYER, gzip: OCI_LAYER_GZIP, zstd: OCI_LAYER_ZSTD };
 
 /** The promise under way for a key, or a new one; a failed one is forgotten. */
 function once<K, T>(running: Map<K, Promise<T>>, key: K, act: () => Promise<T>): Promise<T> {

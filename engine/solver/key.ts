@@ -1,0 +1,97 @@
+import canonicalize from 'canonicalize';
+import { createHash } from 'node:crypto';
+import { posix } from 'node:path';
+import type { CopyFileAction, ExecOp, FileOp, ImageOp } from '../graph/types.ts';
+import { chainIds } from '../image/chain-id.ts';
+import type { Digest, Platform } from '../image/types.ts';
+
+/**
+ * Version of the keys. It changes when a step of the same definition would give another layer, so that old records are misses.
+ */
+const KEY_VERSION = 1;
+
+/** Key and the operation as it went into it; the latter is kept for `--explain`. */
+export interface Key {
+  readonly key: Digest;
+  readonly op: unknown;
+}
+
+/**
+ * A base image: the chain id of its layers, so that a base with another name, label or compression and equal layers still hits
+ * (spec/engine.md 4a.8). The manifest's digest adds nothing to it: equal manifests have equal chains.
+ */
+export function imageKey(op: ImageOp): Key {
+  return toKey({ type: 'image', chainId: chainIds(op.config.rootfs.diff_ids).at(-1) ?? null }, []);
+}
+
+export function scratchKey(): Key {
+  return toKey({ type: 'image', chainId: null }, []);
+}
+
+/** RUN: arguments, ordered environment, directory, user and platform on the state below; proxies are left out (spec/engine.md 4a.3). */
+export function execKey({ args, env, cwd, user }: ExecOp, platform: Platform, base: string): Key {
+  return toKey({ type: 'exec', args, env, cwd, user, platform: platformOf(platform) }, [base]);
+}
+
+/**
+ * WORKDIR, COPY, ADD by content: what is done, and digests of the files in place of where they come from. `digests` has one list an action.
+ */
+export function contentKey(op: FileOp, digests: readonly (readonly string[])[], base: string): Key {
+  const actions = op.actions.map((action, at) =>
+    action.action === 'mkdir' ? action : { ...effectOf(action), names: namesOf(action), digests: digests[at] ?? [] },
+  );
+  return toKey({ type: 'file', actions }, [base]);
+}
+
+/**
+ * COPY --from by definition: the keys of the stages it copies from in place of their content, so that they need not be built to be found.
+ */
+export function definitionKey(
+  op: FileOp,
+  digests: readonly (readonly string[])[],
+  base: string,
+  inputs: ReadonlyMap<number, string>,
+): Key {
+  const actions = op.actions.map((action, at) => {
+    if (action.action === 'mkdir') return action;
+    if (action.from === 'context') return { ...effectOf(action), digests: digests[at] ?? [] };
+    return { ...effectOf(action), sources: action.sources, input: inputs.get(action.from) ?? null };
+  });
+  return toKey({ type: 'file-definition', actions }, [base]);
+}
+
+/** What a copy does to the destination, wherever its files come from. */
+function effectOf({
+  action,
+  from,
+  dest,
+  destIsDirectory,
+  owner,
+  mode,
+  unpack,
+}: CopyFileAction): Record<string, unknown> {
+  const kept = { action, dest, destIsDirectory, owner: owner ?? null, mode: mode ?? null, unpack };
+  // From the context owners are 0:0, from a stage they are kept: the same content gives two layers.
+  return { ...kept, from: from === 'context' ? 'context' : 'stage' };
+}
+
+/** Of a source in a stage only the last name reaches the destination; names from the context are in its digest. */
+function namesOf({ from, sources }: CopyFileAction): readonly string[] {
+  return from === 'context' ? [] : sources.map((source) => posix.basename(source));
+}
+
+function platformOf({ os, architecture, variant }: Platform): Record<string, unknown> {
+  return { os, architecture, variant: variant ?? null };
+}
+
+/** SHA-256 over the framed version, the canonical JSON (RFC 8785) of the operation, and the keys it builds on. */
+function toKey(op: unknown, inputs: readonly string[]): Key {
+  const hash = createHash('sha256');
+  for (const part of [`berth.step.v${KEY_VERSION}`, canonicalize(op) ?? 'null', ...inputs]) {
+    const bytes = Buffer.from(part, 'utf8');
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64BE(BigInt(bytes.length));
+    hash.update(length).update(bytes);
+  }
+  return { key: `sha256:${hash.digest('hex')}`, op };
+}

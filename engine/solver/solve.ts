@@ -1,0 +1,315 @@
+import type { StepCache } from '../cache/index.ts';
+import { EngineError } from '../base/errors.ts';
+import { createLimit } from '../base/limit.ts';
+import { withVertex, type ActOptions } from '../base/progress.ts';
+import type { ExecOp, FileOp, Graph, ImageOp, Vertex, VertexId } from '../graph/types.ts';
+import { chainIds } from '../image/chain-id.ts';
+import type { Digest } from '../image/types.ts';
+import { contentKey, definitionKey, execKey, imageKey, scratchKey, type Key } from './key.ts';
+import type { Executor, Ref, Solved } from './types.ts';
+
+/** What solving needs beside the graph. */
+export interface SolveParts {
+  readonly executor: Executor;
+  readonly cache: StepCache;
+  /** How many steps may run at a time. */
+  readonly concurrency: number;
+  /** The time of a step that has just run. */
+  readonly now: () => Date;
+  /** Hears of each ref as soon as it is known, cached or made: its blobs may be made while later steps run. */
+  readonly onRef?: ((ref: Ref) => void) | undefined;
+}
+
+/** A key, and the one by which a COPY --from can be found before its stage is built. */
+interface StepKey extends Key {
+  readonly definition?: Key | undefined;
+}
+
+type Step = Vertex & { readonly op: ExecOp | FileOp };
+
+/**
+ * Solves the graph from its target backwards and stops at cache hits (DESIGN.md 2, step 6; spec/engine.md 4c): a vertex is only looked at
+ * when something needs its key or its files, so a stage that is copied from is not built when the copy is found by its definition.
+ *
+ * Independent vertices run in parallel. The first failure cancels what runs, and is thrown when all of it has ended.
+ */
+export async function solve(graph: Graph, parts: SolveParts, options: ActOptions = {}): Promise<Solved> {
+  const failed = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  const run = createRun(graph, parts, { ...options, signal }, (error) => failed.abort(error));
+  for (const vertex of graph.vertices) if (isStep(vertex)) announce(vertex, options);
+  try {
+    const target = await run.refOf(graph.target);
+    return { target, refs: run.refs, steps: finish(graph, run, options) };
+  } catch (error) {
+    failed.abort(error);
+    await run.idle();
+    // The first failure, not the cancellation that it caused elsewhere.
+    throw options.signal?.aborted ? options.signal.reason : failed.signal.reason;
+  }
+}
+
+interface Run {
+  refOf(id: VertexId): Promise<Ref>;
+  /** Resolves when no step runs any more. */
+  idle(): Promise<void>;
+  readonly refs: ReadonlyMap<VertexId, Ref>;
+  readonly executed: ReadonlySet<VertexId>;
+}
+
+function createRun(
+  graph: Graph,
+  parts: SolveParts,
+  options: ActOptions & { readonly signal: AbortSignal },
+  fail: (error: unknown) => void,
+): Run {
+  const { executor, cache, now } = parts;
+  const vertices = new Map(graph.vertices.map((vertex) => [vertex.id, vertex]));
+  const limit = createLimit(parts.concurrency);
+  const refs = new Map<VertexId, Ref>();
+  const executed = new Set<VertexId>();
+  const running = new Set<Promise<unknown>>();
+
+  const vertexOf = (id: VertexId): Vertex => {
+    const vertex = vertices.get(id);
+    if (!vertex) throw new Error(`The graph has no vertex ${id}`);
+    return vertex;
+  };
+  const inputOf = (vertex: Vertex, index: number): VertexId => {
+    const id = vertex.inputs[index];
+    if (id === undefined) throw new Error(`Vertex ${vertex.name} has no input ${index}`);
+    return id;
+  };
+
+  const refOf = memo(async (id: VertexId): Promise<Ref> => {
+    const vertex = vertexOf(id);
+    const ref = await solveVertex(vertex);
+    refs.set(id, ref);
+    parts.onRef?.(ref);
+    return ref;
+  });
+
+  const keyOf = memo(async (id: VertexId): Promise<StepKey> => {
+    const vertex = vertexOf(id);
+    switch (vertex.op.type) {
+      case 'scratch':
+        return scratchKey();
+      case 'image':
+        return imageKey(vertex.op);
+      case 'exec':
+        return execKey(vertex.op, graph.image.platform, (await keyOf(inputOf(vertex, 0))).key);
+      case 'file':
+        return await fileKey(vertex, vertex.op);
+    }
+  });
+
+  /** A vertex whose definition says nothing about its result: it, or something below it, is built without cache. */
+  const isVolatile = memo(async (id: VertexId): Promise<boolean> => {
+    const vertex = vertexOf(id);
+    return vertex.ignoreCache || (await Promise.all(vertex.inputs.map(isVolatile))).includes(true);
+  });
+
+  async function solveVertex(vertex: Vertex): Promise<Ref> {
+    const { op } = vertex;
+    if (op.type === 'scratch') return { layers: [] };
+    if (op.type === 'image') return solveImage(vertex, op);
+    const [base, key] = await both(refOf(inputOf(vertex, 0)), keyOf(vertex.id));
+    const hit = await find(vertex, base, key.key);
+    if (hit) return hit;
+    return await execute({ ...vertex, op }, base, key);
+  }
+
+  async function solveImage(vertex: Vertex, op: ImageOp): Promise<Ref> {
+    options.onEvent?.({
+      type: 'vertex',
+      id: vertex.id,
+      name: vertex.name,
+      started: Date.now(),
+      completed: Date.now(),
+      cached: true,
+    });
+    const made = op.config.history?.filter((entry) => !entry.empty_layer) ?? [];
+    return {
+      layers: op.config.rootfs.diff_ids.map((diffId, at) => ({
+        diffId,
+        createdAt: made[at]?.created ?? op.config.created,
+      })),
+      createdAt: op.config.created,
+    };
+  }
+
+  /** A record that was made on the same layers and whose own layer can be had. */
+  async function find(vertex: Vertex, base: Ref, key: string): Promise<Ref | undefined> {
+    if (vertex.ignoreCache) return undefined;
+    const record = await cache.find(key);
+    if (!record || record.base !== chainOf(base)) return undefined;
+    if (record.diffId !== null && !(await executor.has(record.diffId, diffIdsOf(base)))) return undefined;
+    hit(vertex);
+    return extend(base, record.diffId, record.createdAt);
+  }
+
+  function hit(vertex: Vertex): void {
+    const at = Date.now();
+    options.onEvent?.({ type: 'vertex', id: vertex.id, name: vertex.name, started: at, completed: at, cached: true });
+  }
+
+  async function execute(vertex: Step, base: Ref, key: StepKey): Promise<Ref> {
+    const work = limit(async () => {
+      options.signal.throwIfAborted();
+      executed.add(vertex.id);
+      return await withVertex({ id: vertex.id, name: vertex.name }, options.onEvent, () => act(vertex, base));
+    });
+    const ref = await tracked(vertex, work);
+    await remember(base, key, ref);
+    return ref;
+  }
+
+  async function act(vertex: Step, base: Ref): Promise<Ref> {
+    const { op } = vertex;
+    const below = diffIdsOf(base);
+    const own =
+      op.type === 'exec'
+        ? await executor.run(vertex, op, below, options)
+        : await executor.file(vertex, op, below, await inputLayers(vertex, op), options);
+    return extend(base, own, now().toISOString());
+  }
+
+  async function remember(
+    base: Ref,
+    { key, op, definition }: StepKey,
+    { own = null, createdAt = '' }: Ref,
+  ): Promise<void> {
+    const record = { op, diffId: own, base: chainOf(base), createdAt };
+    await cache.put({ ...record, key });
+    if (definition) await cache.put({ ...record, key: definition.key, op: definition.op, result: key });
+  }
+
+  /** The key of a COPY: by its definition where that is known, else by the content of what it copies. */
+  async function fileKey(vertex: Vertex, op: FileOp): Promise<StepKey> {
+    const base = (await keyOf(inputOf(vertex, 0))).key;
+    const fromContext = await contextDigests(vertex, op);
+    const stages = stagesOf(op);
+    if (stages.length === 0) return contentKey(op, fromContext, base);
+    const volatile = (await Promise.all(stages.map((index) => isVolatile(inputOf(vertex, index))))).includes(true);
+    const inputs = new Map(
+      await Promise.all(stages.map(async (index) => [index, (await keyOf(inputOf(vertex, index))).key] as const)),
+    );
+    const definition = definitionKey(op, fromContext, base, inputs);
+    const record = volatile || vertex.ignoreCache ? undefined : await cache.find(definition.key);
+    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
+    return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition };
+  }
+
+  async function contextDigests(vertex: Vertex, op: FileOp): Promise<readonly (readonly string[])[]> {
+    const digests = op.actions.map(async (action) =>
+      action.action === 'copy' && action.from === 'context'
+        ? [await executor.contextDigest(vertex, action, options)]
+        : [],
+    );
+    return await Promise.all(digests);
+  }
+
+  async function stageDigests(
+    vertex: Vertex,
+    op: FileOp,
+    fromContext: readonly (readonly string[])[],
+  ): Promise<readonly (readonly string[])[]> {
+    const layers = await inputLayers(vertex, op);
+    const digests = op.actions.map(async (action, at) => {
+      if (action.action !== 'copy' || action.from === 'context') return fromContext[at] ?? [];
+      return await tracked(vertex, executor.checksum(vertex, layers.get(action.from) ?? [], action.sources, options));
+    });
+    return await Promise.all(digests);
+  }
+
+  async function inputLayers(vertex: Vertex, op: FileOp): Promise<ReadonlyMap<number, readonly Digest[]>> {
+    const layers = stagesOf(op).map(async (index) => [index, diffIdsOf(await refOf(inputOf(vertex, index)))] as const);
+    return new Map(await Promise.all(layers));
+  }
+
+  /** Counts work that has started, and cancels the rest when it fails. Its error gets the step's place. */
+  async function tracked<T>(vertex: Vertex, work: Promise<T>): Promise<T> {
+    running.add(work);
+    try {
+      return await work;
+    } catch (error) {
+      const placed = options.signal.aborted ? error : placeOn(vertex, error);
+      fail(placed);
+      throw placed;
+    } finally {
+      running.delete(work);
+    }
+  }
+
+  return {
+    refOf,
+    refs,
+    executed,
+    idle: async () => {
+      while (running.size > 0) await Promise.allSettled([...running]);
+    },
+  };
+}
+
+function isStep(vertex: Vertex): vertex is Step {
+  return vertex.op.type === 'exec' || vertex.op.type === 'file';
+}
+
+function announce({ id, name }: Vertex, { onEvent }: ActOptions): void {
+  onEvent?.({ type: 'vertex', id, name });
+}
+
+/** Counts the steps; those that nobody needed are cached: what they would give was found behind them. */
+function finish(graph: Graph, run: Run, { onEvent }: ActOptions): Solved['steps'] {
+  const steps = graph.vertices.filter(isStep);
+  for (const { id, name } of steps) {
+    if (run.refs.has(id)) continue;
+    const at = Date.now();
+    onEvent?.({ type: 'vertex', id, name, started: at, completed: at, cached: true });
+  }
+  return { total: steps.length, cached: steps.length - run.executed.size, executed: run.executed.size };
+}
+
+function stagesOf(op: FileOp): readonly number[] {
+  const indexes = op.actions.flatMap((action) =>
+    action.action === 'copy' && action.from !== 'context' ? [action.from] : [],
+  );
+  return [...new Set(indexes)];
+}
+
+/** Diff ids of a ref's layers, bottom first. */
+export function diffIdsOf({ layers }: Ref): readonly Digest[] {
+  return layers.map(({ diffId }) => diffId);
+}
+
+function chainOf(ref: Ref): Digest | null {
+  return chainIds(diffIdsOf(ref)).at(-1) ?? null;
+}
+
+function extend(base: Ref, own: Digest | null, createdAt: string): Ref {
+  return { layers: own === null ? base.layers : [...base.layers, { diffId: own, createdAt }], createdAt, own };
+}
+
+/** Calls `act` once a key. A failure that nobody waits for yet is not lost: every later caller gets it. */
+function memo<T>(act: (id: VertexId) => Promise<T>): (id: VertexId) => Promise<T> {
+  const known = new Map<VertexId, Promise<T>>();
+  return (id) => {
+    const found = known.get(id);
+    if (found) return found;
+    const started = act(id);
+    started.catch(() => undefined);
+    known.set(id, started);
+    return started;
+  };
+}
+
+async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  return await Promise.all([a, b]);
+}
+
+function placeOn(vertex: Vertex, error: unknown): unknown {
+  if (!(error instanceof EngineError) || error.vertex !== undefined) return error;
+  if (error.location !== undefined && error.vertex === undefined) return error;
+  const { code, message, hint } = error;
+  return new EngineError(code, message, { hint, cause: error, location: vertex.location, vertex: vertex.id });
+}

@@ -1,0 +1,57 @@
+import type { ActOptions } from '../base/progress.ts';
+import type { Digest } from '../image/types.ts';
+import type { ExecOp, FileOp, Vertex, VertexId } from '../graph/types.ts';
+
+/** What a vertex gave: its layers, bottom first. No layer is touched until somebody needs its files. */
+export interface Ref {
+  readonly layers: readonly RefLayer[];
+  /** RFC 3339; of the vertex itself, also when it made no layer. */
+  readonly createdAt?: string | undefined;
+  /** What the vertex itself made; null when nothing changed, undefined for a base. */
+  readonly own?: Digest | null | undefined;
+}
+
+export interface RefLayer {
+  readonly diffId: Digest;
+  readonly createdAt?: string | undefined;
+}
+
+/** Does the work of a step; plugged in by `engine/build.ts`. Layers are diff ids, bottom first. */
+export interface Executor {
+  /** RUN on top of `base`; gives its layer, or null when nothing changed. @throws `RUN_FAILED` */
+  run(vertex: Vertex, op: ExecOp, base: readonly Digest[], options: ActOptions): Promise<Digest | null>;
+  /** WORKDIR, COPY, ADD on top of `base`; `inputs` by the vertex's input index. */
+  file(
+    vertex: Vertex,
+    op: FileOp,
+    base: readonly Digest[],
+    inputs: ReadonlyMap<number, readonly Digest[]>,
+    options: ActOptions,
+  ): Promise<Digest | null>;
+  /** Content digests of what each source selects in a stage. @throws `COPY_SOURCE_NOT_FOUND` */
+  checksum(
+    vertex: Vertex,
+    layers: readonly Digest[],
+    sources: readonly string[],
+    options: ActOptions,
+  ): Promise<readonly string[]>;
+  /** Content digest of what a copy selects in the build context. @throws `COPY_SOURCE_NOT_FOUND` */
+  contextDigest(vertex: Vertex, action: ContextCopy, options: ActOptions): Promise<string>;
+  /** True when the layer can be had on top of `below` without making it again. */
+  has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
+}
+
+/** The part of a copy from the context that selects files. */
+export interface ContextCopy {
+  readonly sources: readonly string[];
+  readonly destIsDirectory: boolean;
+  readonly mode?: number | undefined;
+}
+
+/** What `solve` found out. */
+export interface Solved {
+  readonly target: Ref;
+  /** Refs of the vertices that were needed. A vertex behind a cache hit is not among them. */
+  readonly refs: ReadonlyMap<VertexId, Ref>;
+  readonly steps: { readonly total: number; readonly cached: number; readonly executed: number };
+}
