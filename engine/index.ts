@@ -1,0 +1,18 @@
+// The only door of the engine: src/ imports nothing below this file.
+export { EngineError, isEngineError, messageOf, type ErrorDetails, type SourceLocation } from './base/errors.ts';
+export { escapeControl } from './base/escape.ts';
+export { redact } from './base/redact.ts';
+export { suggest } from './base/suggest.ts';
+export {
+  withVertex,
+  type ActOptions,
+  type LogEvent,
+  type OnEvent,
+  type ProgressEvent,
+  type StatusEvent,
+  type VertexEvent,
+  type WarningEvent,
+} from './base/progress.ts';
+export type * from './engine.ts';
+export type * from './image/types.ts';
+export type { Ended, PublishedPort, RungName } from './native/protocol.ts';

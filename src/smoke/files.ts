@@ -1,0 +1,47 @@
+import { open, stat } from 'node:fs/promises';
+import { isAbsolute, relative, resolve } from 'node:path';
+
+/** Bytes of a file that a spec may name. */
+const LIMIT = 32 << 20;
+
+/** Reads the files that a spec names. */
+export interface SpecFiles {
+  /** @throws `Error` with a sentence that names the file and where it was looked for */
+  read(name: string): Promise<Buffer>;
+}
+
+/**
+ * Files are looked for beside the spec, then in the working directory: `.github/smoke-test.yaml` can say `tests/row.json`, and
+ * an example folder works from anywhere.
+ */
+export function createSpecFiles(folders: readonly string[]): SpecFiles {
+  return {
+    read: async (name) => {
+      for (const candidate of new Set(folders.map((folder) => resolve(folder, name)))) {
+        const content = await readRegular(candidate, name);
+        if (content !== undefined) return content;
+      }
+      const places = isAbsolute(name) ? '' : `, neither in ${[...new Set(folders)].map(shorten).join(' nor in ')}`;
+      throw new Error(`there is no file ${name}${places}`);
+    },
+  };
+}
+
+async function readRegular(path: string, name: string): Promise<Buffer | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return undefined;
+  // A FIFO or a device would hang the job.
+  if (!found.isFile()) throw new Error(`${name} is no regular file`);
+  if (found.size > LIMIT) throw new Error(`${name} has ${found.size} bytes: the limit is ${LIMIT}`);
+  const file = await open(path);
+  try {
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+function shorten(folder: string): string {
+  const short = relative(process.cwd(), folder);
+  return short === '' ? 'the working directory' : short;
+}

@@ -1,0 +1,64 @@
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { EngineError } from '../../engine/index.ts';
+import { createBuildContext } from './build-context.ts';
+import { buildSpec } from './build-spec.ts';
+import { createSpecFiles } from './files.ts';
+import { parsePlacedYaml } from './place.ts';
+import { SmokeSpecError } from './problem.ts';
+import type { RawSpec } from './raw.ts';
+import type { SmokeSpec, SmokeTest } from './spec.ts';
+import { findProblems } from './validate.ts';
+
+/** Bytes that a spec may have. */
+const LIMIT = 1 << 20;
+
+/**
+ * What the input `smoke-test` says: `auto`, `off`, the path of a file, or the YAML itself (smoke-test.md 4.2). Everything that can be
+ * wrong in it is found here, before anything is built.
+ *
+ * @throws {SmokeSpecError} with every problem and its place; `SMOKE_SPEC_NOT_FOUND` when it is neither a file nor a mapping
+ */
+export async function loadSmokeTest(
+  value: string,
+  options: { readonly workingDirectory: string },
+): Promise<SmokeTest> {
+  const text = value.trim();
+  if (text === '' || text === 'auto') return { kind: 'auto' };
+  // YAML 1.1 reads `off` as false, and so may a workflow.
+  if (text === 'off' || text === 'false') return { kind: 'off' };
+  const path = resolve(options.workingDirectory, text);
+  const found = text.includes('\n') ? undefined : await stat(path).catch(() => undefined);
+  if (found !== undefined) {
+    if (!found.isFile() || found.size > LIMIT) throw notASpec(text, found.isFile() ? 'it is larger than 1 MiB' : 'it is no file');
+    const folders = [dirname(path), options.workingDirectory];
+    return { kind: 'spec', spec: await parseSpec(await readFile(path, 'utf8'), text, folders) };
+  }
+  if (!/^[{\n]|:(?:\s|$)/m.test(text)) throw notASpec(text, 'there is no such file, and it is no YAML mapping');
+  return { kind: 'spec', spec: await parseSpec(text, 'smoke-test', [options.workingDirectory]) };
+}
+
+/**
+ * Parses the text of a spec.
+ *
+ * @param source what to call it in messages
+ * @param folders where the files that it names are looked for, in this order
+ * @throws {SmokeSpecError}
+ */
+export async function parseSpec(text: string, source: string, folders: readonly string[]): Promise<SmokeSpec> {
+  const yaml = parsePlacedYaml(text, source);
+  if (yaml.problems.length > 0) throw new SmokeSpecError(source, yaml.problems);
+  const problems = findProblems(yaml);
+  if (problems.length > 0) throw new SmokeSpecError(source, problems);
+  const context = createBuildContext(yaml, createSpecFiles(folders));
+  // The schema let it through, so it has this shape.
+  const spec = await buildSpec(yaml.value as RawSpec, source, context);
+  if (context.problems.length > 0) throw new SmokeSpecError(source, context.problems);
+  return spec;
+}
+
+function notASpec(text: string, state: string): EngineError {
+  return new EngineError('SMOKE_SPEC_NOT_FOUND', `Cannot use ${JSON.stringify(text.slice(0, 200))} as smoke test: ${state}`, {
+    hint: 'Give the path of a file, YAML such as `{ preset: fastapi, payload: tests/row.json }`, `auto` or `off`',
+  });
+}

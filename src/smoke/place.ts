@@ -1,0 +1,65 @@
+import { LineCounter, isMap, isPair, isScalar, parseDocument, type Document, type Node } from 'yaml';
+import type { SourceLocation } from '../../engine/index.ts';
+
+/** Keys and indexes from the top of a document. */
+export type Path = readonly (string | number)[];
+
+/** A location with its column, from 1. */
+export interface Place extends SourceLocation {
+  readonly column: number;
+}
+
+/** A YAML text, and where its parts stand. */
+export interface PlacedYaml {
+  readonly value: unknown;
+  readonly problems: readonly { readonly message: string; readonly place: Place }[];
+  /** Where the value at `path` begins; `key: true` gives the place of its key instead. */
+  locate(path: Path, options?: { readonly key?: boolean }): Place;
+}
+
+/** Reads one YAML 1.2 document: aliases are bounded, tags are refused, keys are unique. */
+export function parsePlacedYaml(text: string, file: string): PlacedYaml {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, strict: true, customTags: [] });
+  const at = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset);
+    return { file, startLine: line, endLine: line, column: col, excerpt: excerptOf(text, line) };
+  };
+  const errors = [...document.errors, ...document.warnings];
+  const problems = errors.map(({ message, pos }) => ({ message: firstLine(message), place: at(pos[0]) }));
+  return {
+    value: problems.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 }),
+    problems,
+    locate: (path, options = {}) => at(offsetOf(document, path, options.key ?? false)),
+  };
+}
+
+/** The nearest thing that has a place: a value that is missing is where its parent is. */
+function offsetOf(document: Document.Parsed, path: Path, key: boolean): number {
+  if (key && path.length > 0) {
+    const parent: unknown = path.length === 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+    const name = path.at(-1);
+    const pair = isMap(parent)
+      ? parent.items.find((item) => isPair(item) && isScalar(item.key) && item.key.value === name)
+      : undefined;
+    if (pair !== undefined && isScalar(pair.key) && pair.key.range) return pair.key.range[0];
+  }
+  for (let length = path.length; length > 0; length -= 1) {
+    const node = document.getIn(path.slice(0, length), true) as Node | undefined;
+    if (node?.range) return node.range[0];
+  }
+  return document.contents?.range?.[0] ?? 0;
+}
+
+function excerptOf(text: string, line: number): string {
+  const all = text.split(/\r?\n/);
+  const first = Math.max(1, line - 2);
+  return all
+    .slice(first - 1, line + 1)
+    .map((content, index) => `${first + index === line ? '>' : ' '} ${String(first + index).padStart(3)} | ${content}`)
+    .join('\n');
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
+}
