@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { messageOf } from '../../../engine/base/errors.ts';
+import { messageOf } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** What `-e NAME` without a value looks in. */

@@ -1,5 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
-import type { Mount } from '../../../engine/engine.ts';
+import type { Mount } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseCsv } from './csv.ts';
 import { parseSize } from './size.ts';

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { PublishedPort } from '../../../engine/native/protocol.ts';
+import type { PublishedPort } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseCsv } from './csv.ts';
 

@@ -1,4 +1,4 @@
-import type { RunSpec } from '../../../engine/engine.ts';
+import type { RunSpec } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 
 type Ulimit = NonNullable<RunSpec['ulimits']>[number];

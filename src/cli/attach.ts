@@ -1,0 +1,82 @@
+import type { ContainerHandle, OutputOptions } from '../../engine/index.ts';
+import type { Context } from './context.ts';
+import { Interrupted } from './interrupt.ts';
+
+/** Where the output of a container goes: as it is, byte by byte. */
+export function outputOf({ stdout, stderr }: Context): Required<OutputOptions> {
+  return {
+    onStdout: async (chunk: Uint8Array) => await stdout.send(chunk),
+    onStderr: async (chunk: Uint8Array) => await stderr.send(chunk),
+  };
+}
+
+/** Signals that reach the process before we give up on it and leave. */
+const PATIENCE = 3;
+
+/**
+ * Joins the caller's input, signals and terminal with a process until it ends; gives its exit code.
+ *
+ * With `proxy`, signals are the process's business; its third one in a row leaves without it.
+ */
+export async function attach(
+  context: Context,
+  handle: ContainerHandle,
+  options: { readonly interactive: boolean; readonly tty: boolean; readonly proxy: boolean },
+): Promise<number> {
+  const release: (() => void)[] = [];
+  if (options.proxy) release.push(proxySignals(context, handle));
+  if (options.tty) release.push(joinTerminal(context, handle));
+  if (options.interactive) release.push(joinInput(context, handle));
+  try {
+    const { exitCode } = await handle.ended;
+    return exitCode ?? 0;
+  } finally {
+    for (const undo of release) undo();
+  }
+}
+
+function proxySignals(context: Context, handle: ContainerHandle): () => void {
+  let sent = 0;
+  context.signals.handler = (name) => {
+    sent += 1;
+    if (sent >= PATIENCE) process.exit(new Interrupted(name === 'SIGTERM' ? 'SIGTERM' : 'SIGINT').exitCode);
+    handle.signal(name).catch(() => undefined);
+  };
+  return () => (context.signals.handler = undefined);
+}
+
+function joinInput({ stdin }: Context, handle: ContainerHandle): () => void {
+  const onData = (chunk: Buffer): void => {
+    stdin.pause();
+    handle.write(chunk).then(
+      () => stdin.resume(),
+      () => undefined,
+    );
+  };
+  const onEnd = (): void => void handle.closeStdin().catch(() => undefined);
+  stdin.on('data', onData);
+  stdin.on('end', onEnd);
+  return () => {
+    stdin.off('data', onData);
+    stdin.off('end', onEnd);
+    stdin.pause();
+  };
+}
+
+function joinTerminal({ stdin, stdout }: Context, handle: ContainerHandle): () => void {
+  const onResize = (): void => {
+    const size = sizeOf(stdout.columns);
+    handle.resize(size.rows, size.columns).catch(() => undefined);
+  };
+  stdin.setRawMode?.(true);
+  process.stdout.on('resize', onResize);
+  return () => {
+    stdin.setRawMode?.(false);
+    process.stdout.off('resize', onResize);
+  };
+}
+
+/** The terminal's size. */
+export function sizeOf(columns: number): { readonly rows: number; readonly columns: number } {
+  return { rows: process.stdout.rows ?? 24, columns };
+}

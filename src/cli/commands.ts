@@ -1,0 +1,64 @@
+import type { AnyCommand } from './command.ts';
+import { build } from './commands/build.ts';
+import { exec } from './commands/exec.ts';
+import { images, rmi, tag } from './commands/images.ts';
+import { inspect, inspectContainer, inspectImage } from './commands/inspect.ts';
+import { kill, rm, stop, wait } from './commands/lifecycle.ts';
+import { logs } from './commands/logs.ts';
+import { ps } from './commands/ps.ts';
+import { serve } from './commands/registry.ts';
+import { run } from './commands/run.ts';
+import { df, fsck, info, prune, version } from './commands/system.ts';
+import { pull, push } from './commands/transfer.ts';
+
+/** Commands by their own names, in the order of help. */
+export const COMMANDS: readonly AnyCommand[] = [
+  build,
+  run,
+  exec,
+  ps,
+  logs,
+  stop,
+  kill,
+  wait,
+  rm,
+  images,
+  rmi,
+  inspect,
+  tag,
+  pull,
+  push,
+  info,
+  version,
+];
+
+/** Docker's grouped forms, and groups of our own. */
+export const GROUPS: Readonly<
+  Record<string, { readonly docs: string; readonly commands: Readonly<Record<string, AnyCommand>> }>
+> = {
+  container: {
+    docs: 'Manage containers',
+    commands: { run, exec, ls: ps, list: ps, ps, logs, stop, kill, wait, rm, inspect: inspectContainer },
+  },
+  image: {
+    docs: 'Manage images',
+    commands: { build, ls: images, list: images, rm: rmi, inspect: inspectImage, tag, pull, push },
+  },
+  builder: { docs: 'Manage builds', commands: { build } },
+  system: { docs: 'Manage the store', commands: { df, fsck, prune, info } },
+  registry: { docs: 'A registry of our own', commands: { serve } },
+};
+
+/** Docker's commands, and ours to come, that are not there yet. */
+export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
+  ...(
+    'attach commit compose cp create diff events export history import load login logout network pause plugin port ' +
+    'rename restart save search smoke start stats top unpause update volume buildx context manifest'
+  ).split(' '),
+  ...'attach commit cp create diff export pause port prune rename restart start stats top unpause update'
+    .split(' ')
+    .map((name) => `container ${name}`),
+  ...'history import load prune save'.split(' ').map((name) => `image ${name}`),
+  'builder prune',
+  'system events',
+]);

@@ -1,0 +1,47 @@
+import { attach, outputOf, sizeOf } from '../attach.ts';
+import { defineCommand } from '../command.ts';
+import { list, text, toggle } from '../flags.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseEnv, readEnvFile } from '../values/environment.ts';
+
+/** `berth exec`: a further process in a running container. */
+export const exec = defineCommand({
+  name: 'exec',
+  docs: 'Execute a command in a running container',
+  operands: 'CONTAINER COMMAND [ARG...]',
+  flags: {
+    detach: toggle('-d, --detach', 'run the command in the background'),
+    env: list('-e, --env NAME[=VALUE]', 'set an environment variable', (word, { lookup }) => parseEnv(word, lookup)),
+    envFile: list('--env-file FILE', 'read environment variables from a file', (word, { lookup }) =>
+      readEnvFile(word, '--env-file', lookup),
+    ),
+    interactive: toggle('-i, --interactive', 'keep standard input open'),
+    tty: toggle('-t, --tty', 'allocate a terminal'),
+    user: text('-u, --user USER[:GROUP]', 'user name or id to run as'),
+    workdir: text('-w, --workdir PATH', 'working directory in the container'),
+  },
+  refused: ['detach-keys', 'privileged'],
+  passThrough: true,
+  run: async (context, values, [container = '', ...command]) => {
+    const tty = values.tty && !values.detach;
+    if (tty && values.interactive && !context.stdin.isTTY) {
+      throw new UsageError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
+    }
+    const engine = await context.engine();
+    const handle = await engine.containers.exec(
+      container,
+      {
+        command,
+        env: [...values.envFile.flat(), ...values.env],
+        workdir: values.workdir,
+        user: values.user,
+        detach: values.detach,
+        interactive: values.interactive,
+        ...(tty ? { tty: sizeOf(context.stdout.columns) } : {}),
+      },
+      { ...(values.detach ? {} : outputOf(context)), signal: context.signal },
+    );
+    if (values.detach) return 0;
+    return await attach(context, handle, { interactive: values.interactive, tty, proxy: !tty });
+  },
+});

@@ -1,0 +1,102 @@
+import type { Engine } from '../../../engine/index.ts';
+import { defineCommand } from '../command.ts';
+import { text, toggle } from '../flags.ts';
+import { type Column, printList } from '../print-list.ts';
+import type { Fields } from '../template.ts';
+import { humanDuration, humanSize } from '../units.ts';
+import { each } from './each.ts';
+
+type Image = Awaited<ReturnType<Engine['images']['list']>>[number];
+
+const COLUMNS: readonly Column[] = [
+  ['REPOSITORY', 'Repository'],
+  ['TAG', 'Tag'],
+  ['IMAGE ID', 'ID'],
+  ['CREATED', 'CreatedSince'],
+  ['SIZE', 'Size'],
+];
+const WITH_DIGESTS: readonly Column[] = [...COLUMNS.slice(0, 2), ['DIGEST', 'Digest'], ...COLUMNS.slice(2)];
+
+/** `berth images`. */
+export const images = defineCommand({
+  name: 'images',
+  docs: 'List images',
+  operands: '[REPOSITORY[:TAG]]',
+  flags: {
+    all: toggle('-a, --all', 'the same list: no image is hidden here'),
+    digests: toggle('--digests', 'show manifest digests'),
+    format: text('--format FORMAT', 'json, table, or a template such as {{.Repository}}:{{.Tag}}'),
+    noTrunc: toggle('--no-trunc', 'do not cut ids'),
+    quiet: toggle('-q, --quiet', 'show ids only'),
+  },
+  refused: ['f', 'filter', 'tree'],
+  run: async (context, { digests, format, noTrunc, quiet }, [wanted]) => {
+    const engine = await context.engine();
+    const all = await engine.images.list();
+    const rows = all
+      .flatMap((image) => rowsOf(image, noTrunc))
+      .filter((row) => wanted === undefined || isWanted(row, wanted));
+    if (quiet && format === undefined) {
+      for (const id of new Set(rows.map(({ ID }) => String(ID)))) context.stdout.write(`${id}\n`);
+    } else printList(context, rows, { columns: digests ? WITH_DIGESTS : COLUMNS, format });
+    return 0;
+  },
+});
+
+/** `berth rmi`. */
+export const rmi = defineCommand({
+  name: 'rmi',
+  docs: 'Remove images',
+  operands: 'IMAGE [IMAGE...]',
+  flags: { force: toggle('-f, --force', 'remove all names of an id as well') },
+  refused: ['no-prune', 'platform'],
+  run: async (context, { force }, names) => {
+    const engine = await context.engine();
+    return await each(context, names, async (name) => (await engine.images.remove(name, { force })).join('\n'));
+  },
+});
+
+/** `berth tag`. */
+export const tag = defineCommand({
+  name: 'tag',
+  docs: 'Give an image another name',
+  operands: 'SOURCE TARGET',
+  flags: {},
+  run: async (context, _values, [source = '', target = '']) => {
+    await (await context.engine()).images.tag(source, target);
+    return 0;
+  },
+});
+
+function rowsOf(image: Image, noTrunc: boolean): readonly Fields[] {
+  const created = image.config.created;
+  const at = created === undefined ? NaN : Date.parse(created);
+  const shared = {
+    ID: noTrunc ? image.id : image.id.slice('sha256:'.length, 'sha256:'.length + 12),
+    Digest: image.manifest?.digest ?? '<none>',
+    CreatedAt: created ?? '',
+    CreatedSince: Number.isNaN(at) ? 'N/A' : `${humanDuration(Date.now() - at)} ago`,
+    Size: humanSize(image.size),
+  };
+  if (image.names.length === 0) return [{ Repository: '<none>', Tag: '<none>', ...shared }];
+  return image.names.map((name) => {
+    const familiar = familiarName(name);
+    const at = familiar.lastIndexOf(':');
+    const tagged = at > familiar.lastIndexOf('/');
+    return {
+      Repository: tagged ? familiar.slice(0, at) : familiar,
+      Tag: tagged ? familiar.slice(at + 1) : '<none>',
+      ...shared,
+    };
+  });
+}
+
+/** A full name as Docker shows it: without `docker.io/library/`. */
+export function familiarName(name: string): string {
+  return name.replace(/^docker\.io\/library\//, '').replace(/^docker\.io\//, '');
+}
+
+function isWanted({ Repository, Tag }: Fields, wanted: string): boolean {
+  const name = familiarName(wanted);
+  return Repository === name || `${String(Repository)}:${String(Tag)}` === name;
+}

@@ -1,0 +1,35 @@
+import { outputOf } from '../attach.ts';
+import { defineCommand } from '../command.ts';
+import { single, toggle } from '../flags.ts';
+import { parseCount } from '../values/numbers.ts';
+import { parseMoment } from '../values/time.ts';
+
+/** `berth logs`. */
+export const logs = defineCommand({
+  name: 'logs',
+  docs: 'Show the output of a container',
+  operands: 'CONTAINER',
+  flags: {
+    follow: toggle('-f, --follow', 'go on until the container ends'),
+    since: single('--since TIME', 'from a time, or a duration ago (10m)', (word) => parseMoment(word, Date.now())),
+    tail: single('-n, --tail NUMBER', 'only the last lines, or all', (word) =>
+      word === 'all' ? undefined : parseCount(word),
+    ),
+    timestamps: toggle('-t, --timestamps', 'show when each line was written'),
+    until: single('--until TIME', 'up to a time, or a duration ago', (word) => parseMoment(word, Date.now())),
+  },
+  refused: ['details'],
+  run: async (context, { follow, since, tail, timestamps, until }, [container = '']) => {
+    const { containers } = await context.engine();
+    await containers.logs(container, {
+      follow,
+      since,
+      tail,
+      timestamps,
+      until,
+      signal: context.signal,
+      ...outputOf(context),
+    });
+    return 0;
+  },
+});

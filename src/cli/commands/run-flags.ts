@@ -1,0 +1,110 @@
+import type { RunSpec } from '../../../engine/index.ts';
+import { choice, count, list, single, text, texts, toggle, type Values } from '../flags.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseEnv, readEnvFile } from '../values/environment.ts';
+import { parseExtraHost } from '../values/host.ts';
+import { parseLabel } from '../values/label.ts';
+import { parseMount, parseTmpfs, parseVolume } from '../values/mounts.ts';
+import { parsePorts } from '../values/ports.ts';
+import { parseSize } from '../values/size.ts';
+import { parseUlimit } from '../values/ulimit.ts';
+
+/** Flags of `run`. */
+export const RUN_FLAGS = {
+  addHost: list('--add-host HOST:IP', 'add a line to /etc/hosts', parseExtraHost),
+  capAdd: texts('--cap-add CAPABILITY', 'add a Linux capability'),
+  capDrop: texts('--cap-drop CAPABILITY', 'drop a Linux capability'),
+  cidfile: text('--cidfile FILE', 'write the container id to a file that does not exist yet'),
+  detach: toggle('-d, --detach', 'run in the background and print the container id'),
+  entrypoint: text('--entrypoint COMMAND', "replace the image's ENTRYPOINT, and drop its CMD"),
+  env: list('-e, --env NAME[=VALUE]', 'set an environment variable, or hand on your own', (word, { lookup }) =>
+    parseEnv(word, lookup),
+  ),
+  envFile: list('--env-file FILE', 'read environment variables from a file', (word, { lookup }) =>
+    readEnvFile(word, '--env-file', lookup),
+  ),
+  groupAdd: texts('--group-add GROUP', 'add a supplementary group'),
+  hostname: text('--hostname NAME', "the container's host name"),
+  init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
+  interactive: toggle('-i, --interactive', 'keep standard input open'),
+  label: list('-l, --label NAME=VALUE', 'set a label', parseLabel),
+  mount: list('--mount MOUNT', 'mount: type=bind,source=/host,target=/path[,readonly]', (word, { cwd }) =>
+    parseMount(word, cwd),
+  ),
+  name: text('--name NAME', 'name the container'),
+  network: single('--network MODE', 'private (loopback and published ports), host or none', parseNetwork),
+  publish: list('-p, --publish PORTS', '[[ip:]hostPort:]containerPort[/protocol]', parsePorts),
+  publishAll: toggle('-P, --publish-all', 'publish every exposed port on a free one'),
+  pull: choice('--pull WHEN', 'pull the image before running', ['always', 'missing', 'never']),
+  quiet: toggle('-q, --quiet', 'do not show the progress of a pull'),
+  readonly: toggle('--read-only', 'make the root file system read-only'),
+  rm: toggle('--rm', 'remove the container when it has ended'),
+  shmSize: single('--shm-size SIZE', 'size of /dev/shm', parseSize),
+  sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
+  stopSignal: text('--stop-signal SIGNAL', 'signal that stops the container'),
+  stopTimeout: count('--stop-timeout SECONDS', 'seconds between that signal and SIGKILL'),
+  tmpfs: list('--tmpfs PATH[:OPTIONS]', 'mount a tmpfs', parseTmpfs),
+  tty: toggle('-t, --tty', 'allocate a terminal'),
+  ulimit: list('--ulimit NAME=SOFT[:HARD]', 'set a limit', parseUlimit),
+  user: text('-u, --user USER[:GROUP]', 'user name or id to run as'),
+  volume: list('-v, --volume MOUNT', 'bind a host directory: /host:/path[:ro]', (word, { cwd }) =>
+    parseVolume(word, cwd),
+  ),
+  workdir: text('-w, --workdir PATH', 'working directory in the container'),
+} as const;
+
+/** Docker's flags of `run` that are not done. */
+export const REFUSED_RUN_FLAGS = (
+  'annotation a attach blkio-weight blkio-weight-device cgroup-parent cgroupns c cpu-count cpu-percent cpu-period ' +
+  'cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems detach-keys device device-cgroup-rule ' +
+  'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-opt dns-option ' +
+  'dns-search domainname expose gpus h health-cmd health-interval health-retries health-start-interval ' +
+  'health-start-period health-timeout io-maxbandwidth io-maxiops ip ip6 ipc isolation kernel-memory label-file link ' +
+  'link-local-ip log-driver log-opt mac-address m memory memory-reservation memory-swap memory-swappiness net net-alias ' +
+  'network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform privileged restart runtime ' +
+  'security-opt storage-opt sysctl use-api-socket userns uts volume-driver volumes-from'
+).split(' ');
+
+/** What the engine is asked for. @throws {UsageError} for flags that exclude each other */
+export function toRunSpec(values: Values<typeof RUN_FLAGS>, image: string, command: readonly string[]): RunSpec {
+  if (values.detach && values.tty && values.interactive) {
+    throw new UsageError(
+      'Cannot use -dit: attaching to a detached terminal is not supported yet',
+      'leave out -it, or -d',
+    );
+  }
+  return {
+    image,
+    command,
+    env: [...values.envFile.flat(), ...values.env],
+    mounts: [...values.volume, ...values.mount, ...values.tmpfs],
+    ports: values.publish.flat(),
+    publishAll: values.publishAll,
+    labels: Object.fromEntries(values.label),
+    detach: values.detach,
+    rm: values.rm,
+    interactive: values.interactive,
+    init: values.init,
+    readonly: values.readonly,
+    capAdd: values.capAdd,
+    capDrop: values.capDrop,
+    ulimits: values.ulimit,
+    groupAdd: values.groupAdd,
+    extraHosts: values.addHost,
+    pull: values.pull,
+    name: values.name,
+    network: values.network,
+    user: values.user,
+    workdir: values.workdir,
+    hostname: values.hostname,
+    stopSignal: values.stopSignal,
+    stopTimeout: values.stopTimeout,
+    shmSize: values.shmSize,
+    ...(values.entrypoint === undefined ? {} : { entrypoint: values.entrypoint === '' ? [] : [values.entrypoint] }),
+  };
+}
+
+function parseNetwork(word: string): 'private' | 'host' | 'none' {
+  if (word === 'private' || word === 'host' || word === 'none') return word;
+  throw new UsageError(`Cannot use network "${word}": not supported yet`, 'private, host and none are');
+}

@@ -1,0 +1,138 @@
+import { defineCommand } from '../command.ts';
+import { text, toggle } from '../flags.ts';
+import { withRenderer } from '../progress/index.ts';
+import { type Column, printList } from '../print-list.ts';
+import { renderTemplate } from '../template.ts';
+import { humanSize } from '../units.ts';
+import { UsageError } from '../usage-error.ts';
+import { version as ownVersion } from '../version.ts';
+
+const DF_COLUMNS: readonly Column[] = [
+  ['TYPE', 'Type'],
+  ['TOTAL', 'TotalCount'],
+  ['ACTIVE', 'Active'],
+  ['SIZE', 'Size'],
+  ['RECLAIMABLE', 'Reclaimable'],
+];
+const KINDS = { images: 'Images', containers: 'Containers', volumes: 'Local Volumes', cache: 'Build Cache' } as const;
+
+/** `berth system df`. */
+export const df = defineCommand({
+  name: 'df',
+  docs: 'Show disk usage',
+  operands: '',
+  flags: { format: text('--format FORMAT', 'json, table, or a template') },
+  refused: ['v', 'verbose'],
+  run: async (context, { format }) => {
+    const usage = await (await context.engine()).system.df();
+    const rows = usage.map(({ kind, total, active, bytes, reclaimable }) => ({
+      Type: KINDS[kind],
+      TotalCount: String(total),
+      Active: String(active),
+      Size: humanSize(bytes),
+      Reclaimable:
+        bytes === 0
+          ? humanSize(reclaimable)
+          : `${humanSize(reclaimable)} (${Math.round((reclaimable / bytes) * 100)}%)`,
+    }));
+    printList(context, rows, { columns: DF_COLUMNS, format });
+    return 0;
+  },
+});
+
+/** `berth system fsck`: exit code 1 when there are problems that were not repaired. */
+export const fsck = defineCommand({
+  name: 'fsck',
+  docs: 'Check the store: every blob, image, layer, snapshot and record',
+  operands: '',
+  flags: { repair: toggle('--repair', 'repair what can be repaired'), format: text('--format FORMAT', 'json') },
+  run: async (context, { repair, format }) => {
+    const report = await (await context.engine()).system.fsck({ repair });
+    const { checked, problems, repaired } = report;
+    if (format !== undefined) context.stdout.write(`${renderTemplate(format, { ...report })}\n`);
+    else {
+      for (const line of repaired) context.stdout.write(`repaired: ${line}\n`);
+      for (const line of problems) context.stdout.write(`problem: ${line}\n`);
+      const counts = Object.entries(checked).map(([name, number]) => `${number} ${name}`);
+      context.stdout.write(
+        `${problems.length === 0 ? 'The store is clean' : `${problems.length} problems`}: checked ${counts.join(', ')}\n`,
+      );
+    }
+    return problems.length === 0 ? 0 : 1;
+  },
+});
+
+/** `berth system prune`. */
+export const prune = defineCommand({
+  name: 'prune',
+  docs: 'Remove what nothing uses',
+  operands: '',
+  flags: {
+    all: toggle('-a, --all', 'also images that no container uses, and the build cache'),
+    force: toggle('-f, --force', 'do not ask'),
+  },
+  refused: ['filter', 'volumes'],
+  run: async (context, { all, force }) => {
+    if (!force) {
+      throw new UsageError(
+        'Cannot prune: it removes containers that have ended, and data that nothing names',
+        `berth system prune${all ? ' -a' : ''} -f`,
+      );
+    }
+    const engine = await context.engine();
+    const { removed, bytes } = await withRenderer('auto', context, async (onEvent) =>
+      engine.system.prune({ all, onEvent, signal: context.signal }),
+    );
+    for (const line of removed) context.stdout.write(`${line}\n`);
+    context.stdout.write(`Total reclaimed space: ${humanSize(bytes)}\n`);
+    return 0;
+  },
+});
+
+/** `berth info`: where the store is, what is possible here and what is used. */
+export const info = defineCommand({
+  name: 'info',
+  docs: 'Show what this machine allows and what is used',
+  operands: '',
+  flags: { format: text('-f, --format FORMAT', 'json, or a template') },
+  run: async (context, { format }) => {
+    const found = await (await context.engine()).info({ signal: context.signal });
+    if (format !== undefined) {
+      context.stdout.write(`${renderTemplate(format, { ...found })}\n`);
+      return 0;
+    }
+    const { probe } = found;
+    const lines = [
+      `Version: ${ownVersion()}`,
+      `Root: ${found.root} (${probe.fileSystem})`,
+      `Kernel: ${probe.kernel}`,
+      `Isolation: ${found.rung}${found.elevation === 'sudo' ? ' through sudo' : ''}`,
+      ...probe.rungs.map(({ name, possible, reason, hint }) =>
+        possible
+          ? `  ${name}: possible`
+          : `  ${name}: not possible${reason ? `: ${reason}` : ''}${hint ? ` (${hint})` : ''}`,
+      ),
+      `Cgroup: ${probe.cgroup.mode}${probe.cgroup.controllers.length > 0 ? ` (${probe.cgroup.controllers.join(', ')})` : ''}`,
+      `Seccomp: ${probe.seccomp ? 'yes' : 'no'}`,
+      `Network of RUN: ${found.buildNetwork}`,
+      'Network of run: loopback and published ports; no way out yet (--network host has one)',
+    ];
+    context.stdout.write(`${lines.join('\n')}\n`);
+    return 0;
+  },
+});
+
+/** `berth version`. */
+export const version = defineCommand({
+  name: 'version',
+  docs: 'Show the version',
+  operands: '',
+  flags: { format: text('-f, --format FORMAT', 'json, or a template') },
+  run: async ({ stdout }, { format }) => {
+    const fields = { Version: ownVersion(), NodeVersion: process.version, Os: process.platform, Arch: process.arch };
+    if (format === undefined)
+      stdout.write(`berth ${fields.Version} (node ${fields.NodeVersion}, ${fields.Os}/${fields.Arch})\n`);
+    else stdout.write(`${renderTemplate(format, fields)}\n`);
+    return 0;
+  },
+});

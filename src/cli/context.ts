@@ -1,0 +1,22 @@
+import type { Engine } from '../../engine/index.ts';
+import type { FlagContext } from './flags.ts';
+import type { Writer } from './output.ts';
+
+/** What a command works with; the only place that knows the process. */
+export interface Context extends FlagContext {
+  /** Words after `berth`. */
+  readonly argv: readonly string[];
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: Writer;
+  readonly stderr: Writer;
+  /** Aborted by SIGINT, SIGTERM and a reader that has gone. */
+  readonly signal: AbortSignal;
+  /** NO_COLOR is set. */
+  readonly plain: boolean;
+  /** While set, signals go there instead of aborting: `run` hands them to its container. */
+  readonly signals: { handler: ((name: NodeJS.Signals) => void) | undefined };
+  /** The engine, made on first use and closed at the end. */
+  readonly engine: () => Promise<Engine>;
+  /** Sets the exit code of the error that is about to be thrown. */
+  readonly fail: (exitCode: number) => void;
+}

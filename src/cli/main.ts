@@ -1,0 +1,68 @@
+import { createEngine, type Engine } from '../../engine/index.ts';
+import type { Context } from './context.ts';
+import { Interrupted } from './interrupt.ts';
+import { createWriter } from './output.ts';
+import { createProgram } from './program.ts';
+import { exitCodeOf, reportError } from './report-error.ts';
+import { readSettings } from './settings.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Runs one command line and gives its exit code; the process's streams, signals and environment are read here and nowhere below. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const controller = new AbortController();
+  const { env } = process;
+  const gone = (): void => controller.abort(new Interrupted('SIGPIPE'));
+  const columns = Number(env['COLUMNS']) > 0 ? Number(env['COLUMNS']) : undefined;
+  const stdout = createWriter(process.stdout, gone, columns);
+  const stderr = createWriter(process.stderr, gone, columns);
+  const signals: Context['signals'] = { handler: undefined };
+  const removeHandlers = handleSignals(signals, controller);
+  let engine: Promise<Engine> | undefined;
+  let failure = 1;
+  const context: Context = {
+    argv,
+    cwd: process.cwd(),
+    lookup: (name) => env[name],
+    stdin: process.stdin,
+    stdout,
+    stderr,
+    signal: controller.signal,
+    plain: Boolean(env['NO_COLOR']),
+    signals,
+    engine: async () => await (engine ??= createEngineOnce(env)),
+    fail: (exitCode) => (failure = exitCode),
+  };
+  try {
+    return await createProgram(context);
+  } catch (error) {
+    const { reason } = controller.signal;
+    if (reason instanceof Interrupted) {
+      if (reason.exitCode !== 141) stderr.write(`berth: ${reason.message}\n`);
+      return reason.exitCode;
+    }
+    reportError(error, stderr);
+    return exitCodeOf(error, failure);
+  } finally {
+    removeHandlers();
+    await engine?.then((made) => made.close()).catch(() => undefined);
+  }
+}
+
+async function createEngineOnce(env: NodeJS.ProcessEnv): Promise<Engine> {
+  return createEngine(readSettings(env, { uid: process.getuid?.() ?? 0 }));
+}
+
+/** The first signal lets everything clean up, the second one leaves at once: the helper cleans up when it finds us gone. */
+function handleSignals(signals: Context['signals'], controller: AbortController): () => void {
+  const handlers = SIGNALS.map((name) => {
+    const handler = (): void => {
+      if (signals.handler) signals.handler(name);
+      else if (controller.signal.aborted) process.exit(new Interrupted(name).exitCode);
+      else controller.abort(new Interrupted(name));
+    };
+    process.on(name, handler);
+    return () => process.off(name, handler);
+  });
+  return () => handlers.forEach((remove) => remove());
+}

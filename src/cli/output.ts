@@ -1,0 +1,33 @@
+/** Where text and bytes go. */
+export interface Writer {
+  write(chunk: string | Uint8Array): void;
+  /** Writes and waits until it has been taken, so that a container's output is held back by a slow reader. */
+  send(chunk: Uint8Array): Promise<void>;
+  readonly isTTY: boolean;
+  readonly columns: number;
+}
+
+/**
+ * A {@link Writer} over a stream. When its reader has gone (`berth logs x | head`), `onClosed` is called once and the rest is dropped.
+ */
+export function createWriter(stream: NodeJS.WriteStream, onClosed: () => void, columns?: number): Writer {
+  let closed = false;
+  stream.on('error', () => {
+    if (!closed) onClosed();
+    closed = true;
+  });
+  return {
+    write: (chunk) => {
+      if (!closed) stream.write(chunk);
+    },
+    send: (chunk) =>
+      new Promise((resolve) => {
+        if (closed) resolve();
+        else stream.write(chunk, () => resolve());
+      }),
+    isTTY: stream.isTTY ?? false,
+    get columns() {
+      return columns ?? stream.columns ?? 80;
+    },
+  };
+}

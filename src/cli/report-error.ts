@@ -1,0 +1,22 @@
+import { escapeControl, isEngineError, messageOf } from '../../engine/index.ts';
+import type { Writer } from './output.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Prints an error as a person needs it: what failed, where in the Dockerfile, what to type next. The one place that does. */
+export function reportError(error: unknown, stderr: Writer): void {
+  stderr.write(`berth: ${escapeControl(messageOf(error))}\n`);
+  if (isEngineError(error) && error.location) {
+    const { file, startLine, excerpt } = error.location;
+    stderr.write(`${escapeControl(file)}:${startLine}\n${excerpt ? `${escapeControl(excerpt.trimEnd())}\n` : ''}`);
+  }
+  const hint = error instanceof UsageError || isEngineError(error) ? error.hint : undefined;
+  if (hint) stderr.write(`hint: ${escapeControl(hint)}\n`);
+}
+
+/** Docker's exit codes of errors: 127 and 126 for a command that cannot be found or started, 125 for a wrong command line. */
+export function exitCodeOf(error: unknown, fallback: number): number {
+  if (error instanceof UsageError) return 125;
+  if (isEngineError(error, 'NATIVE_COMMAND_NOT_FOUND')) return 127;
+  if (isEngineError(error, 'NATIVE_COMMAND_NOT_EXECUTABLE')) return 126;
+  return fallback;
+}

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import type { EngineOptions } from '../../engine/index.ts';
+import { dockerCredentials } from './credentials.ts';
+import { locateHelper } from './locate.ts';
+import { UsageError } from './usage-error.ts';
+import { version } from './version.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const RUNGS = ['auto', 'root', 'userns-full', 'userns', 'userns-single', 'chroot'] as const;
+const SUDO = '/usr/bin/sudo';
+
+/** The engine's options from the environment: the one place of the command line that reads it. @throws naming the variable */
+export function readSettings(env: Environment, { uid }: { readonly uid: number }): EngineOptions {
+  if (env['SOURCE_DATE_EPOCH']) {
+    throw new UsageError('Cannot use SOURCE_DATE_EPOCH: not supported yet', 'unset SOURCE_DATE_EPOCH');
+  }
+  const caFile = env['SSL_CERT_FILE'] || env['NODE_EXTRA_CA_CERTS'] || undefined;
+  return {
+    root: rootOf(env, uid),
+    ...locateHelper(env['BERTH_NATIVE']),
+    isolation: isolationOf(env['BERTH_ISOLATION'] || 'auto'),
+    sudo: uid !== 0 && existsSync(SUDO) ? SUDO : undefined,
+    mirrors: parseMirrors(env['BERTH_REGISTRY_MIRRORS'] ?? ''),
+    credentials: dockerCredentials(env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker'), {
+      path: env['PATH'] ?? '',
+      home: env['HOME'] || homedir(),
+    }),
+    caFile,
+    httpProxy: env['HTTP_PROXY'] || env['http_proxy'] || undefined,
+    httpsProxy: env['HTTPS_PROXY'] || env['https_proxy'] || undefined,
+    noProxy: env['NO_PROXY'] || env['no_proxy'] || undefined,
+    userAgent: `berth/${version()}`,
+  };
+}
+
+function rootOf(env: Environment, uid: number): string {
+  const given = env['BERTH_ROOT'];
+  if (given) {
+    if (!isAbsolute(given)) throw new UsageError(`Cannot use BERTH_ROOT: "${given}" is not an absolute path`);
+    return given;
+  }
+  if (uid === 0) return '/var/lib/berth';
+  const data = env['XDG_DATA_HOME'];
+  return join(data && isAbsolute(data) ? data : join(env['HOME'] || homedir(), '.local/share'), 'berth');
+}
+
+/** A rung by its name. @throws naming the known ones */
+export function isolationOf(word: string): EngineOptions['isolation'] {
+  const found = RUNGS.find((rung) => rung === word);
+  if (found) return found;
+  throw new UsageError(`Cannot use isolation "${word}": there is no such rung`, `use one of ${RUNGS.join(', ')}`);
+}
+
+/** `docker.io=http://127.0.0.1:5000,ghcr.io=https://mirror.example`. */
+export function parseMirrors(text: string): Readonly<Record<string, string>> {
+  const entries = text
+    .split(',')
+    .filter(Boolean)
+    .map((entry): [string, string] => {
+      const [registry = '', url = '', ...rest] = entry.trim().split('=');
+      if (registry === '' || rest.length > 0 || !/^https?:\/\/[^/\s]+/.test(url)) {
+        throw new UsageError(
+          `Cannot use BERTH_REGISTRY_MIRRORS: "${entry}" is not of the form registry=http(s)://host:port`,
+        );
+      }
+      return [registry, url.replace(/\/+$/, '')];
+    });
+  return Object.fromEntries(entries);
+}

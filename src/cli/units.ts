@@ -1,0 +1,29 @@
+const SIZES = ['B', 'kB', 'MB', 'GB', 'TB'];
+
+/** Bytes in Docker's decimal units, three significant digits: `12.3MB`. */
+export function humanSize(bytes: number): string {
+  let [value, unit] = [bytes, 0];
+  while (value >= 999.5 && unit < SIZES.length - 1) [value, unit] = [value / 1000, unit + 1];
+  const text = value >= 100 || unit === 0 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+  return `${text}${SIZES[unit]}`;
+}
+
+/** A span in milliseconds as Docker says it: `5 seconds`, `About a minute`, `3 weeks`. */
+export function humanDuration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds < 60) return seconds === 1 ? '1 second' : `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return minutes === 1 ? 'About a minute' : `${minutes} minutes`;
+  const hours = Math.round(seconds / 3600);
+  if (hours < 48) return hours === 1 ? 'About an hour' : `${hours} hours`;
+  const days = Math.floor(hours / 24);
+  if (days < 14) return `${days} days`;
+  if (days < 60) return `${Math.floor(days / 7)} weeks`;
+  return days < 730 ? `${Math.floor(days / 30)} months` : `${Math.floor(days / 365)} years`;
+}
+
+/** Seconds with one digit: `3.2s`. */
+export function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)}s`;
+}
