@@ -1,0 +1,129 @@
+//! Device nodes and links of `/dev`.
+
+use crate::fail::{attack, failed_on, refused};
+use crate::mounts;
+use crate::plan::Jail;
+use crate::report::Reporter;
+use crate::target;
+use berth_wire::Failure;
+use berth_wire::oci::Device;
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Dev, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+
+/// Character devices that every container has: name, major, minor.
+const DEFAULT: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
+/// Links that every container has.
+const LINKS: [(&str, &str); 6] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("core", "/proc/kcore"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// Fills `/dev`, when the configuration mounts one of its own there.
+pub(crate) fn make(jail: &Jail<'_>, root: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
+    let own = jail
+        .spec
+        .mounts
+        .iter()
+        .any(|mount| mount.destination.trim_end_matches('/') == "/dev" && mount.kind.as_deref() == Some("tmpfs"));
+    if !own {
+        return if jail.spec.linux.devices.is_empty() {
+            Ok(())
+        } else {
+            Err(refused("linux.devices", "there is no tmpfs on /dev to make them in"))
+        };
+    }
+    let dev = berth_sys::path::open_in_root(root, b"/dev", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed_on("open", "/dev"))?;
+    for (name, major, minor) in DEFAULT {
+        let device = Device {
+            path: format!("/dev/{name}"),
+            kind: "c".into(),
+            major,
+            minor,
+            file_mode: Some(0o666),
+            uid: None,
+            gid: None,
+        };
+        node(jail, root, &dev, &device, reporter)?;
+    }
+    for device in &jail.spec.linux.devices {
+        node(jail, root, &dev, device, reporter)?;
+    }
+    for (name, target) in LINKS {
+        match rustix::fs::symlinkat(target, &dev, name) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed_on("symlink", name)(error)),
+        }
+    }
+    Ok(())
+}
+
+fn node(jail: &Jail<'_>, root: &OwnedFd, dev: &OwnedFd, device: &Device, reporter: &Reporter) -> Result<(), Failure> {
+    let Some(name) = device
+        .path
+        .strip_prefix("/dev/")
+        .filter(|name| !name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | "..")))
+    else {
+        return Err(refused("linux.devices.path", format!("{:?} is not below /dev", device.path)));
+    };
+    if jail.confinement.user_namespace {
+        return bind(root, device, reporter);
+    }
+    let kind = match device.kind.as_str() {
+        "c" | "u" => FileType::CharacterDevice,
+        "b" => FileType::BlockDevice,
+        "p" => FileType::Fifo,
+        other => return Err(refused("linux.devices.type", format!("{other:?} is no kind of device"))),
+    };
+    for (at, _) in name.match_indices('/') {
+        let folder = name.get(..at).unwrap_or_default();
+        match rustix::fs::mkdirat(dev, folder, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(failed_on("mkdir", folder)(error)),
+        }
+    }
+    let mode = Mode::from_raw_mode(device.file_mode.unwrap_or(0o666) & 0o7777);
+    rustix::fs::mknodat(dev, name, kind, mode, rustix::fs::makedev(device.major, device.minor))
+        .map_err(failed_on("mknod", &device.path))?;
+    let owner = (Uid::from_raw(device.uid.unwrap_or(0)), Gid::from_raw(device.gid.unwrap_or(0)));
+    rustix::fs::chownat(dev, name, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW).map_err(failed_on("chown", &device.path))
+}
+
+/// In a user namespace the kernel refuses mknod: the host's node is bound, when it is the device that its name says.
+fn bind(root: &OwnedFd, device: &Device, reporter: &Reporter) -> Result<(), Failure> {
+    let kind = if device.kind == "b" {
+        FileType::BlockDevice
+    } else {
+        FileType::CharacterDevice
+    };
+    let source = verified(&device.path, kind, rustix::fs::makedev(device.major, device.minor))?;
+    let tree = mounts::clone_tree(source.as_fd(), "", false).map_err(failed_on("open_tree", &device.path))?;
+    let target = target::ensure(root, &device.path, false, reporter)?;
+    mounts::attach(&tree, &target.fd).map_err(failed_on("move_mount", &device.path))
+}
+
+/// The host's `/dev/null`, checked to be that device.
+pub(crate) fn host_null() -> Result<OwnedFd, Failure> {
+    verified("/dev/null", FileType::CharacterDevice, rustix::fs::makedev(1, 3))
+}
+
+fn verified(path: &str, kind: FileType, device: Dev) -> Result<OwnedFd, Failure> {
+    let fd =
+        rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed_on("open", path))?;
+    let stat = rustix::fs::fstat(&fd).map_err(failed_on("stat", path))?;
+    if FileType::from_raw_mode(stat.st_mode) != kind || stat.st_rdev != device {
+        return Err(attack("open device", path, "it is not the device that its name says"));
+    }
+    Ok(fd)
+}

@@ -1,0 +1,182 @@
+//! The root: an overlay of snapshots, mounted in the child's own namespace and never seen on the host.
+
+use crate::fail::{attack, failed, failed_on};
+use crate::plan::Recipe;
+use berth_wire::{Code, Failure};
+use rustix::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags};
+use std::ffi::CString;
+
+/// The same everywhere, also as root: an upper made with `trusted.*` would show deleted files again elsewhere (`DESIGN.md` 7).
+const OPTIONS: [(&str, &str); 4] = [("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow"), ("xino", "off")];
+
+/// The folders that an overlay is made of.
+#[derive(Debug)]
+pub struct Layers<'a> {
+    /// Topmost first.
+    pub lowers: Vec<BorrowedFd<'a>>,
+    pub upper: BorrowedFd<'a>,
+    pub work: BorrowedFd<'a>,
+}
+
+/// The store as this mount namespace sees it; the parent's descriptors belong to another namespace and cannot be mounted from.
+pub(crate) struct Store {
+    pub(crate) container: OwnedFd,
+    lowers: Vec<OwnedFd>,
+    upper: OwnedFd,
+}
+
+impl Store {
+    /// Opens everything that the recipe names, and checks that it is the store that the parent meant.
+    pub(crate) fn open(recipe: &Recipe) -> Result<Self, Failure> {
+        let root = directory(CWD, &recipe.store_root)?;
+        let stat = rustix::fs::fstat(&root).map_err(failed("stat store"))?;
+        if (stat.st_dev, stat.st_ino) != recipe.store_identity {
+            return Err(attack(
+                "open store",
+                &recipe.store_root,
+                "another directory took the place of the store",
+            ));
+        }
+        let snapshots = below(&root, &recipe.snapshots)?;
+        let lowers = recipe
+            .lowers
+            .iter()
+            .map(|name| directory(&snapshots, name))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            container: below(&root, &recipe.container)?,
+            lowers,
+            upper: directory(&snapshots, &recipe.upper)?,
+        })
+    }
+
+    /// Mounts the overlay on the container's `rootfs` folder; gives a descriptor of its root.
+    pub(crate) fn mount(&self) -> Result<OwnedFd, Failure> {
+        let work = directory(&self.container, "work")?;
+        let target = directory(&self.container, "rootfs")?;
+        let lowers = self.lowers.iter().map(AsFd::as_fd).collect();
+        attach(
+            &Layers {
+                lowers,
+                upper: self.upper.as_fd(),
+                work: work.as_fd(),
+            },
+            target.as_fd(),
+        )?;
+        // The descriptor of the folder stays below the mount; looking the name up again leads to its root.
+        directory(&self.container, "rootfs")
+    }
+}
+
+fn below(root: &OwnedFd, path: &str) -> Result<OwnedFd, Failure> {
+    berth_sys::path::open_beneath(root, path.as_bytes(), OFlags::PATH | OFlags::DIRECTORY).map_err(failed_on("open directory", path))
+}
+
+fn directory(parent: impl AsFd, name: &str) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(parent, name, flags, Mode::empty()).map_err(failed_on("open directory", name))
+}
+
+/// Mounts an overlay of `layers` on the directory `target` of this mount namespace.
+///
+/// # Errors
+/// With the limit where there are too many layers for an old kernel.
+pub fn attach(layers: &Layers<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> {
+    match modern(layers) {
+        Ok(mount) => rustix::mount::move_mount(
+            &mount,
+            "",
+            target,
+            "",
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
+        )
+        .map_err(failed("move_mount overlay")),
+        // `lowerdir+` came with Linux 6.7.
+        Err(Errno::INVAL | Errno::NOSYS) => classic(layers, target),
+        Err(error) => Err(explain(error)),
+    }
+}
+
+fn modern(layers: &Layers<'_>) -> Result<OwnedFd, Errno> {
+    let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for lower in &layers.lowers {
+        rustix::mount::fsconfig_set_string(&fs, "lowerdir+", link(*lower))?;
+    }
+    rustix::mount::fsconfig_set_string(&fs, "upperdir", link(layers.upper))?;
+    rustix::mount::fsconfig_set_string(&fs, "workdir", link(layers.work))?;
+    rustix::mount::fsconfig_set_flag(&fs, "userxattr")?;
+    for (key, value) in OPTIONS {
+        rustix::mount::fsconfig_set_string(&fs, key, value)?;
+    }
+    rustix::mount::fsconfig_create(&fs)?;
+    rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+}
+
+/// One string of options, as kernels before 6.7 want it: names relative to `/proc/self/fd` keep it below a page.
+fn classic(layers: &Layers<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> {
+    let lowers: Vec<String> = layers.lowers.iter().map(|lower| number(*lower)).collect();
+    let mut options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        lowers.join(":"),
+        number(layers.upper),
+        number(layers.work)
+    );
+    for (key, value) in OPTIONS {
+        options.push_str(&format!(",{key}={value}"));
+    }
+    if options.len() >= rustix::param::page_size() {
+        let message = format!(
+            "{} layers do not fit into the options of a mount before Linux 6.7",
+            layers.lowers.len()
+        );
+        return Err(
+            Failure::new(Code::Unsupported, "mount overlay", message).hint("Use a kernel from 6.7 on, or an image with fewer layers")
+        );
+    }
+    rustix::process::chdir("/proc/self/fd").map_err(failed("chdir /proc/self/fd"))?;
+    let options = CString::new(options).map_err(|_| failed("mount overlay")(Errno::INVAL))?;
+    rustix::mount::mount("overlay", number(target), "overlay", MountFlags::empty(), options.as_c_str()).map_err(explain)?;
+    rustix::process::chdir("/").map_err(failed("chdir"))
+}
+
+fn explain(error: Errno) -> Failure {
+    let failure = failed("mount overlay")(error);
+    match error {
+        Errno::PERM | Errno::ACCESS => failure.hint("Mounting an overlay needs root, or a kernel from 5.11 on in a user namespace"),
+        Errno::NODEV => failure.hint("Load the kernel module overlay"),
+        Errno::INVAL => {
+            failure.hint("The file system of the store cannot be the upper side of an overlay: choose a store root on ext4, xfs or tmpfs")
+        }
+        _ => failure,
+    }
+}
+
+fn number(fd: BorrowedFd<'_>) -> String {
+    fd.as_raw_fd().to_string()
+}
+
+fn link(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+/// Makes the root file system read-only: the mount, not the snapshot.
+pub(crate) fn freeze(root: &OwnedFd) -> Result<(), Failure> {
+    let attributes = berth_sys::mount::Attributes {
+        set: berth_sys::mount::RDONLY,
+        ..Default::default()
+    };
+    berth_sys::mount::set_attributes(root, attributes, false).map_err(failed("mount_setattr"))
+}
+
+/// Moves into the new root and lets go of the old one.
+pub(crate) fn pivot(root: &OwnedFd) -> Result<(), Failure> {
+    rustix::process::fchdir(root).map_err(failed("fchdir"))?;
+    rustix::process::pivot_root(".", ".").map_err(|error| {
+        failed("pivot_root")(error).hint("The root of this machine is an initramfs: start from a real root file system")
+    })?;
+    rustix::mount::unmount(".", rustix::mount::UnmountFlags::DETACH).map_err(failed("umount old root"))?;
+    rustix::process::chdir("/").map_err(failed("chdir"))
+}

@@ -1,0 +1,190 @@
+//! The checked form of a configuration: what is asked for and not done is refused here, before the first privileged call.
+
+use crate::fail::refused;
+use berth_sys::process::Namespaces;
+use berth_sys::seccomp::Instruction;
+use berth_wire::Failure;
+use berth_wire::oci::{Process, Spec};
+use rustix::fd::OwnedFd;
+
+/// The most of each list that a configuration may hold.
+const MAX_ITEMS: usize = 4096;
+
+/// Where the root file system comes from. All names are below the store root, which the child opens again in its own mount namespace.
+#[derive(Debug)]
+pub struct Recipe {
+    pub store_root: String,
+    /// Device and inode of the store root, to know it again.
+    pub store_identity: (u64, u64),
+    /// `snapshots/<idmap>`.
+    pub snapshots: String,
+    /// Topmost first.
+    pub lowers: Vec<String>,
+    pub upper: String,
+    /// `containers/<id>`.
+    pub container: String,
+    /// Destination and name below `containers/<id>/files`.
+    pub files: Vec<(String, String)>,
+}
+
+/// A filter to load last.
+#[derive(Debug)]
+pub struct Filter {
+    pub instructions: Vec<Instruction>,
+    pub log: bool,
+}
+
+/// How a process is confined, for the first process of a container and for a further one alike.
+#[derive(Debug)]
+pub struct Confinement<'a> {
+    pub process: &'a Process,
+    pub filter: Option<Filter>,
+    /// The process has capabilities only in a user namespace of ours.
+    pub user_namespace: bool,
+    /// Names of rlimits that the user asked for: they are errors where they can't be set, not warnings.
+    pub requested_rlimits: Vec<String>,
+}
+
+/// How the cgroups of the host look, for `/sys/fs/cgroup` inside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CgroupView {
+    V2,
+    /// Mount options of each hierarchy (`cpu,cpuacct`, `name=systemd`), and whether there is a v2 tree beside them.
+    V1 {
+        hierarchies: Vec<String>,
+        unified: bool,
+    },
+    #[default]
+    None,
+}
+
+/// Everything that the child needs.
+pub struct Jail<'a> {
+    pub spec: &'a Spec,
+    pub recipe: Recipe,
+    pub confinement: Confinement<'a>,
+    pub namespaces: Namespaces,
+    pub cgroups: CgroupView,
+    pub stdio: Stdio,
+    /// Interpose a process 1 that forwards signals and reaps.
+    pub init: bool,
+    /// Brings the network namespace up.
+    pub network: &'a dyn Fn() -> Result<(), Failure>,
+    /// The reading end of a pipe whose writing end only the parent holds.
+    pub life: OwnedFd,
+}
+
+impl std::fmt::Debug for Jail<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jail")
+            .field("recipe", &self.recipe)
+            .field("namespaces", &self.namespaces)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Standard descriptors of the process.
+#[derive(Debug)]
+pub enum Stdio {
+    Pipes {
+        /// `None` is `/dev/null`.
+        stdin: Option<OwnedFd>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    },
+    /// A terminal of the container, handed to the parent by the report channel.
+    Terminal,
+}
+
+/// The namespaces that `spec` asks for. Checks the whole configuration for what this helper refuses.
+///
+/// # Errors
+/// `Request` naming the field.
+pub fn check(spec: &Spec, user_namespace: bool, network_namespace: bool) -> Result<Namespaces, Failure> {
+    if let Some(field) = spec.linux.refused() {
+        return Err(refused(field, "this helper does not do it"));
+    }
+    bounded("mounts", spec.mounts.len())?;
+    bounded("linux.devices", spec.linux.devices.len())?;
+    bounded("linux.maskedPaths", spec.linux.masked_paths.len())?;
+    bounded("linux.readonlyPaths", spec.linux.readonly_paths.len())?;
+    check_process(&spec.process)?;
+    let kinds = namespaces(spec, user_namespace)?;
+    if kinds.has(Namespaces::NETWORK) != network_namespace {
+        let (has, wants) = if network_namespace { ("no", "a") } else { ("a", "no") };
+        return Err(refused(
+            "linux.namespaces",
+            format!("there is {has} network namespace, and the network of the request needs {wants} one"),
+        ));
+    }
+    if spec.hostname.is_some() && !kinds.has(Namespaces::UTS) {
+        return Err(refused("hostname", "a host name needs a uts namespace"));
+    }
+    Ok(kinds)
+}
+
+fn namespaces(spec: &Spec, user_namespace: bool) -> Result<Namespaces, Failure> {
+    let mut kinds = Namespaces::NONE;
+    for namespace in &spec.linux.namespaces {
+        if namespace.path.is_some() {
+            return Err(refused("linux.namespaces.path", "joining a namespace by path is not built yet"));
+        }
+        kinds = kinds.and(match namespace.kind.as_str() {
+            "mount" => Namespaces::MOUNT,
+            "pid" => Namespaces::PID,
+            "ipc" => Namespaces::IPC,
+            "uts" => Namespaces::UTS,
+            "cgroup" => Namespaces::CGROUP,
+            "network" => Namespaces::NETWORK,
+            // Entered already, by the identity map of the request.
+            "user" if user_namespace => Namespaces::NONE,
+            other => {
+                return Err(refused(
+                    "linux.namespaces",
+                    format!("namespace {other:?} is not possible on this rung"),
+                ));
+            }
+        });
+    }
+    for (kind, name) in [(Namespaces::MOUNT, "mount"), (Namespaces::PID, "pid")] {
+        if !kinds.has(kind) {
+            return Err(refused("linux.namespaces", format!("a container needs a {name} namespace")));
+        }
+    }
+    Ok(kinds)
+}
+
+/// Checks what a first and a further process have in common.
+///
+/// # Errors
+/// `Request` naming the field.
+pub fn check_process(process: &Process) -> Result<(), Failure> {
+    if process.apparmor_profile.as_deref().is_some_and(|name| !name.is_empty()) {
+        return Err(refused("process.apparmorProfile", "this helper does not do it"));
+    }
+    if process.selinux_label.as_deref().is_some_and(|label| !label.is_empty()) {
+        return Err(refused("process.selinuxLabel", "this helper does not do it"));
+    }
+    if process.args.is_empty() {
+        return Err(refused("process.args", "there is no command"));
+    }
+    if !process.cwd.starts_with('/') {
+        return Err(refused("process.cwd", "the working directory is not an absolute path"));
+    }
+    bounded("process.rlimits", process.rlimits.len())?;
+    bounded("process.user.additionalGids", process.user.additional_gids.len())?;
+    let nul = |text: &String| text.contains('\0');
+    if process.args.iter().any(nul) || process.env.iter().any(nul) || nul(&process.cwd) {
+        return Err(refused("process", "an argument, a variable or the working directory holds a NUL"));
+    }
+    crate::capability::check(process)?;
+    crate::limits::check(process)
+}
+
+fn bounded(field: &str, length: usize) -> Result<(), Failure> {
+    if length > MAX_ITEMS {
+        Err(refused(field, format!("{length} items are over the limit of {MAX_ITEMS}")))
+    } else {
+        Ok(())
+    }
+}

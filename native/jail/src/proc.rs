@@ -1,0 +1,116 @@
+//! Writes to /proc, only through descriptors of a real procfs (`spec/hardening.md` 4, rule 5).
+
+use crate::fail::{attack, failed, failed_on, refused};
+use crate::report::Reporter;
+use berth_sys::process::Namespaces;
+use berth_wire::Failure;
+use berth_wire::oci::Spec;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
+
+/// Magic number of procfs in statfs.
+const PROC_MAGIC: u64 = 0x9fa0;
+
+/// Whether the file is on a procfs.
+pub(crate) fn is_proc(fd: impl AsFd) -> Result<bool, Failure> {
+    let found = rustix::fs::fstatfs(fd).map_err(failed("statfs"))?.f_type;
+    Ok(u64::try_from(found).is_ok_and(|magic| magic == PROC_MAGIC))
+}
+
+/// A procfs of this pid namespace that nobody else has mounted anything over.
+pub(crate) fn private() -> Result<OwnedFd, Failure> {
+    let fs = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("fsopen proc"))?;
+    rustix::mount::fsconfig_create(&fs).map_err(failed("mount proc"))?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(failed("fsmount proc"))
+}
+
+/// Sets how likely the kernel is to choose this process when memory runs out. Lowering it needs a capability: then it stays, with a warning.
+pub(crate) fn set_oom_score(score: Option<i32>, reporter: &Reporter) -> Result<(), Failure> {
+    let Some(score) = score else { return Ok(()) };
+    let fd = rustix::fs::open("/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(failed("open oom_score_adj"))?;
+    if !is_proc(&fd)? {
+        return Err(attack(
+            "open oom_score_adj",
+            "/proc/self/oom_score_adj",
+            "it is not a file of procfs",
+        ));
+    }
+    match rustix::io::write(&fd, score.to_string().as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(Errno::ACCESS | Errno::PERM) => {
+            reporter.warn(format!("the OOM score stays as it is: the helper may not lower it to {score}"));
+            Ok(())
+        }
+        Err(error) => Err(failed("write oom_score_adj")(error)),
+    }
+}
+
+/// Sets the kernel parameters of the container's own namespaces; any other is refused by name.
+pub(crate) fn set_parameters(spec: &Spec, kinds: Namespaces) -> Result<(), Failure> {
+    if spec.linux.sysctl.is_empty() {
+        return Ok(());
+    }
+    let proc = private()?;
+    spec.linux.sysctl.iter().try_for_each(|(key, value)| {
+        if !is_namespaced(key, kinds) {
+            return Err(refused(
+                "linux.sysctl",
+                format!("{key:?} does not belong to a namespace of the container"),
+            ));
+        }
+        set_parameter(&proc, key, value)
+    })
+}
+
+fn set_parameter(proc: &OwnedFd, key: &str, value: &str) -> Result<(), Failure> {
+    let path = format!("sys/{}", key.replace('.', "/"));
+    // `/proc/sys/net` is a link to the reader's own namespace, so links are followed, but not out of this mount.
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+    let fd = rustix::fs::openat2(proc, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
+        .map_err(failed_on("open sysctl", key))?;
+    rustix::io::write(&fd, value.as_bytes())
+        .map(drop)
+        .map_err(failed_on("write sysctl", key))
+}
+
+fn is_namespaced(key: &str, kinds: Namespaces) -> bool {
+    if key.contains("..") || key.contains('/') {
+        return false;
+    }
+    let ipc = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    if key.starts_with("net.") {
+        kinds.has(Namespaces::NETWORK)
+    } else if ipc.contains(&key) || key.starts_with("fs.mqueue.") {
+        kinds.has(Namespaces::IPC)
+    } else {
+        key == "kernel.domainname" && kinds.has(Namespaces::UTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_parameters_of_own_namespaces_are_taken() {
+        assert!(is_namespaced("net.core.somaxconn", Namespaces::NETWORK));
+        assert!(!is_namespaced("net.core.somaxconn", Namespaces::MOUNT));
+        assert!(is_namespaced("kernel.shmmax", Namespaces::IPC));
+        for key in ["kernel.core_pattern", "vm.swappiness", "net.../kernel.core_pattern", "net./x"] {
+            assert!(!is_namespaced(key, Namespaces::NETWORK.and(Namespaces::IPC)), "{key}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Where a mount goes: a path of the image, resolved component by component inside the root, made where it is missing.
+//!
+//! `..` never asks the file system, a link's target is read as text inside the root, and nothing runs in the container yet, so nothing can
+//! change underneath.
+
+use crate::fail::{attack, failed_on};
+use crate::report::{Message, Reporter, Stub};
+use berth_sys::file;
+use berth_wire::{Code, Failure};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{Mode, OFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+
+/// How many links one resolution follows, as the kernel's own limit.
+const MAX_LINKS: usize = 40;
+
+/// A resolved place.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Descriptor of the place, for `move_mount` onto it.
+    pub(crate) fd: OwnedFd,
+    /// The path that it has inside the root, without links.
+    pub(crate) path: Vec<u8>,
+}
+
+/// Finds `path` in `root`; makes what is missing, the last component as a directory or a file.
+pub(crate) fn ensure(root: &OwnedFd, path: &str, directory: bool, reporter: &Reporter) -> Result<Target, Failure> {
+    let mut walk = Walk::new(root, path).map_err(failed_on("resolve", path))?;
+    while let Some(name) = walk.rest.pop_front() {
+        let wants_directory = directory || !walk.rest.is_empty();
+        walk.step(&name, wants_directory, reporter).map_err(|error| explain(error, path))?;
+    }
+    let Some((last, _)) = walk.levels.pop() else {
+        return Err(failed_on("resolve", path)(Errno::NOENT));
+    };
+    let meta = file::stat_fd(&last).map_err(failed_on("stat", path))?;
+    if meta.is_dir() != directory {
+        let (is, wanted) = if directory {
+            ("a file", "a directory")
+        } else {
+            ("a directory", "a file")
+        };
+        return Err(Failure::new(
+            Code::Conflict,
+            "mount",
+            format!("{is} of the image is where {wanted} is to be mounted"),
+        )
+        .subject(path));
+    }
+    Ok(Target { fd: last, path: walk.path })
+}
+
+fn explain(error: Errno, path: &str) -> Failure {
+    match error {
+        Errno::LOOP => attack("resolve", path, "too many links"),
+        error => failed_on("make mount target", path)(error),
+    }
+}
+
+/// The way down from the root, whose own descriptor is the first, each with the length of `path` that leads to it.
+struct Walk {
+    levels: Vec<(OwnedFd, usize)>,
+    path: Vec<u8>,
+    rest: VecDeque<Vec<u8>>,
+    links: usize,
+    /// Device of the root: what is made elsewhere (in a tmpfs) leaves nothing in the upper snapshot.
+    device: u64,
+}
+
+impl Walk {
+    fn new(root: &OwnedFd, path: &str) -> Result<Self, Errno> {
+        let device = rustix::fs::fstat(root)?.st_dev;
+        let mut walk = Self {
+            levels: vec![(rustix::io::fcntl_dupfd_cloexec(root, 3)?, 0)],
+            path: Vec::new(),
+            rest: VecDeque::new(),
+            links: 0,
+            device,
+        };
+        walk.prepend(path.as_bytes());
+        Ok(walk)
+    }
+
+    fn prepend(&mut self, path: &[u8]) {
+        for name in path
+            .split(|byte| *byte == b'/')
+            .rev()
+            .filter(|name| !name.is_empty() && *name != b".")
+        {
+            self.rest.push_front(name.to_vec());
+        }
+    }
+
+    fn step(&mut self, name: &[u8], directory: bool, reporter: &Reporter) -> Result<(), Errno> {
+        if name == b".." {
+            if self.levels.len() > 1 {
+                self.leave();
+            }
+            return Ok(());
+        }
+        let (here, _) = self.levels.last().ok_or(Errno::NOENT)?;
+        let handle = match file::open_handle(here, name) {
+            Err(Errno::NOENT) => self.make(name, directory, reporter)?,
+            other => other?,
+        };
+        if !file::stat_fd(&handle)?.is_link() {
+            return self.enter(handle, name);
+        }
+        self.links = self.links.saturating_add(1);
+        if self.links > MAX_LINKS {
+            return Err(Errno::LOOP);
+        }
+        let target = file::read_link(&handle, b"")?;
+        if target.first() == Some(&b'/') {
+            self.levels.truncate(1);
+            self.path.clear();
+        }
+        self.prepend(&target);
+        Ok(())
+    }
+
+    fn enter(&mut self, handle: OwnedFd, name: &[u8]) -> Result<(), Errno> {
+        if !self.rest.is_empty() && !file::stat_fd(&handle)?.is_dir() {
+            return Err(Errno::NOTDIR);
+        }
+        let length = self.path.len();
+        self.path.push(b'/');
+        self.path.extend_from_slice(name);
+        self.levels.push((handle, length));
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        if let Some((_, length)) = self.levels.pop() {
+            self.path.truncate(length);
+        }
+    }
+
+    /// Makes a stub, and gives the directory that holds it its time back, so that the step's difference knows nothing of it.
+    fn make(&self, name: &[u8], directory: bool, reporter: &Reporter) -> Result<OwnedFd, Errno> {
+        let (here, _) = self.levels.last().ok_or(Errno::NOENT)?;
+        let parent = rustix::fs::openat(here, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let before = rustix::fs::fstat(&parent)?;
+        if directory {
+            rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+        } else {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
+        }
+        rustix::fs::futimens(&parent, &times(&before)?)?;
+        if before.st_dev == self.device {
+            let mut path = self.path.clone();
+            path.push(b'/');
+            path.extend_from_slice(name);
+            reporter.tell(&Message::Stub(Stub { path, directory }));
+        }
+        file::open_handle(parent.as_fd(), name)
+    }
+}
+
+/// Leaves the access time as it is and sets the modification time to that of `stat`.
+fn times(stat: &rustix::fs::Stat) -> Result<Timestamps, Errno> {
+    let nanoseconds = stat.st_mtime_nsec.try_into().map_err(|_| Errno::OVERFLOW)?;
+    Ok(Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: rustix::fs::UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: stat.st_mtime,
+            tv_nsec: nanoseconds,
+        },
+    })
+}
