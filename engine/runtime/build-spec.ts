@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { ExecOp } from '../graph/types.ts';
 import type { BoundFile, ProbeReply, StartArgs } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import { createReadAccounts } from './accounts.ts';
@@ -18,9 +17,21 @@ export interface BuildSpecDependencies {
   readonly caFile?: string | undefined;
 }
 
+/** A RUN, as the graph's exec operation has it. */
+export interface BuildStep {
+  readonly args: readonly string[];
+  /** ENV and the ARGs in scope, in order, `NAME=value`. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  /** Name or number, with an optional group; empty is 0:0. */
+  readonly user: string;
+  /** Proxy variables: given to the process, in no key. */
+  readonly proxyEnv: readonly string[];
+}
+
 /** Makes what `start` needs for a RUN, but for its root file system. */
 export type BuildSpec = (
-  op: Pick<ExecOp, 'args' | 'env' | 'cwd' | 'user' | 'proxyEnv'>,
+  op: BuildStep,
   /** Snapshots of the state below, topmost first: users and groups are looked up in them. */
   snapshots: readonly string[],
   options?: { readonly signal?: AbortSignal | undefined },

@@ -1,4 +1,4 @@
-export { createBuildSpec, type BuildSpec, type BuildSpecDependencies } from './build-spec.ts';
+export { createBuildSpec, type BuildSpec, type BuildSpecDependencies, type BuildStep } from './build-spec.ts';
 export { createContainers } from './containers.ts';
 export type { Connection, ContainersDependencies } from './dependencies.ts';
 export { lookupUser, type Accounts, type Identity } from './user.ts';

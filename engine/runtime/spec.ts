@@ -42,7 +42,7 @@ export function createSpec(profile: Profile, parts: SpecParts, target: SpecTarge
     process: createProcess(profile, { ...parts, capabilities }, target),
     root: { path: 'rootfs', readonly: parts.readonly ?? false },
     hostname: parts.hostname,
-    mounts: [...systemMounts(parts, target), ...byDepth(parts.mounts ?? [])],
+    mounts: [...defaultMounts(parts.shmSize ?? DEFAULT_SHM_SIZE), ...byDepth(parts.mounts ?? [])],
     linux: {
       namespaces: [...profile.namespaces, ...(parts.network === 'own' ? ['network'] : [])].map((type) => ({ type })),
       devices: [],
@@ -119,16 +119,6 @@ function limitsOf(profile: Profile, { probe }: SpecTarget): Resources | undefine
     ...(controllers.includes('cpu') ? { cpu: { shares: profile.cpuShares } } : {}),
   };
   return Object.keys(limits).length > 0 ? limits : undefined;
-}
-
-/** Below a user namespace, sysfs can only be mounted by who owns the network namespace: with the host's, its tree is bound instead. */
-function systemMounts(parts: SpecParts, { idMap, probe }: SpecTarget): readonly Mount[] {
-  const bound = idMap.kind !== 'root' && parts.network === 'host';
-  return defaultMounts(parts.shmSize ?? DEFAULT_SHM_SIZE).flatMap((mount) => {
-    if (mount.destination === '/sys/fs/cgroup' && (bound || probe.cgroup.mode === 'none')) return [];
-    if (mount.destination !== '/sys' || !bound) return [mount];
-    return [{ ...mount, type: 'bind', source: '/sys', options: ['rbind', ...mount.options] }];
-  });
 }
 
 function byDepth(mounts: readonly Mount[]): readonly Mount[] {

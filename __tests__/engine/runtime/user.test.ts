@@ -1,0 +1,55 @@
+import { describe, expect, test } from '@jest/globals';
+import { lookupUser, parseGroup, parsePasswd } from '../../../engine/runtime/user.ts';
+
+const accounts = {
+  users: parsePasswd(
+    'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:App:/home/app:/bin/sh\n1234:x:7:8::/seven:\n# c\nbroken\n',
+  ),
+  groups: parseGroup('root:x:0:\napp:x:1001:\nvideo:x:44:root,app\ndocker:x:999:app\n'),
+};
+
+describe('lookupUser', () => {
+  test('finds a user by name with its groups and home', () => {
+    expect(lookupUser('app', accounts)).toEqual({ uid: 1000, gid: 1001, additionalGids: [44, 999], home: '/home/app' });
+  });
+
+  test('takes nobody for root', () => {
+    expect(lookupUser('', accounts)).toEqual({ uid: 0, gid: 0, additionalGids: [44], home: '/root' });
+  });
+
+  test('finds the group of a number that the image knows, and takes another one as it is with group 0', () => {
+    expect(lookupUser('1000', accounts)).toMatchObject({ uid: 1000, gid: 1001 });
+    expect(lookupUser('4242', accounts)).toEqual({ uid: 4242, gid: 0, additionalGids: [], home: '/' });
+  });
+
+  test('prefers a name that looks like a number', () => {
+    expect(lookupUser('1234', accounts)).toMatchObject({ uid: 7, gid: 8 });
+  });
+
+  test('drops the listed groups when a group is given', () => {
+    expect(lookupUser('app:video', accounts)).toMatchObject({ uid: 1000, gid: 44, additionalGids: [] });
+    expect(lookupUser('1000:5', accounts)).toMatchObject({ uid: 1000, gid: 5, additionalGids: [] });
+  });
+
+  test('adds the groups that the caller asks for', () => {
+    expect(lookupUser('app', accounts, ['docker', '77'])).toMatchObject({ additionalGids: [44, 999, 77] });
+  });
+
+  test.each(['4294967296', '2147483648', '-1', `1${'0'.repeat(36)}`, '0:4294967296', 'a:b:c'])(
+    'refuses %s as out of range or malformed, and never takes it for a name',
+    (user) => {
+      expect(() => lookupUser(user, accounts)).toThrow(expect.objectContaining({ code: 'INVALID_USER' }));
+    },
+  );
+
+  test.each([
+    ['ghost', /unable to find user ghost: no matching entries in \/etc\/passwd/],
+    ['app:ghosts', /unable to find group ghosts: no matching entries in \/etc\/group/],
+  ])('names what it cannot find in %s', (user, message) => {
+    expect(() => lookupUser(user, accounts)).toThrow(message);
+  });
+
+  test('reads an id that is no number as no entry', () => {
+    expect(parsePasswd('x:x:-1:0::/:\ny:x:99999999999:0::/:\nz:x::0::/:\n')).toEqual([]);
+  });
+});
