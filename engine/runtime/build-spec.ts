@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { BoundFile, ProbeReply, StartArgs } from '../native/protocol.ts';
+import type { BoundFile, StartArgs } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import { createReadAccounts } from './accounts.ts';
 import { networkFiles } from './bound-files.ts';
 import { readHostFacts } from './host.ts';
 import { BUILD_PROFILE, MASKED_PATHS } from './profile.ts';
-import { createSpec } from './spec.ts';
+import { createSpec, type MachineProbe } from './spec.ts';
 import { lookupUser } from './user.ts';
 
 /** What RUN specs are made with. */
 export interface BuildSpecDependencies {
   readonly helper: Helper;
-  readonly probe: Pick<ProbeReply, 'cgroup' | 'seccomp'>;
+  readonly probe: MachineProbe;
   /** hostPath of a PEM bundle to lend to RUN, in no key, config or layer. */
   readonly caFile?: string | undefined;
 }

@@ -1,12 +1,12 @@
 import type { ActOptions } from '../base/progress.ts';
-import type { ProbeReply } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import type { Store, StoredImage } from '../store/types.ts';
+import type { MachineProbe } from './spec.ts';
 
 /** The helper and the probe's findings, once the rung has been chosen. */
 export interface Connection {
   readonly helper: Helper;
-  readonly probe: Pick<ProbeReply, 'cgroup' | 'seccomp'>;
+  readonly probe: MachineProbe;
 }
 
 /** What containers are run with; `engine/index.ts` gives it. */

@@ -4,4 +4,4 @@ export type { Connection, ContainersDependencies } from './dependencies.ts';
 export { lookupUser, type Accounts, type Identity } from './user.ts';
 export { createReadAccounts, type ReadAccounts } from './accounts.ts';
 export { BUILD_PROFILE, RUN_PROFILE, type Profile } from './profile.ts';
-export { createSpec, type SpecParts, type SpecTarget } from './spec.ts';
+export { createSpec, type MachineProbe, type SpecParts, type SpecTarget } from './spec.ts';

@@ -1,15 +1,21 @@
 import type { ContainerConfig } from '../image/types.ts';
-import type { IdMap, Mount, ProbeReply, Process, Resources, Rlimit, Seccomp, Spec } from '../native/protocol.ts';
+import type { IdMap, Mount, Process, Resources, Rlimit, Seccomp, Spec } from '../native/protocol.ts';
 import { DEFAULT_PATH, mergeEnvironment, withDefaults } from './environment.ts';
 import { clampLimits, type HostFacts } from './host.ts';
 import { DEFAULT_SHM_SIZE, defaultMounts, type Profile, READONLY_PATHS } from './profile.ts';
 import { seccompProfile } from './seccomp.ts';
 import type { Identity } from './user.ts';
 
+/** The part of the probe's findings that a configuration depends on. */
+export interface MachineProbe {
+  readonly cgroup: { readonly mode: string; readonly controllers: readonly string[] };
+  readonly seccomp: boolean;
+}
+
 /** The machine that a configuration is made for. */
 export interface SpecTarget {
   readonly idMap: IdMap;
-  readonly probe: Pick<ProbeReply, 'cgroup' | 'seccomp'>;
+  readonly probe: MachineProbe;
   readonly host: HostFacts;
 }
 

@@ -1,6 +1,6 @@
 import type { Context } from './context.ts';
 import { formatTable } from './table.ts';
-import { type Fields, renderTemplate, templateHeader } from './template.ts';
+import { type Fields, goString, renderTemplate, templateHeader } from './template.ts';
 
 /** A column of a list: its head and the field that it shows. */
 export type Column = readonly [head: string, field: string];
@@ -11,7 +11,7 @@ export function printList(
   rows: readonly Fields[],
   { columns, format = 'table' }: { readonly columns: readonly Column[]; readonly format?: string | undefined },
 ): void {
-  const cell = (row: Fields, field: string): string => String(row[field] ?? '');
+  const cell = (row: Fields, field: string): string => goString(row[field] ?? '');
   if (format === 'table') {
     const cells = rows.map((row) => columns.map(([, field]) => cell(row, field)));
     stdout.write(

@@ -50,10 +50,11 @@ function lookup(path: string, fields: Fields): unknown {
 }
 
 /** A value as Go's `%v` prints it. */
-function goString(value: unknown): string {
+export function goString(value: unknown): string {
   if (value === null || value === undefined) return '<no value>';
   if (Array.isArray(value)) return `[${value.map(goString).join(' ')}]`;
-  if (typeof value !== 'object') return String(value);
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object') return JSON.stringify(value);
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return `map[${entries.map(([key, item]) => `${key}:${goString(item)}`).join(' ')}]`;
 }

@@ -1,0 +1,60 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseWords } from '../../../src/cli/normalize.ts';
+import { list, text, toggle } from '../../../src/cli/flags.ts';
+import { RUN_FLAGS, REFUSED_RUN_FLAGS } from '../../../src/cli/commands/run-flags.ts';
+
+const flags = {
+  rm: toggle('--rm', 'remove'),
+  tty: toggle('-t, --tty', 'terminal'),
+  interactive: toggle('-i, --interactive', 'input'),
+  publish: list('-p, --publish PORT', 'ports', (word) => word),
+  name: text('--name NAME', 'name'),
+};
+const parse = (line: string, passThrough = false) => {
+  const { given, operands } = parseWords(line.split(' ').filter(Boolean), {
+    flags,
+    refused: ['gpus', 'm'],
+    passThrough,
+  });
+  return { given: Object.fromEntries(given), operands };
+};
+
+describe('parseWords', () => {
+  test.each([
+    ['-it img', { tty: ['true'], interactive: ['true'] }, ['img']],
+    ['-p80:80 -p 81:81 --publish=82 img', { publish: ['80:80', '81:81', '82'] }, ['img']],
+    ['-itp 80 img', { tty: ['true'], interactive: ['true'], publish: ['80'] }, ['img']],
+    ['--rm=false --name=x=y img', { rm: ['false'], name: ['x=y'] }, ['img']],
+    ['. --name x', { name: ['x'] }, ['.']],
+    ['-- --rm', {}, ['--rm']],
+    ['--name -x -', { name: ['-x'] }, ['-']],
+  ])('reads %s', (line, given, operands) => expect(parse(line)).toEqual({ given, operands }));
+
+  test('leaves the words after the image to its command', () => {
+    expect(parse('--rm img sh -t --name x', true)).toEqual({
+      given: { rm: ['true'] },
+      operands: ['img', 'sh', '-t', '--name', 'x'],
+    });
+  });
+
+  test.each([
+    ['--gpus all img', 'Cannot use --gpus: not supported yet'],
+    ['--gpus=all img', 'Cannot use --gpus: not supported yet'],
+    ['-m 1g img', 'Cannot use -m: not supported yet'],
+    ['-tz img', "unknown shorthand flag: 'z' in -tz"],
+    ['--publsh 1 img', 'unknown flag: --publsh'],
+    ['--name', 'flag needs an argument: --name'],
+    ['--rm=maybe img', 'invalid argument "maybe" for "--rm" flag'],
+  ])('refuses %s by name', (line, message) => expect(() => parse(line)).toThrow(message));
+
+  test('suggests the flag that was meant', () => {
+    expect(() => parse('--publsh 1 img')).toThrow(expect.objectContaining({ hint: 'did you mean --publish?' }));
+  });
+});
+
+test('no flag of run is both done and refused', () => {
+  const done = new Set(
+    Object.values(RUN_FLAGS).flatMap(({ long, ...rest }) => [long, 'short' in rest ? rest.short : '']),
+  );
+  expect(REFUSED_RUN_FLAGS.filter((name) => done.has(name))).toEqual([]);
+});

@@ -1,0 +1,120 @@
+import { describe, expect, test } from '@jest/globals';
+import type { ProgressEvent } from '../../../engine/index.ts';
+import { createPlain } from '../../../src/cli/progress/plain.ts';
+import { createRawJson } from '../../../src/cli/progress/rawjson.ts';
+import { createTty } from '../../../src/cli/progress/tty.ts';
+import { formatTable } from '../../../src/cli/table.ts';
+import { renderTemplate } from '../../../src/cli/template.ts';
+import { humanDuration, humanSize } from '../../../src/cli/units.ts';
+
+function recorder() {
+  let text = '';
+  const write = (chunk: string | Uint8Array): void => void (text += Buffer.from(chunk).toString());
+  return { write, send: async (chunk: Uint8Array) => write(chunk), isTTY: true, columns: 60, text: () => text };
+}
+
+const log = (data: string): ProgressEvent => ({ type: 'log', vertex: 'a', stream: 1, data: Buffer.from(data) });
+const events: readonly ProgressEvent[] = [
+  { type: 'vertex', id: 'a', name: '[1/2] RUN make' },
+  { type: 'vertex', id: 'a', name: '[1/2] RUN make', started: 1000 },
+  { type: 'vertex', id: 'b', name: '[2/2] COPY . .', cached: true, started: 1000, completed: 1000 },
+  log('one\ntw'),
+  log('o\n\u001b[2Jthree'),
+  { type: 'status', vertex: 'a', name: 'sha256:abc', current: 10, total: 10 },
+  { type: 'vertex', id: 'a', name: '[1/2] RUN make', started: 1000, completed: 4200 },
+];
+
+describe('plain progress', () => {
+  test('prints a line an event, in numbers of first appearance, and never lets output reach the terminal raw', () => {
+    const out = recorder();
+    const plain = createPlain(out);
+    for (const event of events) plain.onEvent(event);
+    const lines = out
+      .text()
+      .split('\n')
+      .map((line) => line.replace(/^(#\d+) \d+\.\d{3} /, '$1 T '));
+    expect(lines).toEqual([
+      '#1 [1/2] RUN make',
+      '#2 [2/2] COPY . .',
+      '#2 CACHED',
+      '',
+      '#1 T one',
+      '#1 T two',
+      '#1 sha256:abc 10B / 10B done',
+      '#1 \\x1b[2Jthree',
+      '#1 DONE 3.2s',
+      '',
+      '',
+    ]);
+  });
+});
+
+test('rawjson prints one SolveStatus a line', () => {
+  const out = recorder();
+  const raw = createRawJson(out);
+  for (const event of events) raw.onEvent(event);
+  const statuses = out
+    .text()
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, readonly Record<string, unknown>[]>);
+  expect(statuses).toHaveLength(events.length);
+  expect(statuses[1]?.['vertexes']?.[0]).toMatchObject({
+    digest: 'a',
+    name: '[1/2] RUN make',
+    started: '1970-01-01T00:00:01.000Z',
+  });
+  expect(Buffer.from(String(statuses[3]?.['logs']?.[0]?.['data']), 'base64').toString()).toBe('one\ntw');
+});
+
+test('the terminal keeps finished steps, the tail of a failed one, and a timeline of long work', () => {
+  const out = recorder();
+  const tty = createTty(out, { color: false });
+  tty.onEvent({ type: 'vertex', id: 'a', name: 'RUN slow', started: 0 });
+  tty.onEvent({ type: 'log', vertex: 'a', stream: 2, data: Buffer.from('why it failed\n') });
+  tty.onEvent({ type: 'vertex', id: 'a', name: 'RUN slow', started: 0, completed: 9000, error: 'exit code: 3' });
+  tty.finish();
+  expect(out.text()).toContain('✘ RUN slow ERROR: exit code: 3\n    why it failed\n');
+  expect(out.text()).toMatch(/RUN slow\s+█{40}\s+9\.0s/);
+});
+
+describe('renderTemplate', () => {
+  const fields = { ID: 'abc', State: { Status: 'running', Ports: [1, 2] }, Labels: { b: '2', a: '1' }, None: null };
+  test.each([
+    ['{{.ID}}\\t{{ .State.Status }}', 'abc\trunning'],
+    ['{{json .State}}', '{"Status":"running","Ports":[1,2]}'],
+    ['{{.State.Ports}} {{.Labels}} {{.None}}', '[1 2] map[a:1 b:2] <no value>'],
+    ['json', JSON.stringify(fields)],
+  ])('renders %s', (template, line) => expect(renderTemplate(template, fields)).toBe(line));
+
+  test.each([
+    ['{{range .X}}', /Cannot use template action "range": not supported yet/],
+    ['{{.Nope}}', /can't evaluate field Nope/],
+    ['{{.ID', /unclosed action/],
+  ])('refuses %s', (template, message) => expect(() => renderTemplate(template, fields)).toThrow(message));
+});
+
+test('tables are as wide as their widest cell', () => {
+  expect(formatTable(['ID', 'NAME'], [['123456', 'x']])).toBe('ID       NAME\n123456   x\n');
+});
+
+test('sizes and durations read as in Docker', () => {
+  expect([0, 999, 1500, 12_345_678, 999_950, 5e9].map(humanSize)).toEqual([
+    '0B',
+    '999B',
+    '1.5kB',
+    '12.3MB',
+    '1MB',
+    '5GB',
+  ]);
+  const spans = [0, 1000, 59_000, 60_000, 3_600_000, 86_400_000 * 3, 86_400_000 * 20];
+  expect(spans.map(humanDuration)).toEqual([
+    'Less than a second',
+    '1 second',
+    '59 seconds',
+    'About a minute',
+    'About an hour',
+    '3 days',
+    '2 weeks',
+  ]);
+});
