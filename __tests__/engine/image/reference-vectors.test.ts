@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { DOMAIN, IDENTIFIER, NAME, REFERENCE } from '../../../engine/image/grammar.ts';
 import { matchesPattern, sortReferences } from '../../../engine/image/reference-list.ts';
 import {
@@ -11,7 +11,8 @@ import {
   parseStrict,
   toPullReference,
 } from '../../../engine/image/reference.ts';
-import { readVectors } from '../../helpers/image-vectors.ts';
+import { existsSync } from 'node:fs';
+import { describeVectors, readVectors, vectorPath } from '../../helpers/vectors.ts';
 
 interface Expected {
   readonly error?: string;
@@ -43,14 +44,14 @@ interface Operations {
   readonly sort: readonly { unsorted: readonly string[]; sorted: readonly string[] }[];
 }
 
-const grammar =
-  readVectors<Record<'domain' | 'full_name' | 'reference' | 'identifier', Row[]>>('references/grammar.json');
-const cases = ['references/references.json', 'references/more.json'].flatMap(
-  (path) => readVectors<{ cases: Case[] }>(path)?.cases ?? [],
-);
-const operations = readVectors<Operations>('references/operations.json');
-const suite = grammar && operations ? describe : describe.skip;
-if (!grammar) console.warn('skipped: no reference vectors; set BERTH_VECTORS to their folder');
+const isThere = existsSync(vectorPath('references'));
+const grammar = isThere
+  ? readVectors<Record<'domain' | 'full_name' | 'reference' | 'identifier', Row[]>>('references', 'grammar.json')
+  : undefined;
+const cases = isThere
+  ? ['references.json', 'more.json'].flatMap((file) => readVectors<{ cases: Case[] }>('references', file).cases)
+  : [];
+const operations = isThere ? readVectors<Operations>('references', 'operations.json') : undefined;
 
 /** What a reader gives, or the code of its error. */
 function outcome<T>(act: () => T): T | string {
@@ -61,7 +62,7 @@ function outcome<T>(act: () => T): T | string {
   }
 }
 
-suite('reference vectors', () => {
+describeVectors('references', () => {
   const said = (expected: Expected): unknown => (expected.error === undefined ? { ...expected } : 'REFERENCE_INVALID');
 
   test.each(cases.flatMap((c) => (c.parse ? [[c.input, c.parse] as const] : [])))('grammar: %s', (input, expected) => {
