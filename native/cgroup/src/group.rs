@@ -1,0 +1,305 @@
+//! The groups of one container, one in each hierarchy.
+
+use crate::fail::failed_on;
+use crate::layout::{Hierarchy, Layout};
+use crate::limit::{self, Setting};
+use berth_wire::oci::Resources;
+use berth_wire::{Code, Failure};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+/// What a container used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub memory_peak: Option<u64>,
+    pub cpu_microseconds: Option<u64>,
+    /// Processes that the kernel killed for want of memory.
+    pub oom_kills: u64,
+}
+
+/// The groups of one container. They stay until [`Group::remove`].
+#[derive(Debug)]
+pub struct Group {
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    path: String,
+    directory: OwnedFd,
+    v2: bool,
+    controllers: Vec<String>,
+}
+
+/// How often an emptied group is tried again: its last process may still be on its way out.
+const TRIES: u32 = 200;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+
+impl Group {
+    /// Makes the group `path` (such as `/berth/<id>`) in every hierarchy that can be written, and applies the limits.
+    ///
+    /// # Errors
+    /// `NotPermitted` naming the limit that cannot be applied.
+    pub fn create(layout: &Layout, path: &str, resources: Option<&Resources>) -> Result<Self, Failure> {
+        let parts = components(path)?;
+        let wanted = resources.map(limit::controllers).unwrap_or_default();
+        let members = layout
+            .hierarchies
+            .iter()
+            .filter_map(|hierarchy| make(hierarchy, &parts).ok())
+            .collect();
+        let group = Self { members };
+        let applied = group.limit(resources.unwrap_or(&Resources::default()), &wanted);
+        if applied.is_err() {
+            group.remove();
+        }
+        applied.map(|()| group)
+    }
+
+    /// The groups that a container left behind, where there are any.
+    #[must_use]
+    pub fn find(layout: &Layout, path: &str) -> Self {
+        let Ok(parts) = components(path) else {
+            return Self { members: Vec::new() };
+        };
+        let members = layout
+            .hierarchies
+            .iter()
+            .filter_map(|hierarchy| member(hierarchy, &join(&hierarchy.path, &parts)).ok())
+            .collect();
+        Self { members }
+    }
+
+    /// Moves a process in. Where nothing was asked for a group that does not take it is no failure.
+    pub fn add(&self, pid: Pid) {
+        for member in &self.members {
+            let _ = write(&member.directory, "cgroup.procs", &pid.as_raw_nonzero().to_string());
+        }
+    }
+
+    /// Moves a process in where limits must hold.
+    ///
+    /// # Errors
+    /// When a group that carries a limit does not take it.
+    pub fn add_limited(&self, pid: Pid, resources: Option<&Resources>) -> Result<(), Failure> {
+        let wanted = resources.map(limit::controllers).unwrap_or_default();
+        for member in &self.members {
+            let result = write(&member.directory, "cgroup.procs", &pid.as_raw_nonzero().to_string());
+            let limits = member.controllers.iter().any(|name| wanted.contains(&name.as_str()));
+            if limits {
+                result.map_err(failed_on("join cgroup", &member.path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Figures so far; those that no hierarchy counts are `None`.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for member in &self.members {
+            if member.v2 {
+                usage.memory_peak = usage.memory_peak.or_else(|| member.number("memory.peak"));
+                usage.cpu_microseconds = usage.cpu_microseconds.or_else(|| member.field("cpu.stat", "usage_usec"));
+                usage.oom_kills = usage.oom_kills.max(member.field("memory.events", "oom_kill").unwrap_or_default());
+            } else {
+                usage.memory_peak = member.number("memory.max_usage_in_bytes").or(usage.memory_peak);
+                usage.cpu_microseconds = member
+                    .number("cpuacct.usage")
+                    .map(|nanoseconds| nanoseconds / 1000)
+                    .or(usage.cpu_microseconds);
+                usage.oom_kills = usage
+                    .oom_kills
+                    .max(member.field("memory.oom_control", "oom_kill").unwrap_or_default());
+            }
+        }
+        usage
+    }
+
+    /// Kills every process in the groups.
+    pub fn kill(&self) {
+        for member in &self.members {
+            // One write where the kernel has it (5.14), else one signal for each.
+            if member.v2 && write(&member.directory, "cgroup.kill", "1").is_ok() {
+                continue;
+            }
+            for pid in member.processes() {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+
+    /// Kills what is left and removes the groups. What cannot be removed is left for the next collection.
+    pub fn remove(&self) {
+        for _ in 0..TRIES {
+            self.kill();
+            let busy = self
+                .members
+                .iter()
+                .filter(|member| matches!(rustix::fs::rmdir(member.path.as_str()), Err(Errno::BUSY)))
+                .count();
+            if busy == 0 {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn limit(&self, resources: &Resources, wanted: &[&str]) -> Result<(), Failure> {
+        for controller in wanted {
+            let Some(member) = self
+                .members
+                .iter()
+                .find(|member| member.controllers.iter().any(|name| name == controller))
+            else {
+                let message = format!("no cgroup hierarchy here lets this user limit {controller}");
+                return Err(Failure::new(Code::NotPermitted, "limit resources", message)
+                    .subject(*controller)
+                    .hint("Leave the limit out, run as root, or give this user a delegated cgroup (systemd: Delegate=yes)"));
+            };
+            for setting in limit::settings(resources, member.v2)
+                .iter()
+                .filter(|setting| setting.controller == *controller)
+            {
+                member.set(setting)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn set(&self, setting: &Setting) -> Result<(), Failure> {
+        let Setting { file, value, .. } = setting;
+        write(&self.directory, file, value).map_err(|error| {
+            let failure = failed_on("limit resources", file)(error);
+            let swap = file.contains("memsw") || file.contains("swap");
+            if swap && error == Errno::NOENT {
+                failure.hint("This kernel does not count swap: leave the swap limit out")
+            } else {
+                failure
+            }
+        })?;
+        if *file == "memory.max" {
+            // The container dies as a whole rather than piece by piece; a kernel without it kills one process.
+            let _ = write(&self.directory, "memory.oom.group", "1");
+        }
+        Ok(())
+    }
+
+    fn text(&self, file: &str) -> Option<String> {
+        crate::layout::read(&format!("{}/{file}", self.path))
+    }
+
+    fn number(&self, file: &str) -> Option<u64> {
+        self.text(file)?.trim().parse().ok()
+    }
+
+    fn field(&self, file: &str, name: &str) -> Option<u64> {
+        self.text(file)?
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+
+    fn processes(&self) -> Vec<Pid> {
+        let text = self.text("cgroup.procs").unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
+    }
+}
+
+/// The names of a group's path. Nothing that could lead out of the hierarchy is taken.
+fn components(path: &str) -> Result<Vec<&str>, Failure> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let bad = |part: &&str| matches!(*part, "." | "..") || part.contains('\0') || part.starts_with("cgroup.");
+    if parts.is_empty() || parts.iter().any(bad) {
+        return Err(Failure::new(Code::Request, "make cgroup", "the path of the cgroup is not below its hierarchy").subject(path));
+    }
+    Ok(parts)
+}
+
+fn join(base: &str, parts: &[&str]) -> String {
+    parts
+        .iter()
+        .fold(base.trim_end_matches('/').to_owned(), |path, part| format!("{path}/{part}"))
+}
+
+/// Makes the group level by level; in v2 each level must hand its controllers down first.
+fn make(hierarchy: &Hierarchy, parts: &[&str]) -> Result<Member, Errno> {
+    let mut path = hierarchy.path.trim_end_matches('/').to_owned();
+    for part in parts {
+        if hierarchy.v2 {
+            hand_down(&path, &hierarchy.controllers);
+        }
+        path = format!("{path}/{part}");
+        match rustix::fs::mkdir(path.as_str(), Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+        inherit_cpuset(hierarchy, &path);
+    }
+    member(hierarchy, &path)
+}
+
+fn hand_down(path: &str, controllers: &[String]) {
+    let Ok(directory) = open(path) else { return };
+    for name in controllers.iter().filter(|name| matches!(name.as_str(), "memory" | "pids" | "cpu")) {
+        // Refused where processes live beside groups; a limit that needs it fails by name then.
+        let _ = write(&directory, "cgroup.subtree_control", &format!("+{name}"));
+    }
+}
+
+/// A v1 cpuset takes no process before it has processors and memory nodes of its own.
+fn inherit_cpuset(hierarchy: &Hierarchy, path: &str) {
+    if !hierarchy.v2 && hierarchy.controllers.iter().any(|name| name == "cpuset") {
+        let Ok(directory) = open(path) else { return };
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            if let Some(value) = crate::layout::read(&format!("{path}/../{file}")) {
+                let _ = write(&directory, file, value.trim());
+            }
+        }
+    }
+}
+
+fn member(hierarchy: &Hierarchy, path: &str) -> Result<Member, Errno> {
+    let directory = open(path)?;
+    rustix::fs::accessat(&directory, "cgroup.procs", rustix::fs::Access::WRITE_OK, AtFlags::EACCESS)?;
+    let controllers = if hierarchy.v2 {
+        crate::layout::read(&format!("{path}/cgroup.controllers"))
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
+    } else {
+        hierarchy.controllers.clone()
+    };
+    Ok(Member {
+        path: path.to_owned(),
+        directory,
+        v2: hierarchy.v2,
+        controllers,
+    })
+}
+
+fn open(path: &str) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn write(directory: &OwnedFd, file: &str, value: &str) -> Result<(), Errno> {
+    let fd = rustix::fs::openat(directory, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_cannot_leave_its_hierarchy() {
+        assert_eq!(components("/berth/abc").unwrap(), ["berth", "abc"]);
+        for path in ["", "/", "/berth/../x", "a/./b", "/cgroup.procs"] {
+            assert!(components(path).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! From the limits of the specification to the files of each version.
+
+use berth_wire::oci::{Cpu, Memory, Resources};
+
+/// A file to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) controller: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) value: String,
+}
+
+/// The files that carry the limits, in the order in which they must be written.
+pub(crate) fn settings(resources: &Resources, v2: bool) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    if let Some(memory) = &resources.memory {
+        if v2 {
+            memory_v2(memory, &mut settings)
+        } else {
+            memory_v1(memory, &mut settings)
+        }
+    }
+    if let Some(pids) = &resources.pids {
+        settings.push(setting("pids", "pids.max", maximum(pids.limit)));
+    }
+    if let Some(cpu) = &resources.cpu {
+        if v2 {
+            cpu_v2(cpu, &mut settings)
+        } else {
+            cpu_v1(cpu, &mut settings)
+        }
+    }
+    settings
+}
+
+/// The controllers that the limits need.
+pub(crate) fn controllers(resources: &Resources) -> Vec<&'static str> {
+    let memory = resources
+        .memory
+        .as_ref()
+        .is_some_and(|memory| memory.limit.is_some() || memory.swap.is_some());
+    let cpu = resources
+        .cpu
+        .as_ref()
+        .is_some_and(|cpu| cpu.shares.is_some() || cpu.quota.is_some() || cpu.period.is_some());
+    [(memory, "memory"), (resources.pids.is_some(), "pids"), (cpu, "cpu")]
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, name)| name)
+        .collect()
+}
+
+fn setting(controller: &'static str, file: &'static str, value: impl Into<String>) -> Setting {
+    Setting {
+        controller,
+        file,
+        value: value.into(),
+    }
+}
+
+fn memory_v1(memory: &Memory, settings: &mut Vec<Setting>) {
+    if let Some(limit) = memory.limit {
+        settings.push(setting("memory", "memory.limit_in_bytes", limit.to_string()));
+    }
+    // Memory and swap together; it cannot be below the limit of memory, so it comes second.
+    if let Some(swap) = memory.swap {
+        settings.push(setting("memory", "memory.memsw.limit_in_bytes", swap.to_string()));
+    }
+}
+
+fn memory_v2(memory: &Memory, settings: &mut Vec<Setting>) {
+    if let Some(limit) = memory.limit {
+        settings.push(setting("memory", "memory.max", maximum(limit)));
+    }
+    if let Some(swap) = memory.swap {
+        let beyond = match (swap, memory.limit) {
+            (..=-1, _) => "max".to_owned(),
+            (swap, Some(limit)) if limit >= 0 => swap.saturating_sub(limit).max(0).to_string(),
+            (swap, _) => swap.to_string(),
+        };
+        settings.push(setting("memory", "memory.swap.max", beyond));
+    }
+}
+
+fn cpu_v1(cpu: &Cpu, settings: &mut Vec<Setting>) {
+    if let Some(shares) = cpu.shares.filter(|shares| *shares != 0) {
+        settings.push(setting("cpu", "cpu.shares", shares.to_string()));
+    }
+    if let Some(period) = cpu.period.filter(|period| *period != 0) {
+        settings.push(setting("cpu", "cpu.cfs_period_us", period.to_string()));
+    }
+    if let Some(quota) = cpu.quota.filter(|quota| *quota != 0) {
+        settings.push(setting("cpu", "cpu.cfs_quota_us", quota.to_string()));
+    }
+}
+
+fn cpu_v2(cpu: &Cpu, settings: &mut Vec<Setting>) {
+    if let Some(shares) = cpu.shares.filter(|shares| *shares != 0) {
+        settings.push(setting("cpu", "cpu.weight", weight(shares).to_string()));
+    }
+    if cpu.quota.is_some() || cpu.period.is_some() {
+        let quota = cpu
+            .quota
+            .filter(|quota| *quota > 0)
+            .map_or_else(|| "max".to_owned(), |quota| quota.to_string());
+        let period = cpu.period.filter(|period| *period != 0).unwrap_or(100_000);
+        settings.push(setting("cpu", "cpu.max", format!("{quota} {period}")));
+    }
+}
+
+/// v1 counts shares from 2 to 262144, v2 weights from 1 to 10000.
+fn weight(shares: u64) -> u64 {
+    let shares = shares.clamp(2, 262_144);
+    (shares - 2) * 9_999 / 262_142 + 1
+}
+
+fn maximum(limit: i64) -> String {
+    if limit < 0 { "max".to_owned() } else { limit.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_wire::oci::Pids;
+
+    fn texts(resources: &Resources, v2: bool) -> Vec<String> {
+        settings(resources, v2)
+            .into_iter()
+            .map(|one| format!("{}={}", one.file, one.value))
+            .collect()
+    }
+
+    #[test]
+    fn writes_the_files_of_each_version() {
+        let resources = Resources {
+            pids: Some(Pids { limit: 2048 }),
+            memory: Some(Memory {
+                limit: Some(100),
+                swap: Some(150),
+            }),
+            cpu: Some(Cpu {
+                shares: Some(1024),
+                quota: Some(50_000),
+                period: None,
+            }),
+        };
+        assert_eq!(
+            texts(&resources, true),
+            [
+                "memory.max=100",
+                "memory.swap.max=50",
+                "pids.max=2048",
+                "cpu.weight=39",
+                "cpu.max=50000 100000"
+            ]
+        );
+        assert_eq!(
+            texts(&resources, false),
+            [
+                "memory.limit_in_bytes=100",
+                "memory.memsw.limit_in_bytes=150",
+                "pids.max=2048",
+                "cpu.shares=1024",
+                "cpu.cfs_quota_us=50000"
+            ]
+        );
+        assert_eq!(controllers(&resources), ["memory", "pids", "cpu"]);
+    }
+
+    #[test]
+    fn no_limit_is_written_as_the_kernel_says_it() {
+        let resources = Resources {
+            pids: Some(Pids { limit: -1 }),
+            memory: Some(Memory {
+                limit: Some(-1),
+                swap: Some(-1),
+            }),
+            cpu: None,
+        };
+        assert_eq!(texts(&resources, true), ["memory.max=max", "memory.swap.max=max", "pids.max=max"]);
+    }
+
+    #[test]
+    fn shares_and_weights_meet_at_both_ends() {
+        assert_eq!([0, 2, 262_144, u64::MAX].map(weight), [1, 1, 10_000, 10_000]);
+    }
+}
