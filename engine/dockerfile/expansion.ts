@@ -50,7 +50,7 @@ export function createExpansion(
         scanner.next();
         return { text: out.join(''), words: words.end() };
       }
-      const part = special(char) ?? plain(words.add);
+      const part = special(char) ?? plain((text) => words.add(text));
       out.push(part.text);
       if (char === '$') words.add(part.text);
       else if (part.isQuoted) words.addQuoted(part.text);

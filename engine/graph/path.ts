@@ -1,0 +1,33 @@
+import { posix } from 'node:path';
+
+/** The working directory after WORKDIR: relative paths go below the one before. */
+export function workdirAfter(before: string, path: string): string {
+  return trimSlash(posix.resolve('/', before, path));
+}
+
+/** A destination of COPY: absolute, clean, and whether it is written as a directory. */
+export interface Destination {
+  readonly path: string;
+  readonly isDirectory: boolean;
+}
+
+/** Where a COPY goes: relative to the working directory; a final slash or dot, or nothing at all, means a directory. */
+export function destinationOf(workdir: string, dest: string): Destination {
+  const isDirectory = dest === '' || /(?:^|\/)\.{0,2}$/.test(dest);
+  return { path: trimSlash(posix.resolve('/', workdir, dest)), isDirectory };
+}
+
+/** A source in a stage: absolute, `..` stops at the root. */
+export function stageSource(source: string): string {
+  return trimSlash(posix.resolve('/', source));
+}
+
+/** A source in the context: relative, `..` stops at its root, which is `.`. */
+export function contextSource(source: string): string {
+  const path = stageSource(source).slice(1);
+  return path === '' ? '.' : path;
+}
+
+function trimSlash(path: string): string {
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}

@@ -1,0 +1,86 @@
+import {
+  DockerfileError,
+  where,
+  type Instruction,
+  type RunInstruction,
+  type SourcesAndDest,
+  type Stage,
+  type Stages,
+} from '../dockerfile/index.ts';
+import { chomp, parseHeredoc } from '../dockerfile/heredoc.ts';
+
+/** What an instruction asks for and the engine cannot do yet. */
+interface Gap {
+  readonly what: string;
+  readonly code: 'UNSUPPORTED_FLAG' | 'UNSUPPORTED_INSTRUCTION';
+  readonly hint?: string | undefined;
+}
+
+const REMOTE = /^(?:https?|git|ssh|ftp):\/\/|^git@/i;
+
+/**
+ * Refuses, by name and line, what the types know and the graph cannot say yet. Nothing is accepted and ignored.
+ *
+ * @throws DockerfileError `UNSUPPORTED_FLAG`, `UNSUPPORTED_INSTRUCTION`
+ */
+export function refuseUnsupported(source: Stages, stage: Stage): void {
+  for (const instruction of stage.instructions) {
+    const [gap] = gapsOf(instruction);
+    if (!gap) continue;
+    const message = `Cannot build ${where(source.ast, instruction)}: ${gap.what} is not supported yet`;
+    throw new DockerfileError(gap.code, message, source.ast, instruction, { hint: gap.hint });
+  }
+}
+
+function gapsOf(instruction: Instruction): readonly Gap[] {
+  switch (instruction.kind) {
+    case 'run':
+      return runGaps(instruction);
+    case 'copy':
+      return [...(instruction.parents ? [flag('COPY --parents')] : []), ...sourceGaps('COPY', instruction)];
+    case 'add':
+      return [
+        ...(instruction.checksum === undefined ? [] : [flag('ADD --checksum')]),
+        ...(instruction.keepGitDir === undefined ? [] : [flag('ADD --keep-git-dir')]),
+        ...(instruction.unpack === undefined ? [] : [flag('ADD --unpack')]),
+        ...sourceGaps('ADD', instruction),
+      ];
+    default:
+      return [];
+  }
+}
+
+function runGaps(run: RunInstruction): readonly Gap[] {
+  const isScript = run.files.some((file) => (file.chomp ? chomp(file.data) : file.data).startsWith('#!'));
+  const isWholeCommand = parseHeredoc(run.command[0] ?? '') !== undefined;
+  return [
+    ...(run.mounts.length > 0 ? [flag('RUN --mount')] : []),
+    ...(run.devices.length > 0 ? [flag('RUN --device')] : []),
+    ...(run.network === 'default' ? [] : [flag(`RUN --network=${run.network}`)]),
+    ...(run.security === 'sandbox' ? [] : [flag(`RUN --security=${run.security}`)]),
+    ...(isScript && isWholeCommand
+      ? [instruction('a here-document with its own interpreter (#!)', 'Write RUN python3 <<EOF')]
+      : []),
+  ];
+}
+
+function sourceGaps(word: string, { link, exclude, inlineFiles, sources, chmod }: SourcesAndDest): readonly Gap[] {
+  const remote = sources.find((source) => REMOTE.test(source));
+  return [
+    ...(link ? [flag(`${word} --link`, 'Remove --link: the files are the same without it')] : []),
+    ...(exclude.length > 0 ? [flag(`${word} --exclude`, 'Use .dockerignore')] : []),
+    ...(chmod !== undefined && /^[ugoa]*[-+=]/.test(chmod)
+      ? [flag(`${word} --chmod=${chmod}`, 'Write the mode as octal number')]
+      : []),
+    ...(inlineFiles.length > 0 ? [instruction(`${word} of a here-document`, 'Put the text into a file')] : []),
+    ...(remote === undefined ? [] : [instruction(`${word} of ${remote}`, 'Fetch it in a RUN')]),
+  ];
+}
+
+function flag(what: string, hint?: string): Gap {
+  return { what, code: 'UNSUPPORTED_FLAG', hint };
+}
+
+function instruction(what: string, hint?: string): Gap {
+  return { what, code: 'UNSUPPORTED_INSTRUCTION', hint };
+}

@@ -1,0 +1,47 @@
+import type { WarningEvent } from '../base/progress.ts';
+import type { Stage, Stages } from '../dockerfile/index.ts';
+import type { GraphOptions } from './options.ts';
+import { isProxyArg } from './proxy.ts';
+import { isPlatformArg } from './scope.ts';
+
+/** Build arguments that the engine itself reads. */
+const CONSUMED: readonly string[] = ['SOURCE_DATE_EPOCH'];
+const RESERVED: readonly string[] = ['scratch', 'context'];
+
+/** What the user should know about the file and the options, and what does not stop the build. */
+export function warningsOf(source: Stages, options: GraphOptions): readonly WarningEvent[] {
+  const file = source.ast.file;
+  const ofFile = source.warnings.map(({ rule, message, startLine, endLine }): WarningEvent => ({
+    type: 'warning',
+    message: `${rule}: ${message}`,
+    location: { file, startLine, endLine },
+  }));
+  return [...ofFile, ...source.stages.flatMap((stage) => nameWarnings(source, stage)), ...unusedArgs(source, options)];
+}
+
+function nameWarnings({ ast, stages }: Stages, { name, index, startLine, endLine }: Stage): readonly WarningEvent[] {
+  if (name === '') return [];
+  const location = { file: ast.file, startLine, endLine };
+  const earlier = stages.slice(0, index).find((stage) => stage.name === name);
+  const duplicate = earlier ? [`DuplicateStageName: '${name}' also names the stage on line ${earlier.startLine}`] : [];
+  const reserved = RESERVED.includes(name) ? [`ReservedStageName: '${name}' should not name a stage`] : [];
+  return [...duplicate, ...reserved].map((message) => ({ type: 'warning', message, location }));
+}
+
+function unusedArgs({ globalArgs, stages }: Stages, { buildArgs = {} }: GraphOptions): readonly WarningEvent[] {
+  const declared = new Set(
+    [...globalArgs, ...stages.flatMap((stage) => stage.instructions)].flatMap((instruction) =>
+      instruction.kind === 'arg' ? instruction.args.map(({ key }) => key) : [],
+    ),
+  );
+  const isUsed = (name: string): boolean =>
+    declared.has(name) ||
+    isProxyArg(name) ||
+    isPlatformArg(name) ||
+    CONSUMED.includes(name) ||
+    name.startsWith('BUILDKIT_');
+  const unused = Object.keys(buildArgs).filter((name) => !isUsed(name));
+  if (unused.length === 0) return [];
+  const message = `Build arguments that no ARG takes: ${unused.sort().join(', ')}`;
+  return [{ type: 'warning', message, hint: `Add ARG ${unused[0]} to the stage that needs it` }];
+}
