@@ -1,8 +1,27 @@
 //! Image layers as snapshots: apply, diff, copy and everything that looks at the merged tree without mounting it.
 #![forbid(unsafe_code)]
 
+pub mod apply;
+mod clean;
+mod codec;
+mod compress;
+pub mod diff;
+mod digest;
 pub mod error;
+mod inflate;
+mod output;
+mod place;
+mod plan;
 pub mod remove;
+pub mod report;
+pub mod snapshot;
+pub mod stack;
+mod stream;
+mod writer;
+pub mod xattrs;
 
+pub use codec::Codec;
 pub use error::{Error, Kind, Result};
 pub use remove::remove_tree;
+pub use report::Report;
+pub use stack::Stack;

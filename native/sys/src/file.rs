@@ -193,19 +193,27 @@ pub fn open_or_create(dir: impl AsFd, name: &[u8], mode: u32) -> Result<OwnedFd>
 /// # Errors
 /// The error of `getdents64`.
 pub fn names(dir: impl AsFd) -> Result<Vec<Vec<u8>>> {
+    Ok(entries(dir)?.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Names in an open directory with the types that it tells, sorted by name; a file system may answer `Unknown`.
+///
+/// # Errors
+/// The error of `getdents64`.
+pub fn entries(dir: impl AsFd) -> Result<Vec<(Vec<u8>, FileType)>> {
     fs::seek(&dir, fs::SeekFrom::Start(0))?;
     let mut buffer = [const { MaybeUninit::<u8>::uninit() }; DIRECTORY_BUFFER];
     let mut listing = RawDir::new(dir, &mut buffer);
-    let mut names = Vec::new();
+    let mut entries = Vec::new();
     while let Some(entry) = listing.next() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if !matches!(name, b"." | b"..") {
-            names.push(name.to_vec());
+            entries.push((name.to_vec(), entry.file_type()));
         }
     }
-    names.sort_unstable();
-    Ok(names)
+    entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(entries)
 }
 
 /// Target of the link `name`.
@@ -343,6 +351,25 @@ pub fn write_all(file: impl AsFd, mut bytes: &[u8]) -> Result<()> {
         match rustix::io::write(&file, bytes) {
             Ok(0) => return Err(Errno::IO),
             Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Write all of `bytes` at `position`, which does not move the file's own.
+///
+/// # Errors
+/// The error of `pwrite`.
+pub fn write_all_at(file: impl AsFd, mut bytes: &[u8], mut position: u64) -> Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(&file, bytes, position) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(count) => {
+                bytes = bytes.get(count..).unwrap_or_default();
+                position += count as u64;
+            }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }

@@ -1,0 +1,413 @@
+//! An upper snapshot becomes a layer: tar, digests and blob in one pass, in an order that is always the same.
+
+use crate::apply::{OPAQUE, WHITEOUT};
+use crate::codec::Codec;
+use crate::compress;
+use crate::digest;
+use crate::error::{Context, Error, Kind, Result, display};
+use crate::output::{self, Digests, Form, Output};
+use crate::plan::{Directories, Item, Plan, plan};
+use crate::remove::remove_tree;
+use crate::report::Report;
+use crate::snapshot;
+use crate::stack::Stack;
+use crate::xattrs;
+use berth_sys::file::{self, Time};
+use berth_sys::strict::Identity;
+use berth_sys::xattr;
+use berth_tar::{Entry, writer};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, OFlags, fsync, syncfs, unlinkat};
+use std::collections::HashMap;
+
+/// How much tar is gathered before it is written to the pipe.
+const BUFFER: usize = 1 << 20;
+
+/// What to make a layer of.
+#[derive(Debug)]
+pub struct Diff<'a> {
+    pub snapshot: &'a str,
+    /// Names of the snapshots below, topmost first.
+    pub lowers: &'a [String],
+    /// Path of the blob below the store root; `None` makes digests only.
+    pub output: Option<&'a str>,
+    pub codec: Codec,
+    pub level: u32,
+    /// Later times are set to this one.
+    pub clamp: Option<i64>,
+    /// Remove what did not change, and rename the snapshot to the diff id.
+    pub finish: bool,
+    /// Who hashes and compresses.
+    pub identity: Option<Identity>,
+    /// Who owns the blob; `None` leaves it to whom it belongs.
+    pub owner: Option<Identity>,
+    /// Compressing threads; `None` takes as many as there are processors. The bytes do not depend on it.
+    pub threads: Option<usize>,
+}
+
+/// A layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// `sha256:…` of the plain tar.
+    pub diff_id: String,
+    pub plain_size: u64,
+    pub entries: u64,
+    /// Digest and size, when there is an output.
+    pub blob: Option<(String, u64)>,
+    /// Name of the snapshot now.
+    pub snapshot: String,
+}
+
+/// Make the layer. A blob that could not be completed is removed.
+///
+/// # Errors
+/// `Invalid` when a name cannot be in a layer or a file changes meanwhile; `Conflict` when the output exists; the error of a system call.
+pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &Report<'_>) -> Result<Layer> {
+    compress::check_level(what.codec, what.level)?;
+    let root = snapshot::open(snapshots, what.snapshot)?;
+    let lowers = snapshot::stack(snapshots, what.lowers)?;
+    let plan = plan(&root, &lowers)?;
+    let blob = what.output.map(|path| create_blob(store, path, what.owner)).transpose()?;
+    let form = Form {
+        codec: what.codec,
+        level: what.level,
+        threads: what.threads,
+    };
+    let made = make(&root, &plan, blob.as_ref(), form, what, report);
+    let (digests, entries) = made.inspect_err(|_| discard(store, what.output))?;
+    let diff_id = digest::sha256(&digests.plain);
+    let snapshot = if what.finish {
+        finish(snapshots, what, &root, &plan, &digests)?
+    } else {
+        what.snapshot.to_owned()
+    };
+    let blob = blob.map(|_| (digest::sha256(&digests.blob), digests.blob_size));
+    Ok(Layer {
+        diff_id,
+        plain_size: digests.plain_size,
+        entries,
+        blob,
+        snapshot,
+    })
+}
+
+fn make(root: &OwnedFd, plan: &Plan, blob: Option<&OwnedFd>, form: Form, what: &Diff<'_>, report: &Report<'_>) -> Result<(Digests, u64)> {
+    let output = output::start(blob, form, what.identity)?;
+    let mut emit = Emit {
+        out: Buffer::new(),
+        output: &output,
+        report,
+        plan,
+        links: HashMap::new(),
+        clamp: what.clamp,
+        entries: 0,
+    };
+    let walked = emit.all(root);
+    let entries = emit.entries;
+    let digests = match walked {
+        Ok(()) => output.finish(),
+        // When the child is gone, its own reason is the better one.
+        Err(error) if error.step == "write tar" => output.finish().and(Err(error)),
+        Err(error) => Err(error),
+    }?;
+    if let Some(blob) = blob {
+        fsync(blob).step("fsync", b"blob")?;
+    }
+    Ok((digests, entries))
+}
+
+fn create_blob(store: &impl AsFd, path: &str, owner: Option<Identity>) -> Result<OwnedFd> {
+    let (folder, name) = open_folder(store, path)?;
+    let blob = file::create_file(&folder, name, 0o600).map_err(|errno| match errno {
+        rustix::io::Errno::EXIST => Error {
+            kind: Kind::Conflict,
+            ..Error::system("create blob", errno)
+        }
+        .subject(path.as_bytes()),
+        errno => Error::system("create blob", errno).subject(path.as_bytes()),
+    })?;
+    if let Some((uid, gid)) = owner {
+        file::chown_fd(&blob, uid, gid).step("fchown", path.as_bytes())?;
+    }
+    Ok(blob)
+}
+
+fn open_folder<'a>(store: &impl AsFd, path: &'a str) -> Result<(OwnedFd, &'a [u8])> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
+    if !file::is_component(name.as_bytes()) {
+        return Err(Error::new(Kind::Request, "create blob", "the output is no file below the store root").subject(path.as_bytes()));
+    }
+    let folder =
+        berth_sys::path::open_beneath(store, folder.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY).step("create blob", path.as_bytes())?;
+    Ok((folder, name.as_bytes()))
+}
+
+fn discard(store: &impl AsFd, path: Option<&str>) {
+    if let Some(Ok((folder, name))) = path.map(|path| open_folder(store, path)) {
+        // The first error is what counts; a leftover in `ingest/` is collected.
+        let _ = unlinkat(folder, name, AtFlags::empty());
+    }
+}
+
+/// Leave in the snapshot what the layer holds, as applying the layer would make it, and give it its name.
+fn finish(snapshots: &impl AsFd, what: &Diff<'_>, root: &OwnedFd, plan: &Plan, digests: &Digests) -> Result<String> {
+    tidy(root, plan, what.clamp)?;
+    let name = digest::hex(&digests.plain);
+    if name == what.snapshot {
+        return Ok(name);
+    }
+    syncfs(root).step("syncfs", name.as_bytes())?;
+    if !snapshot::rename(snapshots.as_fd(), what.snapshot.as_bytes(), name.as_bytes())? {
+        // Another step has made the same layer: that one is used.
+        remove_tree(snapshots, what.snapshot.as_bytes())?;
+    }
+    Ok(name)
+}
+
+fn tidy(root: &OwnedFd, plan: &Plan, clamp: Option<i64>) -> Result<()> {
+    let mut directories = Directories::new(root)?;
+    for (index, item) in plan.items.iter().enumerate().skip(1) {
+        let parent_is_kept = item.parent == 0 || plan.items.get(item.parent).is_some_and(|parent| parent.keep);
+        if !parent_is_kept {
+            continue;
+        }
+        let dir = directories.parent(plan, index)?;
+        if !item.keep {
+            remove_tree(&*dir, &item.name)?;
+        } else if !item.meta.is_dir() && !item.meta.is_whiteout() && item.meta.modified != clamped(item.meta.modified, clamp) {
+            file::set_time(&*dir, &item.name, clamped(item.meta.modified, clamp)).step("utimensat", &item.name)?;
+        }
+    }
+    tidy_directories(root, plan, clamp)
+}
+
+/// After their content, whose removal changes them.
+fn tidy_directories(root: &OwnedFd, plan: &Plan, clamp: Option<i64>) -> Result<()> {
+    let mut directories = Directories::new(root)?;
+    for (index, item) in plan
+        .items
+        .iter()
+        .enumerate()
+        .skip(1)
+        .filter(|(_, item)| item.keep && item.meta.is_dir())
+    {
+        let dir = directories.parent(plan, index)?;
+        file::set_time(&*dir, &item.name, clamped(item.meta.modified, clamp)).step("utimensat", &item.name)?;
+        if item.marked && !item.opaque {
+            let own = file::open_dir(&*dir, &item.name).step("openat", &item.name)?;
+            xattr::remove(own, xattrs::OPAQUE).step("fremovexattr", &item.name)?;
+        }
+    }
+    let Some(first) = plan.items.first() else { return Ok(()) };
+    if first.keep {
+        xattr::remove(root, xattrs::IMPLICIT).step("fremovexattr", b"/")?;
+    } else {
+        // Where attributes are not supported, so is overlayfs.
+        let _ = xattr::set(root, xattrs::IMPLICIT, b"y");
+    }
+    file::set_time_fd(root, clamped(first.meta.modified, clamp)).step("futimens", b"/")
+}
+
+/// Whole seconds, none later than `clamp`.
+fn clamped(time: Time, clamp: Option<i64>) -> Time {
+    Time {
+        seconds: clamp.map_or(time.seconds, |limit| time.seconds.min(limit)),
+        nanoseconds: 0,
+    }
+}
+
+/// Tar bytes on their way into the pipe.
+struct Buffer {
+    bytes: Vec<u8>,
+}
+
+impl Buffer {
+    fn new() -> Self {
+        Self {
+            bytes: Vec::with_capacity(BUFFER + 4096),
+        }
+    }
+
+    fn flush(&mut self, pipe: &OwnedFd) -> Result<()> {
+        file::write_all(pipe, &self.bytes).map_err(|errno| Error::system("write tar", errno))?;
+        self.bytes.clear();
+        Ok(())
+    }
+
+    fn flush_when_full(&mut self, pipe: &OwnedFd) -> Result<()> {
+        if self.bytes.len() >= BUFFER { self.flush(pipe) } else { Ok(()) }
+    }
+
+    /// Take `size` bytes of `source`; how many there were.
+    fn take_file(&mut self, pipe: &OwnedFd, source: &OwnedFd, size: u64, name: &[u8]) -> Result<u64> {
+        let mut taken = 0;
+        while taken < size {
+            let start = self.bytes.len();
+            let room = BUFFER.saturating_sub(start).max(1);
+            let wanted = usize::try_from(size - taken).unwrap_or(room).min(room);
+            self.bytes.resize(start + wanted, 0);
+            let length = file::read_full(source, self.bytes.get_mut(start..).unwrap_or_default()).step("read", name)?;
+            self.bytes.truncate(start + length);
+            taken += length as u64;
+            if length == 0 {
+                break;
+            }
+            self.flush_when_full(pipe)?;
+        }
+        Ok(taken)
+    }
+}
+
+struct Emit<'a> {
+    out: Buffer,
+    output: &'a Output,
+    report: &'a Report<'a>,
+    plan: &'a Plan,
+    /// First path of each file with several names.
+    links: HashMap<((u32, u32), u64), Vec<u8>>,
+    clamp: Option<i64>,
+    entries: u64,
+}
+
+impl Emit<'_> {
+    fn all(&mut self, root: &OwnedFd) -> Result<()> {
+        let mut directories = Directories::new(root)?;
+        let plan = self.plan;
+        for (index, item) in plan.items.iter().enumerate().filter(|(_, item)| item.keep) {
+            let path = plan.path(index);
+            let parent = directories.parent(plan, index)?;
+            self.item(&parent, item, path.clone()).map_err(|error| Error {
+                subject: Some(display(&path)),
+                ..error
+            })?;
+        }
+        self.out.bytes.extend_from_slice(&writer::END);
+        self.out.flush(&self.output.plain)
+    }
+
+    fn item(&mut self, parent: &OwnedFd, item: &Item, path: Vec<u8>) -> Result<()> {
+        if item.meta.is_whiteout() {
+            return self.marker(&path, &[WHITEOUT, item.name.as_slice()].concat());
+        }
+        match item.meta.kind {
+            FileType::Directory => self.directory(parent, item, path),
+            FileType::RegularFile => self.file(parent, item, path),
+            FileType::Symlink => {
+                let target = file::read_link(parent, &item.name).step("readlinkat", &item.name)?;
+                self.simple(item, path, berth_tar::Kind::Symlink, target)
+            }
+            FileType::Fifo => self.simple(item, path, berth_tar::Kind::Fifo, Vec::new()),
+            FileType::CharacterDevice => self.simple(item, path, berth_tar::Kind::CharDevice, Vec::new()),
+            FileType::BlockDevice => self.simple(item, path, berth_tar::Kind::BlockDevice, Vec::new()),
+            // Nobody can use a socket without the process that made it.
+            FileType::Socket | FileType::Unknown => Ok(()),
+        }
+    }
+
+    fn entry(&self, item: &Item, path: Vec<u8>, kind: berth_tar::Kind) -> Entry {
+        let mut entry = Entry::new(path, kind);
+        (entry.mode, entry.uid, entry.gid) = (item.meta.mode, item.meta.uid, item.meta.gid);
+        entry.modified.seconds = clamped(item.meta.modified, self.clamp).seconds;
+        if matches!(kind, berth_tar::Kind::CharDevice | berth_tar::Kind::BlockDevice) {
+            entry.device = item.meta.special;
+        }
+        entry
+    }
+
+    fn header(&mut self, entry: &Entry) -> Result<()> {
+        writer::header(entry, &mut self.out.bytes);
+        self.entries += 1;
+        self.out.flush_when_full(&self.output.plain)
+    }
+
+    /// An empty file whose name has a meaning.
+    fn marker(&mut self, path: &[u8], name: &[u8]) -> Result<()> {
+        let folder = path.iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+        let path = [path.get(..folder).unwrap_or_default(), name].concat();
+        self.header(&Entry::new(path, berth_tar::Kind::File))
+    }
+
+    fn directory(&mut self, parent: &OwnedFd, item: &Item, path: Vec<u8>) -> Result<()> {
+        let name = if item.name.is_empty() { b".".as_slice() } else { &item.name };
+        let dir = file::open_dir(parent, name).step("openat", name)?;
+        let mut entry = self.entry(
+            item,
+            if path.is_empty() { b"./".to_vec() } else { path.clone() },
+            berth_tar::Kind::Directory,
+        );
+        entry.xattrs = self.xattrs(&dir, &path)?;
+        self.header(&entry)?;
+        if item.opaque {
+            self.marker(&[path.as_slice(), b"/"].concat(), OPAQUE)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn xattrs(&self, file: &OwnedFd, path: &[u8]) -> Result<Vec<xattr::Attribute>> {
+        let mut attributes = xattrs::visible(xattr::all(file).step("flistxattr", path)?);
+        attributes.retain(|(name, _)| {
+            let fits = !name.contains(&b'=');
+            if !fits {
+                self.report.warn(format!(
+                    "Left out the attribute {} of {}: its name holds '=', which a layer cannot say",
+                    display(name),
+                    display(path)
+                ));
+            }
+            fits
+        });
+        Ok(attributes)
+    }
+
+    /// A further name when the file has been written; the caller goes on otherwise.
+    fn further_name(&mut self, item: &Item, path: &[u8]) -> Option<Vec<u8>> {
+        if item.meta.links < 2 {
+            return None;
+        }
+        let key = (item.meta.device, item.meta.inode);
+        match self.links.get(&key) {
+            Some(first) => Some(first.clone()),
+            None => {
+                self.links.insert(key, path.to_vec());
+                None
+            }
+        }
+    }
+
+    fn hard_link(&mut self, item: &Item, path: Vec<u8>, first: Vec<u8>) -> Result<()> {
+        let mut entry = self.entry(item, path, berth_tar::Kind::HardLink);
+        entry.link = first;
+        entry.device = (0, 0);
+        self.header(&entry)
+    }
+
+    fn simple(&mut self, item: &Item, path: Vec<u8>, kind: berth_tar::Kind, link: Vec<u8>) -> Result<()> {
+        if let Some(first) = self.further_name(item, &path) {
+            return self.hard_link(item, path, first);
+        }
+        let mut entry = self.entry(item, path, kind);
+        entry.link = link;
+        self.header(&entry)
+    }
+
+    fn file(&mut self, parent: &OwnedFd, item: &Item, path: Vec<u8>) -> Result<()> {
+        if let Some(first) = self.further_name(item, &path) {
+            return self.hard_link(item, path, first);
+        }
+        let opened = file::open_read(parent, &item.name).step("openat", &item.name)?;
+        let size = item.meta.size;
+        let mut entry = self.entry(item, path.clone(), berth_tar::Kind::File);
+        entry.size = size;
+        entry.xattrs = self.xattrs(&opened, &path)?;
+        self.header(&entry)?;
+        let taken = self.out.take_file(&self.output.plain, &opened, size, &path)?;
+        let after = file::stat_fd(&opened).step("statx", &path)?;
+        if taken != size || after.size != size || after.modified != item.meta.modified || after.inode != item.meta.inode {
+            return Err(Error::invalid("read file", "changed while reading"));
+        }
+        self.out.bytes.extend_from_slice(writer::padding(size));
+        self.report.advance(size);
+        Ok(())
+    }
+}

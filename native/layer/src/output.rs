@@ -1,0 +1,226 @@
+//! Plain tar goes in by a pipe; out come both digests and, when it is wanted, the blob: in one pass, on all cores, in a child with the identity of
+//! the store's owner.
+//!
+//! One thread reads and hashes the plain bytes, as many as there are processors compress, one hashes and writes the result in order. They pass
+//! a fixed set of buffers round: nothing is allocated for a block, because musl's allocator is slow between threads.
+
+use crate::codec::Codec;
+use crate::compress::{BLOCK, Encoder};
+use crate::digest::{Hasher, LENGTH};
+use crate::error::{Error, Kind, Result};
+use crate::stream::{self, Outcome};
+use berth_sys::file;
+use berth_sys::strict::{self, Child, End, Identity, Limits};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+
+/// How the blob is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) codec: Codec,
+    pub(crate) level: u32,
+    /// Compressing threads; `None` takes as many as there are processors.
+    pub(crate) threads: Option<usize>,
+}
+
+/// The child at work.
+pub(crate) struct Output {
+    pub(crate) plain: OwnedFd,
+    result: OwnedFd,
+    child: Child,
+}
+
+/// What came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Digests {
+    pub(crate) plain: [u8; LENGTH],
+    pub(crate) plain_size: u64,
+    pub(crate) blob: [u8; LENGTH],
+    pub(crate) blob_size: u64,
+}
+
+/// Start the child; plain tar is to be written to `plain`. Without `blob` only the digest of the plain bytes is made.
+pub(crate) fn start(blob: Option<&OwnedFd>, form: Form, identity: Option<Identity>) -> Result<Output> {
+    let (plain_end, plain) = stream::pipe(true)?;
+    let (result, result_end) = stream::pipe(false)?;
+    let mut descriptors = vec![plain_end.as_fd(), result_end.as_fd()];
+    descriptors.extend(blob.map(AsFd::as_fd));
+    let limits = Limits { identity, filter: false };
+    let child = strict::start(limits, &descriptors, |fds| match fds {
+        [plain, result] => u8::from(!stream::send(result, &work(plain, None, form))),
+        [plain, result, blob] => u8::from(!stream::send(result, &work(plain, Some(blob), form))),
+        _ => 1,
+    })
+    .map_err(|errno| Error::system("fork", errno))?;
+    Ok(Output { plain, result, child })
+}
+
+impl Output {
+    /// Close the input and wait for the digests.
+    pub(crate) fn finish(self) -> Result<Digests> {
+        drop(self.plain);
+        let outcome = stream::receive(&self.result)?;
+        let end = self.child.wait().map_err(|errno| Error::system("waitpid", errno))?;
+        match outcome {
+            Some(Ok(bytes)) => parse(&bytes).ok_or_else(|| lost(end)),
+            Some(Err(message)) => Err(failure(&message)),
+            None => Err(lost(end)),
+        }
+    }
+}
+
+fn lost(end: End) -> Error {
+    Error::new(
+        Kind::System,
+        "compress layer",
+        format!("the process that compresses ended early: {end:?}"),
+    )
+}
+
+/// The child tells the number of a failed write, so that "no space" stays that.
+fn failure(message: &str) -> Error {
+    match message.strip_prefix("errno ").and_then(|number| number.parse().ok()) {
+        Some(number) => Error::system("write blob", Errno::from_raw_os_error(number)),
+        None => Error::new(Kind::System, "compress layer", message),
+    }
+}
+
+fn errno(errno: Errno) -> String {
+    format!("errno {}", errno.raw_os_error())
+}
+
+fn parse(bytes: &[u8]) -> Option<Digests> {
+    let (plain, rest) = bytes.split_at_checked(LENGTH)?;
+    let (plain_size, rest) = rest.split_at_checked(8)?;
+    let (blob, blob_size) = rest.split_at_checked(LENGTH)?;
+    Some(Digests {
+        plain: plain.try_into().ok()?,
+        plain_size: u64::from_be_bytes(plain_size.try_into().ok()?),
+        blob: blob.try_into().ok()?,
+        blob_size: u64::from_be_bytes(blob_size.try_into().ok()?),
+    })
+}
+
+fn work(plain: &OwnedFd, blob: Option<&OwnedFd>, form: Form) -> Outcome {
+    let (plain, blob) = match blob {
+        Some(blob) if form.codec != Codec::None => compressed(plain, blob, form)?,
+        _ => copied(plain, blob)?,
+    };
+    Ok([plain.0.as_slice(), &plain.1.to_be_bytes(), &blob.0, &blob.1.to_be_bytes()].concat())
+}
+
+type Sum = ([u8; LENGTH], u64);
+
+fn copied(plain: &OwnedFd, blob: Option<&OwnedFd>) -> std::result::Result<(Sum, Sum), String> {
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; BLOCK];
+    loop {
+        let length = file::read_full(plain, &mut buffer).map_err(errno)?;
+        let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        hasher.update(bytes);
+        if let Some(blob) = blob {
+            file::write_all(blob, bytes).map_err(errno)?;
+        }
+    }
+    let sum = hasher.finish();
+    Ok((sum, sum))
+}
+
+/// A block on its way round.
+struct Slot {
+    index: u64,
+    input: Vec<u8>,
+    length: usize,
+    output: Vec<u8>,
+}
+
+fn compressed(plain: &OwnedFd, blob: &OwnedFd, form: Form) -> std::result::Result<(Sum, Sum), String> {
+    let threads = form
+        .threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        .max(1);
+    let mut encoders = Vec::new();
+    for _ in 0..threads {
+        encoders.push(Encoder::new(form.codec, form.level).ok_or("the codec cannot be started")?);
+    }
+    let bound = encoders.first_mut().map_or(0, Encoder::bound);
+    let (free_in, free) = channel();
+    for _ in 0..threads * 2 + 2 {
+        let slot = Slot {
+            index: 0,
+            input: vec![0; BLOCK],
+            length: 0,
+            output: Vec::with_capacity(bound),
+        };
+        free_in.send(slot).map_err(|_| "a queue is closed")?;
+    }
+    let (todo_in, todo) = channel::<Slot>();
+    let (done_in, done) = channel::<Option<Slot>>();
+    let todo = Mutex::new(todo);
+    std::thread::scope(|scope| {
+        for encoder in encoders {
+            let (todo, done_in) = (&todo, done_in.clone());
+            scope.spawn(move || encode(encoder, todo, &done_in));
+        }
+        drop(done_in);
+        let writer = scope.spawn(move || write(blob, &done, &free_in));
+        let plain = read(plain, &free, todo_in);
+        let blob = writer.join().map_err(|_| "the writing thread failed".to_owned())??;
+        Ok((plain?, blob))
+    })
+}
+
+/// Read and hash blocks. Ends early, and without a complaint of its own, when the writer has given up.
+fn read(plain: &OwnedFd, free: &Receiver<Slot>, todo: Sender<Slot>) -> std::result::Result<Sum, String> {
+    let mut hasher = Hasher::default();
+    let mut index = 0;
+    while let Ok(mut slot) = free.recv() {
+        slot.length = file::read_full(plain, &mut slot.input).map_err(errno)?;
+        let Some(bytes) = slot.input.get(..slot.length).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
+        hasher.update(bytes);
+        slot.index = index;
+        index += 1;
+        if todo.send(slot).is_err() {
+            break;
+        }
+    }
+    drop(todo);
+    Ok(hasher.finish())
+}
+
+fn encode(mut encoder: Encoder, todo: &Mutex<Receiver<Slot>>, done: &Sender<Option<Slot>>) {
+    loop {
+        let next = todo.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(mut slot) = next else { return };
+        let input = slot.input.get(..slot.length).unwrap_or_default();
+        let made = encoder.block(input, &mut slot.output);
+        if done.send(made.map(|()| slot)).is_err() {
+            return;
+        }
+    }
+}
+
+fn write(blob: &OwnedFd, done: &Receiver<Option<Slot>>, free: &Sender<Slot>) -> std::result::Result<Sum, String> {
+    let mut hasher = Hasher::default();
+    let mut waiting = BTreeMap::new();
+    let mut next = 0;
+    while let Ok(slot) = done.recv() {
+        let slot = slot.ok_or("the codec failed")?;
+        waiting.insert(slot.index, slot);
+        while let Some(slot) = waiting.remove(&next) {
+            hasher.update(&slot.output);
+            file::write_all(blob, &slot.output).map_err(errno)?;
+            next += 1;
+            // The reader may be at its end.
+            let _ = free.send(slot);
+        }
+    }
+    Ok(hasher.finish())
+}
