@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Berth, createBerth } from '../../helpers/berth.ts';
+
+let store: Berth;
+beforeAll(async () => {
+  store = await createBerth();
+});
+afterAll(async () => await store.remove());
+
+describe('berth', () => {
+  test.each([['--version'], ['version']])('prints its version for %s without an engine', async (word) => {
+    const { code, stdout } = await store.berth([word], { env: { BERTH_NATIVE: '/nowhere' } });
+    expect(stdout).toMatch(/^berth \S+/);
+    expect(code).toBe(0);
+  });
+
+  test('lists its commands, and the flags of one from the table that parses them', async () => {
+    expect((await store.berth(['--help'])).stdout).toMatch(/build[\s\S]+run[\s\S]+system/);
+    const { stdout, code } = await store.berth(['run', '--help']);
+    expect(stdout).toContain('-p, --publish <PORTS>');
+    expect(code).toBe(0);
+  });
+
+  test.each([
+    [['ru'], 'unknown command: ru', 'did you mean run?'],
+    [['image', 'lss'], 'unknown command: berth image lss', 'did you mean ls?'],
+    [['compose', 'up'], 'Cannot use "berth compose": not supported yet', 'hint'],
+    [['container', 'pause', 'x'], 'Cannot use "berth container pause": not supported yet', 'hint'],
+    [['run'], '"berth run" requires at least 1 argument', 'usage: berth run'],
+    [['tag', 'a', 'b', 'c'], '"berth tag" accepts 2 arguments: got "c" as well', 'usage: berth tag'],
+    [['run', '--gpus', 'all', 'x'], 'Cannot use --gpus: not supported yet', ''],
+    [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
+    [['build', '--secret', 'id=x', '.'], 'Cannot use --secret: not supported yet', ''],
+    [['build', '-'], 'Cannot use "-" as the context', 'hint'],
+    [['build', '-f', '-', '.'], 'Cannot use -f -', 'hint'],
+    [['build', '--platform', 'linux/s390x', '.'], 'Cannot build for linux/s390x', ''],
+    [['ps', '--filter', 'volume=x'], 'Cannot filter by "volume": not supported yet', ''],
+    [['ps', '--format', '{{.Nope}}', 'x'], '"berth ps" accepts no arguments', ''],
+  ])('answers %j with exit code 125 and what is wrong', async (args, message, hint) => {
+    const { code, stdout, stderr } = await store.berth(args);
+    expect(stderr).toContain(`berth: ${message}`);
+    expect(stderr).toContain(hint);
+    expect(stdout).toBe('');
+    expect(code).toBe(125);
+  });
+
+  test('names a variable that it cannot use', async () => {
+    const { code, stderr } = await store.berth(['ps'], { env: { BERTH_ISOLATION: 'vm' } });
+    expect(stderr).toMatch(/Cannot use isolation "vm"[\s\S]*hint: use one of auto, root/);
+    expect(code).toBe(125);
+  });
+});
