@@ -8,8 +8,3 @@ use rustix::io::Errno;
 pub(crate) fn failed(step: &str) -> impl FnOnce(Errno) -> Failure + use<'_> {
     move |error| Failure::system(step, &errno::name(error), errno::text(error))
 }
-
-/// A failure of `step` on `subject`; for `map_err`.
-pub(crate) fn failed_on<'a>(step: &'a str, subject: &'a str) -> impl FnOnce(Errno) -> Failure + use<'a> {
-    move |error| failed(step)(error).subject(subject)
-}

@@ -1,259 +1,170 @@
-//! The proxy of published ports: one poll loop that takes connections on the host and makes them in the container's namespace.
-//!
-//! The process that runs it has entered that namespace; listeners keep the namespace in which they were opened.
+//! The proxy of published ports: one loop over all listeners and connections of a container.
 
-use crate::listen::Listener;
-use rustix::event::{PollFd, PollFlags};
-use rustix::fd::{AsFd as _, OwnedFd};
+use crate::connection::Connection;
+use crate::fail::failed;
+use crate::listener::Listener;
+use berth_wire::Failure;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, sockopt};
-use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::{Duration, Instant};
+use rustix::net::{self, SocketFlags};
+use std::net::{Ipv4Addr, SocketAddr};
 
-/// Connections at a time; further ones wait in the backlog.
-const MAX_CONNECTIONS: usize = 1024;
-/// Bytes on their way in one direction.
-const BUFFER: usize = 64 * 1024;
-/// How long nothing is taken after descriptors ran out.
-const RETRY: Duration = Duration::from_millis(100);
+/// Connections at a time; further ones wait in the backlog of the kernel.
+const MAX_CONNECTIONS: usize = 4096;
 
-/// Serves `listeners` until the process is killed. Connections go to `address`.
-pub fn serve(listeners: &[Listener], address: Ipv4Addr) -> Errno {
+/// Passes connections of `listeners` on to `address`, until `life` is readable or closed.
+///
+/// The caller is in the network namespace of the container; the listeners were opened in the host's. A connection that the container refuses is
+/// closed, as Docker's proxy does.
+///
+/// # Errors
+/// Only when waiting itself fails.
+pub fn serve(listeners: &[Listener], address: Ipv4Addr, life: impl AsFd) -> Result<(), Failure> {
     let mut connections: Vec<Connection> = Vec::new();
-    let mut paused: Option<Instant> = None;
     loop {
-        if paused.is_some_and(|until| until <= Instant::now()) {
-            paused = None;
+        let accepting = connections.len() < MAX_CONNECTIONS;
+        let ready = wait(listeners, &connections, life.as_fd(), accepting)?;
+        let mut flags = ready.into_iter();
+        if flags.next().is_some_and(|life| !life.is_empty()) {
+            return Ok(());
         }
-        let taking = paused.is_none() && connections.len() < MAX_CONNECTIONS;
-        let ready = match wait(listeners, &connections, taking, paused.is_some()) {
-            Ok(ready) => ready,
-            Err(Errno::INTR) => continue,
-            Err(error) => return error,
-        };
-        for (connection, (outer, inner)) in connections.iter_mut().zip(&ready.connections) {
-            connection.advance(*outer, *inner);
-        }
-        connections.retain(|connection| !connection.done());
-        for (listener, ready) in listeners.iter().zip(&ready.listeners) {
-            if *ready && take(listener, address, &mut connections).is_err() {
-                paused = Some(Instant::now() + RETRY);
-            }
+        let readable: Vec<bool> = flags.by_ref().take(listeners.len()).map(|ready| !ready.is_empty()).collect();
+        connections.retain_mut(|connection| turn(connection, &mut flags));
+        for (listener, _) in listeners.iter().zip(readable).filter(|(_, readable)| *readable) {
+            accept(listener, address, &mut connections);
         }
     }
 }
 
-struct Ready {
-    listeners: Vec<bool>,
-    /// What happened at the outer and at the inner end of each connection.
-    connections: Vec<(PollFlags, PollFlags)>,
-}
-
-fn wait(listeners: &[Listener], connections: &[Connection], taking: bool, paused: bool) -> Result<Ready, Errno> {
-    let accept = if taking { PollFlags::IN } else { PollFlags::empty() };
-    let mut polled: Vec<PollFd<'_>> = listeners.iter().map(|listener| PollFd::new(&listener.socket, accept)).collect();
-    // An end that nothing is wanted of is left out: its hang-up would be reported again and again.
-    let mut places = Vec::with_capacity(connections.len());
-    for connection in connections {
-        let (outer, inner) = connection.interest();
-        let mut add = |socket, flags: PollFlags| {
-            (!flags.is_empty()).then(|| {
-                polled.push(PollFd::new(socket, flags));
-                polled.len() - 1
-            })
-        };
-        places.push((add(&connection.outer, outer), add(&connection.inner, inner)));
-    }
-    let timeout = paused.then_some(rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 100_000_000,
-    });
-    rustix::event::poll(&mut polled, timeout.as_ref())?;
-    let happened = |place: Option<usize>| place.and_then(|at| polled.get(at)).map_or(PollFlags::empty(), PollFd::revents);
-    Ok(Ready {
-        listeners: polled
+/// Waits for anything; gives what is ready of life, listeners and each connection's client and server, in this order.
+fn wait(listeners: &[Listener], connections: &[Connection], life: BorrowedFd<'_>, accepting: bool) -> Result<Vec<PollFlags>, Failure> {
+    let listening = if accepting { PollFlags::IN } else { PollFlags::empty() };
+    let mut fds = vec![PollFd::from_borrowed_fd(life, PollFlags::IN)];
+    fds.extend(
+        listeners
             .iter()
-            .take(listeners.len())
-            .map(|one| taking && !one.revents().is_empty())
-            .collect(),
-        connections: places.iter().map(|(outer, inner)| (happened(*outer), happened(*inner))).collect(),
-    })
+            .map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), listening)),
+    );
+    let interests: Vec<_> = connections.iter().flat_map(Connection::interests).collect();
+    // A socket that nothing is wanted of is left out: a hang-up is reported unasked, and would keep the loop spinning.
+    let wanted = interests.iter().filter(|(_, flags)| !flags.is_empty());
+    fds.extend(wanted.map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)));
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) => break,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(failed("poll")(error)),
+        }
+    }
+    let mut ready = fds.iter().map(PollFd::revents);
+    let mut all: Vec<PollFlags> = ready.by_ref().take(listeners.len().saturating_add(1)).collect();
+    let none = PollFlags::empty();
+    all.extend(
+        interests
+            .iter()
+            .map(|(_, flags)| if flags.is_empty() { none } else { ready.next().unwrap_or(none) }),
+    );
+    Ok(all)
 }
 
-/// Takes what waits. An error means that descriptors ran out.
-fn take(listener: &Listener, address: Ipv4Addr, connections: &mut Vec<Connection>) -> Result<(), Errno> {
+/// Moves one connection on; false when it is over. A broken connection ends alone.
+fn turn(connection: &mut Connection, flags: &mut impl Iterator<Item = PollFlags>) -> bool {
+    let client = flags.next().unwrap_or(PollFlags::empty());
+    let server = flags.next().unwrap_or(PollFlags::empty());
+    if client.is_empty() && server.is_empty() {
+        return true;
+    }
+    connection.turn(client, server).unwrap_or(false)
+}
+
+fn accept(listener: &Listener, address: Ipv4Addr, connections: &mut Vec<Connection>) {
+    let target = SocketAddr::new(address.into(), listener.port.container_port);
     while connections.len() < MAX_CONNECTIONS {
-        let outer = match rustix::net::accept_with(&listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-            Ok(outer) => outer,
-            Err(Errno::AGAIN) => return Ok(()),
-            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => return Err(error),
-            // The peer is gone already.
-            Err(_) => continue,
+        // Any error means that there is no connection to take now: none waits, the client is gone, or descriptors have run out.
+        let Ok(client) = net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) else {
+            return;
         };
-        match connect(SocketAddrV4::new(address, listener.port.container_port)) {
-            Ok(inner) => connections.push(Connection::new(outer, inner)),
-            Err(error @ (Errno::MFILE | Errno::NFILE)) => return Err(error),
-            Err(_) => reset(&outer),
-        }
-    }
-    Ok(())
-}
-
-fn connect(address: SocketAddrV4) -> Result<OwnedFd, Errno> {
-    let socket = rustix::net::socket_with(
-        AddressFamily::INET,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    match rustix::net::connect(&socket, &address) {
-        Ok(()) | Err(Errno::INPROGRESS) => Ok(socket),
-        Err(error) => Err(error),
+        connections.extend(Connection::open(client, target));
     }
 }
 
-/// Ends a connection the way a closed port does.
-fn reset(socket: &OwnedFd) {
-    let _ = sockopt::set_socket_linger(socket, Some(Duration::ZERO));
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen;
+    use berth_wire::request::{Protocol, PublishedPort};
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::thread;
 
-/// A pair of sockets: the outer end was accepted on the host, the inner one leads into the container.
-struct Connection {
-    outer: OwnedFd,
-    inner: OwnedFd,
-    connected: bool,
-    inwards: Flow,
-    outwards: Flow,
-    broken: bool,
-}
-
-/// One direction.
-#[derive(Default)]
-struct Flow {
-    buffer: Vec<u8>,
-    sent: usize,
-    /// The source has ended.
-    ended: bool,
-    /// The target was told so.
-    closed: bool,
-}
-
-impl Connection {
-    fn new(outer: OwnedFd, inner: OwnedFd) -> Self {
-        let _ = sockopt::set_tcp_nodelay(&outer, true);
-        Self {
-            outer,
-            inner,
-            connected: false,
-            inwards: Flow::default(),
-            outwards: Flow::default(),
-            broken: false,
-        }
+    /// A proxy to a server that `answer`s, as it is while `act` runs.
+    fn proxied(answer: impl FnOnce(TcpStream) + Send, act: impl FnOnce(TcpStream)) {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let container_port = server.local_addr().unwrap().port();
+        let port = PublishedPort {
+            host_address: "127.0.0.1".to_owned(),
+            host_port: 0,
+            container_port,
+            protocol: Protocol::Tcp,
+        };
+        let listeners = listen(&[port]).unwrap();
+        let client = ("127.0.0.1", listeners[0].port.host_port);
+        let (life, end) = rustix::pipe::pipe().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| serve(&listeners, Ipv4Addr::LOCALHOST, &life).unwrap());
+            scope.spawn(|| answer(server.accept().unwrap().0));
+            act(TcpStream::connect(client).unwrap());
+            drop(end);
+        });
     }
 
-    fn done(&self) -> bool {
-        self.broken || (self.inwards.closed && self.outwards.closed)
+    #[test]
+    fn carries_megabytes_both_ways_and_passes_the_end_on() {
+        let sent: Vec<u8> = (0_u32..3_000_000).map(|i| i.to_le_bytes()[0]).collect();
+        let echo = |mut stream: TcpStream| {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            stream.write_all(&all).unwrap();
+        };
+        proxied(echo, |mut client| {
+            client.write_all(&sent).unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).unwrap();
+            assert_eq!(got, sent);
+        });
     }
 
-    fn interest(&self) -> (PollFlags, PollFlags) {
-        if !self.connected {
-            return (PollFlags::empty(), PollFlags::OUT);
-        }
-        let mut outer = PollFlags::empty();
-        let mut inner = PollFlags::empty();
-        outer.set(PollFlags::IN, self.inwards.wants_more());
-        outer.set(PollFlags::OUT, self.outwards.pending());
-        inner.set(PollFlags::IN, self.outwards.wants_more());
-        inner.set(PollFlags::OUT, self.inwards.pending());
-        (outer, inner)
+    #[test]
+    fn lets_the_server_speak_first_and_close() {
+        proxied(
+            |mut stream| stream.write_all(b"hello").unwrap(),
+            |mut client| {
+                let mut got = String::new();
+                client.read_to_string(&mut got).unwrap();
+                assert_eq!(got, "hello");
+            },
+        );
     }
 
-    fn advance(&mut self, outer: PollFlags, inner: PollFlags) {
-        if !self.connected && !inner.is_empty() {
-            match sockopt::socket_error(&self.inner) {
-                Ok(Ok(())) => self.connected = true,
-                _ => {
-                    reset(&self.outer);
-                    self.broken = true;
-                    return;
-                }
-            }
-        }
-        if outer.intersects(PollFlags::ERR | PollFlags::NVAL) || inner.intersects(PollFlags::ERR | PollFlags::NVAL) {
-            self.abort();
-            return;
-        }
-        if !self.connected || (outer.is_empty() && inner.is_empty()) {
-            return;
-        }
-        let result = self
-            .inwards
-            .advance(&self.outer, &self.inner)
-            .and_then(|()| self.outwards.advance(&self.inner, &self.outer));
-        if result.is_err() {
-            self.abort();
-        }
-    }
-
-    fn abort(&mut self) {
-        reset(&self.outer);
-        reset(&self.inner);
-        self.broken = true;
-    }
-}
-
-impl Flow {
-    fn pending(&self) -> bool {
-        self.sent < self.buffer.len()
-    }
-
-    fn wants_more(&self) -> bool {
-        !self.ended && !self.pending()
-    }
-
-    /// Moves what can be moved; at the end of the source the target's writing half is closed.
-    fn advance(&mut self, from: &OwnedFd, to: &OwnedFd) -> Result<(), Errno> {
-        if self.wants_more() {
-            self.read(from)?;
-        }
-        self.write(to)?;
-        if self.ended && !self.pending() && !self.closed {
-            self.closed = true;
-            match rustix::net::shutdown(to.as_fd(), Shutdown::Write) {
-                Ok(()) | Err(Errno::NOTCONN) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    fn read(&mut self, from: &OwnedFd) -> Result<(), Errno> {
-        self.buffer.resize(BUFFER, 0);
-        self.sent = 0;
-        let result = rustix::io::retry_on_intr(|| rustix::io::read(from, &mut self.buffer));
-        self.buffer.truncate(result.unwrap_or(0));
-        match result {
-            Ok(0) => self.ended = true,
-            Ok(_) | Err(Errno::AGAIN) => {}
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, to: &OwnedFd) -> Result<(), Errno> {
-        while self.pending() {
-            match rustix::net::send(
-                to,
-                self.buffer.get(self.sent..).unwrap_or_default(),
-                rustix::net::SendFlags::NOSIGNAL,
-            ) {
-                Ok(done) => self.sent = self.sent.saturating_add(done),
-                Err(Errno::AGAIN) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+    #[test]
+    fn closes_a_connection_that_nobody_takes() {
+        let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = PublishedPort {
+            host_address: "127.0.0.1".to_owned(),
+            host_port: 0,
+            container_port: unused,
+            protocol: Protocol::Tcp,
+        };
+        let listeners = listen(&[port]).unwrap();
+        let (life, end) = rustix::pipe::pipe().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| serve(&listeners, Ipv4Addr::LOCALHOST, &life).unwrap());
+            let mut client = TcpStream::connect(("127.0.0.1", listeners[0].port.host_port)).unwrap();
+            let mut got = Vec::new();
+            assert!(client.read_to_end(&mut got).map_or(true, |length| length == 0));
+            drop(end);
+        });
     }
 }
