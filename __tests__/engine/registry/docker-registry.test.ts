@@ -102,7 +102,7 @@ suite('a real docker-registry', () => {
       repository.resolve('latest', { platform: { os: 'windows', architecture: 'amd64' } }),
     ).rejects.toMatchObject({
       code: 'PLATFORM_NOT_FOUND',
-      message: expect.stringContaining('it has linux/amd64, linux/arm64/v8') as string,
+      message: expect.stringContaining('it has linux/amd64, linux/arm64/v8'),
     });
   });
 
@@ -132,11 +132,11 @@ suite('a real docker-registry', () => {
     expect(new Set(asked)).toEqual(new Set([closed.address]));
     await expect(as('wrong').repository(name).resolve('v1')).rejects.toMatchObject({
       code: 'REGISTRY_UNAUTHORIZED',
-      hint: expect.stringContaining('sent and refused') as string,
+      hint: expect.stringContaining('sent and refused'),
     });
     await expect(client().repository(name).resolve('v1')).rejects.toMatchObject({
       code: 'REGISTRY_UNAUTHORIZED',
-      hint: expect.stringContaining(`berth login ${closed.address}`) as string,
+      hint: expect.stringContaining(`berth login ${closed.address}`),
     });
   });
 });
