@@ -16,3 +16,5 @@ export {
 export type * from './engine.ts';
 export type * from './image/types.ts';
 export type { Ended, PublishedPort, RungName } from './native/protocol.ts';
+export { createEngine } from './create.ts';
+export { StepError } from './solver/index.ts';

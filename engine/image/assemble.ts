@@ -63,8 +63,13 @@ export function assemble(request: AssembleRequest): AssembledImage {
   const imageConfig = toImageConfig(request);
   const config = toContent(OCI_CONFIG, ordered(imageConfig));
   const blobs = knownBlobs(request);
-  const manifest = blobs === undefined ? undefined : toContent(OCI_MANIFEST, toManifest(config.descriptor, blobs));
+  const manifest = blobs === undefined ? undefined : assembleManifest(config.descriptor, blobs);
   return { id: config.descriptor.digest, imageConfig, config, manifest };
+}
+
+/** The manifest of a config and its layers' blobs, lowest first: the same bytes whenever it is made. */
+export function assembleManifest(config: Descriptor, blobs: readonly Descriptor[]): Content {
+  return toContent(OCI_MANIFEST, toManifest(config, blobs));
 }
 
 function toImageConfig({ draft, layers, created }: AssembleRequest): ImageConfig {

@@ -17,7 +17,7 @@ export interface SolveParts {
   /** The time of a step that has just run. */
   readonly now: () => Date;
   /** Hears of each ref as soon as it is known, cached or made: its blobs may be made while later steps run. */
-  readonly onRef?: ((ref: Ref) => void) | undefined;
+  readonly onRef?: ((id: VertexId, ref: Ref) => void) | undefined;
 }
 
 /** A key, and the one by which a COPY --from can be found before its stage is built. */
@@ -85,7 +85,7 @@ function createRun(
     const vertex = vertexOf(id);
     const ref = await solveVertex(vertex);
     refs.set(id, ref);
-    parts.onRef?.(ref);
+    parts.onRef?.(id, ref);
     return ref;
   });
 
@@ -203,7 +203,7 @@ function createRun(
   async function contextDigests(vertex: Vertex, op: FileOp): Promise<readonly (readonly string[])[]> {
     const digests = op.actions.map(async (action) =>
       action.action === 'copy' && action.from === 'context'
-        ? [await executor.contextDigest(vertex, action, options)]
+        ? [await tracked(vertex, executor.contextDigest(action, options))]
         : [],
     );
     return await Promise.all(digests);

@@ -36,7 +36,7 @@ export interface Executor {
     options: ActOptions,
   ): Promise<readonly string[]>;
   /** Content digest of what a copy selects in the build context. @throws `COPY_SOURCE_NOT_FOUND` */
-  contextDigest(vertex: Vertex, action: ContextCopy, options: ActOptions): Promise<string>;
+  contextDigest(action: ContextCopy, options: ActOptions): Promise<string>;
   /** True when the layer can be had on top of `below` without making it again. */
   has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
 }

@@ -8,7 +8,8 @@ import { verify } from '../base/verify.ts';
 import { digestOf, encodedOf, isDigest, parseDigest } from '../image/digest.ts';
 import type { Descriptor, Digest, PushOptions } from '../image/types.ts';
 import { errnoOf, randomName, storeError, syncFolder } from './files.ts';
-import type { ContentStore } from './types.ts';
+import { createIngest } from './ingest.ts';
+import type { ContentStore, Ingest } from './types.ts';
 
 /** Limit of a manifest or config, in bytes (spec/bad-inputs.md; the distribution specification asks for 4 MiB at least). */
 const SMALL = 8 * 1024 * 1024;
@@ -50,15 +51,26 @@ export function createContentStore(root: string, tag: ContentStore['tag']): Cont
     }
   };
 
+  const openIngest = (): Promise<Ingest> => createIngest(root, `ingest/${randomName()}`, commit);
+
   const push = async (
     descriptor: Descriptor,
     source: () => AsyncIterable<Uint8Array>,
-    options: PushOptions = {},
+    { signal, onProgress }: PushOptions = {},
   ): Promise<'pushed' | 'exists'> => {
     if (await isRight(descriptor)) return 'exists';
-    const ingest = `ingest/${randomName()}`;
-    await writeIngest(join(root, ingest), verify(source(), descriptor), descriptor, options);
-    await commit(ingest, descriptor);
+    const ingest = await openIngest();
+    try {
+      let written = 0;
+      for await (const chunk of verify(source(), descriptor)) {
+        signal?.throwIfAborted();
+        await ingest.write(chunk);
+        onProgress?.((written += chunk.length), descriptor.size);
+      }
+      await ingest.commit(descriptor.digest);
+    } finally {
+      await ingest.abort();
+    }
     return 'pushed';
   };
 
@@ -79,6 +91,9 @@ export function createContentStore(root: string, tag: ContentStore['tag']): Cont
       await push(descriptor, () => once(content));
       return descriptor;
     },
+    size: (digest) => sizeOf(join(root, pathOf(digest))),
+    readRange: (digest, range) => readBlob(root, pathOf, digest, range),
+    openIngest,
     newIngest: () => `ingest/${randomName()}`,
     remove: async (digest) => {
       verified.delete(digest);
@@ -105,44 +120,20 @@ async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
   yield content;
 }
 
-async function* readBlob(root: string, pathOf: (digest: Digest) => string, digest: Digest): AsyncGenerator<Uint8Array> {
+async function* readBlob(
+  root: string,
+  pathOf: (digest: Digest) => string,
+  digest: Digest,
+  range: { readonly start?: number; readonly end?: number } = {},
+): AsyncGenerator<Uint8Array> {
   try {
-    yield* createReadStream(join(root, pathOf(digest)), { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>;
+    yield* createReadStream(join(root, pathOf(digest)), {
+      highWaterMark: 1 << 20,
+      ...range,
+    }) as AsyncIterable<Uint8Array>;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw notFound(digest);
     throw errnoOf(error) === undefined ? error : storeError('read', pathOf(digest), error);
-  }
-}
-
-async function writeIngest(
-  path: string,
-  source: AsyncIterable<Uint8Array>,
-  { size }: Descriptor,
-  { signal, onProgress }: PushOptions,
-): Promise<void> {
-  const file = await open(path, 'wx', 0o644).catch((error: unknown) => {
-    throw storeError('write', path, error);
-  });
-  try {
-    let written = 0;
-    for await (const chunk of source) {
-      signal?.throwIfAborted();
-      await writeAll(file, chunk, path);
-      onProgress?.((written += chunk.length), size);
-    }
-  } catch (error) {
-    await rm(path, { force: true }).catch(() => undefined);
-    throw error;
-  } finally {
-    await file.close();
-  }
-}
-
-async function writeAll(file: Awaited<ReturnType<typeof open>>, chunk: Uint8Array, path: string): Promise<void> {
-  try {
-    for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
-  } catch (error) {
-    throw storeError('write', path, error);
   }
 }
 

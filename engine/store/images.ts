@@ -137,8 +137,12 @@ function byName(text: string, images: readonly StoredImage[]): StoredImage | und
     const name = formatReference(withDefaultTag(reference));
     return images.find((image) => image.names.includes(name));
   }
-  const repoDigest = `${nameOf(reference)}@${digest}`;
-  return images.find((image) => image.repoDigests.includes(repoDigest));
+  const name = nameOf(reference);
+  // A manifest in an index has a digest of its own, beside the index's that the name was pulled by.
+  const isOf = (image: StoredImage): boolean => image.repoDigests.some((place) => place.startsWith(`${name}@`));
+  return images.find(
+    (image) => image.repoDigests.includes(`${name}@${digest}`) || (image.manifest?.digest === digest && isOf(image)),
+  );
 }
 
 function parse(text: string): ReturnType<typeof parseReference> | undefined {

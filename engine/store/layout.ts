@@ -12,6 +12,8 @@ const FOLDERS = [
   'images',
   'records/layers',
   'records/cache',
+  'records/context',
+  'records/repositories',
   'ingest',
   'snapshots',
   'containers',

@@ -9,6 +9,7 @@ import { createLocks } from './locks.ts';
 import { createNameFile } from './names.ts';
 import { writeOciIndex } from './oci-index.ts';
 import { createCacheRecords } from './records.ts';
+import { createRepositories } from './repositories.ts';
 import type { ContentStore, ImageStore, Store } from './types.ts';
 
 /** What a store is opened with. */
@@ -43,6 +44,7 @@ export function openStore({ root }: StoreLocation, { lockHelper, onWarning }: Op
     images,
     layers,
     records: createCacheRecords(root, warn),
+    repositories: createRepositories(root, locks, warn),
     locks,
     close: () => locks.close(),
   };

@@ -1,5 +1,6 @@
 import type { Descriptor, Digest, ImageConfig, Storage } from '../image/types.ts';
 import type { RungName } from '../native/protocol.ts';
+import type { Repositories } from './repositories.ts';
 
 /** Everything that lies below BERTH_ROOT (DESIGN.md 7). */
 export interface Store {
@@ -8,6 +9,8 @@ export interface Store {
   readonly images: ImageStore;
   readonly layers: LayerStore;
   readonly records: CacheRecords;
+  /** What `berth registry` keeps. */
+  readonly repositories: Repositories;
   readonly locks: Locks;
   close(): Promise<void>;
 }
@@ -26,6 +29,21 @@ export interface ContentStore extends Storage {
   commit(ingest: string, blob: { readonly digest: Digest; readonly size: number }): Promise<void>;
   remove(digest: Digest): Promise<void>;
   list(): Promise<readonly { readonly digest: Digest; readonly size: number }[]>;
+  /** Bytes of a blob; undefined when it is not there. */
+  size(digest: Digest): Promise<number | undefined>;
+  /** Bytes `start` to `end` of a blob, both included; not verified, since a part has no digest. @throws `NOT_FOUND` */
+  readRange(digest: Digest, range: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array>;
+  /** A file below `ingest/` that is written in pieces, as an upload is. */
+  openIngest(): Promise<Ingest>;
+}
+
+/** Content on its way in, hashed while it is written. */
+export interface Ingest {
+  write(chunk: Uint8Array): Promise<void>;
+  /** Makes the bytes a blob. @throws `CONTENT_MISMATCH` when they have another digest; they are gone then */
+  commit(digest: Digest): Promise<void>;
+  /** Forgets the bytes; nothing happens after a commit. */
+  abort(): Promise<void>;
 }
 
 /** An image as the store knows it: complete (its blobs are there) or not (its layers may be snapshots, or only a registry's). */

@@ -1,0 +1,63 @@
+import { createLimit } from './base/limit.ts';
+import { withVertex, type ActOptions } from './base/progress.ts';
+import type { Parts } from './connect.ts';
+import type { Descriptor, Digest } from './image/types.ts';
+import { diffIdsOf, type Ref } from './solver/index.ts';
+import type { Packing } from './store/index.ts';
+
+/**
+ * How layers are packed: gzip, which every registry and runtime reads, at libdeflate's level 4. On the site-packages layer of an ML image it
+ * packs within 2 % of level 6 in some 60 % of its time; the levels below save little more time and cost over 5 %.
+ */
+export const DEFAULT_PACKING: Packing = { codec: 'gzip', level: 4 };
+
+/** Makes the blobs of layers behind the steps. */
+export interface BlobMaker {
+  /** Begins with the layers of a ref that has become known. */
+  start(ref: Ref): void;
+  /** Blobs of all layers, lowest first; undefined when no blobs were asked for. */
+  finish(target: Ref): Promise<readonly Descriptor[] | undefined>;
+  /** Cancels what runs and waits for its end. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Packs layers in the background while later steps run, two at a time: one packs on all cores, a second keeps them busy while the first
+ * reads.
+ */
+export async function createBlobMaker(parts: Parts, wanted: boolean, options: ActOptions): Promise<BlobMaker> {
+  if (!wanted) return { start: () => undefined, finish: async () => undefined, stop: async () => undefined };
+  const snapshots = await parts.snapshots(options);
+  const stopped = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stopped.signal]) : stopped.signal;
+  const limit = createLimit(2);
+  const running = new Map<string, Promise<Descriptor>>();
+  const pack = (layers: readonly Digest[]): Promise<Descriptor> => {
+    const key = layers.join();
+    const found = running.get(key);
+    if (found) return found;
+    const started = limit(async () => {
+      signal.throwIfAborted();
+      return await snapshots.pack(layers, DEFAULT_PACKING, { signal, onEvent: options.onEvent, vertex: VERTEX.id });
+    });
+    started.catch(() => undefined);
+    running.set(key, started);
+    return started;
+  };
+  return {
+    start: (ref) => {
+      if (ref.own) void pack(diffIdsOf(ref));
+    },
+    finish: async (target) =>
+      await withVertex(VERTEX, options.onEvent, async () => {
+        const diffIds = diffIdsOf(target);
+        return await Promise.all(diffIds.map((_, at) => pack(diffIds.slice(0, at + 1))));
+      }),
+    stop: async () => {
+      stopped.abort();
+      await Promise.allSettled(running.values());
+    },
+  };
+}
+
+const VERTEX = { id: 'pack layers', name: 'packing layers' };

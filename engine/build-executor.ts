@@ -1,0 +1,80 @@
+import { withVertex, type ActOptions } from './base/progress.ts';
+import type { Machine, Parts } from './connect.ts';
+import { openContext, type Context } from './context/index.ts';
+import type { BuildRequest } from './engine.ts';
+import type { ExecOp } from './graph/index.ts';
+import { shortDigest, digestOf } from './image/digest.ts';
+import { OCI_CONFIG } from './image/media-type.ts';
+import type { Digest, ImageConfig, Platform } from './image/types.ts';
+import { createBuildSpec, createReadAccounts, lookupUser } from './runtime/index.ts';
+import { createExecutor, type Executor } from './solver/index.ts';
+import { createContextHashes } from './store/index.ts';
+
+/** What the steps of one build need. */
+export interface BuildExecutorOptions {
+  readonly request: BuildRequest;
+  /** Path of the Dockerfile, for its own ignore file. */
+  readonly dockerfile: string | undefined;
+  readonly platform: Platform;
+  readonly act: ActOptions;
+}
+
+/** Joins the parts that do a build's steps: snapshots and helper, context, accounts, RUN's configuration. */
+export async function createBuildExecutor(
+  parts: Parts,
+  { helper, isolation }: Machine,
+  { request, dockerfile, platform, act }: BuildExecutorOptions,
+): Promise<Executor> {
+  const { options } = parts;
+  const accountsOf = createReadAccounts(helper, { remember: true });
+  return createExecutor({
+    snapshots: await parts.snapshots(act),
+    context: createLazyContext(parts, request, dockerfile, act),
+    specOf: createBuildSpec({ helper, probe: isolation.probe, caFile: options.buildCa ? options.caFile : undefined }),
+    identify: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
+    keepState: (_vertex, op, base) => keepState(parts, op, base, platform),
+  });
+}
+
+/** The context, walked when the first COPY asks for it: a Dockerfile that copies nothing never reads it. */
+function createLazyContext(
+  { store }: Parts,
+  { context: root }: BuildRequest,
+  dockerfile: string | undefined,
+  { signal, onEvent }: ActOptions,
+): () => Promise<Context> {
+  let opened: Promise<Context> | undefined;
+  const open = (): Promise<Context> =>
+    withVertex({ id: 'load context', name: '[internal] load build context' }, onEvent, () =>
+      openContext(root, {
+        dockerfile,
+        forbid: [store.root],
+        statCache: createContextHashes(store.root, root),
+        onEvent,
+        signal,
+      }),
+    );
+  return () => (opened ??= open());
+}
+
+/** An image without a name that holds the state below a failed RUN, with the surroundings that the step had. */
+async function keepState(
+  { store }: Parts,
+  op: ExecOp,
+  base: readonly Digest[],
+  { os, architecture, variant }: Platform,
+): Promise<string | undefined> {
+  if (base.length === 0) return undefined;
+  const config: ImageConfig = {
+    architecture,
+    os,
+    ...(variant === undefined ? {} : { variant }),
+    config: { Env: op.env, WorkingDir: op.cwd, ...(op.user === '' ? {} : { User: op.user }), Cmd: ['sh'] },
+    rootfs: { type: 'layers', diff_ids: base },
+  };
+  const content = Buffer.from(JSON.stringify(config));
+  await store.content.write(OCI_CONFIG, content);
+  const id = digestOf(content);
+  await store.images.put({ id });
+  return shortDigest(id);
+}

@@ -1,0 +1,122 @@
+import type { ActOptions } from './base/progress.ts';
+import type { EngineOptions } from './engine.ts';
+import type { Digest } from './image/types.ts';
+import { chooseIsolation, createHelper, createLauncher, type Helper, type Isolation } from './native/index.ts';
+import { createRegistry, type Registry } from './registry/index.ts';
+import { createSnapshots, openLayout, openStore, type FetchBlob, type Snapshots, type Store } from './store/index.ts';
+
+/** The helper for snapshots and processes, and what was found out about this machine. */
+export interface Machine {
+  readonly isolation: Isolation;
+  readonly helper: Helper;
+}
+
+/** What all acts of one engine share. */
+export interface Parts {
+  readonly options: EngineOptions;
+  readonly store: Store;
+  readonly registry: Registry;
+  /** Probes and chooses the rung on its first call. @throws `ISOLATION_IMPOSSIBLE` */
+  readonly machine: (options?: ActOptions) => Promise<Machine>;
+  /** Snapshots for the time of one act. */
+  readonly snapshots: (options?: ActOptions) => Promise<Snapshots>;
+  /** Lets `act` hear of store records and registry messages that deserve a warning, each once. */
+  readonly withWarnings: <T>(onEvent: ActOptions['onEvent'], act: () => Promise<T>) => Promise<T>;
+}
+
+/** Opens store and clients. Nothing is probed and no helper runs until something needs it. */
+export async function connect(options: EngineOptions): Promise<Parts> {
+  const warnings = createWarnings();
+  const launcher = createLauncher({ path: options.helper, sha256: options.helperSha256 }, options.sudo);
+  const place = await openLayout(options.root);
+  const lockHelper = createHelper(launcher, { store: place, idMap: { kind: 'root' }, elevation: 'direct' });
+  const store = openStore(place, { lockHelper, onWarning: (message) => warnings.emit({ type: 'warning', message }) });
+  const registry = createRegistry({ ...options, onEvent: warnings.emit });
+  const fetchBlob = createFetchBlob(registry);
+  const machine = once(async ({ signal }: ActOptions = {}): Promise<Machine> => {
+    const isolation = await chooseIsolation(options.isolation, {
+      launcher,
+      store: place,
+      ...(signal ? { signal } : {}),
+    });
+    return { isolation, helper: createHelper(launcher, { store: place, ...isolation }) };
+  });
+  return {
+    options,
+    store,
+    registry,
+    machine,
+    snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
+    withWarnings: warnings.during,
+  };
+}
+
+/** Asks the repositories that are known to serve a blob, one after the other; the last one's error counts. */
+function createFetchBlob(registry: Registry): FetchBlob {
+  return async function* (blob, sources, { signal }) {
+    for (const [at, source] of sources.entries()) {
+      let begun = false;
+      try {
+        for await (const chunk of registry.repository(source).fetch(blob, { signal })) {
+          begun = true;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        // Bytes that went out cannot be taken back.
+        if (begun || at === sources.length - 1) throw error;
+      }
+    }
+  };
+}
+
+type Emit = NonNullable<ActOptions['onEvent']>;
+
+function createWarnings(): { readonly emit: Emit; readonly during: Parts['withWarnings'] } {
+  const listeners = new Set<{ readonly onEvent: Emit; readonly said: Set<string> }>();
+  return {
+    emit: (event) => {
+      if (event.type !== 'warning') return;
+      for (const { onEvent, said } of listeners) {
+        if (said.has(event.message)) continue;
+        said.add(event.message);
+        onEvent(event);
+      }
+    },
+    during: async (onEvent, act) => {
+      if (!onEvent) return await act();
+      const listener = { onEvent, said: new Set<string>() };
+      listeners.add(listener);
+      try {
+        return await act();
+      } finally {
+        listeners.delete(listener);
+      }
+    },
+  };
+}
+
+/** Calls `act` until it has succeeded once. */
+function once<A extends unknown[], T>(act: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
+  let known: Promise<T> | undefined;
+  return (...args) => {
+    if (known) return known;
+    const started = act(...args);
+    known = started;
+    started.catch(() => (known = undefined));
+    return started;
+  };
+}
+
+/** `registry/repository` that serve each blob of some layers. */
+export async function sourcesOf(
+  store: Store,
+  diffIds: readonly Digest[],
+): Promise<ReadonlyMap<Digest, readonly string[]>> {
+  const records = await Promise.all(diffIds.map((diffId) => store.layers.get(diffId)));
+  return new Map(
+    records.flatMap(
+      (record) => record?.blobs.map((blob) => [blob.digest, record.sources[blob.digest] ?? []] as const) ?? [],
+    ),
+  );
+}

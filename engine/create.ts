@@ -1,0 +1,81 @@
+import { build, hostPlatform } from './build.ts';
+import { complete } from './complete.ts';
+import { connect, type Parts } from './connect.ts';
+import type { ActOptions } from './base/progress.ts';
+import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
+import { inspectImage, removeImage } from './images.ts';
+import { requireTag } from './names.ts';
+import { createRegistryBackend } from './registry-backend.ts';
+import { createRegistryServer } from './registry/index.ts';
+import { resolveImage } from './resolve-image.ts';
+import { createContainers } from './runtime/index.ts';
+import { createSystem } from './system.ts';
+import { pull, push } from './transfer.ts';
+import type { StoredImage } from './store/index.ts';
+
+/**
+ * An engine over a store. Opens the store, and nothing else: the machine is probed when the first act needs it.
+ *
+ * @throws `STORE_VERSION`, `STORE_OWNER`, `STORE_IO`
+ */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const parts = await connect(options);
+  const { store } = parts;
+  const ensureImage = createEnsureImage(parts);
+  const containers = createContainers({
+    store,
+    connect: async () => {
+      const { helper, isolation } = await parts.machine();
+      return { helper, probe: isolation.probe };
+    },
+    ensureImage,
+    ensureSnapshots: async (image, act) => (await parts.snapshots(act)).ensure(image.config.rootfs.diff_ids, act),
+  });
+  return {
+    root: options.root,
+    info: (act) => info(parts, act),
+    build: (request, act) => build(parts, request, act),
+    pull: (name, act) => pull(parts, name, act?.platform ?? hostPlatform(), act),
+    push: (image, name, act) => push(parts, image, name, act),
+    images: {
+      list: () => store.images.list(),
+      resolve: (nameOrId) => store.images.resolve(nameOrId),
+      tag: async (source, target) => store.images.tag((await store.images.resolve(source)).id, requireTag(target)),
+      remove: (nameOrId, how) => removeImage(parts, containers, nameOrId, how),
+      complete: (nameOrId, act) =>
+        store.locks.with(
+          'store',
+          'shared',
+          async () => complete(parts, await store.images.resolve(nameOrId), act),
+          act,
+        ),
+      inspect: (nameOrId) => inspectImage(parts, nameOrId),
+    },
+    containers,
+    system: createSystem(parts, containers),
+    serveRegistry: (how) => createRegistryServer(createRegistryBackend(store), how),
+    close: async () => {
+      await parts.registry.close();
+      await store.close();
+    },
+  };
+}
+
+async function info({ machine, options }: Parts, act?: ActOptions): Promise<EngineInfo> {
+  const { isolation } = await machine(act);
+  const { probe, rung, elevation } = isolation;
+  return { root: options.root, probe, rung, elevation, buildNetwork: 'host' };
+}
+
+/** The image that a container is started from, by docker's pull policies. */
+function createEnsureImage(
+  parts: Parts,
+): (name: string, policy: 'always' | 'missing' | 'never', act?: ActOptions) => Promise<StoredImage> {
+  return async (name, policy, act = {}) => {
+    const local = policy === 'always' ? undefined : await parts.store.images.find(name);
+    if (local) return local;
+    if (policy === 'never') return await parts.store.images.resolve(name);
+    const { id } = await resolveImage(parts, name, hostPlatform(), { ...act, pull: true });
+    return await parts.store.images.resolve(id);
+  };
+}

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import type { Context } from '../context/index.ts';
+import type { ExecOp, Vertex } from '../graph/types.ts';
+import type { Digest } from '../image/types.ts';
+import type { StartArgs } from '../native/protocol.ts';
+import type { Snapshots } from '../store/snapshots.ts';
+import { createSelect } from './ops/context.ts';
+import { checksumStage, runFile } from './ops/file.ts';
+import { runExec } from './ops/exec.ts';
+import type { Executor } from './types.ts';
+
+/** What steps are done with; `engine/build.ts` joins the parts. */
+export interface ExecutorParts {
+  readonly snapshots: Snapshots;
+  /** The build context, opened when the first COPY needs it. */
+  readonly context: () => Promise<Context>;
+  /** Makes what `start` needs for a RUN, but for its root file system. */
+  readonly specOf: (
+    op: ExecOp,
+    snapshots: readonly string[],
+    options: { readonly signal?: AbortSignal | undefined },
+  ) => Promise<Omit<StartArgs, 'rootfs'>>;
+  /** Finds a user, group or both (`app`, `:staff`) in a root file system. @throws `USER_NOT_FOUND` */
+  readonly identify: (
+    user: string,
+    snapshots: readonly string[],
+    options: { readonly signal?: AbortSignal | undefined },
+  ) => Promise<{ readonly uid: number; readonly gid: number }>;
+  /** Keeps the state below a failed step and gives the id of its image. */
+  readonly keepState: (vertex: Vertex, op: ExecOp, base: readonly Digest[]) => Promise<string | undefined>;
+}
+
+/** The {@link Executor} on the helper. Uppers have random names until they are hashed; those of failed steps are removed. */
+export function createExecutor(parts: ExecutorParts): Executor {
+  const { snapshots } = parts;
+  const select = createSelect(parts.context);
+  /** Lets `act` fill an upper on the layers, and makes a layer of it. */
+  const onUpper = async (
+    base: readonly Digest[],
+    vertex: Vertex,
+    options: Parameters<Executor['run']>[3],
+    act: (upper: string, lowers: readonly string[]) => Promise<void>,
+  ): Promise<Digest | null> => {
+    const lowers = await snapshots.ensure(base, { ...options, vertex: vertex.id });
+    const upper = newUpper();
+    try {
+      await act(upper, lowers);
+      return await snapshots.finish(upper, lowers, { ...options, vertex: vertex.id });
+    } catch (error) {
+      // The error counts, not the clean-up: what is left is garbage that the next prune collects.
+      await snapshots.discard([upper]).catch(() => undefined);
+      throw error;
+    }
+  };
+  return {
+    run: (vertex, op, base, options) =>
+      onUpper(base, vertex, options, (upper, lowers) => runExec(parts, { vertex, op, base, upper, lowers }, options)),
+    file: (vertex, op, base, inputs, options) =>
+      onUpper(base, vertex, options, (upper, lowers) =>
+        runFile({ ...parts, select }, { vertex, op, inputs, upper, lowers }, options),
+      ),
+    checksum: (vertex, layers, sources, options) => checksumStage(snapshots, vertex, layers, sources, options),
+    contextDigest: async (action, options) => {
+      const selected = await select(action);
+      return await (await parts.context()).digest(selected, { mode: action.mode, signal: options.signal });
+    },
+    has: (layer, below) => snapshots.has(layer, below),
+  };
+}
+
+/** A snapshot's name that cannot be taken for a layer's: those have 64 digits. */
+function newUpper(): string {
+  return `upper-${randomBytes(16).toString('hex')}`;
+}

@@ -1,0 +1,5 @@
+/** Graph to layers: keys, lookup, schedule and the work of each step. Source: DESIGN.md 2 step 6, spec/engine.md 4. */
+export { createExecutor, type ExecutorParts } from './executor.ts';
+export { diffIdsOf, solve, type SolveParts } from './solve.ts';
+export { StepError } from './step-error.ts';
+export type { ContextCopy, Executor, Ref, RefLayer, Solved } from './types.ts';

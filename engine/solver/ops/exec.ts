@@ -1,0 +1,95 @@
+import { EngineError } from '../../base/errors.ts';
+import type { ActOptions } from '../../base/progress.ts';
+import type { ExecOp, Vertex } from '../../graph/types.ts';
+import type { Digest } from '../../image/types.ts';
+import type { Ended } from '../../native/protocol.ts';
+import type { ExecutorParts } from '../executor.ts';
+import { createLogTail } from '../log-tail.ts';
+import { StepError } from '../step-error.ts';
+
+/** A RUN to be done. */
+export interface ExecStep {
+  readonly vertex: Vertex;
+  readonly op: ExecOp;
+  readonly base: readonly Digest[];
+  readonly upper: string;
+  readonly lowers: readonly string[];
+}
+
+/** Runs the process of a RUN over its upper, its output as log events. @throws {@link StepError}; `COMMAND_NOT_FOUND` */
+export async function runExec(
+  { snapshots, specOf, keepState }: Pick<ExecutorParts, 'snapshots' | 'specOf' | 'keepState'>,
+  step: ExecStep,
+  { signal, onEvent }: ActOptions,
+): Promise<void> {
+  const { vertex, op, upper, lowers } = step;
+  const tail = createLogTail();
+  const log = (stream: 1 | 2) => (data: Uint8Array) => {
+    tail.add(data);
+    onEvent?.({ type: 'log', vertex: vertex.id, stream, data });
+  };
+  const spec = await specOf(op, lowers, { signal });
+  const outcome = await ending(() =>
+    snapshots.helper.call(
+      'start',
+      { ...spec, rootfs: { lowers: [...lowers], upper } },
+      {
+        signal,
+        onData: log(1),
+        onErrorData: log(2),
+        onEvent: (event) => {
+          if (event.type === 'warning') onEvent?.({ type: 'warning', vertex: vertex.id, message: event.message });
+        },
+      },
+    ),
+  );
+  if (outcome.exitCode === 0) return;
+  const stateImage = await keepState(vertex, op, step.base);
+  throw stepError(step, outcome, tail.lines(), stateImage);
+}
+
+/** How it ended, or the refusal to start it at all, with the exit code that Docker gives it. */
+type Ending = {
+  readonly exitCode: number;
+  readonly state: string;
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+};
+
+async function ending(start: () => Promise<Ended>): Promise<Ending> {
+  try {
+    const ended = await start();
+    return { exitCode: ended.exitCode ?? 255, state: stateOf(ended) };
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const exitCode = NOT_STARTED[error.code];
+    if (exitCode === undefined) throw error;
+    return { exitCode, state: error.message, hint: error.hint, cause: error };
+  }
+}
+
+const NOT_STARTED: Readonly<Record<string, number>> = {
+  NATIVE_COMMAND_NOT_FOUND: 127,
+  NATIVE_COMMAND_NOT_EXECUTABLE: 126,
+};
+
+function stateOf({ exitCode, signal, oomKilled }: Ended): string {
+  if (oomKilled) return 'it was killed because memory ran out';
+  if (signal !== null) return `it was ended by ${signal}`;
+  return `its exit code is ${exitCode}`;
+}
+
+function stepError(
+  { vertex }: ExecStep,
+  { exitCode, state, hint, cause }: Ending,
+  log: readonly string[],
+  stateImage: string | undefined,
+): StepError {
+  const line = vertex.location ? ` (${vertex.location.file} line ${vertex.location.startLine})` : '';
+  const open = stateImage && `The state before this step is kept: berth run -it --rm ${stateImage} sh`;
+  return new StepError(
+    `Cannot build ${vertex.name}${line}: ${state}`,
+    { exitCode, log, stateImage },
+    { hint: [hint, open].filter(Boolean).join('. ') || undefined, cause, location: vertex.location, vertex: vertex.id },
+  );
+}

@@ -1,0 +1,89 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Digest } from '../image/types.ts';
+import type { Helper } from '../native/types.ts';
+import { LAYER } from './prune.ts';
+import { findReachable } from './reach.ts';
+import type { LayerRecord, Store } from './types.ts';
+
+/** A line of `docker system df`; bytes on the disk. */
+export interface Usage {
+  readonly kind: 'images' | 'containers' | 'volumes' | 'cache';
+  readonly total: number;
+  readonly active: number;
+  readonly bytes: number;
+  readonly reclaimable: number;
+}
+
+/** A container, as much as counts here. */
+export interface UsedBy {
+  readonly imageId: Digest;
+  readonly isRunning: boolean;
+}
+
+/** What the store takes, by kind. A layer that an image uses counts there, one that only the cache remembers as cache. */
+export async function measure(store: Store, helper: Helper, containers: readonly UsedBy[]): Promise<readonly Usage[]> {
+  const [images, records, layers, blobs, { snapshots }] = await Promise.all([
+    store.images.list(),
+    store.records.list(),
+    store.layers.list(),
+    store.content.list(),
+    helper.call('usage', { names: [], measure: true }),
+  ]);
+  const used = containers.map(({ imageId }) => imageId);
+  const active = images.filter(({ id }) => used.includes(id));
+  const ofImages = await findReachable(store, { images, used, records: [] });
+  const ofActive = await findReachable(store, { images: active, used, records: [] });
+  const blobSizes = new Map<string, number>(blobs.map(({ digest, size }) => [digest, size]));
+  const snapshotSizes = new Map(snapshots.map(({ name, bytes }) => [name, bytes]));
+  const sum = (some: ReadonlySet<Digest>, digests: ReadonlySet<Digest>): number =>
+    total([...digests].map((digest) => blobSizes.get(digest) ?? 0)) +
+    total(snapshotsOf(layers, some, helper.idMapName).map((name) => snapshotSizes.get(name) ?? 0));
+  const imageBytes = sum(ofImages.layers, ofImages.blobs);
+  const all =
+    total([...blobSizes.values()]) + total(snapshots.filter(({ name }) => LAYER.test(name)).map(({ bytes }) => bytes));
+  const uppers = total(snapshots.filter(({ name }) => !LAYER.test(name)).map(({ bytes }) => bytes));
+  const running = containers.filter(({ isRunning }) => isRunning).length;
+  return [
+    {
+      kind: 'images',
+      total: images.length,
+      active: active.length,
+      bytes: imageBytes,
+      reclaimable: imageBytes - sum(ofActive.layers, ofActive.blobs),
+    },
+    {
+      kind: 'containers',
+      total: containers.length,
+      active: running,
+      bytes: uppers,
+      reclaimable: running === 0 ? uppers : 0,
+    },
+    await measureVolumes(store.root),
+    { kind: 'cache', total: records.length, active: 0, bytes: all - imageBytes, reclaimable: all - imageBytes },
+  ];
+}
+
+function snapshotsOf(layers: readonly LayerRecord[], some: ReadonlySet<Digest>, idMap: string): readonly string[] {
+  return layers
+    .filter(({ diffId }) => some.has(diffId))
+    .flatMap(({ snapshots }) => snapshots.filter((form) => form.idMap === idMap).map(({ name }) => name));
+}
+
+function total(sizes: readonly number[]): number {
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+async function measureVolumes(root: string): Promise<Usage> {
+  const folder = join(root, 'volumes');
+  const names = await readdir(folder);
+  const sizes = await Promise.all(names.map((name) => sizeOf(join(folder, name))));
+  return { kind: 'volumes', total: names.length, active: 0, bytes: total(sizes), reclaimable: 0 };
+}
+
+/** Bytes below a folder; what another user closed to us counts as nothing. */
+async function sizeOf(path: string): Promise<number> {
+  const entries = await readdir(path, { withFileTypes: true, recursive: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return total(await Promise.all(files.map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0)));
+}

@@ -1,0 +1,247 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ActOptions } from '../base/progress.ts';
+import type { Digest } from '../image/types.ts';
+import type { Helper } from '../native/types.ts';
+import { hashFile } from './content.ts';
+import { readJson, replaceFile, isRecord, readText } from './files.ts';
+import { LAYER } from './prune.ts';
+import { childrenIn } from './reach.ts';
+import type { LayerRecord, Store } from './types.ts';
+
+/** What a check of the store found. */
+export interface Findings {
+  readonly checked: {
+    readonly blobs: number;
+    readonly images: number;
+    readonly layers: number;
+    readonly snapshots: number;
+    readonly records: number;
+  };
+  readonly problems: readonly string[];
+  readonly repaired: readonly string[];
+}
+
+/** One thing that is wrong, and what makes it right again. */
+interface Problem {
+  readonly message: string;
+  readonly repair: () => Promise<void>;
+}
+
+/**
+ * Checks that every blob has the bytes that its name says, that every record and name leads to what is there, and that nothing half written
+ * lies about. With `repair` what is broken is removed, so that it is made or pulled again. Holds the lock `store` exclusively.
+ *
+ * @param helper sees the snapshots of its id map; those of others are not looked at
+ */
+export async function fsck(
+  store: Store,
+  helper: Helper,
+  { repair, ...options }: ActOptions & { readonly repair: boolean },
+): Promise<Findings> {
+  return await store.locks.with('store', 'exclusive', () => fsckLocked(store, helper, repair), options);
+}
+
+async function fsckLocked(store: Store, helper: Helper, repair: boolean): Promise<Findings> {
+  const found: Problem[] = [];
+  const repaired: string[] = [];
+  /** Each check sees what the repairs of the ones before it left. */
+  const check = async <T>(
+    act: () => Promise<{ readonly count: T; readonly problems: readonly Problem[] }>,
+  ): Promise<T> => {
+    const { count, problems } = await act();
+    found.push(...problems);
+    if (!repair) return count;
+    for (const problem of problems) {
+      await problem.repair();
+      repaired.push(problem.message);
+    }
+    return count;
+  };
+  await check(() => checkJson(store));
+  const blobs = await check(() => checkBlobs(store));
+  await check(() => checkIngests(store));
+  const snapshots = await check(() => checkSnapshots(store, helper));
+  const layers = await check(() => checkLayers(store, helper));
+  const images = await check(() => checkImages(store));
+  await check(() => checkNames(store));
+  const records = await check(() => checkRecords(store));
+  return {
+    checked: { blobs, images, layers, snapshots, records },
+    problems: found.map(({ message }) => message),
+    repaired,
+  };
+}
+
+/** Every record file is JSON. Their shapes are checked by their readers, which ignore what is wrong. */
+async function checkJson({ root }: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const problems: Problem[] = [];
+  let count = 0;
+  for (const folder of ['images', 'records/layers', 'records/cache', 'records/context', 'records/repositories']) {
+    for (const name of await readdir(join(root, folder))) {
+      const path = join(root, folder, name);
+      if (name.endsWith('.tmp'))
+        problems.push({ message: `${folder}/${name} is half written`, repair: () => rm(path) });
+      if (!name.endsWith('.json')) continue;
+      count += 1;
+      if (!('broken' in (await readJson(path)))) continue;
+      problems.push({ message: `${folder}/${name} is not JSON`, repair: () => restore(path) });
+    }
+  }
+  return { count, problems };
+}
+
+/** The state before the last write, where there is one that can be read. */
+async function restore(path: string): Promise<void> {
+  const backup = await readJson(`${path}.bak`);
+  if ('value' in backup && isRecord(backup.value)) await replaceFile(path, (await readText(`${path}.bak`)) ?? '');
+  else await rm(path, { force: true });
+}
+
+async function checkBlobs({
+  root,
+  content,
+}: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const problems: Problem[] = [];
+  const names = await readdir(join(root, 'blobs', 'sha256'));
+  for (const name of names) {
+    const path = join(root, 'blobs', 'sha256', name);
+    if (!LAYER.test(name)) {
+      problems.push({
+        message: `blobs/sha256/${name} is not named by a digest`,
+        repair: () => rm(path, { recursive: true }),
+      });
+      continue;
+    }
+    const digest: Digest = `sha256:${name}`;
+    const found = await hashFile(path);
+    if (found !== digest)
+      problems.push({ message: `blob ${digest} has other bytes: ${found}`, repair: () => content.remove(digest) });
+  }
+  return { count: names.length, problems };
+}
+
+async function checkIngests({
+  root,
+}: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const names = await readdir(join(root, 'ingest'));
+  const problems = names.map((name) => ({
+    message: `ingest/${name} is half written`,
+    repair: () => rm(join(root, 'ingest', name), { recursive: true, force: true }),
+  }));
+  return { count: names.length, problems };
+}
+
+/** Every snapshot belongs to a layer record; uppers of containers are the helper's to judge. */
+async function checkSnapshots(
+  store: Store,
+  helper: Helper,
+): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const names = await snapshotNames(helper);
+  const known = new Set((await store.layers.list()).flatMap(({ snapshots }) => snapshots.map(({ name }) => name)));
+  const problems = names
+    .filter((name) => LAYER.test(name) && !known.has(name))
+    .map((name) => ({
+      message: `snapshot ${name} belongs to no layer`,
+      repair: async () =>
+        void (await helper.call('remove', { snapshots: [name], containers: [], force: false, garbage: false })),
+    }));
+  return { count: names.length, problems };
+}
+
+async function checkLayers(
+  store: Store,
+  helper: Helper,
+): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const there = new Set(await snapshotNames(helper));
+  const records = await store.layers.list();
+  const problems: Problem[] = [];
+  for (const record of records) {
+    const blobs = await Promise.all(
+      record.blobs.map(async (blob) => isServed(record, blob.digest) || (await store.content.exists(blob))),
+    );
+    const kept = {
+      blobs: record.blobs.filter((_, at) => blobs[at]),
+      snapshots: record.snapshots.filter(({ idMap, name }) => idMap !== helper.idMapName || there.has(name)),
+    };
+    const missing = [
+      ...record.blobs.filter((_, at) => !blobs[at]).map(({ digest }) => `blob ${digest}`),
+      ...record.snapshots.filter((form) => !kept.snapshots.includes(form)).map(({ name }) => `snapshot ${name}`),
+    ];
+    if (missing.length === 0) continue;
+    const isEmpty = kept.blobs.length + kept.snapshots.length === 0;
+    problems.push({
+      message: `layer ${record.diffId} names what is not there: ${missing.join(', ')}`,
+      repair: () => store.layers.update(record.diffId, (now) => (isEmpty ? undefined : { ...now, ...kept })),
+    });
+  }
+  return { count: records.length, problems };
+}
+
+function isServed(record: LayerRecord, digest: Digest): boolean {
+  return (record.sources[digest]?.length ?? 0) > 0;
+}
+
+/** Every image has its config and, where it names one, its manifest; every layer can be had. */
+async function checkImages(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const images = await store.images.list();
+  const files = (await readdir(join(store.root, 'images'))).filter((name) => LAYER.test(name.replace(/\.json$/, '')));
+  const problems: Problem[] = [];
+  for (const name of files) {
+    const id: Digest = `sha256:${name.replace(/\.json$/, '')}`;
+    const image = images.find((other) => other.id === id);
+    const missing = image ? await missingOf(store, image) : ['its config or manifest'];
+    if (missing.length > 0) {
+      const message = `image ${id} lacks ${missing.join(', ')}`;
+      problems.push({ message, repair: () => store.images.remove(id) });
+    }
+  }
+  return { count: files.length, problems };
+}
+
+async function missingOf(
+  store: Store,
+  { manifest, config }: Awaited<ReturnType<Store['images']['list']>>[number],
+): Promise<string[]> {
+  const missing: string[] = [];
+  const records = new Map(
+    await Promise.all(config.rootfs.diff_ids.map(async (id) => [id, await store.layers.get(id)] as const)),
+  );
+  for (const [diffId, record] of records) if (!record) missing.push(`layer ${diffId}`);
+  const served = new Set([...records.values()].flatMap((record) => Object.keys(record?.sources ?? {})));
+  for (const blob of manifest ? await childrenIn(store, manifest) : []) {
+    if (!served.has(blob.digest) && !(await store.content.exists(blob))) missing.push(`blob ${blob.digest}`);
+  }
+  return missing;
+}
+
+async function checkNames(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const file = await readJson(join(store.root, 'images', 'names.json'));
+  const names =
+    'value' in file && isRecord(file.value) && isRecord(file.value.names) ? Object.entries(file.value.names) : [];
+  const ids = new Set<unknown>((await store.images.list()).map(({ id }) => id));
+  const problems = names
+    .filter(([, id]) => !ids.has(id))
+    .map(([name, id]) => ({
+      message: `name ${name} leads to ${String(id)}, which is not there`,
+      repair: () => store.images.untag(name),
+    }));
+  return { count: names.length, problems };
+}
+
+async function checkRecords(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const records = await store.records.list();
+  const problems: Problem[] = [];
+  for (const { key, diffId } of records) {
+    if (diffId === null || (await store.layers.get(diffId))) continue;
+    problems.push({
+      message: `cache record ${key} names layer ${diffId}, which is not there`,
+      repair: () => store.records.remove(key),
+    });
+  }
+  return { count: records.length, problems };
+}
+
+async function snapshotNames(helper: Helper): Promise<readonly string[]> {
+  return (await helper.call('usage', { names: [], measure: false })).snapshots.map(({ name }) => name);
+}

@@ -1,0 +1,10 @@
+/** Everything below BERTH_ROOT. Source: DESIGN.md 7, spec/bad-inputs.md 3. */
+export { createContextHashes, type ContextHashes } from './stat-cache.ts';
+export { measure, type Usage, type UsedBy } from './df.ts';
+export { fsck, type Findings } from './fsck.ts';
+export { openLayout } from './layout.ts';
+export { isComplete } from './oci-index.ts';
+export { openStore, type OpenStoreOptions } from './open.ts';
+export { prune, type Pruned, type PruneScope } from './prune.ts';
+export { createSnapshots, type FetchBlob, type Packing, type SnapshotOptions, type Snapshots } from './snapshots.ts';
+export type * from './types.ts';

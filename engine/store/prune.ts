@@ -1,0 +1,120 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ActOptions } from '../base/progress.ts';
+import type { Digest } from '../image/types.ts';
+import type { Helper } from '../native/types.ts';
+import { findReachable, keptImages, type Reachable } from './reach.ts';
+import type { Store } from './types.ts';
+
+/** How much is pruned. */
+export interface PruneScope extends ActOptions {
+  /** Also images that no container uses, and the whole build cache. */
+  readonly all: boolean;
+  /** Ids of the images that containers were made from. */
+  readonly used: readonly Digest[];
+}
+
+/** What was removed: names for people, and bytes. */
+export interface Pruned {
+  readonly removed: readonly string[];
+  readonly bytes: number;
+}
+
+/**
+ * Removes what nothing leads to: images without a name, cache records whose layers are gone, layers, blobs, snapshots of this id map, and
+ * what killed processes left. Holds the lock `store` exclusively, so that no build is under way anywhere. Done twice, or killed in between,
+ * it does no harm: records go before what they name.
+ */
+export async function prune(store: Store, helper: Helper, scope: PruneScope): Promise<Pruned> {
+  return await store.locks.with('store', 'exclusive', () => pruneLocked(store, helper, scope), scope);
+}
+
+async function pruneLocked(store: Store, helper: Helper, { all, used, signal, onEvent }: PruneScope): Promise<Pruned> {
+  const { kept, dropped } = await keptImages(store.images, used, all ? 'used' : 'named');
+  for (const { id } of dropped) await store.images.remove(id);
+  await dropRecords(store, helper, all);
+  const records = await store.records.list();
+  const reachable = await findReachable(store, { images: kept, used, records });
+  await dropLayers(store, reachable, helper.idMapName);
+  const blobs = await dropBlobs(store, reachable);
+  const snapshots = await dropSnapshots(store, helper, { signal, onEvent });
+  const ingests = await dropIngests(store.root);
+  return {
+    removed: [...dropped.map(({ id }) => id), ...blobs.removed, ...snapshots.removed, ...ingests.removed],
+    bytes: blobs.bytes + snapshots.bytes + ingests.bytes,
+  };
+}
+
+/** Cache records that cannot be a hit any more; all of them when the cache goes. */
+async function dropRecords(store: Store, helper: Helper, all: boolean): Promise<void> {
+  const there = await snapshotNames(helper);
+  for (const { key, diffId } of await store.records.list()) {
+    if (all || (diffId !== null && !(await canBeHad(store, diffId, helper.idMapName, there))))
+      await store.records.remove(key);
+  }
+}
+
+async function canBeHad(store: Store, diffId: Digest, idMap: string, there: ReadonlySet<string>): Promise<boolean> {
+  const record = await store.layers.get(diffId);
+  if (!record) return false;
+  // Of another id map nothing is known here; its snapshots are that map's to judge.
+  if (record.snapshots.some((form) => form.idMap !== idMap || there.has(form.name))) return true;
+  const blobs = record.blobs.map(
+    async (blob) => record.sources[blob.digest] !== undefined || (await store.content.exists(blob)),
+  );
+  return (await Promise.all(blobs)).includes(true);
+}
+
+async function dropLayers(store: Store, { layers }: Reachable, idMap: string): Promise<void> {
+  for (const { diffId } of await store.layers.list()) {
+    if (layers.has(diffId)) continue;
+    // Snapshots of other id maps can only be removed under these, so the record that names them stays until then.
+    await store.layers.update(diffId, (record) => {
+      const elsewhere = record.snapshots.filter((form) => form.idMap !== idMap);
+      return elsewhere.length > 0 ? { ...record, blobs: [], sources: {}, snapshots: elsewhere } : undefined;
+    });
+  }
+}
+
+async function dropBlobs(store: Store, { blobs }: Reachable): Promise<Pruned> {
+  const gone = (await store.content.list()).filter(({ digest }) => !blobs.has(digest));
+  for (const { digest } of gone) await store.content.remove(digest);
+  return { removed: gone.map(({ digest }) => digest), bytes: gone.reduce((sum, { size }) => sum + size, 0) };
+}
+
+async function dropSnapshots(store: Store, helper: Helper, { signal, onEvent }: ActOptions): Promise<Pruned> {
+  const named = (await store.layers.list()).flatMap(({ snapshots }) =>
+    snapshots.filter(({ idMap }) => idMap === helper.idMapName).map(({ name }) => name),
+  );
+  const before = (await helper.call('usage', { names: [], measure: true }, { signal })).snapshots;
+  // Layers have 64 digits; every other name is an upper, and the helper knows which of those are in use.
+  const layers = before.filter(({ name }) => LAYER.test(name) && !named.includes(name)).map(({ name }) => name);
+  const { removed, warnings } = await helper.call(
+    'remove',
+    { snapshots: layers, containers: [], force: false, garbage: true },
+    { signal },
+  );
+  for (const message of warnings) onEvent?.({ type: 'warning', message });
+  const sizes = new Map(before.map(({ name, bytes }) => [name, bytes]));
+  return { removed, bytes: removed.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0) };
+}
+
+async function snapshotNames(helper: Helper): Promise<ReadonlySet<string>> {
+  const { snapshots } = await helper.call('usage', { names: [], measure: false });
+  return new Set(snapshots.map(({ name }) => name));
+}
+
+/** Half written files: the lock says that nobody writes them any more. */
+async function dropIngests(root: string): Promise<Pruned> {
+  const folder = join(root, 'ingest');
+  const names = await readdir(folder);
+  let bytes = 0;
+  for (const name of names) {
+    bytes += (await stat(join(folder, name))).size;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+  return { removed: names.map((name) => `ingest/${name}`), bytes };
+}
+
+/** A layer's snapshot is named by a diff id or chain id. */
+export const LAYER = /^[0-9a-f]{64}$/;

@@ -1,0 +1,77 @@
+import { childrenOf, parseGraphNode } from '../image/manifest.ts';
+import { isGraphType } from '../image/media-type.ts';
+import type { Descriptor, Digest } from '../image/types.ts';
+import type { CacheRecord, ImageStore, Store, StoredImage } from './types.ts';
+
+/** What is in use: everything that an image, a container, a repository or a cache record leads to. */
+export interface Reachable {
+  readonly blobs: ReadonlySet<Digest>;
+  readonly layers: ReadonlySet<Digest>;
+}
+
+/** Where the walk begins. */
+export interface Roots {
+  readonly images: readonly StoredImage[];
+  /** Ids of images that containers run, also when their records are gone. */
+  readonly used: readonly Digest[];
+  readonly records: readonly CacheRecord[];
+}
+
+/** Walks from the roots to blobs and layers. A root that cannot be read leads nowhere: fsck names it. */
+export async function findReachable(store: Store, { images, used, records }: Roots): Promise<Reachable> {
+  const blobs = new Set<Digest>();
+  const layers = new Set<Digest>();
+  for (const { id, config, manifest } of images) {
+    blobs.add(id);
+    for (const diffId of config.rootfs.diff_ids) layers.add(diffId);
+    if (manifest) await addGraph(store, manifest, blobs);
+  }
+  for (const id of used) {
+    blobs.add(id);
+    for (const diffId of await diffIdsOf(store, id)) layers.add(diffId);
+  }
+  for (const { manifests } of await store.repositories.list()) {
+    for (const manifest of manifests) await addGraph(store, manifest, blobs);
+  }
+  for (const { diffId } of records) if (diffId !== null) layers.add(diffId);
+  for (const diffId of layers)
+    for (const { digest } of (await store.layers.get(diffId))?.blobs ?? []) blobs.add(digest);
+  return { blobs, layers };
+}
+
+async function addGraph(store: Store, descriptor: Descriptor, blobs: Set<Digest>): Promise<void> {
+  if (blobs.has(descriptor.digest)) return;
+  blobs.add(descriptor.digest);
+  if (!isGraphType(descriptor.mediaType)) return;
+  for (const child of await childrenIn(store, descriptor)) await addGraph(store, child, blobs);
+}
+
+/** What a manifest or index names; nothing when it is missing or broken. */
+export async function childrenIn(store: Store, { digest, mediaType }: Descriptor): Promise<readonly Descriptor[]> {
+  try {
+    return childrenOf(parseGraphNode(await store.content.read(digest), { what: `the manifest ${digest}`, mediaType }));
+  } catch {
+    return [];
+  }
+}
+
+async function diffIdsOf({ content }: Store, id: Digest): Promise<readonly Digest[]> {
+  try {
+    const config = JSON.parse((await content.read(id)).toString('utf8')) as StoredImage['config'];
+    return config.rootfs.diff_ids;
+  } catch {
+    return [];
+  }
+}
+
+/** Images that stay: those that a container uses, and unless only those count, those with a name. */
+export async function keptImages(
+  images: Pick<ImageStore, 'list'>,
+  used: readonly Digest[],
+  keep: 'used' | 'named',
+): Promise<{ readonly kept: readonly StoredImage[]; readonly dropped: readonly StoredImage[] }> {
+  const all = await images.list();
+  const stays = (image: StoredImage): boolean =>
+    used.includes(image.id) || (keep === 'named' && image.names.length > 0);
+  return { kept: all.filter(stays), dropped: all.filter((image) => !stays(image)) };
+}

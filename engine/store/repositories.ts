@@ -1,0 +1,68 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestOf, encodedOf, isDigest } from '../image/digest.ts';
+import type { Descriptor, Digest } from '../image/types.ts';
+import { isRecord, readJson, replaceFile } from './files.ts';
+import type { Locks } from './types.ts';
+
+/** A repository that the registry server keeps: its manifests, and what its tags point to. */
+export interface RepositoryRecord {
+  readonly v: 1;
+  /** `library/python`, without a host. */
+  readonly name: string;
+  readonly manifests: readonly Descriptor[];
+  readonly tags: Readonly<Record<string, Digest>>;
+}
+
+/** `records/repositories/`: what was pushed to `berth registry`. Blobs are in `blobs/` with all others. */
+export interface Repositories {
+  get(name: string): Promise<RepositoryRecord | undefined>;
+  /** Keeps a manifest whose bytes are in the content store already. */
+  put(name: string, manifest: Descriptor, tag: string | undefined): Promise<void>;
+  list(): Promise<readonly RepositoryRecord[]>;
+}
+
+export function createRepositories(root: string, locks: Locks, warn: (message: string) => void): Repositories {
+  const folder = join(root, 'records', 'repositories');
+  const pathOf = (name: string): string => join(folder, `${encodedOf(digestOf(name))}.json`);
+  const read = async (path: string): Promise<RepositoryRecord | undefined> => {
+    const file = await readJson(path);
+    if ('missing' in file) return undefined;
+    if ('value' in file && isRepositoryRecord(file.value)) return file.value;
+    warn(`The repository record ${path} cannot be read and is ignored`);
+    return undefined;
+  };
+  return {
+    get: (name) => read(pathOf(name)),
+    put: (name, { mediaType, digest, size }, tag) =>
+      locks.with('image', 'exclusive', async () => {
+        const { manifests, tags } = (await read(pathOf(name))) ?? { manifests: [], tags: {} };
+        const record: RepositoryRecord = {
+          v: 1,
+          name,
+          manifests: [...manifests.filter((other) => other.digest !== digest), { mediaType, digest, size }],
+          tags: tag === undefined ? tags : { ...tags, [tag]: digest },
+        };
+        await replaceFile(pathOf(name), JSON.stringify(record), { backup: true });
+      }),
+    list: async () => {
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
+      const records = await Promise.all(names.map((name) => read(join(folder, name))));
+      return records.filter((record) => record !== undefined);
+    },
+  };
+}
+
+function isRepositoryRecord(value: unknown): value is RepositoryRecord {
+  return (
+    isRecord(value) &&
+    value.v === 1 &&
+    typeof value.name === 'string' &&
+    Array.isArray(value.manifests) &&
+    value.manifests.every(
+      (entry) => isRecord(entry) && isDigest(entry.digest) && typeof entry.mediaType === 'string',
+    ) &&
+    isRecord(value.tags) &&
+    Object.values(value.tags).every(isDigest)
+  );
+}

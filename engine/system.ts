@@ -1,0 +1,23 @@
+import type { Parts } from './connect.ts';
+import type { Containers, Engine } from './engine.ts';
+import { fsck, measure, prune } from './store/index.ts';
+
+/** `berth system`: what the store takes, whether it is sound, and what can go. */
+export function createSystem({ store, machine }: Parts, containers: Pick<Containers, 'list'>): Engine['system'] {
+  return {
+    df: async () => {
+      const { helper } = await machine();
+      const used = (await containers.list({ all: true })).map(({ imageId, status }) => ({
+        imageId,
+        isRunning: status === 'running',
+      }));
+      return await store.locks.with('store', 'shared', () => measure(store, helper, used));
+    },
+    fsck: async ({ repair = false } = {}) => fsck(store, (await machine()).helper, { repair }),
+    prune: async ({ all = false, ...options } = {}) => {
+      const { helper } = await machine(options);
+      const used = (await containers.list({ all: true })).map(({ imageId }) => imageId);
+      return await prune(store, helper, { all, used, ...options });
+    },
+  };
+}
