@@ -98,14 +98,14 @@ function stateOf(code: string, host: string, cause: unknown): string {
   return `the connection to ${host} broke (${escapeControl(reason).slice(0, MAX_TEXT)})`;
 }
 
-/** undici and happy eyeballs wrap the reason. */
-function codeOfCause(cause: unknown): string {
-  if (cause instanceof AggregateError) return codeOfCause(cause.errors[0]);
-  if (!(cause instanceof Error)) return '';
-  const code = (cause as { readonly code?: unknown }).code;
-  if (cause.cause instanceof Error && (typeof code !== 'string' || code === 'UND_ERR_SOCKET'))
-    return codeOfCause(cause.cause) || String(code ?? '');
-  return typeof code === 'string' ? code : '';
+/** The innermost code: undici and happy eyeballs wrap the reason. By its fields, since an error may come from another realm. */
+function codeOfCause(cause: unknown, depth = 0): string {
+  if (typeof cause !== 'object' || cause === null || depth > 4) return '';
+  const { code, cause: inner, errors } = cause as { readonly code?: unknown; readonly cause?: unknown; readonly errors?: unknown };
+  const own = typeof code === 'string' ? code : '';
+  const first: unknown = Array.isArray(errors) ? errors[0] : inner;
+  const isWrapper = own === '' || own === 'UND_ERR_SOCKET' || Array.isArray(errors);
+  return isWrapper ? codeOfCause(first, depth + 1) || own : own;
 }
 
 function codeOf(status: number, { isImage }: Operation): string {

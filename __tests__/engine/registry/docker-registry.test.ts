@@ -112,7 +112,7 @@ suite('a real docker-registry', () => {
       code: 'IMAGE_NOT_FOUND',
       message: expect.stringContaining(
         `Cannot pull ${server.address}/nothing/here:v1: ${server.address} answered 404`,
-      ) as string,
+      ),
     });
   });
 

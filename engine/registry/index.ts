@@ -1,0 +1,14 @@
+// The door of this folder.
+export { createRegistry } from './registry.ts';
+export { RegistryError } from './errors.ts';
+export { registryName } from './endpoint.ts';
+export { isLoopback } from './host.ts';
+export {
+  credentialsFromDockerConfig,
+  helperServerUrl,
+  lookupDockerConfig,
+  type DockerConfig,
+} from './docker-config.ts';
+export { createRegistryServer } from './server/server.ts';
+export type * from './types.ts';
+export type * from './server/types.ts';
