@@ -35,3 +35,27 @@ pub(crate) fn cancelled() -> Failure {
         "the engine closed its end before the operation was over",
     )
 }
+
+/// A failure of the layer crate in the words of the protocol.
+pub(crate) fn of_layer(error: berth_layer::Error) -> Failure {
+    use berth_layer::Kind;
+    let code = match error.kind {
+        Kind::Invalid => Code::Invalid,
+        Kind::Attack => Code::Attack,
+        Kind::NotFound => Code::NotFound,
+        Kind::Conflict => Code::Conflict,
+        Kind::NotPermitted => Code::NotPermitted,
+        Kind::Unsupported => Code::Unsupported,
+        Kind::NoSpace => Code::NoSpace,
+        Kind::Request => Code::Request,
+        Kind::System => Code::System,
+    };
+    Failure {
+        code,
+        step: error.step.to_owned(),
+        errno: error.errno.map(errno::name),
+        subject: error.subject,
+        hint: error.hint,
+        message: error.message,
+    }
+}

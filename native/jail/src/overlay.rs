@@ -26,6 +26,7 @@ pub(crate) struct Store {
     pub(crate) container: OwnedFd,
     lowers: Vec<OwnedFd>,
     upper: OwnedFd,
+    work: OwnedFd,
 }
 
 impl Store {
@@ -41,28 +42,24 @@ impl Store {
             ));
         }
         let snapshots = below(&root, &recipe.snapshots)?;
-        let lowers = recipe
-            .lowers
-            .iter()
-            .map(|name| directory(&snapshots, name))
-            .collect::<Result<_, _>>()?;
+        let tree = |name: &str| below(&snapshots, &format!("{name}/fs"));
         Ok(Self {
             container: below(&root, &recipe.container)?,
-            lowers,
-            upper: directory(&snapshots, &recipe.upper)?,
+            lowers: recipe.lowers.iter().map(|name| tree(name)).collect::<Result<_, _>>()?,
+            upper: tree(&recipe.upper)?,
+            work: below(&snapshots, &format!("{}/work", recipe.upper))?,
         })
     }
 
     /// Mounts the overlay on the container's `rootfs` folder; gives a descriptor of its root.
     pub(crate) fn mount(&self) -> Result<OwnedFd, Failure> {
-        let work = directory(&self.container, "work")?;
         let target = directory(&self.container, "rootfs")?;
         let lowers = self.lowers.iter().map(AsFd::as_fd).collect();
         attach(
             &Layers {
                 lowers,
                 upper: self.upper.as_fd(),
-                work: work.as_fd(),
+                work: self.work.as_fd(),
             },
             target.as_fd(),
         )?;
