@@ -2,11 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import { parseEnv, parseEnvFile } from '../../../src/cli/values/environment.ts';
 import { parseExtraHost } from '../../../src/cli/values/host.ts';
 import { parseLabel } from '../../../src/cli/values/label.ts';
-import { parseMount, parseTmpfs, parseVolume } from '../../../src/cli/values/mounts.ts';
+import { parseMount } from '../../../src/cli/values/mount.ts';
 import { parsePorts } from '../../../src/cli/values/ports.ts';
 import { parseSize } from '../../../src/cli/values/size.ts';
 import { parseDuration, parseMoment } from '../../../src/cli/values/time.ts';
 import { parseUlimit } from '../../../src/cli/values/ulimit.ts';
+import { parseTmpfs, parseVolume } from '../../../src/cli/values/volume.ts';
 import { describeVectors, readVectors } from '../../helpers/vectors.ts';
 
 interface Case<R> {

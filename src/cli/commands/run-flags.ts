@@ -4,10 +4,11 @@ import { UsageError } from '../usage-error.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
 import { parseExtraHost } from '../values/host.ts';
 import { parseLabel } from '../values/label.ts';
-import { parseMount, parseTmpfs, parseVolume } from '../values/mounts.ts';
+import { parseMount } from '../values/mount.ts';
 import { parsePorts } from '../values/ports.ts';
 import { parseSize } from '../values/size.ts';
 import { parseUlimit } from '../values/ulimit.ts';
+import { parseTmpfs, parseVolume } from '../values/volume.ts';
 
 /** Flags of `run`. */
 export const RUN_FLAGS = {
