@@ -15,7 +15,10 @@ export interface BuildContext {
   attemptAsync<T>(path: Path, act: () => Promise<T>, instead: T): Promise<T>;
   jsonPath(path: Path, source: string): JsonPath | undefined;
   /** JSON of a file name, or the value itself. */
-  payload(path: Path, value: Json): Promise<{ readonly json: Json; readonly bytes: Uint8Array; readonly label: string }>;
+  payload(
+    path: Path,
+    value: Json,
+  ): Promise<{ readonly json: Json; readonly bytes: Uint8Array; readonly label: string }>;
 }
 
 export function createBuildContext(yaml: PlacedYaml, files: SpecFiles): BuildContext {

@@ -36,7 +36,11 @@ async function buildRequest(raw: RawItem['request'], at: Path, context: BuildCon
   }
   if (raw.body !== undefined) {
     const file = raw.body;
-    const body = await context.attemptAsync([...at, 'request', 'body'], () => context.files.read(file), Buffer.alloc(0));
+    const body = await context.attemptAsync(
+      [...at, 'request', 'body'],
+      () => context.files.read(file),
+      Buffer.alloc(0),
+    );
     headers['content-type'] ??= 'application/octet-stream';
     return { method, path: raw.path, headers, body, curlBody: `@${file}` };
   }
@@ -65,7 +69,11 @@ function toPattern(status: RawStatus): StatusPattern {
 
 async function buildSchema(value: Json, at: Path, context: BuildContext): Promise<ExpectedResponse['schema']> {
   const { json } = await context.payload(at, value);
-  const validate = context.attempt(at, () => compileSchema(json ?? true), () => []);
+  const validate = context.attempt(
+    at,
+    () => compileSchema(json ?? true),
+    () => [],
+  );
   return { validate, location: context.place(at) };
 }
 

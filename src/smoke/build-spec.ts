@@ -24,7 +24,7 @@ export async function buildSpec(raw: RawSpec, source: string, context: BuildCont
 export function autoSpec(): SmokeSpec {
   return {
     source: 'smoke-test: auto',
-    run: { env: {}, readOnly: false, network: 'egress' },
+    run: { env: {}, readOnly: false, network: 'none' },
     readinessProbe: probeDefaults(GENERIC),
     requests: [],
     thresholds: [],
@@ -51,12 +51,17 @@ function buildRun(run: RawSpec['run'], context: BuildContext): RunSection {
     const place = context.place(['run', 'user']);
     context.problems.push({ message: '`user: random` is not supported yet', hint: 'Name a user: "1000:0"', place });
   }
+  if (run?.network === 'egress') {
+    const message = '`network: egress` is not supported yet: a smoke test has no way out to the network';
+    const hint = 'Put what it needs into the image, and remove `network`';
+    context.problems.push({ message, hint, place: context.place(['run', 'network']) });
+  }
   return {
     env: Object.fromEntries(Object.entries(run?.env ?? {}).map(([name, value]) => [name, String(value)])),
     args: run?.args,
     user: run?.user === undefined || run.user === 'image' ? undefined : String(run.user),
     readOnly: run?.readOnly ?? false,
-    network: run?.network ?? 'egress',
+    network: 'none',
   };
 }
 
@@ -96,10 +101,16 @@ async function buildRequests(raw: RawSpec, preset: Preset, context: BuildContext
   const items: RequestItem[] = [];
   if (raw.payload !== undefined && raw.preset === undefined) {
     const hint = `Add \`preset:\` (${presetNames.join(', ')}), or write it under requests`;
-    context.problems.push({ message: '`payload` needs a preset, which knows the route', hint, place: context.place(['payload']) });
+    context.problems.push({
+      message: '`payload` needs a preset, which knows the route',
+      hint,
+      place: context.place(['payload']),
+    });
   } else if (raw.payload !== undefined) {
     const { method, path } = preset.predict;
-    items.push(await buildItem({ name: 'predict', request: { method, path, json: raw.payload } }, ['payload'], context));
+    items.push(
+      await buildItem({ name: 'predict', request: { method, path, json: raw.payload } }, ['payload'], context),
+    );
   }
   for (const [index, item] of (raw.requests ?? []).entries()) {
     items.push(await buildItem(item, ['requests', index], context));

@@ -22,10 +22,17 @@ export function differences(got: Json, wanted: Json, tolerance: Tolerance): read
     tolerance.ignore.flatMap((path) => [...path.select(got), ...path.select(wanted)].map(({ location }) => location)),
   );
   const found: string[] = [];
-  const compare = (a: Json | undefined, b: Json | undefined, path: string, location: readonly (string | number)[]): void => {
+  const compare = (
+    a: Json | undefined,
+    b: Json | undefined,
+    path: string,
+    location: readonly (string | number)[],
+  ): void => {
     if (ignored.has(locationKey(location))) return;
     if (a === undefined || b === undefined) {
-      found.push(a === undefined ? `${path}: wanted ${show(b ?? null)}, got nothing` : `${path}: wanted nothing, got ${show(a)}`);
+      found.push(
+        a === undefined ? `${path}: wanted ${show(b ?? null)}, got nothing` : `${path}: wanted nothing, got ${show(a)}`,
+      );
     } else if (isList(a) && isList(b)) {
       for (let i = 0; i < Math.max(a.length, b.length); i += 1) compare(a[i], b[i], `${path}[${i}]`, [...location, i]);
     } else if (isObject(a) && isObject(b)) {
@@ -33,7 +40,8 @@ export function differences(got: Json, wanted: Json, tolerance: Tolerance): read
         compare(own(a, key), own(b, key), childPath(path, key), [...location, key]);
       }
     } else if (typeof a === 'number' && typeof b === 'number') {
-      if (!isClose(a, b, tolerance)) found.push(`${path}: wanted ${b}, got ${a} (rtol ${tolerance.rtol}, atol ${tolerance.atol})`);
+      if (!isClose(a, b, tolerance))
+        found.push(`${path}: wanted ${b}, got ${a} (rtol ${tolerance.rtol}, atol ${tolerance.atol})`);
     } else if (a !== b) {
       found.push(`${path}: wanted ${show(b)}, got ${show(a)}`);
     }

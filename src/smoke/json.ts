@@ -99,7 +99,12 @@ function createScanner(text: string): Scanner {
       const key = string(path);
       expect(':', path);
       // An answer may have a key `__proto__`: it must become a key, not the prototype.
-      const member = { value: value(childPath(path, key), depth + 1), enumerable: true, configurable: true, writable: true };
+      const member = {
+        value: value(childPath(path, key), depth + 1),
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      };
       Object.defineProperty(result, key, member);
     } while (skip(','));
     expect('}', path);

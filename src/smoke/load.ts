@@ -19,10 +19,7 @@ const LIMIT = 1 << 20;
  *
  * @throws {SmokeSpecError} with every problem and its place; `SMOKE_SPEC_NOT_FOUND` when it is neither a file nor a mapping
  */
-export async function loadSmokeTest(
-  value: string,
-  options: { readonly workingDirectory: string },
-): Promise<SmokeTest> {
+export async function loadSmokeTest(value: string, options: { readonly workingDirectory: string }): Promise<SmokeTest> {
   const text = value.trim();
   if (text === '' || text === 'auto') return { kind: 'auto' };
   // YAML 1.1 reads `off` as false, and so may a workflow.
@@ -30,7 +27,8 @@ export async function loadSmokeTest(
   const path = resolve(options.workingDirectory, text);
   const found = text.includes('\n') ? undefined : await stat(path).catch(() => undefined);
   if (found !== undefined) {
-    if (!found.isFile() || found.size > LIMIT) throw notASpec(text, found.isFile() ? 'it is larger than 1 MiB' : 'it is no file');
+    if (!found.isFile() || found.size > LIMIT)
+      throw notASpec(text, found.isFile() ? 'it is larger than 1 MiB' : 'it is no file');
     const folders = [dirname(path), options.workingDirectory];
     return { kind: 'spec', spec: await parseSpec(await readFile(path, 'utf8'), text, folders) };
   }
@@ -58,7 +56,11 @@ export async function parseSpec(text: string, source: string, folders: readonly 
 }
 
 function notASpec(text: string, state: string): EngineError {
-  return new EngineError('SMOKE_SPEC_NOT_FOUND', `Cannot use ${JSON.stringify(text.slice(0, 200))} as smoke test: ${state}`, {
-    hint: 'Give the path of a file, YAML such as `{ preset: fastapi, payload: tests/row.json }`, `auto` or `off`',
-  });
+  return new EngineError(
+    'SMOKE_SPEC_NOT_FOUND',
+    `Cannot use ${JSON.stringify(text.slice(0, 200))} as smoke test: ${state}`,
+    {
+      hint: 'Give the path of a file, YAML such as `{ preset: fastapi, payload: tests/row.json }`, `auto` or `off`',
+    },
+  );
 }

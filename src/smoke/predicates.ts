@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Json } from './json.ts';
 import type { JsonPath } from './jsonpath.ts';
-import { testRegex } from './regex.ts';
+import { SlowRegexError, testRegex } from './regex.ts';
 
 /** Predicates by Hurl's names, and their arguments. */
 export type Predicates = Readonly<Record<string, Json>>;
@@ -29,12 +29,25 @@ export function toPredicates(wanted: Json): Predicates {
  */
 export function violations(selected: Selected, predicates: Predicates): readonly string[] {
   return Object.entries(predicates).flatMap(([name, argument]) => {
-    if (name === 'exists') return selected.found === argument ? [] : [argument === true ? 'wanted it to exist, got nothing' : `wanted nothing, got ${show(valueOf(selected))}`];
-    if (!selected.found) return name === 'count' && argument === 0 ? [] : [`wanted ${phrase(name, argument)}, got nothing`];
-    const check = CHECKS[name];
-    if (check === undefined) return [`wanted ${name}, which is no predicate`];
-    return check(selected.value, argument) ? [] : [`wanted ${phrase(name, argument)}, got ${show(selected.value)}`];
+    try {
+      return violation(selected, name, argument);
+    } catch (error) {
+      if (error instanceof SlowRegexError) return [error.message];
+      throw error;
+    }
   });
+}
+
+function violation(selected: Selected, name: string, argument: Json): readonly string[] {
+  if (name === 'exists')
+    return selected.found === argument
+      ? []
+      : [argument === true ? 'wanted it to exist, got nothing' : `wanted nothing, got ${show(valueOf(selected))}`];
+  if (!selected.found)
+    return name === 'count' && argument === 0 ? [] : [`wanted ${phrase(name, argument)}, got nothing`];
+  const check = CHECKS[name];
+  if (check === undefined) return [`wanted ${name}, which is no predicate`];
+  return check(selected.value, argument) ? [] : [`wanted ${phrase(name, argument)}, got ${show(selected.value)}`];
 }
 
 type Check = (value: Json, argument: Json) => boolean;
@@ -71,7 +84,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
       ? value.includes(String(argument))
       : isList(value) && value.some((element) => isDeepStrictEqual(element, argument)),
   matches: (value, argument) => typeof value === 'string' && testRegex(String(argument), value),
-  isEmpty: kind((value) => (isList(value) || typeof value === 'string' ? value.length === 0 : isObject(value) && Object.keys(value).length === 0)),
+  isEmpty: kind((value) =>
+    isList(value) || typeof value === 'string'
+      ? value.length === 0
+      : isObject(value) && Object.keys(value).length === 0,
+  ),
   isBoolean: kind((value) => typeof value === 'boolean'),
   isNumber: kind((value) => typeof value === 'number'),
   // JavaScript does not keep whether 1.0 was written with a point: a whole number is both.

@@ -1,4 +1,5 @@
 import { Script } from 'node:vm';
+import { codeOf } from './http.ts';
 
 /** Milliseconds that one match may take. */
 const LIMIT = 500;
@@ -21,7 +22,7 @@ export function testRegex(source: string, text: string, flags = 'u'): boolean {
   try {
     return script.runInNewContext({ source, flags, text }, { timeout: LIMIT }) === true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
+    if (codeOf(error) === 'ERR_SCRIPT_EXECUTION_TIMEOUT') {
       throw new SlowRegexError(source);
     }
     throw error;

@@ -3,7 +3,7 @@ import ajvFormats from 'ajv-formats';
 import { messageOf } from '../../engine/index.ts';
 import type { Json } from './json.ts';
 import { childPath } from './json.ts';
-import { testRegex } from './regex.ts';
+import { SlowRegexError, testRegex } from './regex.ts';
 import type { SchemaValidator } from './spec.ts';
 
 const MAX_SENTENCES = 10;
@@ -20,7 +20,12 @@ export function compileSchema(schema: Json): SchemaValidator {
   (addFormats.default ?? addFormats)(ajv);
   const validate = compile(ajv, schema);
   return (value) => {
-    if (validate(value)) return [];
+    try {
+      if (validate(value)) return [];
+    } catch (error) {
+      if (error instanceof SlowRegexError) return [error.message];
+      throw error;
+    }
     const sentences = (validate.errors ?? []).map((error) => sentence(error));
     const rest = sentences.length - MAX_SENTENCES;
     return rest > 0 ? [...sentences.slice(0, MAX_SENTENCES), `and ${rest} more violations`] : sentences;
@@ -30,7 +35,9 @@ export function compileSchema(schema: Json): SchemaValidator {
 function compile(ajv: Ajv2020, schema: Json): ReturnType<Ajv2020['compile']> {
   const dialect = typeof schema === 'object' && schema !== null && '$schema' in schema ? schema['$schema'] : undefined;
   if (dialect !== undefined && dialect !== 'https://json-schema.org/draft/2020-12/schema') {
-    throw new Error(`the dialect ${JSON.stringify(dialect)} is not supported: use https://json-schema.org/draft/2020-12/schema`);
+    throw new Error(
+      `the dialect ${JSON.stringify(dialect)} is not supported: use https://json-schema.org/draft/2020-12/schema`,
+    );
   }
   try {
     return ajv.compile(schema as AnySchema);
@@ -60,6 +67,7 @@ function sentence(error: ErrorObject): string {
 function detail(error: ErrorObject): string {
   const params = error.params as Readonly<Record<string, unknown>>;
   if (error.keyword === 'additionalProperties') return `: ${String(params['additionalProperty'])}`;
-  if (error.keyword === 'enum' || error.keyword === 'const') return `: ${JSON.stringify(params['allowedValues'] ?? params['allowedValue'])}`;
+  if (error.keyword === 'enum' || error.keyword === 'const')
+    return `: ${JSON.stringify(params['allowedValues'] ?? params['allowedValue'])}`;
   return '';
 }

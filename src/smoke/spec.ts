@@ -7,9 +7,7 @@ import type { Threshold } from './threshold.ts';
 
 /** What the input `smoke-test` asks for. */
 export type SmokeTest =
-  | { readonly kind: 'off' }
-  | { readonly kind: 'auto' }
-  | { readonly kind: 'spec'; readonly spec: SmokeSpec };
+  { readonly kind: 'off' } | { readonly kind: 'auto' } | { readonly kind: 'spec'; readonly spec: SmokeSpec };
 
 /** A smoke-test file, checked, with its defaults and with the files that it names read (smoke-test.md 4.3). */
 export interface SmokeSpec {
@@ -36,7 +34,8 @@ export interface RunSection {
   /** undefined: the image's. */
   readonly user?: string | undefined;
   readonly readOnly: boolean;
-  readonly network: 'none' | 'egress';
+  /** A namespace of its own, reached through its published ports only. */
+  readonly network: 'none';
 }
 
 /** `readinessProbe:` — Kubernetes' fields, and those that model servers need. */

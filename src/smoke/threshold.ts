@@ -17,7 +17,8 @@ export interface Threshold {
 type Aggregate = 'value' | 'avg' | 'min' | 'med' | 'max' | { readonly percentile: number };
 type Operator = '<' | '<=' | '>' | '>=' | '==' | '!=';
 
-const EXPRESSION = /^\s*(value|avg|min|med|max|p\(\s*(\d+(?:\.\d+)?)\s*\))\s*(<=|>=|==|!=|===|!==|<|>)\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/;
+const EXPRESSION =
+  /^\s*(value|avg|min|med|max|p\(\s*(\d+(?:\.\d+)?)\s*\))\s*(<=|>=|==|!=|===|!==|<|>)\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*$/;
 const METRIC = /^(http_req_duration)\{name:(.+)\}$/;
 
 const TIME_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
@@ -83,7 +84,8 @@ function factor(metric: Metric, unit: string): number {
   if (unit === '') return 1;
   const isTime = metric === 'startup' || metric === 'http_req_duration';
   const found = (isTime ? TIME_MS : BYTES)[unit.toLowerCase()];
-  if (found === undefined) throw new Error(`unknown unit ${unit}: wanted ${isTime ? 'ms, s or m' : 'Ki, Mi, Gi, KB, MB or GB'}`);
+  if (found === undefined)
+    throw new Error(`unknown unit ${unit}: wanted ${isTime ? 'ms, s or m' : 'Ki, Mi, Gi, KB, MB or GB'}`);
   return metric === 'startup' ? found / 1000 : found;
 }
 
@@ -109,11 +111,17 @@ function percentileOf(sorted: readonly number[], percentile: number): number {
 
 function holds(value: number, operator: Operator, limit: number): boolean {
   switch (operator) {
-    case '<': return value < limit;
-    case '<=': return value <= limit;
-    case '>': return value > limit;
-    case '>=': return value >= limit;
-    case '==': return value === limit;
-    case '!=': return value !== limit;
+    case '<':
+      return value < limit;
+    case '<=':
+      return value <= limit;
+    case '>':
+      return value > limit;
+    case '>=':
+      return value >= limit;
+    case '==':
+      return value === limit;
+    case '!=':
+      return value !== limit;
   }
 }

@@ -26,9 +26,7 @@ export function findProblems(yaml: PlacedYaml): readonly SpecProblem[] {
   if (validate(yaml.value)) return [];
   const problems = (validate.errors ?? []).map((error) => toProblem(error, yaml));
   const unique = new Map(problems.map((problem) => [`${problem.place.startLine}:${problem.place.column}`, problem]));
-  return [...unique.values()].sort(
-    (a, b) => a.place.startLine - b.place.startLine || a.place.column - b.place.column,
-  );
+  return [...unique.values()].sort((a, b) => a.place.startLine - b.place.startLine || a.place.column - b.place.column);
 }
 
 function toProblem(error: ErrorObject, yaml: PlacedYaml): SpecProblem {

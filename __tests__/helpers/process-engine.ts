@@ -1,0 +1,87 @@
+// A SmokeEngine whose containers are plain Node processes: real sockets, real signals, real exit codes, no image needed.
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { ContainerHandle, ContainerSummary, Ended } from '../../engine/index.ts';
+import type { SmokeEngine, SmokeImage } from '../../src/smoke/index.ts';
+
+/** 127.0.0.2: reaches a server that binds 0.0.0.0, and not one that binds 127.0.0.1, as a container's address does. */
+const OUTSIDE = '127.0.0.2';
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** An image that is a script; `PORT` in it is the exposed port. */
+export async function scriptImage(script: string): Promise<SmokeImage & { readonly port: number }> {
+  const port = await freePort();
+  return {
+    reference: `const PORT = ${port};\n${script}`,
+    config: { ExposedPorts: { [`${port}/tcp`]: {} }, Cmd: ['node'] },
+    size: 5 << 20,
+    port,
+  };
+}
+
+export interface ProcessEngine extends SmokeEngine {
+  /** Ids of containers that still run. */
+  running(): readonly string[];
+}
+
+export function createProcessEngine(): ProcessEngine {
+  const pids = new Map<string, number>();
+  return {
+    running: () => [...pids.keys()],
+    containers: {
+      run: async (spec, options = {}) => {
+        const child = spawn(process.execPath, ['--input-type=commonjs', '-e', spec.image], {
+          stdio: ['ignore', 'pipe', 'pipe'],
+          env: Object.fromEntries((spec.env ?? []).map((variable) => variable.split('=', 2) as [string, string])),
+        });
+        const id = String(child.pid);
+        child.stdout.on('data', (chunk: Uint8Array) => void options.onStdout?.(chunk));
+        child.stderr.on('data', (chunk: Uint8Array) => void options.onStderr?.(chunk));
+        const ended = new Promise<Ended>((resolve) => {
+          child.on('close', (code, signal) => {
+            pids.delete(id);
+            resolve(toEnded(code, signal));
+          });
+        });
+        pids.set(id, child.pid ?? 0);
+        const handle: ContainerHandle = {
+          id,
+          name: id,
+          ports: (spec.ports ?? []).map((port) => ({ ...port, hostAddress: OUTSIDE, hostPort: port.containerPort })),
+          ended,
+          write: async () => undefined,
+          closeStdin: async () => undefined,
+          signal: async (name) => void child.kill(name as NodeJS.Signals),
+          resize: async () => undefined,
+          stop: async (seconds = 10) => {
+            child.kill('SIGTERM');
+            const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+            return await ended.finally(() => clearTimeout(timer));
+          },
+        };
+        return handle;
+      },
+      resolve: async (id) => ({ id, pid: pids.get(id) ?? null }) as ContainerSummary,
+    },
+  };
+}
+
+function toEnded(code: number | null, signal: NodeJS.Signals | null): Ended {
+  return {
+    exitCode: code ?? 128,
+    signal,
+    oomKilled: false,
+    memoryPeak: 50 << 20,
+    memorySource: 'rusage',
+    cpuMicroseconds: 1000,
+  };
+}

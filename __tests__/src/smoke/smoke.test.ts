@@ -1,0 +1,172 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseSpec, smoke, type SmokeReport, type SmokeTest } from '../../../src/smoke/index.ts';
+import { createProcessEngine, scriptImage } from '../../helpers/process-engine.ts';
+
+/** A healthy model server; `predict` is its answer to POST /predict, as JavaScript. */
+const server = (predict: string, extra = ''): string => `
+  const http = require('node:http');
+  ${extra}
+  const server = http.createServer((request, response) => {
+    const json = (status, body) => { response.writeHead(status, { 'content-type': 'application/json' }); response.end(body); };
+    if (request.url === '/health') return json(200, '{"status":"ok"}');
+    if (request.url === '/openapi.json') return json(200, '{"paths":{"/predict":{"post":{}}}}');
+    if (request.url === '/predict') { console.error('\\x1b[31mpredict was asked'); ${predict}; return; }
+    json(404, '{}');
+  });
+  process.on('SIGTERM', () => process.exit(0));
+  server.listen(PORT, '0.0.0.0', () => console.log('listening'));
+`;
+
+const HEALTHY = server(`json(200, '{"prediction":1,"confidence":0.9}')`);
+
+const REQUEST = `
+requests:
+  - name: one row
+    request: { path: /predict, json: { features: [1, 2] } }
+    response:
+      status: 200
+      jsonpath: { '$.confidence': { '>=': 0, '<=': 1 } }
+`;
+
+async function run(script: string, yaml: string | 'auto'): Promise<{ report: SmokeReport; port: number }> {
+  const engine = createProcessEngine();
+  const image = await scriptImage(script);
+  const spec: SmokeTest =
+    yaml === 'auto' ? { kind: 'auto' } : { kind: 'spec', spec: await parseSpec(yaml, 'smoke.yaml', []) };
+  const report = await smoke(image, spec, { engine });
+  expect(engine.running()).toEqual([]);
+  return { report, port: image.port };
+}
+
+describe('a healthy server', () => {
+  test('passes with its times, its memory and its shutdown', async () => {
+    const { report, port } = await run(HEALTHY, `version: 1\n${REQUEST}shutdown: {}`);
+    expect(report.checks.filter(({ status }) => status !== 'passed')).toEqual([]);
+    expect(report).toMatchObject({
+      verdict: 'passed',
+      ready: { port, path: '/health' },
+      shutdown: { exitCode: 0, forced: false },
+      memoryPeak: { bytes: 50 << 20, source: 'rusage' },
+    });
+    expect(report.firstPredictMs).toBeGreaterThan(0);
+    expect(report.readySeconds).toBeGreaterThanOrEqual(report.firstByteSeconds ?? Infinity);
+  });
+
+  test('passes with no file at all, and says what was not tested', async () => {
+    const { report } = await run(HEALTHY, 'auto');
+    expect(report.verdict).toBe('passed');
+    expect(report.checks).toContainEqual(expect.objectContaining({ name: 'POST /predict', status: 'untested' }));
+  });
+
+  test('is ready with `auto` when it knows no route but answers', async () => {
+    const script = `require('node:http').createServer((q, r) => { r.writeHead(404); r.end(); }).listen(PORT, '0.0.0.0'); process.on('SIGTERM', () => process.exit(0));`;
+    const { report } = await run(script, 'auto');
+    expect(report).toMatchObject({ verdict: 'passed', ready: { path: '/' } });
+  });
+
+  test('answers twice within the tolerance', async () => {
+    const script = server(`calls += 1; json(200, JSON.stringify({ p: 1 + calls * 1e-9, id: calls }))`, 'let calls = 0;');
+    const item = (ignore: string) =>
+      `requests: [{ request: { path: /predict, json: {} }, repeat: { times: 3, same: { ignore: ${ignore} } } }]`;
+    expect((await run(script, item("['$.id']"))).report.verdict).toBe('passed');
+    const { report } = await run(script, item('[]'));
+    expect(report.exitReason).toBe('assertion');
+    expect(report.checks.at(1)?.failure?.problems[0]).toContain('$.id: wanted 1, got 2');
+  });
+});
+
+describe('fault injected → exit reason', () => {
+  const QUICK = 'readinessProbe: { httpGet: { path: /health }, startupTimeoutSeconds: 2, periodSeconds: 0.1 }\n';
+  const table: readonly [string, string, string, string, RegExp][] = [
+    ['the first predict is a 500', server(`json(500, '{"detail":"model is None"}')`), REQUEST, 'readiness-lied', /wanted 200, got 500/],
+    ['the first predict is cut off', server(`request.socket.destroy()`), REQUEST, 'readiness-lied', /closed without an answer/],
+    ['the body is wrong', server(`json(200, '{"confidence":7}')`), REQUEST, 'assertion', /\$\.confidence: wanted <= 1, got 7/],
+    ['the body is no JSON', server(`response.end('<html>')`), REQUEST, 'assertion', /no JSON: .*found "<html>"/],
+    ['the body is cut', server(`response.writeHead(200, { 'content-length': '50' }); response.write('{'); request.socket.destroySoon()`), REQUEST, 'readiness-lied', /middle of the answer/],
+    ['a bare NaN is answered', server(`json(200, '{"confidence":0.5,"scores":[1,NaN]}')`), REQUEST, 'non-finite', /\$\.scores\[1\].*NaN/],
+    ['a number overflows', server(`json(200, '{"confidence":0.5,"x":1e400}')`), REQUEST, 'non-finite', /\$\.x.*1e400/],
+    ['it dies in the request', server(`process.exit(3)`), REQUEST, 'process-exited', /exited early with 3/],
+    ['it dies before it is ready', `console.log('no model'); process.exit(1)`, REQUEST, 'process-exited', /exited early with 1/],
+    ['it exits 0 early', `console.log('done')`, REQUEST, 'process-exited', /exited early with 0/],
+    ['it never listens', `setInterval(() => undefined, 1000)`, QUICK + REQUEST, 'not-ready', /not ready within 2 s/],
+    ['it is never healthy', HEALTHY, QUICK.replace('/health', '/nope') + REQUEST, 'not-ready', /answered 404/],
+    ['it binds loopback', HEALTHY.replace('0.0.0.0', '127.0.0.1'), REQUEST, 'loopback-only', /127\.0\.0\.1:\d+ inside/],
+    ['its health says that it will never be ready', HEALTHY, `readinessProbe: { httpGet: { path: /health }, failWhen: { '$.status': [FAILED, ok] } }\n${REQUEST}`, 'not-ready', /\$\.status is "ok"/],
+    ['it needs a GPU', `console.error('OSError: libcuda.so.1: cannot open shared object file'); process.exit(1)`, REQUEST, 'gpu-missing', /exited early with 1/],
+    ['it downloads its model', `console.error('Temporary failure in name resolution'); process.exit(1)`, REQUEST, 'needs-network', /exited early/],
+    ['it ignores SIGTERM', HEALTHY.replace('process.exit(0)', 'undefined'), `${REQUEST}shutdown: { timeoutSeconds: 1 }`, 'not-graceful', /did not stop within 1 s/],
+    ['it stops with another code', HEALTHY.replace('process.exit(0)', 'process.exit(9)'), `${REQUEST}shutdown: {}`, 'not-graceful', /exited with 9/],
+    ['the image is over its budget', HEALTHY, `${REQUEST}thresholds: { image_size: ['value<1Mi'] }`, 'budget', /got 5\.0 MiB/],
+    ['it redirects', server(`response.writeHead(302, { location: '/predict' }); response.end()`), REQUEST, 'assertion', /got 302 \(to \/predict/],
+    ['its headers are a megabyte', server(`response.writeHead(200, { 'x-big': 'x'.repeat(1 << 20) }); response.end()`), REQUEST, 'readiness-lied', /headers are over the limit/],
+    ['its answer is 20 MB', server(`json(200, 'x'.repeat(20 << 20))`), REQUEST, 'readiness-lied', /over the limit of 10485760 bytes/],
+    ['its text makes the pattern backtrack', server(`json(200, JSON.stringify({ confidence: 1, t: 'a'.repeat(60) + '!' }))`), REQUEST.replace('jsonpath: {', () => "jsonpath: { '$.t': { matches: '^(a+)+$' }, "), 'assertion', /took more than 500 ms/],
+  ]; // prettier-ignore
+
+  test.each(table)('%s', async (_name, script, yaml, reason, problem) => {
+    const { report } = await run(script, yaml);
+    expect(report).toMatchObject({ verdict: 'failed', exitReason: reason });
+    const failed = report.checks.find(({ status }) => status === 'failed');
+    expect([failed?.summary, ...(failed?.failure?.problems ?? [])].join('\n')).toMatch(problem);
+  });
+});
+
+describe('a failed request', () => {
+  test('prints the request, the answer and the log since that request', async () => {
+    const { report, port } = await run(server(`json(500, '{"detail":"boom"}')`), REQUEST);
+    const failure = report.checks.find(({ status }) => status === 'failed')?.failure;
+    expect(failure).toEqual({
+      problems: ['status: wanted 200, got 500', '$.confidence: wanted >= 0, got nothing', '$.confidence: wanted <= 1, got nothing'],
+      curl: `curl -sS -i http://127.0.0.1:${port}/predict -H 'content-type: application/json' --data-binary '{"features":[1,2]}'`,
+      status: 500,
+      body: '{"detail":"boom"}',
+      log: ['\\x1b[31mpredict was asked'],
+    });
+  });
+
+  test('points at the line of the spec', async () => {
+    const { report } = await run(server(`json(200, '{"confidence":7}')`), REQUEST);
+    const failed = report.checks.find(({ status }) => status === 'failed');
+    expect(failed?.location).toMatchObject({ file: 'smoke.yaml', startLine: 7 });
+  });
+
+  test('leaves the others to be sent, unless the server is gone', async () => {
+    const two = `${REQUEST}  - { name: second, request: { path: /health } }\n`;
+    const wrong = await run(server(`json(500, '{}')`), two);
+    expect(wrong.report.checks.map(({ status }) => status)).toEqual(['passed', 'failed', 'passed', 'passed']);
+    const gone = await run(server(`process.exit(1)`), two);
+    expect(gone.report.checks.map(({ status }) => status)).toEqual(['passed', 'failed', 'skipped']);
+  });
+});
+
+test('masks secrets and never shows secret headers', async () => {
+  const engine = createProcessEngine();
+  const image = await scriptImage(server(`console.log('key is hunter2'); json(500, '"hunter2"')`));
+  const yaml = `requests: [{ request: { path: /predict, headers: { authorization: Bearer hunter2 }, json: { k: hunter2 } } }]`;
+  const report = await smoke(image, { kind: 'spec', spec: await parseSpec(yaml, 's', []) }, { engine, secrets: ['hunter2'] });
+  expect(report.exitReason).toBe('readiness-lied');
+  expect(JSON.stringify(report)).not.toContain('hunter2');
+});
+
+test('does not start an image that is no server, and says which line to add', async () => {
+  const engine = createProcessEngine();
+  const report = await smoke({ reference: 'x', config: { Cmd: ['python'] } }, { kind: 'auto' }, { engine });
+  expect(report).toMatchObject({ verdict: 'untested', checks: [{ summary: 'not smoke-tested: no EXPOSE, no HEALTHCHECK' }] });
+});
+
+test('tests nothing when it is off', async () => {
+  const engine = createProcessEngine();
+  expect(await smoke({ reference: 'x', config: {} }, { kind: 'off' }, { engine })).toMatchObject({ verdict: 'off' });
+});
+
+test('stops the container when it is cancelled', async () => {
+  const engine = createProcessEngine();
+  const image = await scriptImage('setInterval(() => undefined, 1000)');
+  const reason = new Error('cancelled by the user');
+  const controller = new AbortController();
+  const onEvent = (event: { type: string; id?: string }): void => {
+    if (event.type === 'vertex' && event.id === 'smoke/ready') controller.abort(reason);
+  };
+  await expect(smoke(image, { kind: 'auto' }, { engine, onEvent, signal: controller.signal })).rejects.toBe(reason);
+  expect(engine.running()).toEqual([]);
+});

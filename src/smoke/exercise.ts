@@ -1,0 +1,177 @@
+import { checkAnswer, checkSame, matchesStatus, type Violation } from './assert.ts';
+import type { TestContainer } from './container.ts';
+import { toCurl } from './curl.ts';
+import { endedCheck } from './ended.ts';
+import { endSignal } from './end-signal.ts';
+import { HttpFailure, sendHttp, type HttpAnswer } from './http.ts';
+import type { Check, Failure } from './report.ts';
+import type { RequestItem } from './spec.ts';
+import { excerptOf, type Mask } from './text.ts';
+
+/** What a request is sent with. */
+export interface ExerciseContext {
+  readonly container: TestContainer;
+  /** Container port. */
+  readonly port: number;
+  readonly mask: Mask;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What came of one item of `requests:`. */
+export interface Exercised {
+  readonly check: Check;
+  /** Milliseconds of every answer, in order. */
+  readonly durations: readonly number[];
+  /** False when the server does not answer any more: what follows is skipped. */
+  readonly alive: boolean;
+}
+
+const LIMITS = { total: 60_000, idle: 30_000, maxBody: 10 << 20 };
+/** Milliseconds that a dying process gets to be seen dead before its silence is called the server's fault. */
+const DEATH_RATTLE = 500;
+
+/** Sends one item, as often as it says, without any retry, and judges the answers. Stops at the first bad one. */
+export async function exercise(
+  item: RequestItem,
+  context: ExerciseContext,
+  options: { readonly firstPredict: boolean },
+): Promise<Exercised> {
+  const durations: number[] = [];
+  let first: HttpAnswer | undefined;
+  for (let time = 1; time <= (item.repeat?.times ?? 1); time += 1) {
+    const mark = context.container.log.mark();
+    const lied = options.firstPredict && time === 1;
+    const sent = await send(item, context);
+    if (sent instanceof HttpFailure) {
+      const died = await diedOf(context, mark);
+      if (died !== undefined)
+        return { check: { ...died, name: item.name, location: item.location }, durations, alive: false };
+      return { check: transportFailure(item, sent, context, { mark, lied }), durations, alive: false };
+    }
+    durations.push(sent.totalMs);
+    const problems = [...checkAnswer(sent, item.response), ...sameViolations(item, first, sent, time)];
+    first ??= sent;
+    if (problems.length > 0) {
+      await context.container.log.settle();
+      return { check: badAnswer(item, sent, problems, context, { mark, lied }), durations, alive: true };
+    }
+  }
+  return { check: passed(item, first, durations), durations, alive: true };
+}
+
+async function send(
+  item: RequestItem,
+  { container, port, signal }: ExerciseContext,
+): Promise<HttpAnswer | HttpFailure> {
+  const target = container.ports.get(port);
+  if (target === undefined) throw new Error(`port ${port} of the container is not published`);
+  const ended = endSignal(container, signal);
+  try {
+    return await sendHttp(target, item.request, { ...LIMITS, signal: ended.signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof HttpFailure) return error;
+    if (container.ended() === undefined) throw error;
+    return new HttpFailure('down', 'the process has ended', { milliseconds: 0, cause: error });
+  } finally {
+    ended.dispose();
+  }
+}
+
+/** The check that says that the process is gone, if it is, or is in a moment. */
+async function diedOf({ container, mask }: ExerciseContext, mark: number): Promise<Check | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), DEATH_RATTLE)));
+  const ended = await Promise.race([container.whenEnded, patience]);
+  clearTimeout(timer);
+  await container.log.settle();
+  return ended === undefined ? undefined : endedCheck(container, ended, { mask, mark });
+}
+
+function sameViolations(
+  item: RequestItem,
+  first: HttpAnswer | undefined,
+  answer: HttpAnswer,
+  time: number,
+): readonly Violation[] {
+  const same = item.repeat?.same;
+  if (same === undefined || first === undefined) return [];
+  return checkSame(first, answer, same).map((text) => ({
+    reason: 'assertion',
+    message: `answer ${time} differs from the first: ${text}`,
+  }));
+}
+
+interface When {
+  readonly mark: number;
+  /** It was the first predict after ready. */
+  readonly lied: boolean;
+}
+
+function transportFailure(
+  item: RequestItem,
+  failure: HttpFailure,
+  context: ExerciseContext,
+  { mark, lied }: When,
+): Check {
+  const summary = lied ? `ready, but the first request failed: ${failure.message}` : failure.message;
+  return {
+    name: item.name,
+    status: 'failed',
+    milliseconds: failure.milliseconds,
+    reason: lied ? 'readiness-lied' : 'assertion',
+    summary,
+    failure: { ...describe(item, context, mark), problems: [failure.message], status: failure.status },
+    location: item.location,
+  };
+}
+
+function badAnswer(
+  item: RequestItem,
+  answer: HttpAnswer,
+  problems: readonly Violation[],
+  context: ExerciseContext,
+  { mark, lied }: When,
+): Check {
+  const readinessLied = lied && answer.status >= 500 && !matchesStatus(answer.status, item.response.status);
+  const messages = problems.map(({ message }) => context.mask(message));
+  const [first = ''] = messages;
+  return {
+    name: item.name,
+    status: 'failed',
+    milliseconds: answer.totalMs,
+    reason: readinessLied
+      ? 'readiness-lied'
+      : (problems.find(({ reason }) => reason === 'non-finite') ?? problems[0])?.reason,
+    summary: readinessLied ? `ready, but the first request failed: ${first}` : first,
+    failure: {
+      ...describe(item, context, mark),
+      problems: messages,
+      status: answer.status,
+      body: context.mask(excerptOf(answer.body, answer.headers['content-type'] ?? '')),
+    },
+    location: problems.find(({ location }) => location !== undefined)?.location ?? item.location,
+  };
+}
+
+function describe(
+  item: RequestItem,
+  { container, port, mask }: ExerciseContext,
+  mark: number,
+): Omit<Failure, 'problems'> {
+  const target = container.ports.get(port);
+  // The published port is gone with the container: what a person can repeat is the container's own.
+  const base = target === undefined ? '' : `http://127.0.0.1:${port}`;
+  return { curl: mask(toCurl(item.request, base)), log: container.log.since(mark).map(mask) };
+}
+
+function passed(item: RequestItem, answer: HttpAnswer | undefined, durations: readonly number[]): Check {
+  const times = durations.length > 1 ? `, ${durations.length} times` : '';
+  return {
+    name: item.name,
+    status: 'passed',
+    milliseconds: durations[0],
+    summary: `${item.request.method} ${item.request.path} → ${answer?.status ?? 0}${times}`,
+    location: item.location,
+  };
+}

@@ -1,0 +1,7 @@
+export { loadSmokeTest, parseSpec } from './load.ts';
+export { smoke, type SmokeOptions } from './smoke.ts';
+export { SmokeSpecError, type SpecProblem } from './problem.ts';
+export { presetNames } from './presets.ts';
+export type { SmokeEngine, SmokeImage } from './container.ts';
+export type { Check, ExitReason, Failure, ShutdownResult, SmokeReport } from './report.ts';
+export type { SmokeSpec, SmokeTest } from './spec.ts';
