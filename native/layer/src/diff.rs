@@ -6,11 +6,10 @@ use crate::compress;
 use crate::digest;
 use crate::error::{Context, Error, Kind, Result, display};
 use crate::output::{self, Digests, Form, Output};
-use crate::plan::{Directories, Item, Plan, plan};
+use crate::plan::{Directories, FileId, Item, Plan, plan};
 use crate::remove::remove_tree;
 use crate::report::Report;
 use crate::snapshot;
-use crate::stack::Stack;
 use crate::xattrs;
 use berth_sys::file::{self, Time};
 use berth_sys::strict::Identity;
@@ -264,7 +263,7 @@ struct Emit<'a> {
     report: &'a Report<'a>,
     plan: &'a Plan,
     /// First path of each file with several names.
-    links: HashMap<((u32, u32), u64), Vec<u8>>,
+    links: HashMap<FileId, Vec<u8>>,
     clamp: Option<i64>,
     entries: u64,
 }

@@ -2,12 +2,16 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod checksum;
 mod clean;
 mod codec;
 mod compress;
+mod context;
+pub mod copy;
 pub mod diff;
 mod digest;
 pub mod error;
+mod glob;
 mod inflate;
 mod output;
 mod place;
@@ -17,6 +21,8 @@ pub mod report;
 pub mod snapshot;
 pub mod stack;
 mod stream;
+pub mod usage;
+mod walk;
 mod writer;
 pub mod xattrs;
 

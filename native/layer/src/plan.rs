@@ -27,6 +27,9 @@ pub(crate) struct Item {
     pub(crate) opaque: bool,
 }
 
+/// Device and inode.
+pub(crate) type FileId = ((u32, u32), u64);
+
 /// All items; the first one is the root.
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -180,7 +183,7 @@ fn keep(items: &mut [Item], mut index: usize) {
 impl Plan {
     /// When one name of a file is in the layer, all are: else they would be different files afterwards.
     fn keep_links_together(&mut self) {
-        let mut groups: HashMap<((u32, u32), u64), (bool, Vec<usize>)> = HashMap::new();
+        let mut groups: HashMap<FileId, (bool, Vec<usize>)> = HashMap::new();
         for (index, item) in self.items.iter().enumerate() {
             let linked = item.meta.links > 1 && !item.meta.is_dir() && !item.meta.is_whiteout() && item.meta.kind != FileType::Socket;
             if linked {

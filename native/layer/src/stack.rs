@@ -79,6 +79,13 @@ impl Stack {
         self.roots.is_empty()
     }
 
+    /// The same with one more snapshot on top.
+    pub(crate) fn under(&self, top: Rc<OwnedFd>) -> Self {
+        Self {
+            roots: [&[top], self.roots.as_slice()].concat(),
+        }
+    }
+
     /// The merged root; `None` when there is no snapshot.
     #[must_use]
     pub fn root(&self) -> Option<Dir> {

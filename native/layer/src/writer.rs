@@ -6,7 +6,7 @@ use crate::error::{Context, Error, Result, display};
 use crate::place::{Missing, Place, set_opaque};
 use crate::remove::remove_tree;
 use crate::report::Report;
-use crate::stack::{Leaf, Node, Stack, describe, join};
+use crate::stack::{Leaf, MAX_LINKS, Node, Resolved, Stack, components, describe, join, too_many_links};
 use crate::xattrs::{self, Verdict};
 use berth_sys::content;
 use berth_sys::file::{self, Time};
@@ -31,6 +31,8 @@ pub(crate) struct Attributes<'a> {
 /// A snapshot that is being filled.
 pub(crate) struct Writer<'a> {
     place: Place,
+    /// The new snapshot on top of those below.
+    merged: Stack,
     missing: Missing,
     report: &'a Report<'a>,
     /// Files that were copied up only because a hard link needs them: not entries of the layer.
@@ -55,8 +57,10 @@ pub(crate) enum Present {
 impl<'a> Writer<'a> {
     pub(crate) fn new(root: &OwnedFd, lowers: &Stack, missing: Missing, report: &'a Report<'a>) -> Result<Self> {
         let root = Rc::new(file::open_dir(root, b".").step("openat", b"/")?);
+        let merged = lowers.under(Rc::clone(&root));
         Ok(Self {
             place: Place::new(root, lowers),
+            merged,
             missing,
             report,
             implied: BTreeSet::new(),
@@ -330,6 +334,49 @@ impl<'a> Writer<'a> {
             Some(FileType::Directory) => Present::Dir,
             Some(kind) => Present::Other(kind),
         })
+    }
+
+    /// Go to the directory in which the path ends, links followed, also the last one; the name there. `None` for the root.
+    pub(crate) fn locate(&mut self, path: &[Vec<u8>]) -> Result<Option<Vec<u8>>> {
+        let mut path = path.to_vec();
+        for _ in 0..=MAX_LINKS {
+            let Some((name, parent)) = path.split_last() else { return Ok(None) };
+            if name == b".." {
+                self.enter(&path)?;
+                path = components(&self.path_of(b"")).into();
+                continue;
+            }
+            self.enter(parent)?;
+            let Some(target) = self.link_at(name)? else {
+                return Ok(Some(name.clone()));
+            };
+            let base = if target.first() == Some(&b'/') {
+                Vec::new()
+            } else {
+                self.path_of(b"")
+            };
+            path = components(&[base.as_slice(), b"/", target.as_slice()].concat()).into();
+        }
+        Err(too_many_links(&join(&path)))
+    }
+
+    /// Target of the link `name` of the merged tree.
+    fn link_at(&mut self, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        let here = self.place.dir()?;
+        match file::try_stat(&*here, name).step("statx", name)? {
+            Some(meta) if meta.is_link() => file::read_link(&*here, name).step("readlinkat", name).map(Some),
+            Some(_) => Ok(None),
+            None => match self.place.below(name)? {
+                Some(Node::Leaf(leaf)) if leaf.meta.is_link() => leaf.target().map(Some),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// Whether the merged tree has a directory at `path`, links followed. Makes nothing.
+    pub(crate) fn is_directory(&mut self, path: &[Vec<u8>]) -> Result<bool> {
+        let found = self.merged.resolve(&join(path), true)?;
+        Ok(matches!(found, Some(Resolved { node: Node::Dir(_), .. })))
     }
 
     /// Remove whatever this snapshot has under `name`.

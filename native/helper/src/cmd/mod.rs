@@ -1,5 +1,17 @@
 //! The table of commands. Each is a function of context and arguments.
 
+mod probe;
+
+mod apply;
+mod checksum;
+mod copy;
+mod diff;
+mod layers;
+mod lock;
+mod prepare;
+mod read_file;
+mod usage;
+
 use crate::context::Context;
 use berth_wire::{Code, Failure, Operation, Reply};
 
@@ -7,6 +19,7 @@ use berth_wire::{Code, Failure, Operation, Reply};
 pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Failure> {
     let word = word(&operation);
     match operation {
+        Operation::Probe(args) => probe::run(context, &args),
         _ => Err(Failure::new(
             Code::Request,
             "dispatch",
