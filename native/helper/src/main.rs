@@ -3,6 +3,7 @@
 
 mod channel;
 mod cmd;
+mod container;
 mod context;
 mod fail;
 mod idmap;

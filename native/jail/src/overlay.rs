@@ -54,7 +54,12 @@ impl Store {
     /// Mounts the overlay on the container's `rootfs` folder; gives a descriptor of its root.
     pub(crate) fn mount(&self) -> Result<OwnedFd, Failure> {
         let target = directory(&self.container, "rootfs")?;
-        let lowers = self.lowers.iter().map(AsFd::as_fd).collect();
+        // An overlay needs something below: an empty folder, where the image has no layer.
+        let empty = directory(&self.container, "empty")?;
+        let mut lowers: Vec<BorrowedFd<'_>> = self.lowers.iter().map(AsFd::as_fd).collect();
+        if lowers.is_empty() {
+            lowers.push(empty.as_fd());
+        }
         attach(
             &Layers {
                 lowers,

@@ -260,9 +260,31 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     close_range(first, libc::CLOSE_RANGE_CLOEXEC)
 }
 
+/// Closes every descriptor above 2 but `kept`. For a child that uses nothing else of what it inherited, and ends by [`exit_now`].
+///
+/// # Errors
+/// Those of `close_range(2)`.
+pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut numbers: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).collect();
+    numbers.sort_unstable();
+    let mut first = 3;
+    for number in numbers {
+        if number > first {
+            close_span(first, number - 1, 0)?;
+        }
+        first = first.max(number.saturating_add(1));
+    }
+    close_range(first, 0)
+}
+
 fn close_range(first: u32, flags: u32) -> io::Result<()> {
-    // SAFETY: called where no owner of a descriptor above `first` lives on: at the start of `main`, or right before exec. musl has no wrapper.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    close_span(first, u32::MAX, flags)
+}
+
+fn close_span(first: u32, last: u32, flags: u32) -> io::Result<()> {
+    // SAFETY: called where no owner of a descriptor in the span is used or dropped later: at the start of `main`, right before exec, or in a
+    // child that ends without dropping anything. musl has no wrapper.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     positive(result).map(drop)
 }
 

@@ -1,0 +1,247 @@
+//! What is possible here: each rung is tried in a child that is thrown away, on the store's own file system.
+
+use crate::context::Context;
+use crate::fail::{failed, failed_on};
+use crate::idmap;
+use berth_jail::overlay::{self, Layers};
+use berth_sys::process::{self, Forked, Namespaces};
+use berth_wire::reply::{Cgroup, Rung, RungName};
+use berth_wire::request::{IdMap, Probe};
+use berth_wire::{Code, Failure, Reply, reply};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::mount::MountPropagationFlags;
+use rustix::pipe::PipeFlags;
+
+pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
+    let layout = berth_cgroup::Layout::detect();
+    Ok(Reply::Probe(reply::Probe {
+        protocol: berth_wire::PROTOCOL_VERSION,
+        kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+        uid: rustix::process::geteuid().as_raw(),
+        rungs: rungs(context, args),
+        cgroup: Cgroup {
+            mode: layout.mode().name().to_owned(),
+            controllers: layout.writable(),
+        },
+        seccomp: berth_sys::seccomp::available(),
+        file_system: file_system(context)?,
+    }))
+}
+
+fn rungs(context: &Context, args: &Probe) -> Vec<Rung> {
+    vec![
+        rung(RungName::Root, Some(IdMap::Root), root(context)),
+        rung(RungName::UsernsFull, None, Err(not_built("a user namespace with the ids of a pod"))),
+        rung(RungName::Userns, args.sub.clone(), userns(context, args.sub.as_ref())),
+        rung(RungName::UsernsSingle, None, Err(not_built("a user namespace with a single id"))),
+        rung(RungName::Chroot, None, Err(not_built("chroot"))),
+    ]
+}
+
+fn rung(name: RungName, id_map: Option<IdMap>, tried: Result<(), Failure>) -> Rung {
+    match tried {
+        Ok(()) => Rung {
+            name,
+            possible: true,
+            reason: None,
+            hint: None,
+            id_map,
+        },
+        Err(failure) => Rung {
+            name,
+            possible: false,
+            reason: Some(failure.to_string()),
+            hint: failure.hint,
+            id_map: None,
+        },
+    }
+}
+
+fn not_built(what: &str) -> Failure {
+    Failure::new(Code::Unsupported, "isolate", format!("{what} is not built yet"))
+}
+
+fn root(context: &Context) -> Result<(), Failure> {
+    if !rustix::process::geteuid().is_root() {
+        let message = format!("this process runs as uid {}", rustix::process::geteuid().as_raw());
+        return Err(Failure::new(Code::NotPermitted, "be root", message).hint("Run as root, or allow `sudo -n`"));
+    }
+    if !owns_everything() {
+        return Err(Failure::new(
+            Code::NotPermitted,
+            "be root",
+            "this root lives in a user namespace that maps only some ids",
+        )
+        .hint("Run outside the user namespace"));
+    }
+    attempt(context, None)
+}
+
+fn userns(context: &Context, sub: Option<&IdMap>) -> Result<(), Failure> {
+    let Some(id_map @ IdMap::Sub { newuidmap, newgidmap, .. }) = sub else {
+        let message = "there is no range of subordinate ids for this user";
+        let hint = "Give this user a range in /etc/subuid and /etc/subgid, and install newuidmap (Debian: package uidmap)";
+        return Err(Failure::new(Code::NotPermitted, "map ids", message).hint(hint));
+    };
+    for tool in [newuidmap, newgidmap] {
+        if rustix::fs::access(tool.as_str(), rustix::fs::Access::EXEC_OK).is_err() {
+            let failure = Failure::new(Code::NotFound, "map ids", "the program is not there").subject(tool.clone());
+            return Err(failure.hint("Install newuidmap and newgidmap (Debian: package uidmap)"));
+        }
+    }
+    attempt(context, Some(id_map))
+}
+
+/// Whether the user namespace of this process maps ids widely enough for images: in the initial one, all.
+fn owns_everything() -> bool {
+    let map = idmap::read_small(c"/proc/self/uid_map").unwrap_or_default();
+    let last = map
+        .lines()
+        .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
+        .max();
+    last.is_some_and(|count| count > u64::from(u32::MAX) - 2)
+}
+
+/// Makes namespaces, an overlay on the store's file system and (as root) a device node, in a child. The child's failure comes back by a pipe.
+fn attempt(context: &Context, id_map: Option<&IdMap>) -> Result<(), Failure> {
+    let place = Place::make(context)?;
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let (ready, announce) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
+        Forked::Child => {
+            drop((reader, open, ready));
+            if let Err(failure) = trial(&place, id_map, &gate, announce) {
+                let text = serde_json::to_vec(&failure).unwrap_or_default();
+                let _ = rustix::io::write(&writer, &text);
+                process::exit_now(1);
+            }
+            process::exit_now(0)
+        }
+        Forked::Parent(child) => {
+            drop((writer, gate, announce));
+            let mapped = id_map.map_or(Ok(()), |id_map| idmap::map_when_ready(&child, id_map, ready));
+            if mapped.is_ok() {
+                let _ = rustix::io::write(&open, &[1]);
+            }
+            drop(open);
+            let told = read_failure(&reader);
+            process::wait(child.pid).map_err(failed("wait"))?;
+            mapped.and(told)
+        }
+    }
+}
+
+fn read_failure(reader: &OwnedFd) -> Result<(), Failure> {
+    let mut text = vec![0; 64 * 1024];
+    let length = berth_sys::file::read_full(reader, &mut text).map_err(failed("read pipe"))?;
+    text.truncate(length);
+    if text.is_empty() {
+        return Ok(());
+    }
+    Err(serde_json::from_slice(&text).unwrap_or_else(|_| Failure::new(Code::System, "probe", "the trial ended without a word")))
+}
+
+fn trial(place: &Place, id_map: Option<&IdMap>, gate: &OwnedFd, announce: OwnedFd) -> Result<(), Failure> {
+    if id_map.is_some() {
+        idmap::enter(announce)?;
+        rustix::io::read(gate, &mut [0_u8; 1]).map_err(failed("read gate"))?;
+        idmap::become_root()?;
+    }
+    let kinds = [
+        Namespaces::PID,
+        Namespaces::IPC,
+        Namespaces::UTS,
+        Namespaces::NETWORK,
+        Namespaces::CGROUP,
+    ];
+    let kinds = kinds.into_iter().fold(Namespaces::MOUNT, Namespaces::and);
+    process::unshare(kinds).map_err(|error| {
+        let hint = if id_map.is_some() {
+            idmap::hint()
+        } else {
+            "Run with CAP_SYS_ADMIN: in Docker, --privileged or --cap-add SYS_ADMIN"
+        };
+        failed("unshare")(error).hint(hint)
+    })?;
+    let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", flags).map_err(failed("make mounts private"))?;
+    // Opened again: an overlay takes folders of this mount namespace only.
+    let [lower, upper, work, target] = place.open_all()?;
+    overlay::attach(
+        &Layers {
+            lowers: vec![lower.as_fd()],
+            upper: upper.as_fd(),
+            work: work.as_fd(),
+        },
+        target.as_fd(),
+    )?;
+    if id_map.is_none() {
+        let null = rustix::fs::makedev(1, 3);
+        rustix::fs::mknodat(&upper, "null", FileType::CharacterDevice, Mode::RUSR, null).map_err(failed("mknod"))?;
+    }
+    Ok(())
+}
+
+/// Folders to try an overlay with, below the store root; gone with this value.
+struct Place {
+    store: OwnedFd,
+    name: String,
+    path: String,
+}
+
+/// Lower, upper, work and target of the trial's overlay.
+const FOLDERS: [&str; 4] = ["lower", "upper", "work", "target"];
+
+impl Place {
+    fn make(context: &Context) -> Result<Self, Failure> {
+        let name = format!(".probe-{}", berth_sys::file::random_name().map_err(failed("getrandom"))?);
+        let store = rustix::io::fcntl_dupfd_cloexec(&context.store, 3).map_err(failed("dup store"))?;
+        rustix::fs::mkdirat(&store, &name, Mode::RWXU).map_err(failed_on("mkdir", &context.store_root))?;
+        let place = Self {
+            path: format!("{}/{name}", context.store_root),
+            store,
+            name,
+        };
+        for folder in FOLDERS {
+            rustix::fs::mkdirat(&place.store, format!("{}/{folder}", place.name), Mode::RWXU).map_err(failed("mkdir"))?;
+        }
+        Ok(place)
+    }
+
+    fn open_all(&self) -> Result<[OwnedFd; 4], Failure> {
+        let open = |folder: &str| {
+            let path = format!("{}/{folder}", self.path);
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::open(path, flags, Mode::empty()).map_err(failed("open trial folder"))
+        };
+        let [lower, upper, work, target] = FOLDERS;
+        Ok([open(lower)?, open(upper)?, open(work)?, open(target)?])
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What stays is an empty hidden folder; the next collection of garbage takes it.
+        let _ = berth_layer::remove_tree(&self.store, self.name.as_bytes());
+    }
+}
+
+/// The name of the store's file system, from the mount that holds it.
+fn file_system(context: &Context) -> Result<String, Failure> {
+    let device = rustix::fs::fstat(&context.store).map_err(failed("stat store"))?.st_dev;
+    let wanted = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| failed("read mountinfo")(berth_sys::errno::of(&error)))?;
+    let name = mounts.lines().find_map(|line| {
+        let (left, right) = line.split_once(" - ")?;
+        (left.split(' ').nth(2)? == wanted).then(|| right.split(' ').next().unwrap_or_default().to_owned())
+    });
+    match name {
+        Some(name) => Ok(name),
+        // btrfs gives each subvolume a device number of its own.
+        None => rustix::fs::fstatfs(&context.store)
+            .map(|found| format!("0x{:x}", found.f_type))
+            .map_err(failed("statfs store")),
+    }
+}

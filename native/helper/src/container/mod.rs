@@ -1,0 +1,49 @@
+//! Containers on disk and in the process table: `containers/<id>` with configuration, state, log and bound files.
+
+pub(crate) mod folder;
+pub(crate) mod stubs;
+
+pub(crate) use folder::Folder;
+
+use berth_monitor::clock;
+use berth_wire::reply::{ContainerState, Ended};
+use berth_wire::request::PublishedPort;
+
+/// Words of `ContainerState::status`.
+pub(crate) const CREATED: &str = "created";
+pub(crate) const RUNNING: &str = "running";
+pub(crate) const EXITED: &str = "exited";
+pub(crate) const DEAD: &str = "dead";
+
+/// The state of a container that is being made.
+pub(crate) fn created(id: &str, record: &str, ports: Vec<PublishedPort>) -> ContainerState {
+    ContainerState {
+        id: id.to_owned(),
+        status: CREATED.to_owned(),
+        process: None,
+        monitor: None,
+        created_at: clock::now(),
+        started_at: None,
+        finished_at: None,
+        ended: None,
+        ports,
+        record: record.to_owned(),
+    }
+}
+
+/// How a process ended that nobody saw the end of.
+pub(crate) fn unseen() -> Ended {
+    Ended {
+        exit_code: Some(137),
+        signal: Some("SIGKILL".to_owned()),
+        oom_killed: false,
+        memory_peak: None,
+        memory_source: None,
+        cpu_microseconds: None,
+    }
+}
+
+/// The cgroup of a container, below each hierarchy.
+pub(crate) fn cgroup_path(id: &str, given: Option<&str>) -> String {
+    given.map_or_else(|| format!("/berth/{id}"), str::to_owned)
+}
