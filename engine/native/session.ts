@@ -1,5 +1,4 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
@@ -105,7 +104,13 @@ async function feed(child: Child, plan: SessionPlan, options: CallOptions): Prom
 async function send(child: Child, frame: Uint8Array): Promise<void> {
   if (!child.stdin.writable) return;
   if (child.stdin.write(frame)) return;
-  await Promise.race([once(child.stdin, 'drain'), once(child.stdin, 'close')]);
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      child.stdin.off('drain', done).off('close', done);
+      resolve();
+    };
+    child.stdin.on('drain', done).on('close', done);
+  });
 }
 
 async function follow(child: Child, plan: SessionPlan, options: CallOptions): Promise<Outcome> {

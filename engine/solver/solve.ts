@@ -186,9 +186,10 @@ function createRun(
 
   /** The key of a COPY: by its definition where that is known, else by the content of what it copies. */
   async function fileKey(vertex: Vertex, op: FileOp): Promise<StepKey> {
+    const stages = stagesOf(op);
+    for (const index of stages) void begin(inputOf(vertex, index)).catch(() => undefined);
     const base = (await keyOf(inputOf(vertex, 0))).key;
     const fromContext = await contextDigests(vertex, op);
-    const stages = stagesOf(op);
     if (stages.length === 0) return contentKey(op, fromContext, base);
     const volatile = (await Promise.all(stages.map((index) => isVolatile(inputOf(vertex, index))))).includes(true);
     const inputs = new Map(
@@ -198,6 +199,16 @@ function createRun(
     const record = volatile || vertex.ignoreCache ? undefined : await cache.find(definition.key);
     if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
     return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition };
+  }
+
+  /**
+   * Starts a stage that is copied from as soon as it is clear that it must be built: nothing is remembered of it, so neither is a copy by
+   * its definition. Else the keys of the copies, which wait for each other, would put independent stages in a row.
+   */
+  async function begin(id: VertexId): Promise<void> {
+    const isKnown =
+      !(await isVolatile(id)) && isStep(vertexOf(id)) && (await cache.find((await keyOf(id)).key)) !== undefined;
+    if (!isKnown && isStep(vertexOf(id))) await refOf(id);
   }
 
   async function contextDigests(vertex: Vertex, op: FileOp): Promise<readonly (readonly string[])[]> {

@@ -1,0 +1,294 @@
+import { describe, expect, test } from '@jest/globals';
+import { EngineError } from '../../../engine/base/errors.ts';
+import type { ProgressEvent } from '../../../engine/base/progress.ts';
+import type { ImageConfig } from '../../../engine/image/types.ts';
+import { digestOf } from '../../../engine/image/digest.ts';
+import type { Vertex } from '../../../engine/graph/types.ts';
+import { copy, counting, graphOf, memoryCache, run, scratch, solved, vertex } from './doubles.ts';
+
+function image(diffs: readonly string[], labels: Readonly<Record<string, string>> = {}): Vertex {
+  const config: ImageConfig = {
+    architecture: 'amd64',
+    os: 'linux',
+    config: { Labels: labels },
+    rootfs: { type: 'layers', diff_ids: diffs.map(digestOf) },
+  };
+  const manifest = {
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    digest: digestOf(JSON.stringify(config)),
+    size: 1,
+  };
+  return vertex('base', {
+    type: 'image',
+    reference: 'base',
+    manifest,
+    config,
+    platform: { os: 'linux', architecture: 'amd64' },
+  });
+}
+
+/** builder: base → make; final: base → pip → copy from builder → check. */
+function twoStages(make = 'make', more: Partial<Vertex> = {}): readonly Vertex[] {
+  const base = image(['a', 'b']);
+  const built = run(make, base, more);
+  const pip = run('pip', base);
+  const copied = copy('/out', pip, built);
+  return [base, built, pip, copied, run('check', copied)];
+}
+
+describe('solve', () => {
+  test('runs each step once on the layers below it', async () => {
+    const executor = counting();
+    const base = image(['a']);
+    const [one, two] = [run('one', base), undefined];
+    const last = run('two', one);
+    const { target, steps } = await solved(graphOf(last, [base, one, last]), executor, memoryCache());
+    expect(two).toBeUndefined();
+    expect(executor.runs).toEqual(['one', 'two']);
+    expect(target.layers).toHaveLength(3);
+    expect(target.layers[0]?.diffId).toBe(digestOf('a'));
+    expect(steps).toEqual({ total: 2, cached: 0, executed: 2 });
+  });
+
+  test('executes nothing the second time and gives the same layers', async () => {
+    const [executor, cache, vertices] = [counting(), memoryCache(), twoStages()];
+    const graph = graphOf(vertices[4] as Vertex, vertices);
+    const first = await solved(graph, executor, cache);
+    executor.runs.length = 0;
+    executor.checksums.length = 0;
+    const second = await solved(graph, executor, cache);
+    expect(executor.runs).toEqual([]);
+    expect(executor.checksums).toEqual([]);
+    expect(second.target.layers).toEqual(first.target.layers);
+    expect(second.steps).toEqual({ total: 4, cached: 4, executed: 0 });
+  });
+
+  test('does not look at a stage when the copy from it is found by its definition', async () => {
+    const [executor, cache, vertices] = [counting(), memoryCache(), twoStages()];
+    const graph = graphOf(vertices[4] as Vertex, vertices);
+    await solved(graph, executor, cache);
+    const { refs } = await solved(graph, executor, cache);
+    expect(refs.has('make')).toBe(false);
+    expect(refs.has('pip')).toBe(true);
+  });
+
+  test('keeps what stands on a rebuilt stage whose copied files are equal', async () => {
+    const executor = counting({ content: () => 'same bytes' });
+    const cache = memoryCache();
+    const before = twoStages('make');
+    await solved(graphOf(before[4] as Vertex, before), executor, cache);
+    executor.runs.length = 0;
+    const after = twoStages('make # with a comment');
+    const { steps } = await solved(graphOf(after[4] as Vertex, after), executor, cache);
+    expect(executor.runs).toEqual(['make # with a comment']);
+    expect(steps).toEqual({ total: 4, cached: 3, executed: 1 });
+  });
+
+  test('repeats the copy when the rebuilt stage gives other files', async () => {
+    const executor = counting({ content: (layers) => layers.join() });
+    const cache = memoryCache();
+    const before = twoStages('make');
+    await solved(graphOf(before[4] as Vertex, before), executor, cache);
+    executor.runs.length = 0;
+    const after = twoStages('make other');
+    await solved(graphOf(after[4] as Vertex, after), executor, cache);
+    expect(executor.runs).toEqual(['make other', 'copy /out from make other', 'check']);
+  });
+
+  test('repeats from the first changed step on', async () => {
+    const [executor, cache, base] = [counting({ context: { app: 'one' } }), memoryCache(), image(['a'])];
+    const chain = (): readonly Vertex[] => {
+      const pip = run('pip', base);
+      const app = copy('app', pip);
+      return [base, pip, app, run('compile', app)];
+    };
+    await solved(graphOf(chain()[3] as Vertex, chain()), executor, cache);
+    const changed = counting({ context: { app: 'two' }, salt: 'two' });
+    executor.layers.forEach((layer) => changed.layers.add(layer));
+    const { steps } = await solved(graphOf(chain()[3] as Vertex, chain()), changed, cache);
+    expect(changed.runs).toEqual(['copy app', 'compile']);
+    expect(steps).toEqual({ total: 3, cached: 1, executed: 2 });
+  });
+
+  test('finds a base again that has another label and manifest, and equal layers', async () => {
+    const [executor, cache] = [counting(), memoryCache()];
+    for (const base of [image(['a']), image(['a'], { version: '2' })]) {
+      const step = run('pip', base);
+      await solved(graphOf(step, [base, step]), executor, cache);
+    }
+    expect(executor.runs).toEqual(['pip']);
+  });
+
+  test('does not take a step of another platform', async () => {
+    const [executor, cache, base] = [counting(), memoryCache(), scratch()];
+    const step = run('make', base);
+    await solved(graphOf(step, [base, step], 'amd64'), executor, cache);
+    await solved(graphOf(step, [base, step], 'arm64'), executor, cache);
+    expect(executor.runs).toEqual(['make', 'make']);
+  });
+
+  test('leaves proxies out of the key', async () => {
+    const [executor, cache, base] = [counting(), memoryCache(), scratch()];
+    for (const proxyEnv of [[], ['http_proxy=http://proxy:3128']]) {
+      const step = run('make', base, { proxyEnv });
+      await solved(graphOf(step, [base, step]), executor, cache);
+    }
+    expect(executor.runs).toEqual(['make']);
+  });
+
+  test('runs a step again when its layer cannot be had any more', async () => {
+    const [executor, cache, base] = [counting(), memoryCache(), scratch()];
+    const step = run('make', base);
+    await solved(graphOf(step, [base, step]), executor, cache);
+    executor.layers.clear();
+    await solved(graphOf(step, [base, step]), executor, cache);
+    expect(executor.runs).toEqual(['make', 'make']);
+  });
+
+  test('does not put a remembered layer on others than those it was made on', async () => {
+    const [cache, base] = [memoryCache(), scratch()];
+    const one = run('one', base);
+    const two = run('two', one);
+    const graph = graphOf(two, [base, one, two]);
+    const first = counting();
+    await solved(graph, first, cache);
+    const again = counting({ salt: 'again' });
+    // The layer of `two` is still there, the one of `one` is lost and comes out different.
+    [...first.layers].slice(1).forEach((layer) => again.layers.add(layer));
+    await solved(graph, again, cache);
+    expect(again.runs).toEqual(['one', 'two']);
+  });
+
+  test('builds an ignored stage again, and what is copied from it by content', async () => {
+    const executor = counting({ content: () => 'same bytes' });
+    const cache = memoryCache();
+    const cached = twoStages();
+    await solved(graphOf(cached[4] as Vertex, cached), executor, cache);
+    executor.runs.length = 0;
+    const ignored = twoStages('make', { ignoreCache: true });
+    await solved(graphOf(ignored[4] as Vertex, ignored), executor, cache);
+    expect(executor.runs).toEqual(['make']);
+  });
+
+  test('does not take a record from a lower rung for a higher one', async () => {
+    const { records } = memoryCache();
+    const [executor, base] = [counting(), scratch()];
+    const step = run('make', base);
+    const graph = graphOf(step, [base, step]);
+    await solved(graph, executor, memoryCache('userns', records));
+    await solved(graph, executor, memoryCache('root', records));
+    await solved(graph, executor, memoryCache('userns', records));
+    expect(executor.runs).toEqual(['make', 'make']);
+  });
+
+  test('runs independent stages at the same time', async () => {
+    let inside = 0;
+    let together = 0;
+    let release = (): void => undefined;
+    const both = new Promise<void>((resolve) => (release = resolve));
+    const executor = counting({
+      during: async ({ name }) => {
+        if (!name.startsWith('stage')) return;
+        together = Math.max(together, (inside += 1));
+        if (inside === 2) release();
+        await both;
+      },
+    });
+    const base = scratch();
+    const [one, two] = [run('stage 1', base), run('stage 2', base)];
+    const first = copy('/one', base, one);
+    const last = copy('/two', first, two);
+    await solved(graphOf(last, [base, one, two, first, last]), executor, memoryCache());
+    expect(together).toBe(2);
+  });
+
+  test('keeps to the limit of steps at a time', async () => {
+    let inside = 0;
+    let most = 0;
+    const executor = counting({
+      during: async () => {
+        most = Math.max(most, (inside += 1));
+        await new Promise((resolve) => setImmediate(resolve));
+        inside -= 1;
+      },
+    });
+    const base = scratch();
+    const stages = ['1', '2', '3', '4'].map((name) => run(name, base));
+    const copies: Vertex[] = [];
+    for (const stage of stages) copies.push(copy(`/${stage.name}`, copies.at(-1) ?? base, stage));
+    await solved(graphOf(copies[3] as Vertex, [base, ...stages, ...copies]), executor, memoryCache(), {
+      concurrency: 2,
+    });
+    expect(most).toBe(2);
+  });
+
+  test('merges two edges to one vertex', async () => {
+    const [executor, base] = [counting(), scratch()];
+    const built = run('make', base);
+    const first = copy('/one', base, built);
+    const last = copy('/two', first, built);
+    await solved(graphOf(last, [base, built, first, last]), executor, memoryCache());
+    expect(executor.runs.filter((name) => name === 'make')).toHaveLength(1);
+  });
+
+  test('cancels the other stages at a failure, waits for their end and throws the failure', async () => {
+    let cancelled = false;
+    const failure = new EngineError('RUN_FAILED', 'Cannot build stage 2: its exit code is 1');
+    let started = (): void => undefined;
+    const running = new Promise<void>((resolve) => (started = resolve));
+    const executor = counting({
+      during: async ({ name }, { signal }) => {
+        if (name === 'stage 2') {
+          await running;
+          throw failure;
+        }
+        started();
+        await new Promise<void>((_, reject) => {
+          signal?.addEventListener('abort', () => {
+            setImmediate(() => {
+              cancelled = true;
+              reject(signal.reason as Error);
+            });
+          });
+        });
+      },
+    });
+    const base = scratch();
+    const [one, two] = [
+      run('stage 1', base),
+      run('stage 2', base, { location: { file: 'Dockerfile', startLine: 3, endLine: 3 } }),
+    ];
+    const first = copy('/one', base, one);
+    const last = copy('/two', first, two);
+    const solving = solved(graphOf(last, [base, one, two, first, last]), executor, memoryCache());
+    await expect(solving).rejects.toMatchObject({ code: 'RUN_FAILED', vertex: 'stage 2', location: { startLine: 3 } });
+    expect(cancelled).toBe(true);
+  });
+
+  test('ends with the reason of the signal', async () => {
+    const controller = new AbortController();
+    const reason = new Error('the user pressed Ctrl-C');
+    const executor = counting({
+      during: async (_vertex, { signal }) => {
+        controller.abort(reason);
+        signal?.throwIfAborted();
+      },
+    });
+    const base = scratch();
+    const step = run('make', base);
+    const solving = solved(graphOf(step, [base, step]), executor, memoryCache(), { signal: controller.signal });
+    await expect(solving).rejects.toBe(reason);
+  });
+
+  test('announces every step, and says which were cached', async () => {
+    const [executor, cache, vertices] = [counting(), memoryCache(), twoStages()];
+    const graph = graphOf(vertices[4] as Vertex, vertices);
+    await solved(graph, executor, cache);
+    const events: ProgressEvent[] = [];
+    await solved(graph, executor, cache, { onEvent: (event) => events.push(event) });
+    const cached = events
+      .filter((event) => event.type === 'vertex' && event.cached)
+      .map((event) => event.type === 'vertex' && event.name);
+    expect(new Set(cached)).toEqual(new Set(['base', 'make', 'pip', 'copy /out from make', 'check']));
+  });
+});
