@@ -51,7 +51,10 @@ export async function createBlobMaker(parts: Parts, wanted: boolean, options: Ac
     finish: async (target) =>
       await withVertex(VERTEX, options.onEvent, async () => {
         const diffIds = diffIdsOf(target);
-        return await Promise.all(diffIds.map((_, at) => pack(diffIds.slice(0, at + 1))));
+        const blobs = await Promise.all(diffIds.map((_, at) => pack(diffIds.slice(0, at + 1))));
+        // Layers of other stages are for a cache: they end here too, and a failure of theirs leaves them out of it.
+        await Promise.allSettled(running.values());
+        return blobs;
       }),
     stop: async () => {
       stopped.abort();

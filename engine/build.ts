@@ -108,7 +108,13 @@ async function solveGraph(
   try {
     return await solve(
       graph,
-      { executor, cache, concurrency: availableParallelism(), now: () => new Date(), onRef: packTarget(graph, blobs) },
+      {
+        executor,
+        cache,
+        concurrency: availableParallelism(),
+        now: () => new Date(),
+        onRef: packLayers(graph, blobs, request.completeStages ?? false),
+      },
       act,
     );
   } catch (error) {
@@ -117,13 +123,13 @@ async function solveGraph(
   }
 }
 
-/** Layers of the image itself are packed as soon as they are known; those of other stages never are. */
-function packTarget(graph: Graph, blobs: BlobMaker): (id: VertexId, ref: Ref) => void {
+/** Layers of the image itself are packed as soon as they are known; those of other stages when an outer cache will take them. */
+function packLayers(graph: Graph, blobs: BlobMaker, allStages: boolean): (id: VertexId, ref: Ref) => void {
   const vertices = new Map(graph.vertices.map((vertex) => [vertex.id, vertex]));
   const chain = new Set<VertexId>();
   for (let id: VertexId | undefined = graph.target; id !== undefined; id = vertices.get(id)?.inputs[0]) chain.add(id);
   return (id, ref) => {
-    if (chain.has(id)) blobs.start(ref);
+    if (allStages || chain.has(id)) blobs.start(ref);
   };
 }
 

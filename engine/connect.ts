@@ -1,6 +1,8 @@
+import { EngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
+import { CACHE_PLACE, trackRecords, type TrackedRecords } from './cache/index.ts';
 import type { EngineOptions } from './engine.ts';
-import type { Digest } from './image/types.ts';
+import type { Digest, Fetcher } from './image/types.ts';
 import { chooseIsolation, createHelper, createLauncher, type Helper, type Isolation } from './native/index.ts';
 import { createRegistry, type Registry } from './registry/index.ts';
 import { createSnapshots, openLayout, openStore, type FetchBlob, type Snapshots, type Store } from './store/index.ts';
@@ -14,8 +16,10 @@ export interface Machine {
 /** What all acts of one engine share. */
 export interface Parts {
   readonly options: EngineOptions;
-  readonly store: Store;
+  readonly store: Store & { readonly records: TrackedRecords };
   readonly registry: Registry;
+  /** Where the bytes of a layer can be read that a place of its sources serves: a repository, or the cache outside this machine. */
+  readonly serve: (place: string) => Fetcher;
   /** Probes and chooses the rung on its first call. @throws `ISOLATION_IMPOSSIBLE` */
   readonly machine: (options?: ActOptions) => Promise<Machine>;
   /** Snapshots for the time of one act. */
@@ -30,9 +34,11 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const launcher = createLauncher({ path: options.helper, sha256: options.helperSha256 }, options.sudo);
   const place = await openLayout(options.root);
   const lockHelper = createHelper(launcher, { store: place, idMap: { kind: 'root' }, elevation: 'direct' });
-  const store = openStore(place, { lockHelper, onWarning: (message) => warnings.emit({ type: 'warning', message }) });
+  const opened = openStore(place, { lockHelper, onWarning: (message) => warnings.emit({ type: 'warning', message }) });
+  const store = { ...opened, records: trackRecords(opened.records) };
   const registry = createRegistry({ ...options, onEvent: warnings.emit });
-  const fetchBlob = createFetchBlob(registry);
+  const serve = createServe(registry, options.cacheSource);
+  const fetchBlob = createFetchBlob(serve);
   const machine = once(async ({ signal }: ActOptions = {}): Promise<Machine> => {
     const isolation = await chooseIsolation(options.isolation, {
       launcher,
@@ -45,19 +51,34 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     options,
     store,
     registry,
+    serve,
     machine,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
     withWarnings: warnings.during,
   };
 }
 
-/** Asks the repositories that are known to serve a blob, one after the other; the last one's error counts. */
-function createFetchBlob(registry: Registry): FetchBlob {
+function createServe(registry: Registry, cacheSource: Fetcher | undefined): Parts['serve'] {
+  return (place) => {
+    if (place !== CACHE_PLACE) return registry.repository(place);
+    if (cacheSource) return cacheSource;
+    throw new EngineError(
+      'CACHE_BLOB_LOST',
+      'Cannot read a layer: it lies in the cache of the job, which is not here',
+      {
+        hint: 'Build the image again',
+      },
+    );
+  };
+}
+
+/** Asks the places that are known to serve a blob, one after the other; the last one's error counts. */
+function createFetchBlob(serve: Parts['serve']): FetchBlob {
   return async function* (blob, sources, { signal }) {
     for (const [at, source] of sources.entries()) {
       let begun = false;
       try {
-        for await (const chunk of registry.repository(source).fetch(blob, { signal })) {
+        for await (const chunk of serve(source).fetch(blob, { signal })) {
           begun = true;
           yield chunk;
         }
@@ -108,7 +129,7 @@ function once<A extends unknown[], T>(act: (...args: A) => Promise<T>): (...args
   };
 }
 
-/** `registry/repository` that serve each blob of some layers. */
+/** Places that serve each blob of some layers: `registry/repository`, or the outer cache. */
 export async function sourcesOf(
   store: Store,
   diffIds: readonly Digest[],

@@ -1,4 +1,5 @@
 import { build, hostPlatform } from './build.ts';
+import { createCacheExchange } from './cache/index.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
 import type { ActOptions } from './base/progress.ts';
@@ -52,6 +53,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       inspect: (nameOrId) => inspectImage(parts, nameOrId),
     },
     containers,
+    cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
     serveRegistry: (how) => createRegistryServer(createRegistryBackend(store), how),
     close: async () => {

@@ -1,5 +1,6 @@
+import type { CacheExchange } from './cache/index.ts';
 import type { ActOptions, WarningEvent } from './base/progress.ts';
-import type { ContainerConfig, Descriptor, Digest, Platform } from './image/types.ts';
+import type { ContainerConfig, Descriptor, Digest, Fetcher, Platform } from './image/types.ts';
 import type { Ended, ProbeReply, PublishedPort, RungName } from './native/protocol.ts';
 import type { StoredImage } from './store/types.ts';
 
@@ -28,6 +29,11 @@ export interface EngineOptions {
   readonly httpsProxy?: string | undefined;
   readonly noProxy?: string | undefined;
   readonly userAgent?: string | undefined;
+  /**
+   * Blobs of layers that `cache.import` named; read when a step, the smoke test or a push needs them. Faults are its own
+   * (`CACHE_BLOB_LOST`): the caller forgets those blobs and builds again.
+   */
+  readonly cacheSource?: Fetcher | undefined;
 }
 
 /** Gives credentials for a registry (`ghcr.io`, `127.0.0.1:5000`), or undefined for anonymous access. */
@@ -60,6 +66,8 @@ export interface Engine {
     inspect(nameOrId: string): Promise<Record<string, unknown>>;
   };
   readonly containers: Containers;
+  /** Records and layers for a cache outside this machine. */
+  readonly cache: CacheExchange;
   readonly system: {
     df(): Promise<readonly DiskUsage[]>;
     fsck(options?: { readonly repair?: boolean | undefined }): Promise<FsckReport>;
@@ -103,6 +111,8 @@ export interface BuildRequest {
   readonly platform?: Platform | undefined;
   /** Make compressed blobs while building, since the image will be pushed or saved. */
   readonly complete?: boolean | undefined;
+  /** Make the blobs of the other stages' layers too, since an outer cache will take them. */
+  readonly completeStages?: boolean | undefined;
 }
 
 export interface BuildResult {

@@ -18,3 +18,11 @@ export type * from './image/types.ts';
 export type { Ended, PublishedPort, RungName } from './native/protocol.ts';
 export { createEngine } from './create.ts';
 export { StepError } from './solver/index.ts';
+export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/index.ts';
+export {
+  parseCacheIndex,
+  type CacheExchange,
+  type CacheExport,
+  type CacheIndex,
+  type ExportedBlob,
+} from './cache/index.ts';

@@ -1,4 +1,5 @@
 import { withVertex, type ActOptions } from './base/progress.ts';
+import { CACHE_PLACE } from './cache/index.ts';
 import { complete, readManifest } from './complete.ts';
 import { sourcesOf, type Parts } from './connect.ts';
 import type { PushResult } from './engine.ts';
@@ -62,7 +63,7 @@ export async function push(
           const result = await copyGraph(createSource(parts, sources), repository, manifest, {
             ...options,
             vertex: vertex.id,
-            mountFrom: ({ digest }) => sources.get(digest) ?? [],
+            mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter((place) => place !== CACHE_PLACE),
           });
           await repository.tag(manifest, reference.tag ?? 'latest', { signal: options.signal });
           await recordLayers(parts, await readManifest(parts, manifest), image.config, nameOf(reference));
@@ -77,13 +78,13 @@ export async function push(
 }
 
 /** Blobs of the store; those that only a registry has go through memory to the next one, never to the disk. */
-function createSource({ store, registry }: Parts, sources: ReadonlyMap<Digest, readonly string[]>): Fetcher {
+function createSource({ store, serve }: Parts, sources: ReadonlyMap<Digest, readonly string[]>): Fetcher {
   return {
     fetch: async function* (descriptor, options) {
       const [place] = sources.get(descriptor.digest) ?? [];
       const isRemote =
         place !== undefined && !isGraphType(descriptor.mediaType) && !(await store.content.exists(descriptor));
-      const source: Fetcher = isRemote ? registry.repository(place) : (store.content satisfies Storage);
+      const source: Fetcher = isRemote ? serve(place) : (store.content satisfies Storage);
       yield* source.fetch(descriptor, options);
     },
   };

@@ -1,0 +1,167 @@
+import { join } from 'node:path';
+import type { Descriptor, Digest } from '../image/types.ts';
+import type { CacheRecord, CacheRecords, LayerRecord, Store } from '../store/types.ts';
+import type { CacheIndex, IndexedLayer, IndexedRecord } from './exchange-index.ts';
+
+/** The place in a layer's sources that stands for the cache outside this machine. No repository is named so: those have a slash. */
+export const CACHE_PLACE = 'external-cache';
+
+/** A record that nothing has asked for in this time is not exported any more, in milliseconds. */
+const KEEP_UNUSED = 14 * 24 * 3600 * 1000;
+/** Records in one index; the ones that were used last stay. */
+const MAX_RECORDS = 2000;
+
+/** What a cache outside this machine takes: the index, and the blobs that it names and that lie here. */
+export interface CacheExport {
+  readonly index: CacheIndex;
+  readonly blobs: readonly ExportedBlob[];
+}
+
+export interface ExportedBlob {
+  readonly descriptor: Descriptor;
+  /** hostPath of its bytes; undefined when only the outer cache has them. */
+  readonly path: string | undefined;
+  /** `file` for COPY and the like, which are made again in no time; `exec` for RUN. */
+  readonly madeBy: 'exec' | 'file';
+}
+
+/** Records and layers on their way in and out of the store. */
+export interface CacheExchange {
+  /** The records that the last days used, and the layers that they name. */
+  export(now: Date): Promise<CacheExport>;
+  /**
+   * Adds records and layers of an index to the store; no layer is fetched.
+   *
+   * @param available blobs that the cache's source can give; layers of other blobs are left out
+   */
+  import(
+    index: CacheIndex,
+    available: ReadonlySet<Digest>,
+  ): Promise<{ readonly records: number; readonly layers: number }>;
+  /** Forgets that the outer cache has these blobs: the steps that made them are misses from now on. */
+  forget(blobs: ReadonlySet<Digest>): Promise<void>;
+}
+
+/** Records that remember which of them were asked for or written. */
+export interface TrackedRecords extends CacheRecords {
+  readonly used: ReadonlySet<string>;
+}
+
+/** @returns the same records, with the keys that were hit or put since */
+export function trackRecords(records: CacheRecords): TrackedRecords {
+  const used = new Set<string>();
+  return {
+    ...records,
+    used,
+    get: async (key) => {
+      const record = await records.get(key);
+      if (record) used.add(key);
+      return record;
+    },
+    put: async (record) => {
+      await records.put(record);
+      used.add(record.key);
+    },
+  };
+}
+
+/** @param records those of the store, tracked */
+export function createCacheExchange(store: Store, records: TrackedRecords): CacheExchange {
+  const lastUse = new Map<string, number>();
+  return {
+    export: async (now) => {
+      const indexed = chooseRecords(await records.list(), records.used, lastUse, now.getTime());
+      const layers = await collectLayers(store, indexed);
+      const index: CacheIndex = { v: 1, records: indexed, layers: layers.map(({ layer }) => layer) };
+      return { index, blobs: layers.map(({ blob }) => blob) };
+    },
+    import: async (index, available) => {
+      const layers = index.layers.filter(({ blob }) => available.has(blob.digest));
+      for (const layer of layers) await store.layers.add(layer.diffId, formsOf(layer));
+      let added = 0;
+      for (const { usedAt, ...record } of index.records) {
+        lastUse.set(record.key, Date.parse(usedAt));
+        // What was made here is newer than what comes from outside.
+        if ((await store.records.get(record.key)) !== undefined) continue;
+        await store.records.put(record);
+        added += 1;
+      }
+      return { records: added, layers: layers.length };
+    },
+    forget: async (blobs) => {
+      for (const record of await store.layers.list()) {
+        if (!record.blobs.some(({ digest }) => blobs.has(digest) && record.sources[digest]?.includes(CACHE_PLACE)))
+          continue;
+        await store.layers.update(record.diffId, (current) => withoutPlace(current, blobs));
+      }
+    },
+  };
+}
+
+function chooseRecords(
+  records: readonly CacheRecord[],
+  used: ReadonlySet<string>,
+  lastUse: ReadonlyMap<string, number>,
+  now: number,
+): readonly IndexedRecord[] {
+  return records
+    .map((record) => ({ record, at: used.has(record.key) ? now : (lastUse.get(record.key) ?? now) }))
+    .filter(({ at }) => now - at < KEEP_UNUSED)
+    .sort((a, b) => b.at - a.at || (a.record.key < b.record.key ? -1 : 1))
+    .slice(0, MAX_RECORDS)
+    .map(({ record, at }) => ({ ...record, usedAt: new Date(at).toISOString() }));
+}
+
+interface CollectedLayer {
+  readonly layer: IndexedLayer;
+  readonly blob: ExportedBlob;
+}
+
+/** The layers that the records name and whose blob is here, or in the outer cache already. */
+async function collectLayers(store: Store, records: readonly IndexedRecord[]): Promise<readonly CollectedLayer[]> {
+  const madeBy = new Map<Digest, 'exec' | 'file'>();
+  for (const { diffId, op } of records) {
+    if (diffId !== null && madeBy.get(diffId) !== 'exec') madeBy.set(diffId, isExec(op) ? 'exec' : 'file');
+  }
+  const collected = await Promise.all(
+    [...madeBy].map(async ([diffId, kind]) => {
+      const record = await store.layers.get(diffId);
+      return record && (await collectLayer(store, record, kind));
+    }),
+  );
+  return collected.filter((layer) => layer !== undefined).sort((a, b) => (a.layer.diffId < b.layer.diffId ? -1 : 1));
+}
+
+async function collectLayer(
+  store: Store,
+  record: LayerRecord,
+  madeBy: 'exec' | 'file',
+): Promise<CollectedLayer | undefined> {
+  const { diffId, size } = record;
+  for (const blob of record.blobs) {
+    const local = await store.content.exists(blob);
+    if (!local && !record.sources[blob.digest]?.includes(CACHE_PLACE)) continue;
+    const path = local ? join(store.root, store.content.pathOf(blob.digest)) : undefined;
+    return {
+      layer: { diffId, ...(size === undefined ? {} : { size }), blob },
+      blob: { descriptor: blob, path, madeBy },
+    };
+  }
+  return undefined;
+}
+
+function formsOf({ size, blob }: IndexedLayer): Partial<LayerRecord> {
+  return { size, blobs: [blob], sources: { [blob.digest]: [CACHE_PLACE] } };
+}
+
+function withoutPlace(record: LayerRecord, blobs: ReadonlySet<Digest>): LayerRecord {
+  const sources = Object.entries(record.sources).map(([digest, places]): [string, readonly string[]] => [
+    digest,
+    blobs.has(digest as Digest) ? places.filter((place) => place !== CACHE_PLACE) : places,
+  ]);
+  return { ...record, sources: Object.fromEntries(sources) };
+}
+
+function isExec(op: unknown): boolean {
+  return typeof op === 'object' && op !== null && 'type' in op && op.type === 'exec';
+}
