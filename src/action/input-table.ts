@@ -1,0 +1,62 @@
+/** What becomes of an input of docker/build-push-action when a workflow moves over. */
+export type Fate =
+  | { readonly done: true }
+  /** `idle` are the values that ask for nothing; any other value is an error with this hint. */
+  | { readonly done: false; readonly idle: readonly string[]; readonly hint: string };
+
+const done: Fate = { done: true };
+
+function refused(hint: string, ...idle: string[]): Fate {
+  return { done: false, idle, hint };
+}
+
+/** The 33 inputs of docker/build-push-action v7, each done or refused by name. */
+export const BUILD_PUSH_INPUTS: Readonly<Record<string, Fate>> = {
+  'add-hosts': refused('Delete the line: RUN resolves names as the runner does'),
+  allow: refused('Delete the line: there is no entitlement to allow'),
+  annotations: refused('Use labels: instead; annotations of the manifest are not written'),
+  attests: refused('Delete the line and attest the digest output with actions/attest'),
+  'build-args': done,
+  'build-contexts': refused('Copy what the build needs into the context first, or use COPY --from=<image>'),
+  builder: refused('Delete the line, and the docker/setup-buildx-action step: no builder is needed'),
+  'cache-from': done,
+  'cache-to': done,
+  call: refused('Delete the line: this action builds; lint warnings of the Dockerfile are annotated anyway', 'build'),
+  'cgroup-parent': refused('Delete the line: steps run in the cgroup of the job'),
+  context: done,
+  file: done,
+  'github-token': refused('Delete the line: the context is the workspace, use actions/checkout with its token'),
+  labels: done,
+  load: refused('Delete the line: later steps use `berth run` and `berth images` on the same store', 'false'),
+  network: refused('Delete the line: RUN uses the network of the runner', 'default'),
+  'no-cache': done,
+  'no-cache-filters': refused('Use no-cache: true, or change the step that must run again'),
+  outputs: refused('Use push: true and tags: instead'),
+  platforms: done,
+  provenance: refused('Delete the line and attest the digest output with actions/attest', 'false'),
+  pull: done,
+  push: done,
+  sbom: refused('Delete the line and attest the digest output with actions/attest', 'false'),
+  secrets: refused('RUN --mount=type=secret is not there yet: fetch what the step needs in a step before'),
+  'secret-envs': refused('RUN --mount=type=secret is not there yet: fetch what the step needs in a step before'),
+  'secret-files': refused('RUN --mount=type=secret is not there yet: fetch what the step needs in a step before'),
+  'shm-size': refused('Delete the line: the size of /dev/shm cannot be chosen for RUN yet'),
+  ssh: refused('RUN --mount=type=ssh is not there yet: check the sources out in a step before'),
+  tags: done,
+  target: done,
+  ulimit: refused('Delete the line: limits cannot be chosen for RUN yet'),
+};
+
+/** Inputs that docker/build-push-action does not have. */
+export const OWN_INPUTS = [
+  'smoke-test',
+  'registry',
+  'username',
+  'password',
+  'isolation',
+  'ca-file',
+  'build-ca',
+  'registry-mirrors',
+  'cache',
+  'summary',
+] as const;

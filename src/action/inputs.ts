@@ -1,0 +1,183 @@
+import { EngineError } from '../../engine/index.ts';
+import { parseCacheInputs, type CacheSettings } from './cache-input.ts';
+import { parseList } from './csv.ts';
+import type { RunnerContext } from './environment.ts';
+import { BUILD_PUSH_INPUTS } from './input-table.ts';
+import { findSecret, type Secret } from './secrets.ts';
+import { parseBoolean, parseChoice, parsePairs } from './values.ts';
+
+/** The step's `with:`, checked. Paths are as they were written; secrets are in `password` and `secrets` alone. */
+export interface ActionInputs {
+  readonly context: string;
+  readonly file: string | undefined;
+  readonly target: string | undefined;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+  readonly push: boolean;
+  readonly pull: boolean;
+  readonly noCache: boolean;
+  /** `linux/amd64`; undefined is the runner's own. */
+  readonly platform: string | undefined;
+  /** `auto`, `off`, a path or YAML. */
+  readonly smokeTest: string;
+  /** Host and port that username and password are for; undefined: that of the tags. */
+  readonly registry: string | undefined;
+  readonly username: string;
+  readonly password: string;
+  readonly isolation: Isolation;
+  readonly caFile: string | undefined;
+  readonly buildCa: boolean;
+  /** `docker.io=https://mirror.example`, one a line; as BERTH_REGISTRY_MIRRORS says it. */
+  readonly registryMirrors: readonly string[];
+  readonly cache: CacheSettings;
+  readonly summary: boolean;
+  /** Values that must be nowhere. */
+  readonly secrets: readonly Secret[];
+}
+
+export type Isolation = (typeof ISOLATIONS)[number];
+
+const ISOLATIONS = ['auto', 'root', 'userns-full', 'userns', 'userns-single', 'chroot'] as const;
+
+/** Variables of the process that the runner started; `INPUT_*` is taken out of them. */
+export type MutableEnvironment = Record<string, string | undefined>;
+
+/**
+ * Takes every `INPUT_*` out of `env`, so that no child process inherits one (hardening.md 5, rule 2), and gives them by their names in lower
+ * case. It is the first thing that the Action does.
+ */
+export function takeInputs(env: MutableEnvironment): ReadonlyMap<string, string> {
+  const inputs = new Map<string, string>();
+  for (const [key, value] of Object.entries(env)) {
+    if (!key.startsWith('INPUT_')) continue;
+    inputs.set(key.slice('INPUT_'.length).toLowerCase(), value ?? '');
+    delete env[key];
+  }
+  return inputs;
+}
+
+/** The secrets among the inputs, before anything about them is known to be right: they are masked first of all. */
+export function secretsOf(raw: ReadonlyMap<string, string>, tokens: readonly Secret[]): readonly Secret[] {
+  const named = ['password', 'secrets', 'github-token'].map((name) => ({ name, value: (raw.get(name) ?? '').trim() }));
+  return [...named, ...tokens].filter(({ value }) => value !== '');
+}
+
+/**
+ * Checks the inputs. Inputs that nobody declared are left to the runner, which warns of them by name.
+ *
+ * @param env where `build-args` without a value look it up
+ * @throws `INPUT_INVALID`, `INPUT_REFUSED`, `INPUT_SECRET`, `CREDENTIAL_EMPTY`, each naming the input
+ */
+export function parseInputs(
+  raw: ReadonlyMap<string, string>,
+  runner: RunnerContext,
+  tokens: readonly Secret[],
+  env: Readonly<MutableEnvironment>,
+): ActionInputs {
+  refuse(raw);
+  const text = (name: string): string => (raw.get(name) ?? '').trim();
+  const flag = (name: string, fallback: boolean): boolean => parseBoolean(name, text(name), fallback);
+  const secrets = secretsOf(raw, tokens);
+  const inputs: ActionInputs = {
+    context: contextOf(text('context')),
+    file: text('file') || undefined,
+    target: text('target') || undefined,
+    buildArgs: parsePairs('build-args', lines(raw, 'build-args'), (key) => env[key]),
+    labels: parsePairs('labels', lines(raw, 'labels'), () => ''),
+    tags: parseList('tags', raw.get('tags') ?? ''),
+    push: flag('push', false),
+    pull: flag('pull', false),
+    noCache: flag('no-cache', false),
+    platform: platformOf(parseList('platforms', raw.get('platforms') ?? '')),
+    smokeTest: (raw.get('smoke-test') ?? '').trim() || 'auto',
+    registry: text('registry') || undefined,
+    username: text('username'),
+    password: text('password'),
+    isolation: parseChoice('isolation', text('isolation'), ISOLATIONS),
+    caFile: text('ca-file') || undefined,
+    buildCa: flag('build-ca', false),
+    registryMirrors: parseList('registry-mirrors', raw.get('registry-mirrors') ?? '', { comment: true }),
+    cache: parseCacheInputs(text('cache'), raw.get('cache-from') ?? '', raw.get('cache-to') ?? ''),
+    summary: flag('summary', true),
+    secrets,
+  };
+  checkPush(inputs, runner);
+  checkSecrets(inputs);
+  return inputs;
+}
+
+function lines(raw: ReadonlyMap<string, string>, name: string): readonly string[] {
+  return parseList(name, raw.get(name) ?? '', { ignoreComma: true, comment: name !== 'tags' });
+}
+
+/** Inputs of docker/build-push-action that ask for something that is not done. */
+function refuse(raw: ReadonlyMap<string, string>): void {
+  for (const [name, fate] of Object.entries(BUILD_PUSH_INPUTS)) {
+    const value = (raw.get(name) ?? '').trim();
+    if (fate.done || value === '' || fate.idle.includes(value.toLowerCase())) continue;
+    throw new EngineError('INPUT_REFUSED', `Cannot use input '${name}': this action does not do it`, {
+      hint: fate.hint,
+    });
+  }
+}
+
+/** The context is a folder of the workspace; docker/build-push-action's URLs and its git default are refused by name. */
+function contextOf(text: string): string {
+  const context = text || '.';
+  if (/^[a-z+]+:\/\/|^git@|^\{\{|\.git(#|$)/.test(context)) {
+    throw new EngineError(
+      'INPUT_REFUSED',
+      `Cannot use input 'context': '${context}' is not a folder of the workspace`,
+      {
+        hint: 'Check the repository out with actions/checkout and give its folder',
+      },
+    );
+  }
+  return context;
+}
+
+function platformOf(platforms: readonly string[]): string | undefined {
+  if (platforms.length <= 1) return platforms[0];
+  throw new EngineError('INPUT_REFUSED', `Cannot use input 'platforms': ${platforms.length} platforms were given`, {
+    hint: 'Build one platform a job, each on a runner of that architecture',
+  });
+}
+
+/** What a push needs is asked for before the build, not after it. */
+function checkPush(inputs: ActionInputs, runner: RunnerContext): void {
+  if (inputs.username !== '' && inputs.password === '' && inputs.push) throw emptyPassword(runner);
+  if (!inputs.push) return;
+  if (runner.fork && inputs.password === '') throw emptyPassword(runner);
+  if (inputs.tags.length > 0) return;
+  throw new EngineError('INPUT_INVALID', "Cannot push: input 'tags' is empty", {
+    hint: 'Write tags: ghcr.io/OWNER/NAME:TAG',
+  });
+}
+
+function emptyPassword(runner: RunnerContext): EngineError {
+  const why = runner.fork ? 'pull requests from forks get no secrets' : 'the secret behind it may not exist';
+  return new EngineError('CREDENTIAL_EMPTY', `Cannot push: input 'password' is empty, ${why}`, {
+    hint: runner.fork
+      ? "Write push: ${{ github.event_name != 'pull_request' }}"
+      : 'Look at the name of the secret in `password:`, or at the environment that holds it',
+  });
+}
+
+/** No secret in what becomes part of the image or of a name (hardening.md 5, rule 7). */
+function checkSecrets(inputs: ActionInputs): void {
+  const places: readonly (readonly [string, string])[] = [
+    ...Object.entries(inputs.buildArgs).map(([key, value]) => [`build-args: ${key}`, value] as const),
+    ...Object.entries(inputs.labels).map(([key, value]) => [`labels: ${key}`, value] as const),
+    ...inputs.tags.map((tag) => ['tags', tag] as const),
+    ['target', inputs.target ?? ''],
+    ['cache scope', inputs.cache.scope ?? ''],
+  ];
+  for (const [place, value] of places) {
+    const secret = findSecret(value, inputs.secrets);
+    if (secret === undefined) continue;
+    throw new EngineError('INPUT_SECRET', `Cannot use ${place}: its value holds the secret '${secret}'`, {
+      hint: 'It would be readable in the image; fetch what needs the secret in a step before the build',
+    });
+  }
+}
