@@ -19,5 +19,7 @@ export function readVectors<T>(...parts: readonly string[]): T {
 /** A suite over a folder of vectors; when the folder is absent one skipped test says so. */
 export function describeVectors(folder: string, suite: () => void): void {
   if (existsSync(vectorPath(folder))) describe(`vectors of ${folder}`, suite);
-  else describe(`vectors of ${folder}`, () => test.skip(`not found at ${vectorPath(folder)}: set BERTH_VECTORS`, () => undefined));
+  else
+    describe(`vectors of ${folder}`, () =>
+      test.skip(`not found at ${vectorPath(folder)}: set BERTH_VECTORS`, () => undefined));
 }

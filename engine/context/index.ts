@@ -1,4 +1,5 @@
 /** The build context: one walk, `.dockerignore`, selection and digests. Source: spec/bad-inputs.md B and C. */
 export { openContext } from './open.ts';
-export type { OpenContextOptions, StatCache } from './open.ts';
+export type { OpenContextOptions } from './open.ts';
+export type { StatCache } from './hashes.ts';
 export type { Context, ContextEntry, Selected } from './types.ts';

@@ -1,12 +1,16 @@
-import { EngineError } from '../base/errors.ts';
+import { escapeControl } from '../base/escape.ts';
 import type { WarningEvent } from '../base/progress.ts';
+import { joinBytes } from './bytes.ts';
+import { digestSelection } from './digest.ts';
+import { createHashes, type StatCache } from './hashes.ts';
+import { readIgnore } from './ignore.ts';
+import { createTree } from './listing.ts';
+import { createMissing } from './missing.ts';
+import { toRecords } from './records.ts';
+import { requireRoot } from './root.ts';
+import { selectFrom } from './select.ts';
 import type { Context } from './types.ts';
-
-/** Content hashes of files that have not changed since they were read; kept by the caller. Key: path and stat, value: hex SHA-256. */
-export interface StatCache {
-  load(): Promise<Map<string, string>>;
-  save(entries: Map<string, string>): Promise<void>;
-}
+import { walk, type Skipped } from './walk.ts';
 
 /** How a context is opened. */
 export interface OpenContextOptions {
@@ -17,7 +21,10 @@ export interface OpenContextOptions {
   /** Directories that must not lie inside the context: the engine's store. */
   readonly forbid?: readonly string[] | undefined;
   readonly statCache?: StatCache | undefined;
+  /** Hears of FIFOs, sockets, devices and mounts that are left out. */
   readonly onEvent?: ((event: WarningEvent) => void) | undefined;
+  /** Milliseconds since 1970; a file that has just changed is not trusted to the stat cache. Default: the clock. */
+  readonly now?: (() => number) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,5 +35,24 @@ export interface OpenContextOptions {
  */
 export async function openContext(root: string, options: OpenContextOptions = {}): Promise<Context> {
   options.signal?.throwIfAborted();
-  throw new EngineError('UNSUPPORTED', `Cannot open ${root}: reading of contexts is not built in yet`);
+  const real = requireRoot(root, options.forbid ?? []);
+  const ignore = await readIgnore(real, options);
+  const rootBytes = Buffer.from(real);
+  const { entries, skipped } = await walk(rootBytes, ignore.matcher, { signal: options.signal });
+  for (const one of skipped) options.onEvent?.(skippedWarning(one));
+  const tree = createTree(entries);
+  const hashes = createHashes({ root: rootBytes, statCache: options.statCache, now: options.now ?? Date.now });
+  const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });
+  return {
+    root: real,
+    select: async (sources, { destIsDirectory }) => selectFrom(tree, sources, { destIsDirectory, missing }),
+    digest: (selected, how = {}) => digestSelection(selected, hashes, how),
+    records: toRecords,
+    pathOf: (entry) => joinBytes(rootBytes, entry.path),
+    skipped: skipped.map(({ path }) => path),
+  };
+}
+
+function skippedWarning({ path, reason }: Skipped): WarningEvent {
+  return { type: 'warning', message: `Left out of the build context: ${escapeControl(path)} is ${reason}` };
 }

@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { EngineError } from '../base/errors.ts';
+import { escapeControl } from '../base/escape.ts';
+import { readIgnoreLines } from './ignorefile.ts';
+import { compilePatterns } from './pattern/ignore.ts';
+import { createIgnoreMatcher, type IgnoreMatcher } from './pattern/matcher.ts';
+import { readRegularFile } from './regular.ts';
+
+const MAX_SIZE = 4 * 1024 * 1024;
+
+/** Where an ignore file may lie. */
+export interface IgnoreSources {
+  readonly dockerfile?: string | undefined;
+  readonly ignoreFile?: string | undefined;
+}
+
+/** What hides files of the context. */
+export interface Ignore {
+  readonly matcher: IgnoreMatcher;
+  /** The file that the patterns come from; undefined when there is none. */
+  readonly path: string | undefined;
+}
+
+/**
+ * The ignore rules of a context: the file that the caller names, else `<Dockerfile>.dockerignore`, else `.dockerignore` in the root.
+ *
+ * @throws `DOCKERIGNORE_INVALID` naming the file: a link, no regular file, unreadable, or the pattern that is none
+ */
+export async function readIgnore(root: string, { dockerfile, ignoreFile }: IgnoreSources): Promise<Ignore> {
+  const candidates = ignoreFile === undefined ? defaultFiles(root, dockerfile) : [ignoreFile];
+  for (const path of candidates) {
+    const bytes = await readRegularFile(path, {
+      code: 'DOCKERIGNORE_INVALID',
+      act: 'read the ignore file',
+      limit: MAX_SIZE,
+    });
+    if (bytes) return { path, matcher: compile(path, bytes.toString('utf8')) };
+  }
+  if (ignoreFile !== undefined) {
+    throw new EngineError('DOCKERIGNORE_INVALID', `Cannot read the ignore file ${ignoreFile}: there is none`);
+  }
+  return { path: undefined, matcher: createIgnoreMatcher([]) };
+}
+
+function defaultFiles(root: string, dockerfile: string | undefined): readonly string[] {
+  const own = dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`];
+  return [...own, join(root, '.dockerignore')];
+}
+
+function compile(path: string, text: string): IgnoreMatcher {
+  const compiled = compilePatterns(readIgnoreLines(text));
+  if ('patterns' in compiled) return createIgnoreMatcher(compiled.patterns);
+  const message = `Cannot use the ignore file ${path}: "${escapeControl(compiled.bad)}" is no pattern`;
+  throw new EngineError('DOCKERIGNORE_INVALID', message, {
+    hint: 'Put a backslash before a bracket that means itself',
+  });
+}
