@@ -1,0 +1,78 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+
+/** Who runs a command, and how he can become root. */
+export type AccountKind = 'root' | 'sudo' | 'sudo with use_pty' | 'subuid';
+
+/** An identity to start programs with. */
+export interface Account {
+  readonly kind: AccountKind;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+const NAME = 'berth-e2e';
+const SUDOERS = `/etc/sudoers.d/${NAME}`;
+
+/** Needs root: it makes the user, his range of subordinate ids and his sudo rule. */
+export const NO_ACCOUNTS = process.getuid?.() === 0 ? undefined : 'not root: other users cannot be imitated';
+
+/** The account of that kind; a user is made once, and his sudo rule is set or taken away. */
+export function takeAccount(kind: AccountKind): Account {
+  if (kind === 'root') return { kind, uid: 0, gid: 0, home: process.env['HOME'] ?? '/root' };
+  if (!exists()) {
+    execFileSync('useradd', ['--create-home', '--shell', '/bin/sh', ...(isFree(1001) ? ['--uid', '1001'] : []), NAME]);
+  }
+  ensureRange('uids', '/etc/subuid');
+  ensureRange('gids', '/etc/subgid');
+  rmSync(SUDOERS, { force: true });
+  if (kind !== 'subuid') {
+    const pty = kind === 'sudo with use_pty' ? 'use_pty' : '!use_pty';
+    writeFileSync(SUDOERS, `Defaults:${NAME} ${pty}\n${NAME} ALL=(ALL) NOPASSWD:ALL\n`, { mode: 0o440 });
+  }
+  return { kind, uid: number('-u'), gid: number('-g'), home: `/home/${NAME}` };
+}
+
+/** Takes the user and his rules away again. */
+export function removeAccounts(): void {
+  rmSync(SUDOERS, { force: true });
+  if (exists()) execFileSync('userdel', ['--remove', NAME], { stdio: 'ignore' });
+}
+
+/** Starts `argv` as the account, with exactly `env`. */
+export function spawnAs(
+  account: Account,
+  argv: readonly string[],
+  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+): ReturnType<typeof spawn> {
+  const drop = account.uid === 0 ? [] : ['setpriv', `--reuid=${NAME}`, `--regid=${account.gid}`, '--init-groups', '--'];
+  const [program = '', ...rest] = [...drop, ...argv];
+  return spawn(program, rest, { ...options, env: { HOME: account.home, ...options.env }, stdio: 'pipe' });
+}
+
+function ensureRange(which: 'uids' | 'gids', file: string): void {
+  const has = execFileSync('sh', ['-c', `grep -c '^${NAME}:' ${file} || true`], { encoding: 'utf8' }).trim();
+  if (has === '0') execFileSync('usermod', [`--add-sub${which}`, '300000-365535', NAME]);
+}
+
+function exists(): boolean {
+  return run(['getent', 'passwd', NAME]);
+}
+
+function isFree(uid: number): boolean {
+  return !run(['getent', 'passwd', String(uid)]);
+}
+
+function run([program = '', ...args]: readonly string[]): boolean {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function number(flag: '-u' | '-g'): number {
+  return Number(execFileSync('id', [flag, NAME], { encoding: 'utf8' }));
+}

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** What of a store is still alive on this machine: processes, mounts, namespaces and locks, each as a sentence. Needs root to see it all. */
+export function leftovers(store: string): readonly string[] {
+  return [...processes(), ...mounts(store), ...locks(store)];
+}
+
+/** Waits until nothing is left, at most so many seconds; gives what still is. */
+export async function leftoversAfter(store: string, seconds: number): Promise<readonly string[]> {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    const left = leftovers(store);
+    if (left.length === 0 || performance.now() > end) return left;
+    await delay(50);
+  }
+}
+
+/** Processes of the helper, and those that live in another mount, pid or network namespace than this one. */
+function processes(): readonly string[] {
+  const own = new Map(NAMESPACES.map((kind) => [kind, link(`/proc/self/ns/${kind}`)]));
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      const command = text(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+      if (command === '' || text(`/proc/${pid}/stat`).includes(') Z ')) return [];
+      const foreign = NAMESPACES.filter((kind) => {
+        const its = link(`/proc/${pid}/ns/${kind}`);
+        return its !== '' && its !== own.get(kind);
+      });
+      const ours = command.includes('berth-native');
+      return ours || foreign.length > 0 ? [`process ${pid} (${command}) ${foreign.join(' ')}`] : [];
+    });
+}
+
+const NAMESPACES = ['mnt', 'pid', 'net', 'ipc', 'uts'];
+
+function mounts(store: string): readonly string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return lines.filter((line) => line.includes(store) || line.includes('berth')).map((line) => `mount ${line}`);
+}
+
+/** Locks on files of the store, by the inode numbers of its `locks/`. */
+function locks(store: string): readonly string[] {
+  const held = readFileSync('/proc/locks', 'utf8').split('\n');
+  const names = list(`${store}/locks`);
+  const inodes = new Map(names.map((name) => [String(statInode(`${store}/locks/${name}`)), name]));
+  return held.flatMap((line) => {
+    const inode = /:(\d+) \d+ \S+$/.exec(line)?.[1];
+    const name = inode === undefined ? undefined : inodes.get(inode);
+    return name === undefined ? [] : [`lock ${name}: ${line}`];
+  });
+}
+
+function list(path: string): readonly string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function statInode(path: string): bigint {
+  return statSync(path, { bigint: true }).ino;
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function link(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
