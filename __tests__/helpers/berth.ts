@@ -1,3 +1,4 @@
+import { build } from 'esbuild';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -41,34 +42,41 @@ export interface BerthOptions {
   readonly onStart?: (child: ReturnType<typeof spawn>) => void;
 }
 
-/** Makes a fresh store; the command runs from its sources, in a process of its own, with an environment of its own. */
+/** Makes a fresh store; the command is bundled from its sources once, and runs in a process and an environment of its own. */
 export async function createBerth(): Promise<Berth> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-test-'));
   const root = join(folder, 'store');
-  const berth: Berth['berth'] = (args, options = {}) => run(args, { folder, root }, options);
+  const program = join(folder, 'cli/index.mjs');
+  await build({
+    entryPoints: [join(ROOT, 'src/cli/index.ts')],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    // As in scripts/build.mjs: packages that are CommonJS inside call `require`.
+    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
+  });
+  const berth: Berth['berth'] = (args, options = {}) => run(args, { folder, root, program }, options);
   return { root, work: folder, berth, remove: async () => await rm(folder, { recursive: true, force: true }) };
 }
 
 function run(
   args: readonly string[],
-  { folder, root }: { readonly folder: string; readonly root: string },
+  { folder, root, program }: { readonly folder: string; readonly root: string; readonly program: string },
   options: BerthOptions,
 ): Promise<Outcome> {
-  const child = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', join(ROOT, 'src/cli/index.ts'), ...args],
-    {
-      cwd: options.cwd ?? folder,
-      env: {
-        PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-        HOME: folder,
-        BERTH_ROOT: root,
-        BERTH_NATIVE: HELPER,
-        ...options.env,
-      },
-      stdio: 'pipe',
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: options.cwd ?? folder,
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: folder,
+      BERTH_ROOT: root,
+      BERTH_NATIVE: HELPER,
+      ...options.env,
     },
-  );
+    stdio: 'pipe',
+  });
   options.onStart?.(child);
   child.stdin.end(options.input ?? '');
   let [stdout, stderr] = ['', ''];

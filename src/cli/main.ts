@@ -36,7 +36,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await createProgram(context);
   } catch (error) {
-    const { reason } = controller.signal;
+    const reason: unknown = controller.signal.reason;
     if (reason instanceof Interrupted) {
       if (reason.exitCode !== 141) stderr.write(`berth: ${reason.message}\n`);
       return reason.exitCode;
@@ -50,7 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function createEngineOnce(env: NodeJS.ProcessEnv): Promise<Engine> {
-  return createEngine(readSettings(env, { uid: process.getuid?.() ?? 0 }));
+  return await createEngine(readSettings(env, { uid: process.getuid?.() ?? 0 }));
 }
 
 /** The first signal lets everything clean up, the second one leaves at once: the helper cleans up when it finds us gone. */

@@ -1,9 +1,10 @@
-import { escapeControl, isEngineError, messageOf } from '../../engine/index.ts';
+import { escapeControl, isEngineError, messageOf, StepError } from '../../engine/index.ts';
 import type { Writer } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Prints an error as a person needs it: what failed, where in the Dockerfile, what to type next. The one place that does. */
 export function reportError(error: unknown, stderr: Writer): void {
+  if (error instanceof StepError && error.log.length > 0) stderr.write(excerptOf(error.log));
   stderr.write(`berth: ${escapeControl(messageOf(error))}\n`);
   if (isEngineError(error) && error.location) {
     const { file, startLine, excerpt } = error.location;
@@ -11,6 +12,11 @@ export function reportError(error: unknown, stderr: Writer): void {
   }
   const hint = error instanceof UsageError || isEngineError(error) ? error.hint : undefined;
   if (hint) stderr.write(`hint: ${escapeControl(hint)}\n`);
+}
+
+/** The last words of a step that failed, framed as BuildKit does. */
+function excerptOf(log: readonly string[]): string {
+  return ['------', ...log.map(escapeControl), '------'].map((line) => `${line}\n`).join('');
 }
 
 /** Docker's exit codes of errors: 127 and 126 for a command that cannot be found or started, 125 for a wrong command line. */

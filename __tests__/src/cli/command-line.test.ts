@@ -22,7 +22,7 @@ describe('berth', () => {
   });
 
   test.each([
-    [['ru'], 'unknown command: ru', 'did you mean run?'],
+    [['imges'], 'unknown command: imges', 'did you mean images?'],
     [['image', 'lss'], 'unknown command: berth image lss', 'did you mean ls?'],
     [['compose', 'up'], 'Cannot use "berth compose": not supported yet', 'hint'],
     [['container', 'pause', 'x'], 'Cannot use "berth container pause": not supported yet', 'hint'],

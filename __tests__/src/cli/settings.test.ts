@@ -78,14 +78,17 @@ describe('dockerCredentials', () => {
     expect(await source()('r.example')).toBeUndefined();
   });
 
-  test.each(['missing', '../../bin/sh'])('names a helper that it cannot run: %s', async (name) => {
+  test.each([
+    ['missing', 'CREDENTIAL_HELPER'],
+    ['../../bin/sh', 'DOCKER_CONFIG_INVALID'],
+  ])('runs no helper that is not a program of PATH: %s', async (name, code) => {
     await config({ credsStore: name });
-    await expect(source()('r.example')).rejects.toMatchObject({ code: 'CREDENTIAL_HELPER' });
+    await expect(source()('r.example')).rejects.toMatchObject({ code });
   });
 
   test('is anonymous without a configuration and names a broken one', async () => {
     expect(await source()('ghcr.io')).toBeUndefined();
     await writeFile(join(folder, 'config.json'), '{');
-    await expect(source()('ghcr.io')).rejects.toMatchObject({ code: 'INVALID_DOCKER_CONFIG' });
+    await expect(source()('ghcr.io')).rejects.toMatchObject({ code: 'DOCKER_CONFIG_INVALID' });
   });
 });
