@@ -11,7 +11,7 @@ import {
   stringsOf,
 } from './fields.ts';
 import { isMediaType } from './media-type.ts';
-import type { Descriptor, Platform } from './types.ts';
+import type { Descriptor, Digest, Platform } from './types.ts';
 
 const KEYS = ['mediaType', 'digest', 'size', 'platform', 'annotations', 'artifactType', 'urls', 'data'];
 const PLATFORM_KEYS = ['architecture', 'os', 'variant', 'os.version', 'os.features'];
@@ -25,7 +25,7 @@ export function descriptorOf(field: Field): Descriptor {
   objectOf(field, KEYS);
   const descriptor: Descriptor = {
     mediaType: mediaTypeOf(member(field, 'mediaType')),
-    digest: parseDigest(member(field, 'digest').value, `${field.path}.digest of ${field.what}`),
+    digest: digestFieldOf(member(field, 'digest')),
     size: integerOf(member(field, 'size')),
     ...optional(field, 'platform', platformOf),
     ...optional(field, 'annotations', stringMapOf),
@@ -35,6 +35,10 @@ export function descriptorOf(field: Field): Descriptor {
   };
   checkData(descriptor, field);
   return descriptor;
+}
+
+function digestFieldOf(field: Field): Digest {
+  return parseDigest(field.value, `${field.path} of ${field.what}`);
 }
 
 /** A media type. @throws `DOCUMENT_INVALID` */

@@ -4,7 +4,8 @@ import { escapeControl } from '../base/escape.ts';
 import type { Digest } from './types.ts';
 
 const SHA256 = /^sha256:[0-9a-f]{64}$/;
-const OTHER_ALGORITHM = /^(sha512|sha384|blake3):[0-9a-f]+$/;
+/** The grammar of image-spec, descriptor.md, for every algorithm. */
+const OTHER_ALGORITHM = /^(?!sha256:)[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
 
 /** Digest of no bytes at all. */
 export const EMPTY_DIGEST: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
@@ -18,7 +19,7 @@ export function isDigest(text: unknown): text is Digest {
  * `text` as a digest.
  *
  * @param what names the thing in the error: `layer 3 of the manifest`
- * @throws `DIGEST_INVALID`; `DIGEST_UNSUPPORTED` for an algorithm that we know and don't use
+ * @throws `DIGEST_INVALID`; `DIGEST_UNSUPPORTED` for another algorithm, which the specification allows
  */
 export function parseDigest(text: unknown, what: string): Digest {
   if (isDigest(text)) return text;

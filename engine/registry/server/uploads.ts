@@ -32,14 +32,15 @@ interface Session {
 }
 
 const MAX_SESSIONS = 100;
-/** Milliseconds after which a session that nobody has touched may be forgotten for a new one. */
+/** Milliseconds after which a session that nobody has touched is forgotten; the store's ingest behind it may hold a lock. */
 const IDLE = 600_000;
 
 export function createUploads(backend: RegistryBackend): Uploads {
   const sessions = new Map<string, Session>();
+  // Errors of a collection show again when the server closes.
+  const collector = setInterval(() => void forgetIdle().catch(() => undefined), IDLE / 10).unref();
 
   const open = async (repository: string): Promise<Session> => {
-    if (sessions.size >= MAX_SESSIONS) await forgetIdle();
     if (sessions.size >= MAX_SESSIONS)
       throw new Refusal('TOOMANYREQUESTS', 'too many uploads are under way', { 'retry-after': '5' });
     const session: Session = {
@@ -112,6 +113,7 @@ export function createUploads(backend: RegistryBackend): Uploads {
       response.writeHead(204).end();
     },
     close: async () => {
+      clearInterval(collector);
       await Promise.all([...sessions.values()].map(forget));
     },
   };
