@@ -1,6 +1,8 @@
 //! The table of commands. Each is a function of context and arguments.
 
 mod probe;
+mod remove;
+mod start;
 
 mod apply;
 mod checksum;
@@ -19,7 +21,16 @@ use berth_wire::{Code, Failure, Operation, Reply};
 pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Failure> {
     let word = word(&operation);
     match operation {
+        Operation::Lock(args) => lock::run(context, args),
+        Operation::Apply(args) => apply::run(context, args),
+        Operation::Prepare(args) => prepare::run(context, args),
+        Operation::Copy(args) => copy::run(context, args),
+        Operation::Diff(args) => diff::run(context, args),
+        Operation::Checksum(args) => checksum::run(context, args),
+        Operation::ReadFile(args) => read_file::run(context, args),
+        Operation::Usage(args) => usage::run(context, args),
         Operation::Probe(args) => probe::run(context, &args),
+        Operation::Start(args) => start::run(context, &args),
         _ => Err(Failure::new(
             Code::Request,
             "dispatch",
