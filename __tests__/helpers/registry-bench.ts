@@ -36,7 +36,9 @@ export async function bytesOf(source: AsyncIterable<Uint8Array>): Promise<Buffer
 }
 
 /** What a promise is rejected with. */
-export async function failureOf(promise: Promise<unknown>): Promise<Error & { code?: string; hint?: string; status?: number }> {
+export async function failureOf(
+  promise: Promise<unknown>,
+): Promise<Error & { code?: string; hint?: string; status?: number }> {
   try {
     await promise;
   } catch (error) {

@@ -101,7 +101,11 @@ function stateOf(code: string, host: string, cause: unknown): string {
 /** The innermost code: undici and happy eyeballs wrap the reason. By its fields, since an error may come from another realm. */
 function codeOfCause(cause: unknown, depth = 0): string {
   if (typeof cause !== 'object' || cause === null || depth > 4) return '';
-  const { code, cause: inner, errors } = cause as { readonly code?: unknown; readonly cause?: unknown; readonly errors?: unknown };
+  const {
+    code,
+    cause: inner,
+    errors,
+  } = cause as { readonly code?: unknown; readonly cause?: unknown; readonly errors?: unknown };
   const own = typeof code === 'string' ? code : '';
   const first: unknown = Array.isArray(errors) ? errors[0] : inner;
   const isWrapper = own === '' || own === 'UND_ERR_SOCKET' || Array.isArray(errors);

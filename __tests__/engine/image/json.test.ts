@@ -6,7 +6,11 @@ describe('the strict JSON reader', () => {
   test('reads what JSON.parse reads', () => {
     fc.assert(
       fc.property(fc.json({ maxDepth: 5 }), (text) => {
-        fc.pre(!/[eE][+-]?\d{2,}|\d{16,}/.test(text) && text.isWellFormed() && (JSON.stringify(JSON.parse(text)) ?? '').isWellFormed());
+        fc.pre(
+          !/[eE][+-]?\d{2,}|\d{16,}/.test(text) &&
+            text.isWellFormed() &&
+            (JSON.stringify(JSON.parse(text)) ?? '').isWellFormed(),
+        );
         expect(readJson(text, 'it')).toEqual(JSON.parse(text));
       }),
     );

@@ -25,7 +25,9 @@ const DIFFERENT: readonly (readonly [RegExp, string])[] = [
   [/invalide url characters/, 'urls are never followed'],
 ];
 
-const cases = existsSync(vectorPath('oci-schema')) ? readVectors<{ cases: Case[] }>('oci-schema', 'image-vectors.json').cases : [];
+const cases = existsSync(vectorPath('oci-schema'))
+  ? readVectors<{ cases: Case[] }>('oci-schema', 'image-vectors.json').cases
+  : [];
 const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   'content-descriptor.json': (text) => descriptorOf(rootField(readJson(text, 'it'), 'it')),
   'image-manifest-schema.json': (text) => kindOf(text, 'manifest', OCI_MANIFEST),
@@ -36,12 +38,15 @@ const READERS: Readonly<Record<string, (text: string) => unknown>> = {
 describeVectors('oci-schema', () => {
   const readable = cases.filter(({ schema }) => READERS[schema] !== undefined);
   test('has documents to read', () => expect(readable.length).toBeGreaterThan(50));
-  test.each(readable.map((each) => [each.schema, each.note, each] as const))('%s: %s', (schema, note, { text, valid }) => {
-    const reason = DIFFERENT.find(([pattern]) => pattern.test(note))?.[1];
-    const act = (): unknown => READERS[schema]?.(text);
-    if (reason === undefined ? valid : !valid) expect(act).not.toThrow();
-    else expect(act).toThrow(expect.objectContaining({ code: expect.stringMatching(/^[A-Z_]+$/) }));
-  });
+  test.each(readable.map((each) => [each.schema, each.note, each] as const))(
+    '%s: %s',
+    (schema, note, { text, valid }) => {
+      const reason = DIFFERENT.find(([pattern]) => pattern.test(note))?.[1];
+      const act = (): unknown => READERS[schema]?.(text);
+      if (reason === undefined ? valid : !valid) expect(act).not.toThrow();
+      else expect(act).toThrow(expect.objectContaining({ code: expect.stringMatching(/^[A-Z_]+$/) }));
+    },
+  );
 });
 
 /** The type by which the document is announced stands in for its own where it has none, or one of Docker's. */

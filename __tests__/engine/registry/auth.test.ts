@@ -24,18 +24,38 @@ function guarded(token: Script, realm = (host: string) => `http://${host}/token`
     if (request.url.startsWith('/token')) return token(request, response);
     const host = request.headers.host ?? '';
     if (request.authorization !== 'Bearer good') {
-      response.writeHead(401, { 'www-authenticate': `Bearer realm="${realm(host)}",service="test",scope="repository:a:pull"` }).end();
+      response
+        .writeHead(401, {
+          'www-authenticate': `Bearer realm="${realm(host)}",service="test",scope="repository:a:pull"`,
+        })
+        .end();
     } else response.writeHead(200, { 'content-length': String(BLOB.length) }).end(BLOB);
   };
 }
 
 describe('challenges', () => {
-  const read = (header: string | string[]) => parseChallenges(header).map(({ scheme, params }) => [scheme, Object.fromEntries(params)]);
+  const read = (header: string | string[]) =>
+    parseChallenges(header).map(({ scheme, params }) => [scheme, Object.fromEntries(params)]);
   test.each<[string | string[], unknown]>([
     ['Basic realm="x"', [['basic', { realm: 'x' }]]],
-    ['Bearer realm="https://a/t",service="s, t",scope="repository:a:pull,push"', [['bearer', { realm: 'https://a/t', service: 's, t', scope: 'repository:a:pull,push' }]]],
-    ['Basic realm="x", Bearer realm="y"', [['basic', { realm: 'x' }], ['bearer', { realm: 'y' }]]],
-    [['Negotiate', 'Bearer realm="y"'], [['negotiate', {}], ['bearer', { realm: 'y' }]]],
+    [
+      'Bearer realm="https://a/t",service="s, t",scope="repository:a:pull,push"',
+      [['bearer', { realm: 'https://a/t', service: 's, t', scope: 'repository:a:pull,push' }]],
+    ],
+    [
+      'Basic realm="x", Bearer realm="y"',
+      [
+        ['basic', { realm: 'x' }],
+        ['bearer', { realm: 'y' }],
+      ],
+    ],
+    [
+      ['Negotiate', 'Bearer realm="y"'],
+      [
+        ['negotiate', {}],
+        ['bearer', { realm: 'y' }],
+      ],
+    ],
     ['Bearer realm=https://a/t,service=s', [['bearer', { realm: 'https://a/t', service: 's' }]]],
     ['Bearer realm="https://a/t', [['bearer', { realm: 'https://a/t' }]]],
     ['Bearer realm="a\\"b"', [['bearer', { realm: 'a"b' }]]],
@@ -88,7 +108,9 @@ describe('realms', () => {
 
 describe('token authentication', () => {
   test('fetches one token for a pull and sends name and password to the realm alone', async () => {
-    const server = await bench.server(guarded((_, response) => sendJson(response, 200, { token: 'good', expires_in: 300 })));
+    const server = await bench.server(
+      guarded((_, response) => sendJson(response, 200, { token: 'good', expires_in: 300 })),
+    );
     const repository = bench.client({ credentials }).repository(`${server.address}/a`);
     for (let i = 0; i < 3; i += 1) expect(await bytesOf(repository.fetch(DESCRIPTOR))).toEqual(BLOB);
     const tokens = server.seen.filter(({ url }) => url.startsWith('/token'));
@@ -101,7 +123,9 @@ describe('token authentication', () => {
 
   test.each([0, -1, undefined, 1e12, 'soon'])('keeps a token with expires_in %p for its pull', async (lifetime) => {
     const server = await bench.server(
-      guarded((_, response) => sendJson(response, 200, { access_token: 'good', expires_in: lifetime, issued_at: '2999-01-01T00:00:00Z' })),
+      guarded((_, response) =>
+        sendJson(response, 200, { access_token: 'good', expires_in: lifetime, issued_at: '2999-01-01T00:00:00Z' }),
+      ),
     );
     const repository = bench.client().repository(`${server.address}/a`);
     for (let i = 0; i < 2; i += 1) await bytesOf(repository.fetch(DESCRIPTOR));
@@ -110,7 +134,11 @@ describe('token authentication', () => {
 
   test('asks with a refresh token by POST, and never puts it into a URL', async () => {
     const server = await bench.server(guarded((_, response) => sendJson(response, 200, { access_token: 'good' })));
-    const source = async (): Promise<Credentials> => ({ username: '<token>', password: '', identityToken: 'refresh-canary' });
+    const source = async (): Promise<Credentials> => ({
+      username: '<token>',
+      password: '',
+      identityToken: 'refresh-canary',
+    });
     await bytesOf(bench.client({ credentials: source }).repository(`${server.address}/a`).fetch(DESCRIPTOR));
     const asked = server.seen.find(({ url }) => url.startsWith('/token'));
     expect(asked?.method).toBe('POST');
@@ -122,9 +150,21 @@ describe('token authentication', () => {
     ['HTML', (_, response) => void response.writeHead(200).end('<html>'), "isn't JSON"],
     ['two tokens', (_, response) => sendJson(response, 200, { token: 'a', access_token: 'b' }), 'two different tokens'],
     ['no token', (_, response) => sendJson(response, 200, {}), 'gave no token'],
-    ['a token that would split a header', (_, response) => sendJson(response, 200, { token: 'a\r\nx: y' }), 'gave no token'],
-    ['2 MiB', (_, response) => sendJson(response, 200, { token: 'a'.repeat(2 << 20) }), 'over the limit of 1048576 bytes'],
-    ['a refusal', (_, response) => sendJson(response, 403, { errors: [{ code: 'DENIED', message: 'no\u001b[2J' }] }), 'DENIED: no\\x1b[2J'],
+    [
+      'a token that would split a header',
+      (_, response) => sendJson(response, 200, { token: 'a\r\nx: y' }),
+      'gave no token',
+    ],
+    [
+      '2 MiB',
+      (_, response) => sendJson(response, 200, { token: 'a'.repeat(2 << 20) }),
+      'over the limit of 1048576 bytes',
+    ],
+    [
+      'a refusal',
+      (_, response) => sendJson(response, 403, { errors: [{ code: 'DENIED', message: 'no\u001b[2J' }] }),
+      'DENIED: no\\x1b[2J',
+    ],
   ])('refuses a token server that answers %s', async (_, script, text) => {
     const server = await bench.server(guarded(script));
     const repository = bench.client({ credentials }).repository(`${server.address}/a`);
@@ -135,22 +175,30 @@ describe('token authentication', () => {
 
   test('does not follow a token server elsewhere', async () => {
     const catcher = await bench.server((_, response) => sendJson(response, 200, { token: 'good' }));
-    const server = await bench.server(guarded((_, response) => void response.writeHead(307, { location: `http://${catcher.address}/` }).end()));
-    const error = await failureOf(bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)));
+    const server = await bench.server(
+      guarded((_, response) => void response.writeHead(307, { location: `http://${catcher.address}/` }).end()),
+    );
+    const error = await failureOf(
+      bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)),
+    );
     expect(error).toMatchObject({ code: 'REGISTRY_PROTOCOL', message: expect.stringContaining('redirected') });
     expect(catcher.seen).toEqual([]);
   });
 
   test('names the host of a 401 that does not say how to log in', async () => {
     const server = await bench.server((_, response) => void response.writeHead(401).end());
-    const error = await failureOf(bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)));
+    const error = await failureOf(
+      bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)),
+    );
     expect(error.message).toContain(`${server.address} answered 401 Unauthorized and doesn't say how to log in`);
     expect(server.seen.map(({ authorization }) => authorization)).not.toContain(BASIC);
   });
 
   test('does not ask for ever when every token is refused', async () => {
     const server = await bench.server(guarded((_, response) => sendJson(response, 200, { token: 'bad' })));
-    const error = await failureOf(bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)));
+    const error = await failureOf(
+      bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)),
+    );
     expect(error).toMatchObject({ code: 'REGISTRY_UNAUTHORIZED', status: 401 });
     expect(server.lines().filter((line) => line.includes('/token')).length).toBeLessThanOrEqual(3);
   });
@@ -167,12 +215,20 @@ describe('token authentication', () => {
           return sendJson(response, 200, { token: `t${tokens}`, expires_in: 3 });
         }
         if (request.authorization !== `Bearer t${tokens}` || left === 0) {
-          return void response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token",service="s"` }).end();
+          return void response
+            .writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token",service="s"` })
+            .end();
         }
         left -= 1;
-        const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => /^(content-|range|accept$)/.test(name))) as Record<string, string>;
+        const headers = Object.fromEntries(
+          Object.entries(request.headers).filter(([name]) => /^(content-|range|accept$)/.test(name)),
+        ) as Record<string, string>;
         const body = request.body.length === 0 ? {} : { body: new Uint8Array(request.body) };
-        const answer = await fetch(`http://${real.address}${request.url}`, { method: request.method, headers, ...body });
+        const answer = await fetch(`http://${real.address}${request.url}`, {
+          method: request.method,
+          headers,
+          ...body,
+        });
         const bytes = Buffer.from(await answer.arrayBuffer());
         response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(bytes);
       });
@@ -197,12 +253,16 @@ describe('token authentication', () => {
         return sendJson(response, 200, { token: 'good' });
       }
       if (request.authorization === undefined) {
-        return void response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token"` }).end();
+        return void response
+          .writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token"` })
+          .end();
       }
       response.writeHead(request.method === 'POST' ? 201 : 404).end();
     });
     const repository = bench.client().repository(`${server.address}/a`);
-    const outcome = await repository.push(DESCRIPTOR, () => never(), { mountFrom: [`${server.address}/b`, 'ghcr.io/c'] });
+    const outcome = await repository.push(DESCRIPTOR, () => never(), {
+      mountFrom: [`${server.address}/b`, 'ghcr.io/c'],
+    });
     expect(outcome).toBe('mounted');
     expect(scopes).toEqual(['repository:a:pull,push', 'repository:a:pull,push repository:b:pull']);
   });
@@ -210,12 +270,17 @@ describe('token authentication', () => {
 
 describe('redirects', () => {
   test('to another port get no Authorization, no cookie and no header of ours', async () => {
-    const storage = await bench.server((_, response) => void response.writeHead(200, { 'content-length': String(BLOB.length) }).end(BLOB));
+    const storage = await bench.server(
+      (_, response) => void response.writeHead(200, { 'content-length': String(BLOB.length) }).end(BLOB),
+    );
     const server = await bench.server((request, response) => {
-      if (request.authorization !== BASIC) return void response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
+      if (request.authorization !== BASIC)
+        return void response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
       response.writeHead(307, { location: `http://${storage.address}/signed?sig=abc` }).end();
     });
-    expect(await bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR))).toEqual(BLOB);
+    expect(await bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR))).toEqual(
+      BLOB,
+    );
     const { headers } = storage.seen[0] ?? { headers: {} };
     expect(Object.keys(headers).sort()).toEqual(['accept-encoding', 'connection', 'host', 'user-agent']);
   });
@@ -225,10 +290,13 @@ describe('redirects', () => {
       response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host}/token"` }).end();
     });
     const server = await bench.server((request, response) => {
-      if (request.authorization !== BASIC) return void response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
+      if (request.authorization !== BASIC)
+        return void response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
       response.writeHead(307, { location: `http://${storage.address}/blob` }).end();
     });
-    const error = await failureOf(bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)));
+    const error = await failureOf(
+      bytesOf(bench.client({ credentials }).repository(`${server.address}/a`).fetch(DESCRIPTOR)),
+    );
     expect(error.message).toContain(`${storage.address} answered 401`);
     expect(storage.seen.map(({ url, authorization }) => [url, authorization])).toEqual([['/blob', undefined]]);
   });
@@ -246,7 +314,9 @@ describe('redirects', () => {
   });
 
   test('in a circle end', async () => {
-    const server = await bench.server((request, response) => void response.writeHead(302, { location: request.url }).end());
+    const server = await bench.server(
+      (request, response) => void response.writeHead(302, { location: request.url }).end(),
+    );
     const error = await failureOf(bytesOf(bench.client().repository(`${server.address}/a`).fetch(DESCRIPTOR)));
     expect(error.message).toContain('redirected more than 10 times');
     expect(server.seen.length).toBeLessThan(15);

@@ -110,9 +110,7 @@ suite('a real docker-registry', () => {
     const repository = client().repository(`${server.address}/nothing/here`);
     await expect(repository.resolve('v1')).rejects.toMatchObject({
       code: 'IMAGE_NOT_FOUND',
-      message: expect.stringContaining(
-        `Cannot pull ${server.address}/nothing/here:v1: ${server.address} answered 404`,
-      ),
+      message: expect.stringContaining(`Cannot pull ${server.address}/nothing/here:v1: ${server.address} answered 404`),
     });
   });
 

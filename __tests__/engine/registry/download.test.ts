@@ -21,10 +21,13 @@ function blobs(...answers: Script[]): Script {
   };
 }
 
-const whole: Script = (_, response) => void response.writeHead(200, { 'content-length': String(BLOB.length) }).end(BLOB);
+const whole: Script = (_, response) =>
+  void response.writeHead(200, { 'content-length': String(BLOB.length) }).end(BLOB);
 const byRange: Script = (request, response) => {
   const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1]);
-  response.writeHead(206, { 'content-range': `bytes ${start}-${BLOB.length - 1}/${BLOB.length}` }).end(BLOB.subarray(start));
+  response
+    .writeHead(206, { 'content-range': `bytes ${start}-${BLOB.length - 1}/${BLOB.length}` })
+    .end(BLOB.subarray(start));
 };
 /** Says the whole length and breaks off. */
 const cut: Script = (_, response) => {
@@ -44,7 +47,8 @@ async function pull(script: Script): Promise<{ readonly result: Promise<Buffer>;
   const server = await bench.server(script);
   const result = bytesOf(bench.client().repository(`${server.address}/a`).fetch(DESCRIPTOR));
   result.catch(() => undefined);
-  const ranges = (): unknown[] => server.seen.filter(({ url }) => url.includes('/blobs/')).map(({ headers }) => headers.range);
+  const ranges = (): unknown[] =>
+    server.seen.filter(({ url }) => url.includes('/blobs/')).map(({ headers }) => headers.range);
   return { result, ranges };
 }
 
@@ -70,14 +74,26 @@ describe('a blob', () => {
   });
 
   test('is not glued from another range than the one asked for', async () => {
-    const other: Script = (_, response) => void response.writeHead(206, { 'content-range': `bytes 5-9/${BLOB.length}` }).end('12345');
+    const other: Script = (_, response) =>
+      void response.writeHead(206, { 'content-range': `bytes 5-9/${BLOB.length}` }).end('12345');
     const { result } = await pull(blobs(cut, other));
-    expect(await failureOf(result)).toMatchObject({ code: 'REGISTRY_PROTOCOL', message: expect.stringContaining("'bytes 5-9/300000'") });
+    expect(await failureOf(result)).toMatchObject({
+      code: 'REGISTRY_PROTOCOL',
+      message: expect.stringContaining("'bytes 5-9/300000'"),
+    });
   });
 
   test('that never gets further is given up, naming host and bytes', async () => {
-    const { result, ranges } = await pull(blobs(shortButClean, status(206, { 'content-range': `bytes 100000-${BLOB.length - 1}/${BLOB.length}` }), (_, r) => void r.destroy()));
-    expect(await failureOf(result)).toMatchObject({ code: expect.stringMatching(/REGISTRY_UNREACHABLE|CONTENT_MISMATCH/) });
+    const { result, ranges } = await pull(
+      blobs(
+        shortButClean,
+        status(206, { 'content-range': `bytes 100000-${BLOB.length - 1}/${BLOB.length}` }),
+        (_, r) => void r.destroy(),
+      ),
+    );
+    expect(await failureOf(result)).toMatchObject({
+      code: expect.stringMatching(/REGISTRY_UNREACHABLE|CONTENT_MISMATCH/),
+    });
     expect(ranges().length).toBeLessThan(40);
   });
 
@@ -101,11 +117,16 @@ describe('a blob', () => {
       write();
     };
     const { result } = await pull(blobs(endless));
-    expect(await failureOf(result)).toMatchObject({ code: 'CONTENT_MISMATCH', message: expect.stringContaining('more than 300000 bytes') });
+    expect(await failureOf(result)).toMatchObject({
+      code: 'CONTENT_MISMATCH',
+      message: expect.stringContaining('more than 300000 bytes'),
+    });
   });
 
   test('said to be encoded is taken as it comes, and decoded by nobody', async () => {
-    const { result } = await pull(blobs((_, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(BLOB)));
+    const { result } = await pull(
+      blobs((_, response) => void response.writeHead(200, { 'content-encoding': 'gzip' }).end(BLOB)),
+    );
     expect(digestOf(await result)).toBe(DESCRIPTOR.digest);
   });
 
@@ -173,7 +194,11 @@ const MANIFEST = JSON.stringify({
   config: { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digestOf('{}'), size: 2 },
   layers: [],
 });
-const manifestHeaders = { 'content-type': OCI_MANIFEST, 'content-length': String(MANIFEST.length), 'docker-content-digest': digestOf(MANIFEST) };
+const manifestHeaders = {
+  'content-type': OCI_MANIFEST,
+  'content-length': String(MANIFEST.length),
+  'docker-content-digest': digestOf(MANIFEST),
+};
 
 describe('a manifest', () => {
   const resolve = async (script: Script, reference = 'v1') => {
@@ -196,15 +221,34 @@ describe('a manifest', () => {
     expect(found.digest).toBe(digestOf(MANIFEST));
   });
 
-  const served = (body: string | Buffer, headers: Record<string, string> = { 'content-type': OCI_MANIFEST }): Script => (request, response) => {
-    if (request.method === 'HEAD') response.writeHead(405).end();
-    else response.writeHead(200, headers).end(body);
-  };
+  const served =
+    (body: string | Buffer, headers: Record<string, string> = { 'content-type': OCI_MANIFEST }): Script =>
+    (request, response) => {
+      if (request.method === 'HEAD') response.writeHead(405).end();
+      else response.writeHead(200, headers).end(body);
+    };
 
   test.each<[string, Script, string, string]>([
-    ['whose digest is not the announced one', served(MANIFEST, { ...manifestHeaders, 'docker-content-digest': digestOf('x') }), 'CONTENT_MISMATCH', 'announced was'],
-    ['of another type than announced', served(MANIFEST, { 'content-type': OCI_INDEX }), 'DOCUMENT_INVALID', 'was announced as'],
-    ['of schema 1', served('{"schemaVersion":1,"fsLayers":[]}', { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws' }), 'MANIFEST_UNSUPPORTED', 'schema 1'],
+    [
+      'whose digest is not the announced one',
+      served(MANIFEST, { ...manifestHeaders, 'docker-content-digest': digestOf('x') }),
+      'CONTENT_MISMATCH',
+      'announced was',
+    ],
+    [
+      'of another type than announced',
+      served(MANIFEST, { 'content-type': OCI_INDEX }),
+      'DOCUMENT_INVALID',
+      'was announced as',
+    ],
+    [
+      'of schema 1',
+      served('{"schemaVersion":1,"fsLayers":[]}', {
+        'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws',
+      }),
+      'MANIFEST_UNSUPPORTED',
+      'schema 1',
+    ],
     ['of 5 MiB', served(Buffer.alloc(5 << 20, 0x20)), 'TOO_LARGE', 'limit of 4194304'],
     ['that is HTML', served('<html>', { 'content-type': 'text/html' }), 'JSON_INVALID', 'Cannot read the manifest of'],
   ])('%s is refused', async (_, script, code, text) => {
@@ -223,12 +267,15 @@ describe('a manifest', () => {
     expect(error).toMatchObject({ code: 'CONTENT_MISMATCH', message: expect.stringContaining('asked for was') });
   });
 
-  test.each(['../../x', 'a b', '', 'sha256:ABC', `md5:${'a'.repeat(32)}`])('reference %p never becomes a URL', async (reference) => {
-    const server = await bench.server(() => undefined);
-    const error = await failureOf(bench.client().repository(`${server.address}/a`).resolve(reference));
-    expect(error.code).toMatch(/^(REFERENCE_INVALID|DIGEST_INVALID|DIGEST_UNSUPPORTED)$/);
-    expect(server.lines().filter((line) => line.includes('manifests'))).toEqual([]);
-  });
+  test.each(['../../x', 'a b', '', 'sha256:ABC', `md5:${'a'.repeat(32)}`])(
+    'reference %p never becomes a URL',
+    async (reference) => {
+      const server = await bench.server(() => undefined);
+      const error = await failureOf(bench.client().repository(`${server.address}/a`).resolve(reference));
+      expect(error.code).toMatch(/^(REFERENCE_INVALID|DIGEST_INVALID|DIGEST_UNSUPPORTED)$/);
+      expect(server.lines().filter((line) => line.includes('manifests'))).toEqual([]);
+    },
+  );
 });
 
 describe('warnings', () => {
@@ -236,7 +283,11 @@ describe('warnings', () => {
     const events: ProgressEvent[] = [];
     const server = await bench.server((request, response) => {
       if (request.method !== 'HEAD') return sendJson(response, 200, {});
-      response.setHeader('warning', ['299 - "old \\"tag\\"::error::"', `299 - "${'x'.repeat(5000)}"`, '199 - "not for us"']);
+      response.setHeader('warning', [
+        '299 - "old \\"tag\\"::error::"',
+        `299 - "${'x'.repeat(5000)}"`,
+        '199 - "not for us"',
+      ]);
       response.writeHead(200, manifestHeaders).end();
     });
     const repository = bench.client({ onEvent: (event) => events.push(event) }).repository(`${server.address}/a`);
@@ -258,11 +309,14 @@ describe('mirrors', () => {
     expect(origin.seen).toEqual([]);
   });
 
-  test.each<[string, Script]>([['that do not have it', status(404)]])('%s are left for the registry', async (_, script) => {
-    const [mirror, origin] = [await bench.server(script), await bench.server(image)];
-    const client = bench.client({ mirrors: { [origin.address]: `http://${mirror.address}` } });
-    expect((await client.repository(`${origin.address}/a`).resolve('v1')).digest).toBe(digestOf(MANIFEST));
-  });
+  test.each<[string, Script]>([['that do not have it', status(404)]])(
+    '%s are left for the registry',
+    async (_, script) => {
+      const [mirror, origin] = [await bench.server(script), await bench.server(image)];
+      const client = bench.client({ mirrors: { [origin.address]: `http://${mirror.address}` } });
+      expect((await client.repository(`${origin.address}/a`).resolve('v1')).digest).toBe(digestOf(MANIFEST));
+    },
+  );
 
   test('that are down are left for the registry', async () => {
     const [mirror, origin] = [await bench.server(image), await bench.server(image)];
@@ -289,6 +343,8 @@ describe('mirrors', () => {
   });
 
   test.each(['ftp://x', 'http://me:pw@x', 'nonsense', 'http://x/?q'])('may not be %s', (mirror) => {
-    expect(() => bench.client({ mirrors: { 'docker.io': mirror } }).repository('python')).toThrow(/Cannot use .* as mirror of docker\.io/);
+    expect(() => bench.client({ mirrors: { 'docker.io': mirror } }).repository('python')).toThrow(
+      /Cannot use .* as mirror of docker\.io/,
+    );
   });
 });

@@ -42,14 +42,18 @@ async function ask(
   options: { readonly headers?: Record<string, string>; readonly body?: string | Uint8Array } = {},
 ): Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; body: string }> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(`http://${address}${path}`, { method, headers: options.headers ?? {}, agent: false }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('end', () =>
-        resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks).toString() }),
-      );
-      answer.on('error', reject);
-    });
+    const outgoing = request(
+      `http://${address}${path}`,
+      { method, headers: options.headers ?? {}, agent: false },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('end', () =>
+          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks).toString() }),
+        );
+        answer.on('error', reject);
+      },
+    );
     outgoing.on('error', reject);
     outgoing.end(options.body);
   });
@@ -76,7 +80,11 @@ describe('our registry server', () => {
     const digest = digestOf('0123456789');
     server.backend.contents.set(digest, Buffer.from('0123456789'));
     const get = (range: string) => ask(server.address, 'GET', `/v2/a/blobs/${digest}`, { headers: { range } });
-    expect(await get('bytes=2-4')).toMatchObject({ status: 206, body: '234', headers: { 'content-range': 'bytes 2-4/10' } });
+    expect(await get('bytes=2-4')).toMatchObject({
+      status: 206,
+      body: '234',
+      headers: { 'content-range': 'bytes 2-4/10' },
+    });
     expect(await get('bytes=7-')).toMatchObject({ status: 206, body: '789' });
     expect(await get('bytes=-2')).toMatchObject({ status: 206, body: '89' });
     expect(await get('bytes=10-')).toMatchObject({ status: 416, headers: { 'content-range': 'bytes */10' } });
@@ -97,7 +105,10 @@ describe('our registry server', () => {
     const early = await ask(address, 'PATCH', location, { headers: { 'content-range': '3-4' }, body: 'lo' });
     expect(early).toMatchObject({ status: 416, headers: { range: '0-1', location } });
     expect(await ask(address, 'GET', location)).toMatchObject({ status: 204, headers: { range: '0-1' } });
-    const last = await ask(address, 'PUT', `${location}?digest=${digest}`, { headers: { 'content-range': '2-4' }, body: 'llo' });
+    const last = await ask(address, 'PUT', `${location}?digest=${digest}`, {
+      headers: { 'content-range': '2-4' },
+      body: 'llo',
+    });
     expect(last.status).toBe(201);
     expect(backend.contents.get(digest)?.toString()).toBe('hello');
     expect((await ask(address, 'GET', location)).status).toBe(404);
@@ -129,15 +140,22 @@ describe('our registry server', () => {
   test('takes a manifest only when all it names is there, with the size it says', async () => {
     const { address, backend } = await serve();
     const config = { mediaType: 'application/vnd.oci.image.config.v1+json', digest: digestOf('{}'), size: 2 };
-    const manifest = (descriptor: object) => JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: descriptor, layers: [] });
-    const put = (body: string, type = OCI_MANIFEST) => ask(address, 'PUT', '/v2/a/manifests/v1', { headers: { 'content-type': type }, body });
+    const manifest = (descriptor: object) =>
+      JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config: descriptor, layers: [] });
+    const put = (body: string, type = OCI_MANIFEST) =>
+      ask(address, 'PUT', '/v2/a/manifests/v1', { headers: { 'content-type': type }, body });
     expect(codeOf((await put(manifest(config))).body)).toBe('MANIFEST_BLOB_UNKNOWN');
     backend.contents.set(config.digest, Buffer.from('{}'));
     expect(codeOf((await put(manifest({ ...config, size: 3 }))).body)).toBe('MANIFEST_INVALID');
     expect(codeOf((await put('{"schemaVersion":1}')).body)).toBe('MANIFEST_INVALID');
-    expect(codeOf((await put(manifest(config), 'application/vnd.oci.image.index.v1+json')).body)).toBe('MANIFEST_INVALID');
+    expect(codeOf((await put(manifest(config), 'application/vnd.oci.image.index.v1+json')).body)).toBe(
+      'MANIFEST_INVALID',
+    );
     expect((await put(manifest(config))).status).toBe(201);
-    const wrong = await ask(address, 'PUT', `/v2/a/manifests/${digestOf('x')}`, { headers: { 'content-type': OCI_MANIFEST }, body: manifest(config) });
+    const wrong = await ask(address, 'PUT', `/v2/a/manifests/${digestOf('x')}`, {
+      headers: { 'content-type': OCI_MANIFEST },
+      body: manifest(config),
+    });
     expect(codeOf(wrong.body)).toBe('DIGEST_INVALID');
   });
 
@@ -148,7 +166,10 @@ describe('our registry server', () => {
     await copyGraph(source, client().repository(`${address}/one`), image);
     const index = addIndex(source, [[image, { os: 'linux', architecture: 'amd64' }]]);
     const body = source.contents.get(index.digest) ?? '';
-    const answer = await ask(address, 'PUT', '/v2/two/manifests/v1', { headers: { 'content-type': index.mediaType }, body });
+    const answer = await ask(address, 'PUT', '/v2/two/manifests/v1', {
+      headers: { 'content-type': index.mediaType },
+      body,
+    });
     expect(codeOf(answer.body)).toBe('MANIFEST_BLOB_UNKNOWN');
   });
 
@@ -198,7 +219,10 @@ describe('our registry server', () => {
 
   test('asks for name and password when told to', async () => {
     const { address } = await serve({ auth: { username: 'me', password: 'secret' } });
-    expect(await ask(address, 'GET', '/v2/')).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Basic realm="berth"' } });
+    expect(await ask(address, 'GET', '/v2/')).toMatchObject({
+      status: 401,
+      headers: { 'www-authenticate': 'Basic realm="berth"' },
+    });
     const source = createMemoryStorage();
     const registry = client({ credentials: async () => ({ username: 'me', password: 'secret' }) });
     await copyGraph(source, registry.repository(`${address}/x`), addSampleImage(source));

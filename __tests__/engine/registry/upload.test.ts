@@ -18,7 +18,9 @@ async function* source(): AsyncGenerator<Uint8Array> {
 }
 
 /** An upload of a small faithful registry; `bend` may answer a request in its place, by returning true. */
-function uploads(bend: (request: SeenRequest, response: ServerResponse, state: State) => boolean | void): Script & { readonly state: State } {
+function uploads(
+  bend: (request: SeenRequest, response: ServerResponse, state: State) => boolean | void,
+): Script & { readonly state: State } {
   const state: State = { sessions: 0, open: undefined, content: Buffer.alloc(0), done: undefined };
   const script: Script = (request, response) => {
     if (bend(request, response, state)) return;
@@ -34,9 +36,11 @@ function uploads(bend: (request: SeenRequest, response: ServerResponse, state: S
     if (!request.url.startsWith(`/up/${state.open}`)) return void response.writeHead(404).end();
     if (request.method === 'GET') return void response.writeHead(204, headers).end();
     const start = /^(\d+)-/.exec(String(request.headers['content-range']))?.[1];
-    if (start !== undefined && Number(start) !== state.content.length) return void response.writeHead(416, headers).end();
+    if (start !== undefined && Number(start) !== state.content.length)
+      return void response.writeHead(416, headers).end();
     state.content = Buffer.concat([state.content, request.body]);
-    if (request.method === 'PATCH') return void response.writeHead(202, { ...headers, range: `0-${state.content.length - 1}` }).end();
+    if (request.method === 'PATCH')
+      return void response.writeHead(202, { ...headers, range: `0-${state.content.length - 1}` }).end();
     const digest = decodeURIComponent(/digest=([^&]*)/.exec(request.url)?.[1] ?? '');
     if (digestOf(state.content) !== digest) return sendJson(response, 400, { errors: [{ code: 'DIGEST_INVALID' }] });
     state.done = state.content;
@@ -72,7 +76,9 @@ describe('an upload', () => {
     const { result, server } = await push(script);
     expect(await result).toBe('pushed');
     expect(digestOf(script.state.done ?? '')).toBe(DESCRIPTOR.digest);
-    const ranges = server.seen.filter(({ method }) => method === 'PATCH').map(({ headers }) => headers['content-range']);
+    const ranges = server.seen
+      .filter(({ method }) => method === 'PATCH')
+      .map(({ headers }) => headers['content-range']);
     expect(ranges).toEqual(['0-29999', '30000-59999', '60000-89999', '90000-99999']);
     expect(server.lines().at(-1)).toBe(`PUT /up/1?digest=${encodeURIComponent(DESCRIPTOR.digest)}`);
     expect(server.lines()).toContain('PATCH /up/1?_state=a%2Bb');
@@ -165,18 +171,23 @@ describe('an upload', () => {
     });
     const { result, server } = await push(script);
     expect(await result).toBe('pushed');
-    expect(server.seen.filter(({ method }) => method === 'PATCH').map(({ headers }) => headers['content-range'])).toEqual(ranges);
+    expect(
+      server.seen.filter(({ method }) => method === 'PATCH').map(({ headers }) => headers['content-range']),
+    ).toEqual(ranges);
   });
 
   test('to another host carries none of our credentials', async () => {
     const storage = await bench.server((_, response) => void response.writeHead(201).end());
     const server = await bench.server((request, response) => {
       if (request.authorization === undefined) response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
-      else if (request.method === 'POST') response.writeHead(202, { location: `http://${storage.address}/put?sig=1` }).end();
+      else if (request.method === 'POST')
+        response.writeHead(202, { location: `http://${storage.address}/put?sig=1` }).end();
     });
     const client = bench.client({ credentials: async () => ({ username: 'me', password: 'canary' }) });
     await client.repository(`${server.address}/a`).push(DESCRIPTOR, source);
-    expect(storage.seen.map(({ method, url, authorization }) => [method, url.split('&')[0], authorization])).toEqual([['PUT', '/put?sig=1', undefined]]);
+    expect(storage.seen.map(({ method, url, authorization }) => [method, url.split('&')[0], authorization])).toEqual([
+      ['PUT', '/put?sig=1', undefined],
+    ]);
     expect(digestOf(storage.seen[0]?.body ?? '')).toBe(DESCRIPTOR.digest);
   });
 
@@ -237,13 +248,16 @@ describe('a tag', () => {
     return { server, result: repository.tag(descriptor, 'v1') };
   };
 
-  test.each([403, 409])('that the registry refuses with %i is named, with the digest that is there, and not tried again', async (status) => {
-    const { server, result } = await tagged(status);
-    const error = await failureOf(result);
-    expect(error.message).toContain("(DENIED: immutable), for the tag 'v1'");
-    expect(error.hint).toContain(descriptor.digest);
-    expect(server.lines().filter((line) => line === 'PUT /v2/a/manifests/v1')).toHaveLength(1);
-  });
+  test.each([403, 409])(
+    'that the registry refuses with %i is named, with the digest that is there, and not tried again',
+    async (status) => {
+      const { server, result } = await tagged(status);
+      const error = await failureOf(result);
+      expect(error.message).toContain("(DENIED: immutable), for the tag 'v1'");
+      expect(error.hint).toContain(descriptor.digest);
+      expect(server.lines().filter((line) => line === 'PUT /v2/a/manifests/v1')).toHaveLength(1);
+    },
+  );
 
   test('is put without asking for the manifest again', async () => {
     const { server, result } = await tagged(201);
