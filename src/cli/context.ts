@@ -1,4 +1,4 @@
-import type { Engine } from '../../engine/index.ts';
+import type { Engine, EngineOptions } from '../../engine/index.ts';
 import type { FlagContext } from './flags.ts';
 import type { Writer } from './output.ts';
 
@@ -15,8 +15,8 @@ export interface Context extends FlagContext {
   readonly plain: boolean;
   /** While set, signals go there instead of aborting: `run` hands them to its container. */
   readonly signals: { handler: ((name: NodeJS.Signals) => void) | undefined };
-  /** The engine, made on first use and closed at the end. */
-  readonly engine: () => Promise<Engine>;
+  /** The engine, made on first use and closed at the end; `overrides` count on first use. */
+  readonly engine: (overrides?: Pick<EngineOptions, 'buildCa'>) => Promise<Engine>;
   /** Sets the exit code of the error that is about to be thrown. */
   readonly fail: (exitCode: number) => void;
 }

@@ -1,10 +1,11 @@
-import { createEngine, type Engine } from '../../engine/index.ts';
+import { createEngine, type Engine, type EngineOptions } from '../../engine/index.ts';
 import type { Context } from './context.ts';
 import { Interrupted } from './interrupt.ts';
 import { createWriter } from './output.ts';
 import { createProgram } from './program.ts';
 import { exitCodeOf, reportError } from './report-error.ts';
 import { readSettings } from './settings.ts';
+import { UsageError } from './usage-error.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -30,7 +31,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     signal: controller.signal,
     plain: Boolean(env['NO_COLOR']),
     signals,
-    engine: async () => await (engine ??= createEngineOnce(env)),
+    engine: async (overrides = {}) => await (engine ??= openEngine(env, overrides)),
     fail: (exitCode) => (failure = exitCode),
   };
   try {
@@ -49,8 +50,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function createEngineOnce(env: NodeJS.ProcessEnv): Promise<Engine> {
-  return await createEngine(readSettings(env, { uid: process.getuid?.() ?? 0 }));
+async function openEngine(env: NodeJS.ProcessEnv, overrides: Pick<EngineOptions, 'buildCa'>): Promise<Engine> {
+  const settings = readSettings(env, { uid: process.getuid?.() ?? 0 });
+  if (overrides.buildCa && settings.caFile === undefined) {
+    throw new UsageError(
+      'Cannot use --build-ca: no bundle of certificate authorities is named',
+      'set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its path',
+    );
+  }
+  return await createEngine({ ...settings, ...overrides });
 }
 
 /** The first signal lets everything clean up, the second one leaves at once: the helper cleans up when it finds us gone. */

@@ -10,6 +10,7 @@ import { ownPlatform, parsePlatform } from './transfer.ts';
 
 const FLAGS = {
   buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
+  buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
   file: text('-f, --file FILE', 'the Dockerfile (default Dockerfile in the context)'),
   iidfile: text('--iidfile FILE', 'write the image id to a file'),
   label: list('--label NAME=VALUE', 'set a label', parseLabel),
@@ -40,7 +41,7 @@ export const build = defineCommand({
   run: async (context, values, [operand = '']) => {
     const directory = contextOf(operand, context.cwd);
     checkPlatform(values.platform);
-    const engine = await context.engine();
+    const engine = await context.engine({ buildCa: values.buildCa });
     const result = await withRenderer(values.quiet ? 'quiet' : (values.progress ?? 'auto'), context, async (onEvent) =>
       engine.build(
         {
