@@ -1,5 +1,6 @@
 import type { AnyCommand } from './command.ts';
 import { build } from './commands/build.ts';
+import { ci } from './commands/ci.ts';
 import { exec } from './commands/exec.ts';
 import { images, rmi, tag } from './commands/images.ts';
 import { inspect, inspectContainer, inspectImage } from './commands/inspect.ts';
@@ -13,6 +14,7 @@ import { pull, push } from './commands/transfer.ts';
 
 /** Commands by their own names, in the order of help. */
 export const COMMANDS: readonly AnyCommand[] = [
+  ci,
   build,
   run,
   exec,

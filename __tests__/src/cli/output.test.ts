@@ -69,7 +69,7 @@ test('rawjson prints one SolveStatus a line', () => {
 
 test('the terminal keeps finished steps, the tail of a failed one, and a timeline of long work', () => {
   const out = recorder();
-  const tty = createTty(out, { color: false });
+  const tty = createTty(out, { color: false, timeline: true });
   tty.onEvent({ type: 'vertex', id: 'a', name: 'RUN slow', started: 0 });
   tty.onEvent({ type: 'log', vertex: 'a', stream: 2, data: Buffer.from('why it failed\n') });
   tty.onEvent({ type: 'vertex', id: 'a', name: 'RUN slow', started: 0, completed: 9000, error: 'exit code: 3' });

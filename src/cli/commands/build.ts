@@ -1,11 +1,11 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import type { BuildResult } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { choice, list, single, text, texts, toggle, type Values } from '../flags.ts';
 import { PROGRESS, withRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
+import { contextOf, fileOf } from './build-context.ts';
 import { ownPlatform, parsePlatform } from './transfer.ts';
 
 const FLAGS = {
@@ -63,32 +63,6 @@ export const build = defineCommand({
     return 0;
   },
 });
-
-function contextOf(operand: string, cwd: string): string {
-  if (operand === '-')
-    throw new UsageError(
-      'Cannot use "-" as the context: a context on standard input is not supported yet',
-      'give a directory',
-    );
-  if (/^(https?|git|ssh):\/\/|^git@|\.git(#|$)/.test(operand) && !existsSync(resolve(cwd, operand))) {
-    throw new UsageError(
-      `Cannot use ${operand} as the context: a remote context is not supported yet`,
-      'clone it, and give the directory',
-    );
-  }
-  const directory = resolve(cwd, operand);
-  if (!existsSync(directory))
-    throw new UsageError(`Cannot use ${operand} as the context: path "${directory}" not found`);
-  if (!statSync(directory).isDirectory())
-    throw new UsageError(`Cannot use ${operand} as the context: it is not a directory`);
-  return directory;
-}
-
-function fileOf(file: string, cwd: string): string {
-  if (file === '-')
-    throw new UsageError('Cannot use -f -: a Dockerfile on standard input is not supported yet', 'give a file');
-  return resolve(cwd, file);
-}
 
 function checkPlatform(platform: Values<typeof FLAGS>['platform']): void {
   const own = ownPlatform();

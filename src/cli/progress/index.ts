@@ -14,21 +14,27 @@ export interface Renderer {
 export const PROGRESS = ['auto', 'plain', 'tty', 'rawjson', 'quiet'] as const;
 export type ProgressName = (typeof PROGRESS)[number];
 
+/** Where and how events are shown. */
+export interface RendererOptions extends Pick<Context, 'stderr' | 'plain'> {
+  /** End with a timeline where the work was long; default true, on a terminal only. */
+  readonly timeline?: boolean;
+}
+
 /** The renderer of that name on standard error; `auto` is bars on a terminal and plain lines elsewhere. */
-export function createRenderer(name: ProgressName, { stderr, plain }: Pick<Context, 'stderr' | 'plain'>): Renderer {
+export function createRenderer(name: ProgressName, { stderr, plain, timeline = true }: RendererOptions): Renderer {
   if (name === 'quiet') return { onEvent: () => undefined, finish: () => undefined };
   if (name === 'rawjson') return createRawJson(stderr);
   const bars = name === 'tty' || (name === 'auto' && stderr.isTTY);
-  return bars ? createTty(stderr, { color: !plain }) : createPlain(stderr);
+  return bars ? createTty(stderr, { color: !plain, timeline }) : createPlain(stderr);
 }
 
 /** Runs `act` with a renderer, which is finished before the result or the error goes on. */
 export async function withRenderer<T>(
   name: ProgressName,
-  context: Pick<Context, 'stderr' | 'plain'>,
+  options: RendererOptions,
   act: (onEvent: OnEvent) => Promise<T>,
 ): Promise<T> {
-  const renderer = createRenderer(name, context);
+  const renderer = createRenderer(name, options);
   try {
     return await act(renderer.onEvent);
   } finally {

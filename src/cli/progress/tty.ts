@@ -23,7 +23,8 @@ interface Step {
  * Bars on a terminal: finished steps scroll away as lines, running ones stay below with their time, the blobs that move and their last
  * lines of output; at the end a timeline, where the work was long.
  */
-export function createTty(output: Writer, { color }: { readonly color: boolean }): Renderer {
+export function createTty(output: Writer, options: { readonly color: boolean; readonly timeline: boolean }): Renderer {
+  const { color } = options;
   const steps = new Map<string, Step>();
   const buffer = createLineBuffer();
   const timeline = createTimeline();
@@ -71,7 +72,7 @@ export function createTty(output: Writer, { color }: { readonly color: boolean }
     },
     finish: () => {
       clearInterval(timer);
-      above.push(...timeline.lines(output.columns));
+      if (options.timeline) above.push(...timeline.lines(output.columns));
       steps.clear();
       draw();
     },

@@ -1,0 +1,60 @@
+import { formatReport, type PipelineRequest, runPipeline, verdict } from '../../pipeline/index.ts';
+import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
+import { choice, list, text, texts, toggle, type Values } from '../flags.ts';
+import { PROGRESS, withRenderer } from '../progress/index.ts';
+import { parseBuildArg, parseLabel } from '../values/label.ts';
+import { contextOf, fileOf } from './build-context.ts';
+
+const FLAGS = {
+  buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
+  buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
+  file: text('-f, --file FILE', 'the Dockerfile (default Dockerfile in the context)'),
+  label: list('--label NAME=VALUE', 'set a label', parseLabel),
+  noCache: toggle('--no-cache', 'use nothing from the build cache'),
+  progress: choice('--progress KIND', 'how to show progress', PROGRESS),
+  pull: toggle('--pull', 'ask the registry again for base images that are in the store'),
+  push: toggle('--push', 'push the image under every tag when it has passed'),
+  quiet: toggle('-q, --quiet', 'show the verdict only'),
+  smokeTest: text('--smoke-test SPEC', 'auto (default), off, a file, or YAML'),
+  tag: texts('-t, --tag NAME', 'name the image when it has passed'),
+  target: text('--target STAGE', 'build that stage'),
+};
+
+/** `berth ci`: build, smoke-test, and push exactly the image that passed. */
+export const ci = defineCommand({
+  name: 'ci',
+  docs: 'Build, smoke-test, and push exactly the image that passed',
+  operands: 'CONTEXT',
+  flags: FLAGS,
+  run: async (context, values, [operand = '']) => {
+    const request = toRequest(context, values, operand);
+    const engine = await context.engine({ buildCa: values.buildCa });
+    // The report has a timeline of its own.
+    const options = { ...context, timeline: false };
+    const result = await withRenderer(values.quiet ? 'quiet' : (values.progress ?? 'auto'), options, async (onEvent) =>
+      runPipeline(request, { engine, onEvent, signal: context.signal }),
+    );
+    const color = context.stdout.isTTY && !context.plain;
+    const { columns } = context.stdout;
+    // A failure is told in full, however quiet.
+    context.stdout.write(values.quiet && result.ok ? `${verdict(result)}\n` : formatReport(result, { color, columns }));
+    return result.ok ? 0 : 1;
+  },
+});
+
+function toRequest({ cwd }: Context, values: Values<typeof FLAGS>, operand: string): PipelineRequest {
+  return {
+    context: contextOf(operand, cwd),
+    ...(values.file === undefined ? {} : { file: fileOf(values.file, cwd) }),
+    target: values.target,
+    buildArgs: Object.fromEntries(values.buildArg.filter((pair) => pair !== undefined)),
+    labels: Object.fromEntries(values.label),
+    tags: values.tag,
+    push: values.push,
+    smokeTest: values.smokeTest ?? 'auto',
+    workingDirectory: cwd,
+    noCache: values.noCache,
+    pull: values.pull,
+  };
+}
