@@ -1,0 +1,4 @@
+export { runPipeline, type PipelineEngine } from './run.ts';
+export { formatReport, verdict, type FormatOptions } from './format.ts';
+export type { PipelineRequest } from './request.ts';
+export type { PipelineExitReason, PipelineResult, StepName } from './result.ts';

@@ -1,0 +1,22 @@
+/** What the pipeline is asked to do; made by `src/cli/` or `src/action/`, the only places that read flags, inputs and environment. */
+export interface PipelineRequest {
+  /** Directory of the build context, absolute. */
+  readonly context: string;
+  /** Dockerfile, absolute; default `Dockerfile` in the context. */
+  readonly file?: string | undefined;
+  readonly target?: string | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Names to give the tested image, as the user wrote them; every one is pushed when `push` is set. */
+  readonly tags: readonly string[];
+  readonly push: boolean;
+  /** `auto`, `off`, a path, or YAML (smoke-test.md 4.2). */
+  readonly smokeTest: string;
+  /** What relative paths in `smokeTest` are relative to, absolute. */
+  readonly workingDirectory: string;
+  readonly noCache?: boolean | undefined;
+  /** Ask the registry again for base images. */
+  readonly pull?: boolean | undefined;
+  /** Values that must not appear in any report. */
+  readonly secrets?: readonly string[] | undefined;
+}

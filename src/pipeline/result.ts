@@ -1,0 +1,30 @@
+import type { BuildResult, Digest, PushResult, VertexEvent } from '../../engine/index.ts';
+import type { ExitReason, SmokeReport } from '../smoke/index.ts';
+
+/** The steps of the pipeline, in their order. */
+export type StepName = 'check' | 'build' | 'smoke' | 'push' | 'compare';
+
+/** Why a pipeline failed: a smoke test's exit reason, or the step that threw. */
+export type PipelineExitReason =
+  ExitReason | 'invalid-request' | 'build-failed' | 'test-failed-to-run' | 'push-failed' | 'digest-mismatch';
+
+/** What came of it; a failure is a result, so that everything that is known can be reported. */
+export interface PipelineResult {
+  readonly ok: boolean;
+  /** Set when not ok. */
+  readonly exitReason?: PipelineExitReason | undefined;
+  readonly failedStep?: StepName | undefined;
+  /** What the engine threw, with its code, hint and place. A failed smoke test has none: its report says it. */
+  readonly error?: unknown;
+  readonly build?: BuildResult | undefined;
+  readonly smoke?: SmokeReport | undefined;
+  /** Digest of the manifest that was built, and tested unless the test was off. */
+  readonly testedDigest?: Digest | undefined;
+  readonly pushes: readonly PushResult[];
+  /** Digest that every push gave; set only when they all gave the same one. */
+  readonly pushedDigest?: Digest | undefined;
+  /** Milliseconds of the whole. */
+  readonly milliseconds: number;
+  /** Every vertex that ended, in the order in which they began. */
+  readonly timeline: readonly VertexEvent[];
+}

@@ -1,0 +1,159 @@
+import {
+  EngineError,
+  withVertex,
+  type ActOptions,
+  type BuildResult,
+  type Digest,
+  type Engine,
+  type PushResult,
+} from '../../engine/index.ts';
+import { loadSmokeTest, smoke, type SmokeReport, type SmokeTest } from '../smoke/index.ts';
+import type { PipelineRequest } from './request.ts';
+import type { PipelineExitReason, PipelineResult, StepName } from './result.ts';
+import { createRecorder } from './recorder.ts';
+
+/** What the pipeline needs of the engine. */
+export interface PipelineEngine {
+  readonly build: Engine['build'];
+  readonly push: Engine['push'];
+  readonly images: Pick<Engine['images'], 'tag' | 'resolve'>;
+  readonly containers: Pick<Engine['containers'], 'run' | 'resolve'>;
+}
+
+/**
+ * Builds, tests, and pushes the very image that passed. A test that fails, or a digest that is not the tested one, ends it: push is the
+ * last step and is reached only by an image that passed.
+ *
+ * @returns what came of it, also when a step failed
+ * @throws the signal's reason, when it aborts
+ */
+export async function runPipeline(
+  request: PipelineRequest,
+  options: ActOptions & { readonly engine: PipelineEngine },
+): Promise<PipelineResult> {
+  const recorder = createRecorder(options.onEvent);
+  const step = createSteps(options.signal);
+  const act: Act = { ...options, onEvent: recorder.onEvent };
+  const done: Done = { pushes: [] };
+  try {
+    const test = await step('check', () => check(request));
+    done.build = await step('build', () => build(request, act));
+    done.testedDigest = digestOf(done.build);
+    done.smoke = await step('smoke', () => runSmoke(request, test, done, act));
+    if (done.smoke.verdict === 'failed')
+      return finish(done, recorder, { failedStep: 'smoke', exitReason: done.smoke.exitReason });
+    await step('push', () => name(request, done, act));
+    if (request.push) await step('push', () => push(request, done, act));
+    if (request.push) done.pushedDigest = await step('compare', () => compare(done));
+    return finish(done, recorder, undefined);
+  } catch (error) {
+    if (!(error instanceof StepFailure)) throw error;
+    return finish(done, recorder, { failedStep: error.step, exitReason: REASONS[error.step], error: error.cause });
+  }
+}
+
+type Act = ActOptions & { readonly engine: PipelineEngine };
+
+/** What has been reached so far: the one value that grows. */
+interface Done {
+  build?: BuildResult;
+  testedDigest?: Digest;
+  smoke?: SmokeReport;
+  readonly pushes: PushResult[];
+  pushedDigest?: Digest;
+}
+
+const REASONS: Readonly<Record<StepName, PipelineExitReason>> = {
+  check: 'invalid-request',
+  build: 'build-failed',
+  smoke: 'test-failed-to-run',
+  push: 'push-failed',
+  compare: 'digest-mismatch',
+};
+
+/** Says which step threw. */
+class StepFailure extends Error {
+  readonly step: StepName;
+
+  constructor(step: StepName, cause: unknown) {
+    super(`the step ${step} failed`, { cause });
+    this.step = step;
+  }
+}
+
+function createSteps(signal: AbortSignal | undefined): <T>(step: StepName, act: () => Promise<T> | T) => Promise<T> {
+  return async (step, act) => {
+    signal?.throwIfAborted();
+    try {
+      return await act();
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new StepFailure(step, error);
+    }
+  };
+}
+
+/** Everything that can be wrong before an hour of building. */
+async function check(request: PipelineRequest): Promise<SmokeTest> {
+  if (request.push && request.tags.length === 0) {
+    throw new EngineError('NO_TAGS', 'Cannot push: no tag was given', {
+      hint: 'Add a tag such as registry.example/me/model:1',
+    });
+  }
+  return await loadSmokeTest(request.smokeTest, { workingDirectory: request.workingDirectory });
+}
+
+async function build(request: PipelineRequest, { engine, ...act }: Act): Promise<BuildResult> {
+  const { context, file, target, buildArgs, labels, noCache, pull } = request;
+  // No tag yet: a name moves only to an image that passed.
+  return await engine.build({ context, file, target, buildArgs, labels, noCache, pull, complete: true }, act);
+}
+
+function digestOf(built: BuildResult): Digest {
+  if (built.manifest === undefined) throw new Error('the engine gave no manifest for a complete build');
+  return built.manifest.digest;
+}
+
+async function runSmoke(request: PipelineRequest, test: SmokeTest, { build }: Done, act: Act): Promise<SmokeReport> {
+  if (build === undefined) throw new Error('smoke runs after build');
+  const { imageId, config } = build;
+  const { size } = await act.engine.images.resolve(imageId);
+  return await withVertex({ id: 'smoke', name: 'smoke test' }, act.onEvent, () =>
+    smoke({ reference: imageId, config, size }, test, { ...act, secrets: request.secrets }),
+  );
+}
+
+async function name({ tags }: PipelineRequest, { build }: Done, { engine }: Act): Promise<void> {
+  if (build === undefined) throw new Error('names are given after build');
+  for (const tag of tags) await engine.images.tag(build.imageId, tag);
+}
+
+async function push({ tags }: PipelineRequest, done: Done, { engine, ...act }: Act): Promise<void> {
+  if (done.build === undefined) throw new Error('push runs after build');
+  for (const tag of tags) done.pushes.push(await engine.push(done.build.imageId, tag, act));
+}
+
+/** The promise of the whole: what the registry has is what was tested. */
+function compare({ testedDigest, pushes }: Done): Digest {
+  const other = pushes.find(({ digest }) => digest !== testedDigest);
+  if (testedDigest !== undefined && other === undefined) return testedDigest;
+  throw new EngineError(
+    'DIGEST_MISMATCH',
+    `Cannot vouch for ${other?.name ?? 'the image'}: tested ${testedDigest ?? 'nothing'}, pushed ${other?.digest ?? 'nothing'}`,
+    { hint: 'Delete that tag; the registry, or a proxy before it, changed the manifest' },
+  );
+}
+
+function finish(
+  done: Done,
+  recorder: ReturnType<typeof createRecorder>,
+  failure: Pick<PipelineResult, 'failedStep' | 'exitReason' | 'error'> | undefined,
+): PipelineResult {
+  return {
+    ...done,
+    ...failure,
+    ok: failure === undefined,
+    milliseconds: recorder.milliseconds(),
+    timeline: recorder.timeline(),
+  };
+}
