@@ -42,7 +42,7 @@ export interface Snapshots {
   ensure(layers: readonly Digest[], options?: SnapshotOptions): Promise<readonly string[]>;
   /** True when the layer, on top of `below`, can be had without making it again. Touches no layer. */
   has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
-  /** Turns an upper that a step has filled into a layer; null when nothing changed, and then the upper is gone. */
+  /** Turns an upper that a step has filled into a layer; null when nothing changed. */
   finish(upper: string, lowers: readonly string[], options?: SnapshotOptions): Promise<Digest | null>;
   /** The blob of the topmost of `layers`: the one that is known, else made from its snapshot. */
   pack(layers: readonly Digest[], packing: Packing, options?: SnapshotOptions): Promise<Descriptor>;
@@ -66,8 +66,16 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
   const find = async (record: LayerRecord | undefined, chainId: Digest): Promise<SnapshotForm | undefined> => {
     const forms =
       record?.snapshots.filter((form) => form.idMap === idMapName && [undefined, chainId].includes(form.chainId)) ?? [];
-    const there = forms.length > 0 ? await names() : undefined;
-    return forms.find(({ name }) => there?.has(name));
+    if (forms.length === 0) return undefined;
+    const isThere = async (): Promise<SnapshotForm | undefined> => {
+      const there = await names();
+      return forms.find(({ name }) => there.has(name));
+    };
+    const known = await isThere();
+    if (known) return known;
+    // Another act may have made it since the names were asked for.
+    present = undefined;
+    return await isThere();
   };
 
   const localBlob = async (record: LayerRecord | undefined): Promise<Descriptor | undefined> => {
@@ -194,14 +202,11 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
         { snapshot: upper, lowers: [...lowers], output: null, codec: 'none', level: 0, clamp: null, finish: true },
         { signal: options.signal },
       );
-      if (reply.entries === 0) {
-        await helper.call('remove', { snapshots: [reply.snapshot], containers: [], force: false, garbage: false });
-        return null;
-      }
       const diffId = reply.diffId as Digest;
       await layers.add(diffId, { size: reply.plainSize, snapshots: [{ idMap: idMapName, name: reply.snapshot }] });
       (await names()).add(reply.snapshot);
-      return diffId;
+      // The empty layer is kept like any other: another image may have it.
+      return reply.entries === 0 ? null : diffId;
     },
     pack: (diffIds, how, options = {}) =>
       once(packing, diffIds.at(-1) ?? missingLayer(), () => makeBlob(diffIds, how, options)),
