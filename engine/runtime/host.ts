@@ -1,37 +1,22 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { arch, release } from 'node:os';
 import { dirname, basename } from 'node:path';
-import type { Rlimit } from '../native/protocol.ts';
 
 /** What a container's configuration takes from the machine. */
 export interface HostFacts {
   /** As Go names it. */
   readonly architecture: string;
   readonly kernel: string;
-  /** Hard limit of open files of this process; profile limits above it are clamped. */
-  readonly openFiles: number;
   readonly maskedPaths: readonly string[];
 }
 
 /** Reads {@link HostFacts}; `patterns` are the profile's masked paths. */
 export async function readHostFacts(patterns: readonly string[]): Promise<HostFacts> {
-  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
-  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
   return {
     architecture: GO_NAMES[arch()] ?? arch(),
     kernel: release(),
-    openFiles: hard === undefined ? Infinity : Number(hard),
     maskedPaths: (await Promise.all(patterns.map(expandPath))).flat(),
   };
-}
-
-/** Limits of the profile that this machine can give. A lower hard limit of the caller cannot be raised without a capability. */
-export function clampLimits(limits: readonly Rlimit[], { openFiles }: HostFacts): Rlimit[] {
-  return limits.map((limit) =>
-    limit.type === 'RLIMIT_NOFILE'
-      ? { ...limit, soft: Math.min(limit.soft, openFiles), hard: Math.min(limit.hard, openFiles) }
-      : limit,
-  );
 }
 
 /** One `*` in one component, matched against the host's directory: sysfs is the same inside. */

@@ -1,7 +1,7 @@
 import type { ContainerConfig } from '../image/types.ts';
 import type { IdMap, Mount, Process, Resources, Rlimit, Seccomp, Spec } from '../native/protocol.ts';
 import { DEFAULT_PATH, mergeEnvironment, withDefaults } from './environment.ts';
-import { clampLimits, type HostFacts } from './host.ts';
+import type { HostFacts } from './host.ts';
 import { DEFAULT_SHM_SIZE, defaultMounts, type Profile, READONLY_PATHS } from './profile.ts';
 import { seccompProfile } from './seccomp.ts';
 import type { Identity } from './user.ts';
@@ -34,7 +34,7 @@ export interface SpecParts {
   readonly mounts?: readonly Mount[] | undefined;
   readonly shmSize?: number | undefined;
   readonly capabilities?: readonly string[] | undefined;
-  /** Limits that were asked for; they replace the profile's of the same type and are never clamped. */
+  /** Limits that were asked for; they replace the profile's of the same type, and it is an error where one cannot be set. */
   readonly rlimits?: readonly Rlimit[] | undefined;
 }
 
@@ -59,7 +59,7 @@ export function createSpec(profile: Profile, parts: SpecParts, target: SpecTarge
       rootfsPropagation: 'private',
       sysctl: {},
     },
-    annotations: {},
+    annotations: requestedLimits(parts.rlimits ?? []),
   };
 }
 
@@ -82,7 +82,7 @@ export function createProcess(
     env: environmentOf(parts),
     cwd: parts.cwd || '/',
     capabilities: { bounding: [...parts.capabilities], permitted: held, effective: held, inheritable: [], ambient: [] },
-    rlimits: rlimitsOf(profile, parts.rlimits ?? [], target.host),
+    rlimits: rlimitsOf(profile, parts.rlimits ?? []),
     noNewPrivileges: profile.noNewPrivileges,
     oomScoreAdj: profile.oomScoreAdj,
   };
@@ -113,9 +113,14 @@ function environmentOf({
   return withDefaults(mergeEnvironment(base, ...env), { HOME: identity.home });
 }
 
-function rlimitsOf(profile: Profile, asked: readonly Rlimit[], host: HostFacts): Rlimit[] {
+/** Tells the helper which limits must hold; those of the profile are lowered to what the machine allows, with a warning. */
+function requestedLimits(asked: readonly Rlimit[]): Record<string, string> {
+  return asked.length > 0 ? { 'berth.requested-rlimits': asked.map(({ type }) => type).join(',') } : {};
+}
+
+function rlimitsOf(profile: Profile, asked: readonly Rlimit[]): Rlimit[] {
   const types = new Set(asked.map(({ type }) => type));
-  return [...clampLimits(profile.rlimits, host).filter(({ type }) => !types.has(type)), ...asked];
+  return [...profile.rlimits.filter(({ type }) => !types.has(type)), ...asked];
 }
 
 function limitsOf(profile: Profile, { probe }: SpecTarget): Resources | undefined {
