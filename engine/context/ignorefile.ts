@@ -1,5 +1,5 @@
 import { clean } from './pattern/ignore.ts';
-import { trimSpace } from './pattern/trim.ts';
+import { trimSpace } from '../base/space.ts';
 
 /** The patterns in the text of an ignore file: no comments, no blank lines, cleaned paths without leading slash. */
 export function readIgnoreLines(text: string): readonly string[] {

@@ -1,6 +1,7 @@
 import type { Escape } from './ast.ts';
 import { SyntaxMistake } from './errors.ts';
-import { cutAtGap, splitAtGaps, trimSpace } from './space.ts';
+import { trimSpace } from '../base/space.ts';
+import { cutAtGap, splitAtGaps } from './gaps.ts';
 import { splitWords } from './words.ts';
 
 /** An instruction's argument, split. */

@@ -1,4 +1,4 @@
-import { trimSpace } from './space.ts';
+import { trimSpace } from '../base/space.ts';
 
 /** A directive found without parsing the file. */
 export interface Detected {

@@ -1,6 +1,6 @@
 import type { Directives, Escape } from './ast.ts';
 import { locate, SyntaxMistake, type Source } from './errors.ts';
-import { trimSpace } from './space.ts';
+import { trimSpace } from '../base/space.ts';
 
 const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+)$/;
 const KNOWN: readonly string[] = ['check', 'escape', 'syntax'];

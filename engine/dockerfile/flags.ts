@@ -1,4 +1,4 @@
-import { isSpace } from './space.ts';
+import { isSpace } from '../base/space.ts';
 
 /** The flags in front of an instruction's arguments, and the rest. */
 export interface FlagWords {

@@ -3,6 +3,8 @@ export type { Ast, AstNode, DockerfileWarning, Directives, Escape, Heredoc } fro
 export type * from './instruction.ts';
 export { DockerfileError, locate, SyntaxMistake, where } from './errors.ts';
 export type { MistakeKind, Range, Source } from './errors.ts';
-export { createExpander, type Expander, type Lookup } from './expand.ts';
+export { excerpt } from './excerpt.ts';
+export { createExpander, splitEntry, type Expander, type Lookup } from './expand.ts';
+export { chomp, parseHeredoc } from './heredoc.ts';
 export { parse } from './parse.ts';
 export { parseStages } from './stages.ts';

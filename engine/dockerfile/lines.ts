@@ -1,5 +1,5 @@
 import type { Escape } from './ast.ts';
-import { trimStart } from './space.ts';
+import { trimStart } from '../base/space.ts';
 
 /** Walks over the physical lines of a file. */
 export interface LineCursor {

@@ -1,7 +1,8 @@
 import type { AstNode, Escape } from './ast.ts';
 import { READERS } from './arguments.ts';
 import { takeFlags } from './flags.ts';
-import { cutAtGap, trimSpace } from './space.ts';
+import { trimSpace } from '../base/space.ts';
+import { cutAtGap } from './gaps.ts';
 
 /**
  * One joined line as a node; an unknown instruction keeps its word and one empty argument.

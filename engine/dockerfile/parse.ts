@@ -5,7 +5,7 @@ import { DockerfileError, SyntaxMistake, where, type Source } from './errors.ts'
 import { readHeredocs, takesHeredocs } from './heredoc.ts';
 import { commentOf, createLineCursor, joinLines, trimNewline, type LineCursor } from './lines.ts';
 import { nodeFromLine } from './node.ts';
-import { trimSpace, trimStart } from './space.ts';
+import { trimSpace, trimStart } from '../base/space.ts';
 
 /**
  * Parses a Dockerfile to a syntax tree: directives, continuations, comments, here-documents. Instructions are not checked yet.

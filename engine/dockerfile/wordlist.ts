@@ -1,4 +1,4 @@
-import { isSpace } from './space.ts';
+import { isSpace } from '../base/space.ts';
 
 /** Collects words while a text is expanded. */
 export interface WordList {

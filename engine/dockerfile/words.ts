@@ -1,5 +1,5 @@
 import type { Escape } from './ast.ts';
-import { isSpace } from './space.ts';
+import { isSpace } from '../base/space.ts';
 
 /**
  * Splits an argument into words at white space outside quotes. Quotes and escapes stay in the words: they are processed on expansion.

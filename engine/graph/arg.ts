@@ -1,25 +1,18 @@
 import type { ArgInstruction, ArgPair } from '../dockerfile/index.ts';
 import { withVariable } from './env.ts';
-import { remember, type Builder, type StageState } from './state.ts';
-
-/** Sees values of the global scope; a stage takes them by name. */
-export type GlobalScope = ReadonlyMap<string, string>;
+import type { Conversion } from './conversion.ts';
+import { remember, type StageState } from './state.ts';
 
 /**
  * ARG: the user's value, else the default, else the global one. It is in the environment of what follows and in no image.
  *
  * @throws SyntaxMistake
  */
-export function applyArg(
-  state: StageState,
-  { args }: ArgInstruction,
-  builder: Builder,
-  scope: GlobalScope,
-): StageState {
+export function applyArg(conversion: Conversion, state: StageState, { args }: ArgInstruction): StageState {
   let next = state;
   const shown: string[] = [];
   for (const arg of args) {
-    const value = valueOf(next, arg, builder, scope);
+    const value = valueOf(conversion, next, arg);
     const env = value === undefined ? next.env : withVariable(next.env, arg.key, value);
     next = { ...next, env, args: [...next.args, { ...arg, value }] };
     shown.push(value === undefined ? arg.key : `${arg.key}=${value}`);
@@ -27,7 +20,8 @@ export function applyArg(
   return remember(next, `ARG ${shown.join(' ')}`);
 }
 
-function valueOf(state: StageState, arg: ArgPair, builder: Builder, scope: GlobalScope): string | undefined {
-  if (Object.hasOwn(builder.buildArgs, arg.key)) return builder.buildArgs[arg.key];
-  return arg.value === undefined ? scope.get(arg.key) : builder.expand(state, arg.value);
+function valueOf(conversion: Conversion, state: StageState, arg: ArgPair): string | undefined {
+  const { buildArgs, scope } = conversion;
+  if (Object.hasOwn(buildArgs, arg.key)) return buildArgs[arg.key];
+  return arg.value === undefined ? scope.get(arg.key) : conversion.expand(state, arg.value);
 }

@@ -1,8 +1,9 @@
 import { SyntaxMistake, type AddInstruction, type CopyInstruction } from '../dockerfile/index.ts';
 import type { SourceLocation } from '../base/errors.ts';
+import type { Conversion } from './conversion.ts';
 import { checkOwner } from './owner.ts';
 import { contextSource, destinationOf, stageSource } from './path.ts';
-import type { Builder, StageState } from './state.ts';
+import type { StageState } from './state.ts';
 import type { CopyFileAction, FileOp } from './types.ts';
 
 /** A COPY or ADD with its variables expanded. */
@@ -18,24 +19,24 @@ export interface ExpandedCopy {
  * @throws SyntaxMistake
  */
 export function copyOp(
+  conversion: Conversion,
   state: StageState,
   copy: CopyInstruction | AddInstruction,
-  builder: Builder,
   { from, location }: { readonly from: 'context' | 1; readonly location: SourceLocation },
 ): ExpandedCopy {
-  const expand = (word: string): string => builder.expand(state, word);
+  const expand = (word: string): string => conversion.expand(state, word);
   const sources = copy.sources.map(expand);
   const dest = expand(copy.dest);
   const owner = copy.chown === undefined ? undefined : checkOwner('--chown', expand(copy.chown));
   const chmod = copy.chmod === undefined ? undefined : expand(copy.chmod);
   const { path, isDirectory } = destinationOf(state.workdir, dest);
-  if (sources.length > 1 && !isDirectory) throw notADirectory(copy, dest);
   const action: CopyFileAction = {
     action: 'copy',
     from,
     sources: sources.map(from === 'context' ? contextSource : stageSource),
     dest: path,
-    destIsDirectory: isDirectory,
+    // Several sources only fit into a directory: BuildKit takes the destination for one without a slash too.
+    destIsDirectory: isDirectory || sources.length > 1,
     owner: owner === '' ? undefined : owner,
     mode: chmod === undefined || chmod === '' ? undefined : readMode(chmod),
     unpack: copy.kind === 'add',
@@ -54,9 +55,4 @@ function readMode(chmod: string): number {
     `--chmod=${chmod} is no mode`,
     'Write an octal number up to 7777, such as --chmod=755',
   );
-}
-
-function notADirectory({ kind }: CopyInstruction | AddInstruction, dest: string): SyntaxMistake {
-  const message = `${kind.toUpperCase()} has several sources, and its destination ${dest} is not written as a directory`;
-  return new SyntaxMistake('bad-value', message, `Write ${dest}/`);
 }

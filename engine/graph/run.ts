@@ -1,12 +1,11 @@
-import type { RunInstruction } from '../dockerfile/index.ts';
-import { chomp, parseHeredoc } from '../dockerfile/heredoc.ts';
+import { chomp, parseHeredoc, type RunInstruction } from '../dockerfile/index.ts';
 import { entriesOf } from './env.ts';
 import { withShell } from './shell.ts';
-import type { Builder, StageState } from './state.ts';
+import type { StageState } from './state.ts';
 import type { ExecOp } from './types.ts';
 
 /** RUN as operation: what BuildKit's ExecOp has of it (spec/engine.md 4a.3). */
-export function execOp(state: StageState, run: RunInstruction, { proxyEnv }: Builder): ExecOp {
+export function execOp(state: StageState, run: RunInstruction, proxyEnv: readonly string[]): ExecOp {
   const command = withDocuments(run);
   return {
     type: 'exec',

@@ -1,13 +1,20 @@
-import type { ExposeInstruction, HealthcheckInstruction, Instruction, KeyValue } from '../dockerfile/index.ts';
+import {
+  createExpander,
+  SyntaxMistake,
+  type ExposeInstruction,
+  type HealthcheckInstruction,
+  type Instruction,
+  type KeyValue,
+} from '../dockerfile/index.ts';
 import type { ContainerConfig, Healthcheck } from '../image/types.ts';
+import type { Conversion } from './conversion.ts';
 import { lookupOf, withEntry, withVariable } from './env.ts';
 import { duration, plainList, quotedList } from './goformat.ts';
 import { checkOwner } from './owner.ts';
 import { exposedPorts } from './ports.ts';
 import { withShell } from './shell.ts';
 import { checkSignal } from './signal.ts';
-import { configure, remember, type Builder, type StageState } from './state.ts';
-import { createExpander, SyntaxMistake, type Escape } from '../dockerfile/index.ts';
+import { configure, remember, type StageState } from './state.ts';
 
 /** An instruction that makes no vertex: it changes the configuration alone. */
 export type Setting = Exclude<Instruction, { readonly kind: 'add' | 'arg' | 'copy' | 'run' | 'workdir' }>;
@@ -17,8 +24,8 @@ export type Setting = Exclude<Instruction, { readonly kind: 'add' | 'arg' | 'cop
  *
  * @throws SyntaxMistake
  */
-export function applySetting(state: StageState, setting: Setting, builder: Builder, escape: Escape): StageState {
-  const expand = (word: string): string => builder.expand(state, word);
+export function applySetting(conversion: Conversion, state: StageState, setting: Setting): StageState {
+  const expand = (word: string): string => conversion.expand(state, word);
   switch (setting.kind) {
     case 'env':
       return applyEnv(state, expandPairs(setting.env, expand));
@@ -33,7 +40,7 @@ export function applySetting(state: StageState, setting: Setting, builder: Build
       return withoutInheritedCmd(configure(state, `ENTRYPOINT ${quotedList(Entrypoint)}`, { Entrypoint }));
     }
     case 'expose':
-      return applyExpose(state, setting, escape);
+      return applyExpose(conversion, state, setting);
     case 'healthcheck':
       return applyHealthcheck(state, setting);
     case 'maintainer':
@@ -90,8 +97,8 @@ function withoutInheritedCmd(state: StageState): StageState {
   return { ...state, config };
 }
 
-function applyExpose(state: StageState, { ports }: ExposeInstruction, escape: Escape): StageState {
-  const expander = createExpander(escape);
+function applyExpose({ source }: Conversion, state: StageState, { ports }: ExposeInstruction): StageState {
+  const expander = createExpander(source.ast.directives.escape);
   const words = ports.flatMap((port) => expander.words(port, lookupOf(state.env)).words);
   const exposed = words.flatMap(exposedPorts);
   return configure(state, `EXPOSE ${plainList(exposed)}`, {

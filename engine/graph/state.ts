@@ -27,16 +27,6 @@ export interface StageState {
   readonly steps: number;
 }
 
-/** Builds the vertices of a graph. */
-export interface Builder {
-  readonly buildArgs: Readonly<Record<string, string>>;
-  readonly proxyEnv: readonly string[];
-  /** The stage's state when all its instructions are applied. */
-  stateOf(index: number): StageState;
-  /** Expands a word with the state's variables. */
-  expand(state: StageState, word: string): string;
-}
-
 /** Whether the instruction is a step: it makes a vertex and is counted in names. */
 export function isStep({ kind }: Instruction): boolean {
   return kind === 'run' || kind === 'copy' || kind === 'add' || kind === 'workdir';

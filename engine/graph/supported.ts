@@ -1,5 +1,7 @@
 import {
+  chomp,
   DockerfileError,
+  parseHeredoc,
   where,
   type Instruction,
   type RunInstruction,
@@ -7,7 +9,6 @@ import {
   type Stage,
   type Stages,
 } from '../dockerfile/index.ts';
-import { chomp, parseHeredoc } from '../dockerfile/heredoc.ts';
 
 /** What an instruction asks for and the engine cannot do yet. */
 interface Gap {

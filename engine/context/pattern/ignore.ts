@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { trimSpace } from './trim.ts';
+import { trimSpace } from '../../base/space.ts';
 import { matchTokens } from './match.ts';
 import { tokenize, type Token } from './tokens.ts';
 

@@ -11,7 +11,7 @@ import type {
   VolumeInstruction,
   WorkdirInstruction,
 } from '../instruction.ts';
-import { trimSpace } from '../space.ts';
+import { trimSpace } from '../../base/space.ts';
 import { readFlags } from './flags.ts';
 import { commandLine, onlyArgument, placeOf, requireArguments } from './request.ts';
 

@@ -1,6 +1,5 @@
 const SPACE = /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/u;
 const LEADING = /^[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u;
-const GAP = /[\t\v\f\r ]+/;
 
 /** Whether the character is white space to Go's `unicode.IsSpace`, which differs from JavaScript's `\s` (U+0085, U+FEFF). */
 export function isSpace(char: string): boolean {
@@ -17,15 +16,4 @@ export function trimSpace(text: string): string {
   let end = text.length;
   while (end > 0 && isSpace(text.charAt(end - 1))) end -= 1;
   return trimStart(text.slice(0, end));
-}
-
-/** The words of an argument, split at blanks and tabs. */
-export function splitAtGaps(text: string): readonly string[] {
-  return text === '' ? [] : text.split(new RegExp(GAP, 'g'));
-}
-
-/** The part before the first gap and the part after it; undefined when there is no gap. */
-export function cutAtGap(text: string): readonly [string, string] | undefined {
-  const gap = GAP.exec(text);
-  return gap ? [text.slice(0, gap.index), text.slice(gap.index + gap[0].length)] : undefined;
 }

@@ -1,0 +1,52 @@
+import type { SourceLocation } from '../base/errors.ts';
+import { createExpander, excerpt, type Place, type Stages } from '../dockerfile/index.ts';
+import { lookupOf } from './env.ts';
+import type { GraphOptions } from './options.ts';
+import { proxyEnv } from './proxy.ts';
+import { globalScope } from './scope.ts';
+import type { StageState } from './state.ts';
+import { createVertices, type Vertices } from './vertices.ts';
+
+/** What all stages of one conversion share. */
+export interface Conversion {
+  readonly source: Stages;
+  readonly options: GraphOptions;
+  /** The user's `--build-arg`s. */
+  readonly buildArgs: Readonly<Record<string, string>>;
+  readonly proxyEnv: readonly string[];
+  /** Arguments before the first FROM, and those of the platform; a stage takes them by name. */
+  readonly scope: ReadonlyMap<string, string>;
+  readonly vertices: Vertices;
+  /** Stages that are converted, by index. */
+  readonly states: Map<number, StageState>;
+  /** Expands a word with the variables of a stage. */
+  expand(state: StageState, word: string): string;
+}
+
+/** A {@link Conversion} of a file that has no stage converted yet. */
+export function createConversion(source: Stages, options: GraphOptions): Conversion {
+  const expander = createExpander(source.ast.directives.escape);
+  const buildArgs = options.buildArgs ?? {};
+  return {
+    source,
+    options,
+    buildArgs,
+    proxyEnv: proxyEnv(buildArgs),
+    scope: globalScope(source, options),
+    vertices: createVertices(),
+    states: new Map(),
+    expand: (state, word) => expander.word(word, lookupOf(state.env)),
+  };
+}
+
+/** The state of a stage that stands above; stages come in file order, so it is there. */
+export function stateOf({ states }: Conversion, index: number): StageState {
+  const state = states.get(index);
+  if (!state) throw new Error(`stage ${index} is used before it is converted`);
+  return state;
+}
+
+/** Where an instruction stands, with the lines around it. */
+export function locationOf({ source: { ast } }: Conversion, { startLine, endLine }: Place): SourceLocation {
+  return { file: ast.file, startLine, endLine, excerpt: excerpt(ast.text, { startLine, endLine }) };
+}

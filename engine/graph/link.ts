@@ -1,0 +1,83 @@
+import { createExpander, locate, SyntaxMistake, type Stage, type Stages } from '../dockerfile/index.ts';
+import { parsePlatform } from '../image/platform.ts';
+import type { Platform } from '../image/types.ts';
+import { atStage } from './at-stage.ts';
+import type { GraphOptions } from './options.ts';
+import { copySource, findByName } from './reference.ts';
+import { globalScope } from './scope.ts';
+
+/** A stage whose base is known by name only. */
+export interface LinkedStage {
+  readonly stage: Stage;
+  readonly base: ScratchBase | StageBase | { readonly type: 'image'; readonly name: string };
+  readonly platform: Platform;
+}
+
+/** FROM scratch. */
+export interface ScratchBase {
+  readonly type: 'scratch';
+}
+
+/** FROM an earlier stage. */
+export interface StageBase {
+  readonly type: 'stage';
+  readonly index: number;
+}
+
+/**
+ * Expands the FROM lines and finds the earlier stages that they name.
+ *
+ * @throws DockerfileError naming the line
+ */
+export function linkStages(source: Stages, options: GraphOptions): readonly LinkedStage[] {
+  const scope = globalScope(source, options);
+  const expander = createExpander(source.ast.directives.escape);
+  const expand = (word: string): string => expander.word(word, (name) => scope.get(name));
+  return source.stages.map((stage) =>
+    locate(source.ast, stage, () => ({
+      stage,
+      base: linkBase(source, stage, expand(stage.base)),
+      platform: stage.platform === undefined ? options.platform : readPlatform(source, stage, expand(stage.platform)),
+    })),
+  );
+}
+
+/** The stages that the target needs, in file order. */
+export function reachableFrom(source: Stages, linked: readonly LinkedStage[], target: number): readonly LinkedStage[] {
+  const reached = new Set([target]);
+  for (const index of reached) {
+    const link = linked[index];
+    if (link?.base.type === 'stage') reached.add(link.base.index);
+    for (const from of link ? copySources(source, link.stage) : []) reached.add(from.index);
+  }
+  return linked.filter(({ stage }) => reached.has(stage.index));
+}
+
+function linkBase(source: Stages, stage: Stage, name: string): LinkedStage['base'] {
+  if (name === '') {
+    throw new SyntaxMistake(
+      'bad-value',
+      `the base "${stage.base}" is empty`,
+      'Give the ARG a default, or pass --build-arg',
+    );
+  }
+  const earlier = findByName(source.stages.slice(0, stage.index), name);
+  if (earlier) return { type: 'stage', index: earlier.index };
+  return name === 'scratch' ? { type: 'scratch' } : { type: 'image', name };
+}
+
+function readPlatform(source: Stages, stage: Stage, text: string): Platform {
+  if (text === '') throw new SyntaxMistake('bad-value', `the platform "${stage.platform ?? ''}" is empty`);
+  try {
+    return parsePlatform(text);
+  } catch (error) {
+    throw atStage(source, stage, error);
+  }
+}
+
+function copySources(source: Stages, stage: Stage): readonly Stage[] {
+  return stage.instructions.flatMap((instruction) => {
+    if (instruction.kind !== 'copy' || instruction.from === undefined) return [];
+    return [copySource(source, stage, { ...instruction, from: instruction.from })];
+  });
+}

@@ -1,0 +1,63 @@
+import { splitEntry } from '../dockerfile/index.ts';
+import { inheritedConfig } from './config.ts';
+import { stateOf, type Conversion } from './conversion.ts';
+import { withVariable, type Env } from './env.ts';
+import { stepPrefix } from './name.ts';
+import { workdirAfter } from './path.ts';
+import type { ResolvedStage } from './resolve.ts';
+import { isStep, type StageState } from './state.ts';
+import { addVertex } from './step.ts';
+
+/** A stage before its first instruction: on nothing, on an image, or where an earlier stage ended. */
+export function openStage(conversion: Conversion, resolved: ResolvedStage): StageState {
+  const { stage, base } = resolved;
+  if (base.type === 'stage') return inherit(stateOf(conversion, base.index), freshOf(conversion, resolved));
+  const config = inheritedConfig(base.type === 'image' ? base.config.config : undefined);
+  const state: StageState = {
+    ...freshOf(conversion, resolved),
+    vertex: '',
+    env: withConfig(new Map(), config),
+    args: [],
+    workdir: workdirAfter('/', config.WorkingDir ?? '/'),
+    config,
+    base: base.type === 'image' ? base.config : undefined,
+    history: [],
+  };
+  if (base.type === 'scratch') {
+    return addVertex(conversion, state, { type: 'scratch' }, { name: 'FROM scratch', inputs: [], place: stage });
+  }
+  return addImage(conversion, { ...state, step: 1 }, { ...resolved, base });
+}
+
+type Fresh = Pick<StageState, 'stage' | 'label' | 'platform' | 'hasCmd' | 'step' | 'steps'>;
+
+/** What no stage inherits. */
+function freshOf({ source }: Conversion, { stage, base, platform }: ResolvedStage): Fresh {
+  const label = source.stages.length === 1 ? '' : stage.name || `stage-${stage.index}`;
+  const steps = stage.instructions.filter(isStep).length + (base.type === 'image' ? 1 : 0);
+  return { stage, label, platform, hasCmd: false, step: 0, steps };
+}
+
+/** A stage on a stage goes on with its variables, ARGs and history. */
+function inherit(below: StageState, fresh: Fresh): StageState {
+  const config = inheritedConfig(below.config);
+  return { ...below, ...fresh, config, env: withConfig(below.env, config) };
+}
+
+type OnImage = ResolvedStage & { readonly base: Extract<ResolvedStage['base'], { readonly type: 'image' }> };
+
+function addImage(conversion: Conversion, state: StageState, { stage, base, platform }: OnImage): StageState {
+  const { reference, manifest, config } = base;
+  const pinned = reference.includes('@') ? reference : `${reference}@${manifest.digest}`;
+  const name = `${stepPrefix(state)}FROM ${pinned}`;
+  return addVertex(
+    conversion,
+    state,
+    { type: 'image', reference, manifest, config, platform },
+    { name, inputs: [], place: stage },
+  );
+}
+
+function withConfig(env: Env, { Env: list = [] }: { readonly Env?: readonly string[] }): Env {
+  return list.map(splitEntry).reduce<Env>((before, [name, value]) => withVariable(before, name, value), env);
+}
