@@ -172,7 +172,7 @@ async function deliver(child: Child, options: CallOptions): Promise<void> {
 }
 
 function isClosed(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
+  return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
 /** Waits for the end of the process and of its streams; given up, for neither. */

@@ -74,7 +74,10 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 
 /** `ENOENT` and its like; undefined when the error is no system error. */
 export function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  // By shape: an error of Node's own may come from another realm (a vm context), where instanceof says no.
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
 }
 
 /** An error of the disk with the path; no space and no permission with what to do. */
