@@ -45,7 +45,7 @@ export function createSpec(profile: Profile, parts: SpecParts, target: SpecTarge
   const seccomp = seccompOf(capabilities, target);
   return {
     ociVersion: '1.2.1',
-    process: createProcess(profile, { ...parts, capabilities }, target),
+    process: createProcess(profile, { ...parts, capabilities }),
     root: { path: 'rootfs', readonly: parts.readonly ?? false },
     hostname: parts.hostname,
     mounts: [...defaultMounts(parts.shmSize ?? DEFAULT_SHM_SIZE), ...byDepth(parts.mounts ?? [])],
@@ -69,7 +69,6 @@ export function createProcess(
   parts: Pick<SpecParts, 'args' | 'env' | 'cwd' | 'identity' | 'hostname' | 'tty' | 'rlimits'> & {
     readonly capabilities: readonly string[];
   },
-  target: SpecTarget,
 ): Process {
   const { identity, tty } = parts;
   // A process that is not root gets no capability but may find them in the bounding set, as with Docker.
