@@ -28,6 +28,8 @@ pub struct Group {
 #[derive(Debug)]
 struct Member {
     path: String,
+    /// Length of the hierarchy's own path.
+    root: usize,
     directory: OwnedFd,
     v2: bool,
     controllers: Vec<String>,
@@ -48,7 +50,7 @@ impl Group {
         let members = layout
             .hierarchies
             .iter()
-            .filter_map(|hierarchy| make(hierarchy, &parts).ok())
+            .filter_map(|hierarchy| make_or_retry(hierarchy, &parts).ok())
             .collect();
         let group = Self { members };
         let applied = group.limit(resources.unwrap_or(&Resources::default()), &wanted);
@@ -141,9 +143,18 @@ impl Group {
                 .filter(|member| matches!(rustix::fs::rmdir(member.path.as_str()), Err(Errno::BUSY)))
                 .count();
             if busy == 0 {
-                return;
+                return self.remove_parents();
             }
             std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The group above goes with its last container. One that is not empty, or is the root, refuses.
+    fn remove_parents(&self) {
+        for member in &self.members {
+            if let Some((parent, _)) = member.path.rsplit_once('/').filter(|(parent, _)| parent.len() > member.root) {
+                let _ = rustix::fs::rmdir(parent);
+            }
         }
     }
 
@@ -225,6 +236,14 @@ fn join(base: &str, parts: &[&str]) -> String {
         .fold(base.trim_end_matches('/').to_owned(), |path, part| format!("{path}/{part}"))
 }
 
+/// A container that ends just now may take the group above with it.
+fn make_or_retry(hierarchy: &Hierarchy, parts: &[&str]) -> Result<Member, Errno> {
+    match make(hierarchy, parts) {
+        Err(Errno::NOENT) => make(hierarchy, parts),
+        other => other,
+    }
+}
+
 /// Makes the group level by level; in v2 each level must hand its controllers down first.
 fn make(hierarchy: &Hierarchy, parts: &[&str]) -> Result<Member, Errno> {
     let mut path = hierarchy.path.trim_end_matches('/').to_owned();
@@ -276,6 +295,7 @@ fn member(hierarchy: &Hierarchy, path: &str) -> Result<Member, Errno> {
     };
     Ok(Member {
         path: path.to_owned(),
+        root: hierarchy.path.trim_end_matches('/').len(),
         directory,
         v2: hierarchy.v2,
         controllers,

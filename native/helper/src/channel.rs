@@ -35,7 +35,6 @@ pub(crate) struct Input {
     fd: BorrowedFd<'static>,
     buffer: Vec<u8>,
     start: usize,
-    ended: bool,
 }
 
 impl Input {
@@ -45,7 +44,6 @@ impl Input {
             fd,
             buffer: Vec::new(),
             start: 0,
-            ended: false,
         })
     }
 
@@ -83,11 +81,6 @@ impl Input {
         }
     }
 
-    /// Whether the end frame was seen: what happens to fd 0 after it means nothing.
-    pub(crate) fn ended(&self) -> bool {
-        self.ended
-    }
-
     /// Reads once; call it when fd 0 is readable.
     pub(crate) fn fill(&mut self) -> Result<Fill, Failure> {
         self.buffer.drain(..self.start);
@@ -116,7 +109,6 @@ impl Input {
         let Some(payload) = rest.get(..length) else { return Ok(None) };
         let payload = payload.to_vec();
         self.start = self.start.saturating_add(frame::HEAD).saturating_add(length);
-        self.ended |= kind == Kind::End;
         Ok(Some(Frame { kind, payload }))
     }
 

@@ -7,6 +7,7 @@ mod container;
 mod context;
 mod fail;
 mod idmap;
+mod run;
 mod seal;
 mod supervise;
 

@@ -1,7 +1,7 @@
 //! Where an operation runs, and how it ends when the engine goes away.
 //!
 //! Most operations run in a worker: this process watches fd 0 and the worker, and kills it with all its children when the engine closes its
-//! end. With an identity map the worker is the one that enters the user namespace. `start` and `exec` watch fd 0 themselves.
+//! end before the result, be it before or after the end frame, which only says that no frame follows. With an identity map the worker is the one that enters the user namespace. `start` and `exec` watch fd 0 themselves.
 
 use crate::channel::{self, Fill, Input};
 use crate::context::Context;
@@ -128,9 +128,7 @@ fn watch(worker: &Child, input: &mut Input) -> Result<Outcome, Failure> {
     loop {
         let mut polled = vec![PollFd::new(&worker.pidfd, PollFlags::IN)];
         let fd = input.as_fd();
-        if !input.ended() {
-            polled.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
-        }
+        polled.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
         rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, None)).map_err(failed("poll"))?;
         if polled.first().is_some_and(|worker| !worker.revents().is_empty()) {
             return finished(process::wait(worker.pid).map_err(failed("wait for worker"))?);

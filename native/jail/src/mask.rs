@@ -46,6 +46,12 @@ impl Masks {
         }
         let source = if directory { &self.empty } else { &self.null };
         let tree = mounts::clone_tree(source.as_fd(), "", false).map_err(failed_on("open_tree", path))?;
+        let attributes = Attributes {
+            set: mount::RDONLY | mount::NOSUID | mount::NOEXEC,
+            propagation: mount::PRIVATE,
+            ..Attributes::default()
+        };
+        mount::set_attributes(&tree, attributes, false).map_err(failed_on("mount_setattr", path))?;
         mounts::attach(&tree, &target).map_err(failed_on("mask", path))
     }
 }

@@ -190,6 +190,8 @@ fn bare(options: &Options) -> Options {
 /// A detached mount of a new file system.
 pub(crate) fn make(kind: &str, options: &Options) -> Result<OwnedFd, Errno> {
     let fs = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    // What programs see as the device of the mount; a file system that takes none shows "none".
+    let _ = rustix::mount::fsconfig_set_string(&fs, "source", kind);
     for (key, value) in &options.data {
         match value {
             Some(value) => rustix::mount::fsconfig_set_string(&fs, key.as_str(), value.as_str())?,

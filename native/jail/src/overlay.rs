@@ -104,6 +104,7 @@ pub fn attach(layers: &Layers<'_>, target: BorrowedFd<'_>) -> Result<(), Failure
 
 fn modern(layers: &Layers<'_>) -> Result<OwnedFd, Errno> {
     let fs = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(&fs, "source", "overlay")?;
     for lower in &layers.lowers {
         rustix::mount::fsconfig_set_string(&fs, "lowerdir+", link(*lower))?;
     }

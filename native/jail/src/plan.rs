@@ -109,7 +109,7 @@ pub fn check(spec: &Spec, user_namespace: bool, network_namespace: bool) -> Resu
     bounded("linux.maskedPaths", spec.linux.masked_paths.len())?;
     bounded("linux.readonlyPaths", spec.linux.readonly_paths.len())?;
     check_process(&spec.process)?;
-    let kinds = namespaces(spec, user_namespace)?;
+    let kinds = kinds(spec, user_namespace)?;
     if kinds.has(Namespaces::NETWORK) != network_namespace {
         let (has, wants) = if network_namespace { ("no", "a") } else { ("a", "no") };
         return Err(refused(
@@ -123,7 +123,11 @@ pub fn check(spec: &Spec, user_namespace: bool, network_namespace: bool) -> Resu
     Ok(kinds)
 }
 
-fn namespaces(spec: &Spec, user_namespace: bool) -> Result<Namespaces, Failure> {
+/// The namespaces that `spec` asks for, without the user namespace.
+///
+/// # Errors
+/// `Request` naming one that is not possible, or that is missing.
+pub fn kinds(spec: &Spec, user_namespace: bool) -> Result<Namespaces, Failure> {
     let mut kinds = Namespaces::NONE;
     for namespace in &spec.linux.namespaces {
         if namespace.path.is_some() {

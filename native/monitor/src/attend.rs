@@ -35,8 +35,8 @@ pub enum Command {
         rows: u16,
         columns: u16,
     },
-    /// Nothing more will be said, and the process goes on.
-    Farewell,
+    /// Nothing more will be said. A pipe ends with it; a terminal stays.
+    End,
     /// The engine has gone: the process must not outlive it.
     Gone,
 }
@@ -100,7 +100,6 @@ pub fn attend(mut attendance: Attendance<'_>) -> Result<Ending, Failure> {
         exit: None,
         deadline: None,
         abandoned: false,
-        silent: false,
         last_words: None,
     };
     let result = round.run(commands);
@@ -126,8 +125,6 @@ struct Round<'a> {
     /// When SIGKILL is due.
     deadline: Option<Instant>,
     abandoned: bool,
-    /// The engine has said that it says nothing more.
-    silent: bool,
     last_words: Option<Instant>,
 }
 
@@ -163,7 +160,7 @@ impl Round<'_> {
             for source in sources {
                 self.read(source);
             }
-            if !self.outlet.flush() && !self.silent {
+            if !self.outlet.flush() {
                 self.abandon();
             }
             self.enforce();
@@ -219,7 +216,7 @@ impl Round<'_> {
                     .map(|owner| (owner.as_fd(), PollFlags::IN, Meaning::Owner)),
             );
         }
-        if let Some(engine) = attendance.engine.as_ref().filter(|_| !self.silent && !self.abandoned) {
+        if let Some(engine) = attendance.engine.as_ref().filter(|_| !self.abandoned) {
             // A hang-up is reported whatever is asked for.
             let flags = if streams.pending.len() < MAX_INPUT {
                 PollFlags::IN
@@ -277,10 +274,7 @@ impl Round<'_> {
             Command::Signal(signal) => self.signal(signal),
             Command::Stop { signal, seconds } => self.stop(signal, Duration::from_secs(seconds.into())),
             Command::Resize { rows, columns } => self.attendance.streams.resize(rows, columns),
-            Command::Farewell => {
-                self.silent = true;
-                self.attendance.streams.close();
-            }
+            Command::End => self.attendance.streams.end(),
             Command::Gone => self.abandon(),
         }
     }

@@ -105,6 +105,13 @@ impl Streams {
         }
     }
 
+    /// Ends a pipe when all that is pending was taken; a terminal has no end of its own.
+    pub(crate) fn end(&mut self) {
+        if !self.terminal {
+            self.close();
+        }
+    }
+
     /// Ends the input when all that is pending was taken. On a terminal that is the character for it.
     pub(crate) fn close(&mut self) {
         const END_OF_TRANSMISSION: u8 = 4;

@@ -1,0 +1,34 @@
+//! How a process ended, in the words of the protocol.
+
+use berth_cgroup::Usage;
+use berth_sys::process::{Exit, Status};
+use berth_wire::reply::Ended;
+
+/// The end of a process, with the figures of its cgroup where there is one, else its own.
+pub(crate) fn describe(exit: &Exit, usage: Option<Usage>) -> Ended {
+    let usage = usage.unwrap_or_default();
+    let source = if usage.memory_peak.is_some() { "cgroup" } else { "rusage" };
+    Ended {
+        exit_code: Some(exit.status.shell_code()),
+        signal: match exit.status {
+            Status::Signal(number) => Some(berth_sys::signal::name(number)),
+            Status::Code(_) => None,
+        },
+        oom_killed: usage.oom_kills > 0,
+        memory_peak: usage.memory_peak.or(Some(exit.peak_bytes)),
+        memory_source: Some(source.to_owned()),
+        cpu_microseconds: usage.cpu_microseconds.or(Some(exit.cpu_microseconds)),
+    }
+}
+
+/// A process that runs.
+pub(crate) fn running() -> Ended {
+    Ended {
+        exit_code: None,
+        signal: None,
+        oom_killed: false,
+        memory_peak: None,
+        memory_source: None,
+        cpu_microseconds: None,
+    }
+}

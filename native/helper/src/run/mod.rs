@@ -1,0 +1,7 @@
+//! Starting processes in containers, and attending them.
+
+pub(crate) mod ended;
+pub(crate) mod engine;
+pub(crate) mod launch;
+pub(crate) mod pipes;
+pub(crate) mod proxy;
