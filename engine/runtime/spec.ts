@@ -78,7 +78,7 @@ export function createProcess(
     ...(tty ? { consoleSize: { height: tty.rows, width: tty.columns } } : {}),
     user: { uid: identity.uid, gid: identity.gid, additionalGids: [...identity.additionalGids] },
     args: [...parts.args],
-    env: environmentOf(parts),
+    env: environmentOf(profile, parts),
     cwd: parts.cwd || '/',
     capabilities: { bounding: [...parts.capabilities], permitted: held, effective: held, inheritable: [], ambient: [] },
     rlimits: rlimitsOf(profile, parts.rlimits ?? []),
@@ -102,13 +102,13 @@ export function argsOf(
   return [...(config.Entrypoint ?? []), ...(command ?? config.Cmd ?? [])];
 }
 
-function environmentOf({
-  env,
-  tty,
-  hostname,
-  identity,
-}: Pick<SpecParts, 'env' | 'tty' | 'hostname' | 'identity'>): string[] {
-  const base = [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(tty ? ['TERM=xterm'] : [])];
+/** Docker names the machine to a container, BuildKit does not to a RUN. */
+function environmentOf(
+  profile: Profile,
+  { env, tty, hostname, identity }: Pick<SpecParts, 'env' | 'tty' | 'hostname' | 'identity'>,
+): string[] {
+  const named = profile.name === 'run' ? [`HOSTNAME=${hostname}`] : [];
+  const base = [`PATH=${DEFAULT_PATH}`, ...named, ...(tty ? ['TERM=xterm'] : [])];
   return withDefaults(mergeEnvironment(base, ...env), { HOME: identity.home });
 }
 

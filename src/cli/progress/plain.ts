@@ -3,11 +3,13 @@ import type { Writer } from '../output.ts';
 import { humanSize, seconds } from '../units.ts';
 import type { Renderer } from './index.ts';
 import { createLineBuffer } from './line-buffer.ts';
+import { createWarnings } from './warnings.ts';
 
 /** One line an event, in the form of BuildKit's `--progress plain`: `#5 [builder 2/5] RUN …`, `#5 0.812 output`, `#5 DONE 3.2s`. */
 export function createPlain(output: Pick<Writer, 'write'>): Renderer {
   const vertices = new Map<string, { readonly number: number; event: VertexEvent; said: boolean; ended: boolean }>();
   const done = new Set<string>();
+  const warnings = createWarnings();
   const buffer = createLineBuffer();
   const say = (line: string): void => output.write(`${line}\n`);
   const known = (
@@ -51,7 +53,7 @@ export function createPlain(output: Pick<Writer, 'write'>): Renderer {
     onEvent: (event: ProgressEvent) => {
       if (event.type === 'vertex') onVertex(event);
       else if (event.type === 'status') onStatus(event);
-      else if (event.type === 'warning') say(warningLine(event));
+      else if (event.type === 'warning') warnings(event).forEach(say);
       else {
         const vertex = known(event.vertex, '');
         const at = ((Date.now() - (vertex.event.started ?? Date.now())) / 1000).toFixed(3);
@@ -68,10 +70,4 @@ export function endOf(event: VertexEvent): string {
   if (event.error !== undefined) return `ERROR: ${escapeControl(event.error)}`;
   if (event.cached) return 'CACHED';
   return `DONE ${seconds((event.completed ?? 0) - (event.started ?? event.completed ?? 0))}`;
-}
-
-/** A warning with its place and what helps. */
-export function warningLine(event: Extract<ProgressEvent, { type: 'warning' }>): string {
-  const place = event.location ? `${event.location.file}:${event.location.startLine}: ` : '';
-  return escapeControl(`WARN: ${place}${event.message}${event.hint ? ` (${event.hint})` : ''}`);
 }

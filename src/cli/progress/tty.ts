@@ -3,8 +3,9 @@ import type { Writer } from '../output.ts';
 import { humanSize, seconds } from '../units.ts';
 import type { Renderer } from './index.ts';
 import { createLineBuffer } from './line-buffer.ts';
-import { endOf, warningLine } from './plain.ts';
+import { endOf } from './plain.ts';
 import { createTimeline } from './timeline.ts';
+import { createWarnings } from './warnings.ts';
 
 /** Milliseconds between two pictures. */
 const INTERVAL = 100;
@@ -28,6 +29,7 @@ export function createTty(output: Writer, options: { readonly color: boolean; re
   const steps = new Map<string, Step>();
   const buffer = createLineBuffer();
   const timeline = createTimeline();
+  const warnings = createWarnings();
   let drawn = 0;
   let above: string[] = [];
   const paint = (code: number, text: string): string => (color ? `\u001b[${code}m${text}\u001b[0m` : text);
@@ -63,7 +65,7 @@ export function createTty(output: Writer, options: { readonly color: boolean; re
     onEvent: (event) => {
       if (event.type === 'vertex') onVertex(event);
       else if (event.type === 'status') steps.get(event.vertex)?.statuses.set(event.name, event);
-      else if (event.type === 'warning') above.push(paint(33, warningLine(event)));
+      else if (event.type === 'warning') above.push(...warnings(event).map((line) => paint(33, line)));
       else {
         const tail = steps.get(event.vertex)?.tail;
         tail?.push(...buffer.push(`${event.vertex}${event.stream}`, event.data));
