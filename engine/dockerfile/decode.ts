@@ -2,6 +2,8 @@ import { DockerfileError } from './errors.ts';
 
 /** The largest Dockerfile, in bytes. */
 export const MAX_SIZE = 4 * 1024 * 1024;
+/** The largest number of instructions: no image has so many steps, and each costs memory. */
+export const MAX_INSTRUCTIONS = 50_000;
 const MAX_LINE = 65_535;
 
 /**

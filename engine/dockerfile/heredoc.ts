@@ -5,6 +5,8 @@ import { trimNewline, type LineCursor } from './lines.ts';
 
 const HEREDOC = /^(\d*)<<(-?)([^<]*)$/;
 const DETACHED = /^\d*<<$/;
+/** More in one instruction are refused: only an attack has them. */
+const MAX_HEREDOCS = 1000;
 const TAKES_HEREDOCS: readonly string[] = ['add', 'copy', 'run'];
 
 /** A heredoc's head, before its text is read. */
@@ -24,7 +26,8 @@ export function readHeredocs(line: string, cursor: LineCursor): readonly Heredoc
 /** The here-documents that a line announces, in order; those in quotes don't count. */
 export function heredocsInLine(line: string): readonly HeredocHead[] {
   const split = createExpander('\\', { rawQuotes: true, rawEscapes: true, skipUnset: true });
-  const words = joinDetached(split.words(line, () => undefined).words);
+  const words = joinDetached(split.words(line, () => undefined).words).filter((word) => HEREDOC.test(word));
+  if (words.length > MAX_HEREDOCS) throw new SyntaxMistake('syntax', `it has more than ${MAX_HEREDOCS} here-documents`);
   return words.map(parseHeredoc).filter((head) => head !== undefined);
 }
 

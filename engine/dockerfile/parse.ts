@@ -1,5 +1,5 @@
 import type { Ast, AstNode, Directives, DockerfileWarning } from './ast.ts';
-import { decode } from './decode.ts';
+import { decode, MAX_INSTRUCTIONS } from './decode.ts';
 import { readDirectives } from './directives.ts';
 import { DockerfileError, SyntaxMistake, where, type Source } from './errors.ts';
 import { readHeredocs, takesHeredocs } from './heredoc.ts';
@@ -43,6 +43,7 @@ function readInstructions(cursor: LineCursor, state: ParseState): readonly AstNo
     else if (trimStart(trimNewline(line)) !== '') {
       nodes.push({ ...readInstruction(line, cursor, state), comments });
       comments = [];
+      if (nodes.length > MAX_INSTRUCTIONS) throw tooMany(state.source, cursor.taken);
     }
   }
   return nodes;
@@ -73,6 +74,11 @@ function noInstructions(source: Source, lines: number): DockerfileError {
   const message = `Cannot build ${source.file}: no build stage, the file has no instructions`;
   const hint = 'Add a line such as: FROM python:3.11-slim';
   return new DockerfileError('DOCKERFILE_NO_STAGE', message, source, { startLine: lines, endLine: lines }, { hint });
+}
+
+function tooMany(source: Source, line: number): DockerfileError {
+  const message = `Cannot read ${source.file}: it has more than ${MAX_INSTRUCTIONS} instructions`;
+  return new DockerfileError('DOCKERFILE_TOO_LARGE', message, source, { startLine: line, endLine: line });
 }
 
 /** Directives can only be three lines. */

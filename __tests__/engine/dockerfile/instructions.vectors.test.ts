@@ -155,7 +155,12 @@ function fields(instruction: Instruction): Record<string, unknown> {
       return { ports: instruction.ports };
     case 'healthcheck': {
       const { test: command, interval, timeout, startPeriod, startInterval, retries } = instruction.health;
-      const times = { interval_ns: interval, timeout_ns: timeout, start_period_ns: startPeriod, start_interval_ns: startInterval };
+      const times = {
+        interval_ns: interval,
+        timeout_ns: timeout,
+        start_period_ns: startPeriod,
+        start_interval_ns: startInterval,
+      };
       return { health: filled({ test: command, ...times, retries }) };
     }
     case 'maintainer':
@@ -186,8 +191,24 @@ function fields(instruction: Instruction): Record<string, unknown> {
   }
 }
 
-function copyFields({ sources, dest, inlineFiles, chown, chmod, link, exclude }: SourcesAndDest): Record<string, unknown> {
-  return { sources, dest, inline_files: some(inlineFiles), chown, chmod, link: link || undefined, exclude: some(exclude) };
+function copyFields({
+  sources,
+  dest,
+  inlineFiles,
+  chown,
+  chmod,
+  link,
+  exclude,
+}: SourcesAndDest): Record<string, unknown> {
+  return {
+    sources,
+    dest,
+    inline_files: some(inlineFiles),
+    chown,
+    chmod,
+    link: link || undefined,
+    exclude: some(exclude),
+  };
 }
 
 function mountFields({ mode, ...mount }: Mount): unknown {
