@@ -26,6 +26,8 @@ export interface CopyResult {
   readonly mounted: number;
 }
 
+/** Bytes between two statuses of a blob; its end is always told. */
+const STATUS_EVERY = 256 * 1024;
 /** No index of indexes is deeper. */
 const MAX_DEPTH = 4;
 
@@ -137,11 +139,13 @@ class Copy {
   }
 
   async *#counted(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
-    let current = 0;
+    let [current, said] = [0, 0];
     this.#status(descriptor, 0, false);
     for await (const chunk of this.#source.fetch(descriptor, { signal: this.#signal })) {
       yield chunk;
       current += chunk.length;
+      if (current - said < STATUS_EVERY) continue;
+      said = current;
       this.#status(descriptor, current, false);
     }
   }

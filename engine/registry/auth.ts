@@ -4,7 +4,7 @@ import type { Operation } from './failure.ts';
 import { trustedRealm } from './realm.ts';
 import { basic, fetchToken, type Token } from './token.ts';
 import type { Transport } from './transport.ts';
-import type { Credentials, CredentialSource } from './types.ts';
+import type { Credentials, CredentialSource, Timing } from './types.ts';
 
 /** What a request may do: `repository:library/python:pull`. Source: distribution's token scope documentation. */
 export type Scope = string;
@@ -37,13 +37,17 @@ export interface Authorization {
 /** A token is renewed this many milliseconds before its end. */
 const MARGIN = 5_000;
 
-/** @param origin of the endpoint; @param registry the name that its credentials are asked for by */
-export function createAuthorizer(
-  transport: Transport,
-  origin: URL,
-  registry: string,
-  source: CredentialSource | undefined,
-): Authorizer {
+export interface AuthorizerOptions {
+  /** Of the endpoint. */
+  readonly origin: URL;
+  /** The name that its credentials are asked for by. */
+  readonly registry: string;
+  readonly credentials: CredentialSource | undefined;
+  readonly timing: Timing;
+}
+
+export function createAuthorizer(transport: Transport, options: AuthorizerOptions): Authorizer {
+  const { origin, registry, credentials: source, timing } = options;
   const tokens = new Map<string, Promise<Token>>();
   let credentials: Promise<Credentials | undefined> | undefined;
   let scheme: Challenge | undefined;
@@ -73,6 +77,7 @@ export function createAuthorizer(
       scopes,
       credentials: own,
       operation,
+      timing,
       signal,
     });
   };

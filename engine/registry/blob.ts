@@ -1,9 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { verify } from '../base/verify.ts';
 import type { Descriptor } from '../image/types.ts';
 import type { Answer, Client } from './client.ts';
-import { isTemporary, protocolError, RegistryError, waitFor } from './errors.ts';
+import { isTemporary, protocolError, RegistryError } from './errors.ts';
 import { networkError, type Operation } from './failure.ts';
+import { paced } from './pace.ts';
+import { pause } from './pause.ts';
 import { discard } from './transport.ts';
 import type { Scope } from './auth.ts';
 
@@ -68,7 +69,7 @@ async function* download(
     const before = offset;
     try {
       answer ??= await requestBlob(place, descriptor, call, offset);
-      for await (const chunk of fromOffset(answer, offset, descriptor, call.operation)) {
+      for await (const chunk of fromOffset(answer, offset, descriptor, place, call)) {
         offset += chunk.length;
         yield chunk;
       }
@@ -83,7 +84,7 @@ async function* download(
       call.signal?.throwIfAborted();
       failures = offset > before ? 1 : failures + 1;
       if (!isTemporary(error) || failures > MAX_FAILURES) throw error;
-      await pause(place.client, failures, error, call.signal);
+      await pause(place.client.timing, failures, error, call.signal);
     }
   }
 }
@@ -117,16 +118,13 @@ async function* fromOffset(
   answer: Answer,
   offset: number,
   descriptor: Descriptor,
-  operation: Operation,
+  { client }: Place,
+  { operation, signal }: BlobCall,
 ): AsyncGenerator<Uint8Array> {
   let skip = offset - startOf(answer, offset, descriptor, operation);
-  try {
-    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
-      if (skip < chunk.length) yield skip === 0 ? chunk : chunk.subarray(skip);
-      skip = Math.max(0, skip - chunk.length);
-    }
-  } catch (error) {
-    throw networkError(operation, answer.url, error, true);
+  for await (const chunk of paced(answer, operation, client.timing, signal)) {
+    if (skip < chunk.length) yield skip === 0 ? chunk : chunk.subarray(skip);
+    skip = Math.max(0, skip - chunk.length);
   }
 }
 
@@ -141,12 +139,6 @@ function startOf(answer: Answer, offset: number, { digest, size }: Descriptor, o
     operation.act,
     `${answer.url.host} answered with the range '${String(answer.headers['content-range']).slice(0, 80)}' of ${digest}, asked from ${offset} of ${size}`,
   );
-}
-
-async function pause(client: Client, failures: number, error: unknown, signal: AbortSignal | undefined): Promise<void> {
-  const { minRetry, maxRetry } = client.timing;
-  const wait = waitFor(error) ?? Math.random() * minRetry * 2 ** (failures - 1);
-  await delay(Math.min(maxRetry, wait), undefined, signal === undefined ? {} : { signal });
 }
 
 /** True for an answer that says that the thing isn't there. */

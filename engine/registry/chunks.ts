@@ -46,13 +46,13 @@ export function createChunkReader(descriptor: Descriptor, open: () => AsyncItera
 /** The next bytes, at most `limit` of them. */
 async function advance(position: Position, limit: number, { digest, size }: Descriptor): Promise<Uint8Array> {
   while (position.rest.length === 0) {
-    const { done, value } = await position.iterator.next();
-    if (done === true)
+    const next = await position.iterator.next();
+    if (next.done === true)
       throw new EngineError(
         'CONTENT_MISMATCH',
         `Cannot read ${digest}: its source ended after ${position.offset} of ${size} bytes`,
       );
-    position.rest = value;
+    position.rest = next.value;
   }
   const chunk = position.rest.subarray(0, limit);
   position.rest = position.rest.subarray(chunk.length);

@@ -1,10 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
+import { collect } from '../base/collect.ts';
 import { retry } from '../base/retry.ts';
 import { type Authorization, type Authorizer, createAuthorizer, type Scope } from './auth.ts';
 import { afterAttempts, isTemporary, RegistryError, waitFor } from './errors.ts';
 import { type Operation, refusalError } from './failure.ts';
 import { isSameOrigin } from './host.ts';
+import { paced } from './pace.ts';
 import { discard, type HttpRequest, type HttpResponse, type Transport } from './transport.ts';
 import type { CredentialSource, Endpoint, Timing } from './types.ts';
 
@@ -16,6 +18,8 @@ export interface Client {
   url(operation: Operation, path: string, signal?: AbortSignal): Promise<URL>;
   /** @throws {@link RegistryError} when the answer has another status than the expected ones, after all attempts */
   send(operation: Operation, call: Call): Promise<Answer>;
+  /** Like `send`, with the whole body; a body that breaks off is asked for again. @throws also `TOO_LARGE` naming `what` */
+  read(operation: Operation, call: Call, what: string, limit: number): Promise<Answer & { readonly content: Buffer }>;
 }
 
 export interface Call extends Omit<HttpRequest, 'url'> {
@@ -53,7 +57,15 @@ export function createClient(transport: Transport, endpoint: Endpoint, options: 
       endpoint.origin === undefined
         ? await findOrigin(transport, operation, endpoint.host, signal)
         : new URL(endpoint.origin);
-    return { origin, authorizer: createAuthorizer(transport, origin, endpoint.registry, options.credentials) };
+    return {
+      origin,
+      authorizer: createAuthorizer(transport, {
+        origin,
+        registry: endpoint.registry,
+        credentials: options.credentials,
+        timing,
+      }),
+    };
   };
   const connected = async (
     operation: Operation,
@@ -93,26 +105,42 @@ export function createClient(transport: Transport, endpoint: Endpoint, options: 
     return withRetry(act, timing, call.signal, call.attempts);
   };
 
-  return { endpoint, timing, url, send };
+  const read: Client['read'] = async (operation, call, what, limit) => {
+    const act = async (): Promise<Answer & { readonly content: Buffer }> => {
+      const answer = await once(operation, call);
+      return { ...answer, content: await collect(paced(answer, operation, timing, call.signal), what, limit) };
+    };
+    return withRetry(act, timing, call.signal, call.attempts);
+  };
+
+  return { endpoint, timing, url, send, read };
 }
 
-/** Repeats `act` while its failure may go away; the last error says how often it was tried. */
+/**
+ * Repeats `act` while its failure may go away; the last error says how often it was tried. A try that the registry itself put off (Retry-After
+ * between our shortest wait and our longest) doesn't count: such a registry works, and the deadline ends it.
+ */
 export async function withRetry<T>(
   act: (attempt: number) => Promise<T>,
   timing: Timing,
   signal: AbortSignal | undefined,
   maxAttempts = 5,
 ): Promise<T> {
-  let attempts = 0;
-  const options = { maxAttempts, minTimeout: timing.minRetry, maxTimeout: timing.maxRetry, deadline: timing.deadline };
+  let [attempts, counted] = [0, 0];
+  const isPutOff = (error: unknown): boolean => {
+    const wait = error instanceof RegistryError ? (error.retryAfter ?? 0) : 0;
+    return wait >= timing.minRetry && wait <= timing.maxRetry;
+  };
+  const isRetriable = (error: unknown): boolean => {
+    if (!isPutOff(error)) counted += 1;
+    return isTemporary(error) && counted < maxAttempts;
+  };
+  const { minRetry: minTimeout, maxRetry: maxTimeout, deadline } = timing;
+  const options = { maxAttempts: Infinity, minTimeout, maxTimeout, deadline, isRetriable, waitFor, signal };
   try {
-    return await retry((attempt) => act((attempts = attempt)), {
-      ...options,
-      isRetriable: isTemporary,
-      waitFor,
-      signal,
-    });
+    return await retry((attempt) => act((attempts = attempt)), options);
   } catch (error) {
+    signal?.throwIfAborted();
     throw afterAttempts(error, attempts);
   }
 }

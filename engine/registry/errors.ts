@@ -42,9 +42,10 @@ export function isTemporary(error: unknown): boolean {
   return error instanceof RegistryError && error.temporary;
 }
 
-/** How long the registry asked us to wait. */
+/** How long the registry asked us to wait, in milliseconds, and up to a tenth more, so that not all come back at once. */
 export function waitFor(error: unknown): number | undefined {
-  return error instanceof RegistryError ? error.retryAfter : undefined;
+  if (!(error instanceof RegistryError) || error.retryAfter === undefined) return undefined;
+  return error.retryAfter * (1 + Math.random() / 10);
 }
 
 /** The same error, saying how often it was tried. */

@@ -8,6 +8,8 @@ import type { RegistryDiagnostic } from './types.ts';
 const MAX_ERROR_BODY = 1024 * 1024;
 const MAX_TEXT = 1000;
 const TEMPORARY = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** The client was closed; nothing that is tried again will work. */
+const CLOSED = new Set(['UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
 const RESOLVING = new Set(['ENOTFOUND', 'EAI_NONAME', 'EAI_NODATA']);
 const TIMEOUTS = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 const TLS_CODE = /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|INVALID_CA|HOSTNAME_MISMATCH|EPROTO)/;
@@ -70,7 +72,7 @@ export function networkError(operation: Operation, url: URL, cause: unknown, isK
       { cause, hint },
     );
   }
-  const temporary = !RESOLVING.has(code) && (code !== 'ECONNREFUSED' || isKnown);
+  const temporary = !CLOSED.has(code) && !RESOLVING.has(code) && (code !== 'ECONNREFUSED' || isKnown);
   return new RegistryError(
     TIMEOUTS.has(code) ? 'REGISTRY_TIMEOUT' : 'REGISTRY_UNREACHABLE',
     `Cannot ${operation.act}: ${stateOf(code, host, cause)}`,

@@ -1,5 +1,4 @@
-import { collect } from '../base/collect.ts';
-import { EngineError, isEngineError } from '../base/errors.ts';
+import { EngineError } from '../base/errors.ts';
 import { digestOf, isDigest, parseDigest } from '../image/digest.ts';
 import { TAG } from '../image/grammar.ts';
 import { MAX_MANIFEST_SIZE, parseGraphNode } from '../image/manifest.ts';
@@ -8,7 +7,6 @@ import type { Descriptor, Digest } from '../image/types.ts';
 import type { BlobCall, Place } from './blob.ts';
 import type { Answer } from './client.ts';
 import { protocolError, RegistryError } from './errors.ts';
-import { networkError } from './failure.ts';
 import { discard } from './transport.ts';
 
 /** A manifest or index with its bytes. */
@@ -64,16 +62,10 @@ export async function getManifest(place: Place, reference: string, call: BlobCal
   const { client, path } = place;
   const { operation, scopes, signal } = call;
   const target = `${path}/manifests/${safeReference(reference)}`;
-  const answer = await client.send(operation, {
-    method: 'GET',
-    target,
-    scopes,
-    signal,
-    headers: accept(),
-    expect: [200],
-  });
   const what = `the manifest of ${operation.act.replace(/^[a-z]+ /, '')}`;
-  const content = await readBody(answer, what, call);
+  const request = { method: 'GET', target, scopes, signal, headers: accept(), expect: [200] } as const;
+  const answer = await client.read(operation, request, what, MAX_MANIFEST_SIZE);
+  const { content } = answer;
   const digest = checkDigest(answer, reference, content, call);
   const { mediaType } = parseGraphNode(content, { what, mediaType: contentType(answer.headers['content-type']) });
   return { descriptor: { mediaType, digest, size: content.length }, content };
@@ -115,16 +107,6 @@ export async function putManifest(
 
 function accept(): Record<string, string> {
   return { accept: MANIFEST_TYPES.join(', ') };
-}
-
-async function readBody(answer: Answer, what: string, { operation, signal }: BlobCall): Promise<Buffer> {
-  try {
-    return await collect(answer.body as AsyncIterable<Uint8Array>, what, MAX_MANIFEST_SIZE);
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (isEngineError(error)) throw error;
-    throw networkError(operation, answer.url, error, true);
-  }
 }
 
 function checkDigest(answer: Answer, reference: string, content: Buffer, { operation }: BlobCall): Digest {

@@ -1,4 +1,3 @@
-import { collect } from '../base/collect.ts';
 import { TAG } from '../image/grammar.ts';
 import { listOf, member, rootField, stringOf } from '../image/fields.ts';
 import { readJson } from '../image/json.ts';
@@ -17,10 +16,10 @@ export async function listTags({ client, path }: Place, call: BlobCall): Promise
   const tags: string[] = [];
   let target: string | URL = `${path}/tags/list?n=${PAGE}`;
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const answer: Answer = await client.send(operation, { method: 'GET', target, scopes, signal, expect: [200] });
     const what = `the tags of ${path}`;
-    const body = await collect(answer.body as AsyncIterable<Uint8Array>, what, MAX_BODY);
-    const names = listOf(member(rootField(readJson(body, what), what), 'tags'), 100_000).map(stringOf);
+    const request = { method: 'GET', target, scopes, signal, expect: [200] } as const;
+    const answer: Answer & { readonly content: Buffer } = await client.read(operation, request, what, MAX_BODY);
+    const names = listOf(member(rootField(readJson(answer.content, what), what), 'tags'), 100_000).map(stringOf);
     tags.push(...names.filter((name) => TAG.test(name)));
     const next = nextPage(answer, operation.act);
     if (next === undefined) return tags;

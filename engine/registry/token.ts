@@ -1,9 +1,9 @@
 import { collect } from '../base/collect.ts';
-import { isEngineError } from '../base/errors.ts';
 import { protocolError, type RegistryError } from './errors.ts';
-import { networkError, type Operation, refusalError } from './failure.ts';
+import { type Operation, refusalError } from './failure.ts';
+import { paced } from './pace.ts';
 import type { HttpRequest, Transport } from './transport.ts';
-import type { Credentials } from './types.ts';
+import type { Credentials, Timing } from './types.ts';
 
 /** A bearer token, for the heap only. */
 export interface Token {
@@ -20,6 +20,7 @@ export interface TokenRequest {
   readonly scopes: readonly string[];
   readonly credentials: Credentials | undefined;
   readonly operation: Operation;
+  readonly timing: Timing;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -38,7 +39,8 @@ const VISIBLE = /^[\x21-\x7e]{1,65536}$/;
 export async function fetchToken(transport: Transport, request: TokenRequest): Promise<Token> {
   const { operation, realm } = request;
   const started = performance.now();
-  const { status, headers, body } = await transport.send(operation, toHttp(request));
+  const answer = await transport.send(operation, toHttp(request));
+  const { status, headers, body } = answer;
   if (status >= 300 && status < 400) {
     body.on('error', () => undefined).destroy();
     throw protocolError(operation.act, `the token server ${realm.host} redirected, which is never followed`);
@@ -56,16 +58,9 @@ export async function fetchToken(transport: Transport, request: TokenRequest): P
       sentCredentials,
     });
   }
-  return readToken(await readBody(request, body), started, request);
-}
-
-async function readBody({ operation, realm, signal }: TokenRequest, body: AsyncIterable<Uint8Array>): Promise<string> {
-  try {
-    return (await collect(body, `the answer of the token server ${realm.host}`, MAX_BODY)).toString('utf8');
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw isEngineError(error) ? error : networkError(operation, realm, error, true);
-  }
+  const what = `the answer of the token server ${realm.host}`;
+  const content = await collect(paced(answer, operation, request.timing, request.signal), what, MAX_BODY);
+  return readToken(content.toString('utf8'), started, request);
 }
 
 function toHttp({ realm, service, scopes, credentials, signal }: TokenRequest): HttpRequest {

@@ -85,9 +85,13 @@ export function createTransport(dispatchers: Dispatchers, userAgent: string, tim
   return { send, isKnown: (url) => known.has(url.host) };
 }
 
-/** Reads a small rest so that the connection can be used again; gives it up when there is more. */
+/** Milliseconds that a rest which nobody wants may take. */
+const DISCARD_WITHIN = 3_000;
+
+/** Reads a small rest so that the connection can be used again; gives it up when there is more, or when it takes long. */
 export async function discard({ body }: HttpResponse): Promise<void> {
   body.on('error', () => undefined);
+  const timer = setTimeout(() => body.destroy(), DISCARD_WITHIN).unref();
   let size = 0;
   try {
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
@@ -96,6 +100,8 @@ export async function discard({ body }: HttpResponse): Promise<void> {
     }
   } catch {
     // Nobody wants the bytes.
+  } finally {
+    clearTimeout(timer);
   }
 }
 

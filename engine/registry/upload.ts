@@ -1,12 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor } from '../image/types.ts';
 import type { Scope } from './auth.ts';
 import { checkExistingBlob, type BlobCall, isMissing, type Place } from './blob.ts';
 import { type ChunkReader, createChunkReader } from './chunks.ts';
 import { type Answer, withRetry } from './client.ts';
-import { isTemporary, protocolError, RegistryError, waitFor } from './errors.ts';
+import { isTemporary, protocolError, RegistryError } from './errors.ts';
 import type { Operation } from './failure.ts';
 import { isLinkLocal } from './host.ts';
+import { pause } from './pause.ts';
 import { discard } from './transport.ts';
 
 export interface UploadCall extends BlobCall {
@@ -187,7 +187,7 @@ async function uploadChunks(
       failures += 1;
       if (isMissing(error)) throw lostSession(error);
       if (!(isOutOfStep || isTemporary(error)) || failures > 5) throw error;
-      await pause(place, failures, error, call.signal);
+      await pause(place.client.timing, failures, error, call.signal);
       ({ location, offset } = await uploadStatus(place, location, size, call));
     }
   }
@@ -351,18 +351,4 @@ async function* counted(
     current += chunk.length;
     onProgress?.(current, total);
   }
-}
-
-async function pause(
-  { client }: Place,
-  failures: number,
-  error: unknown,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { minRetry, maxRetry } = client.timing;
-  await delay(
-    Math.min(maxRetry, waitFor(error) ?? Math.random() * minRetry * 2 ** (failures - 1)),
-    undefined,
-    signal === undefined ? {} : { signal },
-  );
 }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { EngineError } from '../../../engine/base/errors.ts';
 import { parseConfig } from '../../../engine/image/config.ts';
 import { digestOf } from '../../../engine/image/digest.ts';
 import { requireImage } from '../../../engine/image/image-manifest.ts';
@@ -10,6 +12,39 @@ import {
   OCI_LAYER_GZIP,
   OCI_MANIFEST,
 } from '../../../engine/image/media-type.ts';
+
+/** Documents that are nearly right: known keys with values of any kind. */
+const nearly = fc.dictionary(
+  fc.constantFrom(
+    'schemaVersion',
+    'mediaType',
+    'config',
+    'layers',
+    'manifests',
+    'subject',
+    'Layers',
+    'rootfs',
+    'history',
+    'os',
+    '__proto__',
+  ),
+  fc.oneof(fc.constant(2), fc.constant(OCI_MANIFEST), fc.jsonValue({ maxDepth: 3 })),
+);
+
+test('whatever document comes, it is read or refused with a code', () => {
+  fc.assert(
+    fc.property(nearly, (document) => {
+      for (const read of [() => parse(document), () => parseConfig(bytes(document), { what: 'it' })]) {
+        try {
+          read();
+        } catch (error) {
+          expect(error).toBeInstanceOf(EngineError);
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
 
 const digest = digestOf('x');
 const config = { mediaType: OCI_CONFIG, digest, size: 1 };

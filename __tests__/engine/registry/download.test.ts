@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { digestOf } from '../../../engine/image/digest.ts';
 import { OCI_INDEX, OCI_MANIFEST } from '../../../engine/image/media-type.ts';
 import type { ProgressEvent } from '../../../engine/base/progress.ts';
+import { withRetry } from '../../../engine/registry/client.ts';
+import { RegistryError } from '../../../engine/registry/errors.ts';
 import { bytesOf, createRegistryBench, failureOf } from '../../helpers/registry-bench.ts';
 import { type Script, sendJson } from '../../helpers/scripted-server.ts';
 
@@ -130,6 +132,18 @@ describe('a blob', () => {
     expect(digestOf(await result)).toBe(DESCRIPTOR.digest);
   });
 
+  test('that comes in drops is given up like one that does not come', async () => {
+    const drops: Script = (_, response) => {
+      response.writeHead(200);
+      const timer = setInterval(() => response.write('x'), 10);
+      response.on('close', () => clearInterval(timer));
+    };
+    const server = await bench.server(blobs(drops));
+    const client = bench.client({ timing: { idle: 100, minRetry: 1 } });
+    const error = await failureOf(bytesOf(client.repository(`${server.address}/a`).fetch(DESCRIPTOR)));
+    expect(error).toMatchObject({ code: 'REGISTRY_TIMEOUT', message: expect.stringContaining(server.address) });
+  });
+
   test('download ends with the reason of its signal', async () => {
     const stop = new AbortController();
     const server = await bench.server(blobs((_, response) => void response.writeHead(200).write(BLOB.subarray(0, 10))));
@@ -147,6 +161,20 @@ describe('refusals', () => {
     const { result, ranges } = await pull(blobs(status(503), status(500), status(429, { 'retry-after': '0' }), whole));
     expect(digestOf(await result)).toBe(DESCRIPTOR.digest);
     expect(ranges()).toHaveLength(4);
+  });
+
+  test.each([
+    [5, 'served'],
+    [0, 'given up'],
+    [100, 'given up'],
+  ])('that ask ten times to wait for %i ms are %s in the end', async (retryAfter, outcome) => {
+    const timing = { connect: 1, idle: 1, commit: 1, minRetry: 1, maxRetry: 10, deadline: 60_000 };
+    const act = async (attempt: number): Promise<string> => {
+      if (attempt > 10) return 'served';
+      throw new RegistryError('REGISTRY_RATE_LIMITED', 'Cannot pull', { temporary: true, retryAfter });
+    };
+    const result = withRetry(act, timing, undefined).catch((error: Error) => error.message);
+    expect(await result).toBe(outcome === 'served' ? 'served' : 'Cannot pull (after 5 attempts)');
   });
 
   test.each([
@@ -255,6 +283,17 @@ describe('a manifest', () => {
     const error = await failureOf(resolve(script));
     expect(error.code).toBe(code);
     expect(error.message).toContain(text);
+  });
+
+  test('whose body breaks off is asked for again', async () => {
+    let cuts = 0;
+    const found = await resolve((request, response) => {
+      if (request.method === 'HEAD') return void response.writeHead(405).end();
+      response.writeHead(200, manifestHeaders);
+      if (cuts++ > 0 || request.url === '/v2/') return void response.end(MANIFEST);
+      response.write(MANIFEST.slice(0, 10), () => response.destroy());
+    });
+    expect(found.digest).toBe(digestOf(MANIFEST));
   });
 
   test('asked for by digest must be that one', async () => {
