@@ -1,0 +1,152 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { EngineError } from '../../../engine/base/errors.ts';
+import { createResolver, graphOf } from '../../helpers/graph.ts';
+
+async function errorOf(act: Promise<unknown>): Promise<EngineError> {
+  try {
+    await act;
+  } catch (error) {
+    if (error instanceof EngineError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('a graph is refused', () => {
+  test.each([
+    ['FROM a\nRUN --mount=type=cache,target=/x b\n', 'UNSUPPORTED_FLAG', 'RUN --mount', 2],
+    ['FROM a\nRUN --network=none b\n', 'UNSUPPORTED_FLAG', '--network=none', 2],
+    ['FROM a\nRUN --security=insecure b\n', 'UNSUPPORTED_FLAG', '--security=insecure', 2],
+    ['FROM a\nRUN --device=nvidia.com/gpu=all b\n', 'UNSUPPORTED_FLAG', '--device', 2],
+    ['FROM a\nRUN <<E\n#!/bin/awk\nE\n', 'UNSUPPORTED_INSTRUCTION', '#!', 2],
+    ['FROM a\nCOPY --link b c\n', 'UNSUPPORTED_FLAG', 'COPY --link', 2],
+    ['FROM a\nCOPY --parents b c\n', 'UNSUPPORTED_FLAG', 'COPY --parents', 2],
+    ['FROM a\nCOPY --exclude=x b c\n', 'UNSUPPORTED_FLAG', 'COPY --exclude', 2],
+    ['FROM a\nCOPY --chmod=u+x b c\n', 'UNSUPPORTED_FLAG', '--chmod=u+x', 2],
+    ['FROM a\nCOPY --from=alpine:3 b c\n', 'UNSUPPORTED_FLAG', 'COPY --from=image', 2],
+    ['FROM a\nCOPY <<E /c\nx\nE\n', 'UNSUPPORTED_INSTRUCTION', 'here-document', 2],
+    ['FROM a\nADD https://example.com/x /x\n', 'UNSUPPORTED_INSTRUCTION', 'https://example.com/x', 2],
+    ['FROM a\nADD git@github.com:a/b.git /x\n', 'UNSUPPORTED_INSTRUCTION', 'git@github.com:a/b.git', 2],
+    ['FROM a\nADD --checksum=sha256:1 b /x\n', 'UNSUPPORTED_FLAG', '--checksum', 2],
+    ['FROM a AS x\nONBUILD RUN b\nFROM x\n', 'UNSUPPORTED_INSTRUCTION', 'ONBUILD on line 2', 3],
+    ['FROM a AS x\nCOPY --from=x b c\n', 'DOCKERFILE_INVALID', 'it is the stage itself', 2],
+    [
+      'FROM a\nCOPY --from=y b c\nFROM a AS y\nFROM a\nCOPY --from=0 d e\n',
+      'DOCKERFILE_INVALID',
+      'it comes later, on line 3',
+      2,
+    ],
+    ['FROM a\nCOPY --from=99 b c\n', 'DOCKERFILE_INVALID', 'only stages 0 to 0', 2],
+    ['FROM a\nCOPY --from=-1 b c\n', 'DOCKERFILE_INVALID', 'stage -1', 2],
+    ['FROM $NONE\n', 'DOCKERFILE_INVALID', 'the base "$NONE" is empty', 1],
+    ['FROM --platform=$NONE a\n', 'DOCKERFILE_INVALID', 'the platform "$NONE" is empty', 1],
+    ['FROM --platform=a/b/c/d a\n', 'PLATFORM_INVALID', 'a/b/c/d', 1],
+    ['FROM a\nUSER 4294967296\n', 'DOCKERFILE_INVALID', 'uid out of range', 2],
+    ['FROM a\nUSER 2147483648\n', 'DOCKERFILE_INVALID', 'uid out of range', 2],
+    ['FROM a\nUSER -1\n', 'DOCKERFILE_INVALID', 'uid out of range', 2],
+    [`FROM a\nUSER 1${'0'.repeat(36)}\n`, 'DOCKERFILE_INVALID', 'uid out of range', 2],
+    ['FROM a\nUSER a:b:c\n', 'DOCKERFILE_INVALID', 'too many parts', 2],
+    ['FROM a\nCOPY --chown=1:-2 b c\n', 'DOCKERFILE_INVALID', 'uid out of range', 2],
+    ['FROM a\nCOPY --chmod=9 b c\n', 'DOCKERFILE_INVALID', '--chmod=9', 2],
+    ['FROM a\nCOPY --chmod=17777 b c\n', 'DOCKERFILE_INVALID', '--chmod=17777', 2],
+    ['FROM a\nEXPOSE 70000\n', 'DOCKERFILE_INVALID', '70000', 2],
+    ['FROM a\nEXPOSE 80/http\n', 'DOCKERFILE_INVALID', 'protocol', 2],
+    ['FROM a\nEXPOSE 9-8\n', 'DOCKERFILE_INVALID', '9-8', 2],
+    ['FROM a\nSTOPSIGNAL SIGTREM\n', 'DOCKERFILE_INVALID', 'SIGTREM', 2],
+    ['FROM a\nARG N\nENV $N=1\n', 'DOCKERFILE_INVALID', 'variable named ""', 3],
+    ['FROM a\nWORKDIR ${X?no X}\n', 'DOCKERFILE_INVALID', 'X: no X', 2],
+  ])('with name and line: %j', async (text, code, part, line) => {
+    const error = await errorOf(graphOf(text, { target: text.includes('AS y') ? '0' : '' }));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(part);
+    expect(error.location?.startLine).toBe(line);
+  });
+
+  test('for a target that is no stage, with the list of those that are', async () => {
+    const error = await errorOf(graphOf('FROM a AS build\nFROM a\nFROM a AS run\n', { target: 'biuld' }));
+    expect(error.code).toBe('TARGET_NOT_FOUND');
+    expect(error.message).toContain('build, 1, run');
+  });
+
+  test('for a file with only ARG, with the line to add', async () => {
+    const error = await errorOf(graphOf('ARG A=1\n'));
+    expect(error.code).toBe('DOCKERFILE_NO_STAGE');
+    expect(error.hint).toContain('FROM python:3.11-slim');
+  });
+
+  test('for a near miss of a stage name, with what was meant', async () => {
+    const error = await errorOf(graphOf('FROM a AS builder\nFROM a\nCOPY --from=bulder /x /x\n'));
+    expect(error.hint).toBe('Did you mean --from=builder?');
+  });
+
+  test('for a base with ONBUILD triggers, naming the trigger', async () => {
+    const error = await errorOf(graphOf('FROM a\n', {}, createResolver({ OnBuild: ['RUN make'] })));
+    expect(error).toMatchObject({ code: 'UNSUPPORTED_INSTRUCTION', location: { startLine: 1 } });
+    expect(error.message).toContain('RUN make');
+  });
+
+  test("with the resolver's own error and the line of FROM", async () => {
+    const refused = new EngineError('IMAGE_NOT_FOUND', 'Cannot find nosuch:1: the registry has none', {
+      hint: 'Check the tag',
+    });
+    const error = await errorOf(graphOf('\nFROM nosuch:1\n', {}, { resolve: () => Promise.reject(refused) }));
+    expect(error).toMatchObject({
+      code: 'IMAGE_NOT_FOUND',
+      hint: 'Check the tag',
+      cause: refused,
+      location: { startLine: 2 },
+    });
+  });
+
+  test('before any image is asked for', async () => {
+    const resolver = createResolver();
+    await errorOf(graphOf('FROM a\nRUN --mount=type=ssh b\n', {}, resolver));
+    expect(resolver.asked).toEqual([]);
+  });
+
+  test('not for what the target does not need', async () => {
+    const graph = await graphOf('FROM a AS x\nRUN --mount=type=ssh b\nFROM a\nRUN c\n');
+    expect(graph.vertices).toHaveLength(2);
+  });
+});
+
+describe('a graph', () => {
+  test('warns of stages that share a name and of reserved names', async () => {
+    const { warnings } = await graphOf('FROM a AS x\nFROM a AS X\nFROM a AS context\n');
+    expect(warnings.map(({ message }) => message.split(':')[0])).toEqual([
+      'StageNameCasing',
+      'DuplicateStageName',
+      'ReservedStageName',
+    ]);
+  });
+
+  test('comes of any Dockerfile, or an error of the engine does', async () => {
+    const line = fc.oneof(
+      fc.constantFrom(
+        'FROM a',
+        'FROM scratch AS x',
+        'FROM x',
+        'ARG A=1',
+        'ENV A=$A B="$C"',
+        'WORKDIR $A',
+        'USER $A',
+        'COPY a b',
+        'CMD a',
+      ),
+      fc
+        .tuple(fc.constantFrom('EXPOSE', 'LABEL', 'COPY', 'RUN', 'VOLUME', 'STOPSIGNAL', 'USER', 'ENV'), fc.string())
+        .map((parts) => parts.join(' ')),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { maxLength: 12 }), async (lines) => {
+        try {
+          await graphOf(lines.join('\n'));
+        } catch (error) {
+          expect(error).toBeInstanceOf(EngineError);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
