@@ -5,7 +5,7 @@ import { type ChunkReader, createChunkReader } from './chunks.ts';
 import { type Answer, withRetry } from './client.ts';
 import { isTemporary, protocolError, RegistryError } from './errors.ts';
 import type { Operation } from './failure.ts';
-import { isLinkLocal } from './host.ts';
+import { isLinkLocal, isLoopback } from './host.ts';
 import { pause } from './pause.ts';
 import { discard } from './transport.ts';
 
@@ -301,6 +301,7 @@ function locationOf(answer: Answer, { act }: Operation): URL {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refuse('only http(s) is followed');
   if (url.username !== '' || url.password !== '') throw refuse('it carries credentials');
   if (isLinkLocal(url.hostname)) throw refuse('that is a link-local address');
+  if (isLoopback(url.hostname) && !isLoopback(from.hostname)) throw refuse('that is this machine');
   if (from.protocol === 'https:' && url.protocol === 'http:')
     throw refuse('TLS is never left (does its proxy set X-Forwarded-Proto?)');
   return url;
