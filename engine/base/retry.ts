@@ -40,7 +40,15 @@ export async function retry<T>(act: (attempt: number) => Promise<T>, options: Re
     } catch (error) {
       if (attempt >= maxAttempts || !isRetriable?.(error) || performance.now() - start > deadline) throw error;
       const jittered = Math.random() * Math.min(maxTimeout, minTimeout * 2 ** (attempt - 1));
-      await delay(Math.min(maxTimeout, waitFor?.(error) ?? jittered), undefined, { ...(signal ? { signal } : {}) });
+      await pause(Math.min(maxTimeout, waitFor?.(error) ?? jittered), signal);
     }
   }
+}
+
+/** Waits; rejects with the signal's own reason, where the timer would say AbortError. */
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  await delay(milliseconds, undefined, signal ? { signal } : {}).catch((error: unknown) => {
+    signal?.throwIfAborted();
+    throw error;
+  });
 }
