@@ -20,14 +20,17 @@ export interface ReadRegularOptions {
 export async function readRegularFile(path: string, options: ReadRegularOptions): Promise<Buffer | undefined> {
   const { code, act, limit } = options;
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-  const file = await open(path, flags).catch((error: unknown) => error);
-  if (file instanceof Error) {
-    const errno = (file as NodeJS.ErrnoException).code ?? 'unknown error';
+  const opened = await open(path, flags).then(
+    (file) => ({ file }),
+    (error: NodeJS.ErrnoException) => ({ error }),
+  );
+  if ('error' in opened) {
+    const errno = opened.error.code ?? 'unknown error';
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
     const state = errno === 'ELOOP' ? 'it is a symbolic link' : errno === 'ENXIO' ? 'it is a socket' : errno;
-    throw new EngineError(code, `Cannot ${act} ${path}: ${state}`, { cause: file });
+    throw new EngineError(code, `Cannot ${act} ${path}: ${state}`, { cause: opened.error });
   }
-  const handle = file as Awaited<ReturnType<typeof open>>;
+  const handle = opened.file;
   try {
     const stat = await handle.stat();
     if (!stat.isFile()) throw new EngineError(code, `Cannot ${act} ${path}: it is ${kindOf(stat)}, not a regular file`);
