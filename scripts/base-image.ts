@@ -1,16 +1,13 @@
 // `python:3.11-slim` from Debian packages, for machines that cannot reach Docker Hub. Serves the demo and the end-to-end tests.
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { constants, createReadStream, createWriteStream } from 'node:fs';
-import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { delimiter, dirname, join } from 'node:path';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { promisify } from 'node:util';
 import { createGzip } from 'node:zlib';
 import type { Descriptor, Digest, ImageConfig, Manifest } from '../engine/image/types.ts';
+import { bootstrap, EPOCH, PACKAGES, SUITE } from './mmdebstrap.ts';
 import { pushLayout, putBlob, readManifest, writeIndex, writeLayout } from './oci-layout.ts';
-
-const run = promisify(execFile);
 
 /** Where the stand-in comes from and goes to. */
 export interface PythonBaseOptions {
@@ -26,20 +23,6 @@ export interface PythonBaseOptions {
 /** What {@link ensurePythonBase} did. */
 export type PythonBaseOutcome = 'there already' | 'pushed from the cache' | 'made and pushed';
 
-const SUITE = 'bookworm';
-/** Time stamps of the files, so that the same packages give the same bytes. */
-const EPOCH = 1735689600;
-const PACKAGES = [
-  'python3',
-  'python3-pip',
-  'python3-venv',
-  'python3-setuptools',
-  'python3-wheel',
-  'ca-certificates',
-  'netbase',
-  'tzdata',
-];
-
 /**
  * Makes sure that the registry serves `library/python:3.11-slim`; makes it from Debian packages when neither registry nor cache has it.
  *
@@ -52,7 +35,9 @@ export async function ensurePythonBase(options: PythonBaseOptions): Promise<Pyth
   const layout = join(cache, `python-3.11-slim-${architecture()}`);
   const cached = (await readManifest(layout)) !== undefined;
   if (!cached) {
-    onLine?.(`python:3.11-slim: Docker Hub is out of reach, making a stand-in from Debian ${SUITE} packages (a minute or two)`);
+    onLine?.(
+      `python:3.11-slim: Docker Hub is out of reach, making a stand-in from Debian ${SUITE} packages (a minute or two)`,
+    );
     await makePythonBase(layout, signal);
   }
   await pushLayout(layout, target, signal);
@@ -87,7 +72,7 @@ async function makePythonBase(layout: string, signal: AbortSignal | undefined): 
   const work = await mkdtemp(`${layout}.part-`);
   try {
     const tar = join(work, 'rootfs.tar');
-    await bootstrap(await findMmdebstrap(), tar, signal);
+    await bootstrap(tar, signal);
     const layer = await compress(tar, join(work, 'layer.tar.gz'));
     await rm(tar);
     await assemble(work, layer);
@@ -95,82 +80,6 @@ async function makePythonBase(layout: string, signal: AbortSignal | undefined): 
   } finally {
     await rm(work, { recursive: true, force: true });
   }
-}
-
-/** Debian's own names, whatever mirror this machine uses: the image must work where it is built. */
-const SOURCES = [
-  `deb http://deb.debian.org/debian ${SUITE} main`,
-  `deb http://deb.debian.org/debian ${SUITE}-updates main`,
-  `deb http://deb.debian.org/debian-security ${SUITE}-security main`,
-];
-
-async function bootstrap(mmdebstrap: string, tar: string, signal: AbortSignal | undefined): Promise<void> {
-  const excluded = ['/usr/share/man/*', '/usr/share/info/*', '/usr/share/doc/*', '/usr/share/locale/*'];
-  const args = [
-    '--variant=minbase',
-    ...(process.getuid?.() === 0 ? [] : ['--mode=unshare']),
-    `--include=${PACKAGES.join(',')}`,
-    '--aptopt=Acquire::Languages "none"',
-    '--aptopt=APT::Install-Recommends "false"',
-    ...excluded.map((path) => `--dpkgopt=path-exclude=${path}`),
-    '--dpkgopt=path-include=/usr/share/doc/*/copyright',
-    // The next two make pip and python behave as in the official image: system-wide installs are allowed, `python` is there.
-    '--customize-hook=rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED',
-    '--customize-hook=ln -s ../../bin/python3 "$1/usr/local/bin/python"',
-    '--customize-hook=ln -s ../../bin/python3 "$1/usr/local/bin/python3"',
-    '--customize-hook=rm -f "$1/etc/hostname" "$1/etc/resolv.conf" "$1/etc/machine-id"',
-    '--customize-hook=rm -rf "$1"/var/log/*.log "$1"/var/log/apt "$1"/var/cache/ldconfig/aux-cache',
-    '--customize-hook=find "$1/usr" -name __pycache__ -prune -exec rm -rf {} +',
-    SUITE,
-    tar,
-    ...SOURCES,
-  ];
-  try {
-    await run(mmdebstrap, args, {
-      env: { ...process.env, SOURCE_DATE_EPOCH: String(EPOCH), LC_ALL: 'C.UTF-8' },
-      maxBuffer: 64 << 20,
-      ...(signal ? { signal } : {}),
-    });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new Error(`Cannot make python:3.11-slim from Debian packages: mmdebstrap failed${lastLines(error)}`, { cause: error });
-  }
-}
-
-function lastLines(error: unknown): string {
-  const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
-  const lines = stderr.trim().split('\n').slice(-8).join('\n');
-  return lines === '' ? '' : `:\n${lines}`;
-}
-
-async function findMmdebstrap(): Promise<string> {
-  const found = await which('mmdebstrap');
-  if (found !== undefined) return found;
-  if (process.getuid?.() === 0 && (await which('apt-get')) !== undefined) {
-    await run('apt-get', ['update'], { maxBuffer: 64 << 20 });
-    await run('apt-get', ['install', '-y', '--no-install-recommends', 'mmdebstrap', 'debian-archive-keyring'], {
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-      maxBuffer: 64 << 20,
-    });
-    const installed = await which('mmdebstrap');
-    if (installed !== undefined) return installed;
-  }
-  throw new Error(
-    'Cannot make python:3.11-slim from Debian packages: mmdebstrap is not installed; run `sudo apt-get install mmdebstrap debian-archive-keyring`',
-  );
-}
-
-/** Absolute path of a program, or undefined. */
-export async function which(name: string): Promise<string | undefined> {
-  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin']) {
-    const path = join(folder, name);
-    const executable = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (folder !== '' && executable) return path;
-  }
-  return undefined;
 }
 
 interface Layer {

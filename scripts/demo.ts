@@ -3,6 +3,8 @@
 //   npm run demo                    state in .demo/
 //   npm run demo -- --state DIR     state elsewhere
 //   npm run demo -- EXAMPLE         another folder below examples/
+//
+// BERTH_DEMO_BASE names a folder that keeps the stand-in for python:3.11-slim, where Docker Hub is out of reach.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -58,7 +60,7 @@ async function main(demo: Demo): Promise<number> {
 function settingsOf({ state }: Demo): EngineOptions {
   if (process.platform !== 'linux')
     throw new Error(`Cannot run the demo on ${process.platform}: containers need Linux`);
-  const env = { ...process.env, BERTH_ROOT: process.env['BERTH_ROOT'] ?? join(state, 'store') };
+  const env = { ...process.env, BERTH_ROOT: process.env['BERTH_ROOT'] || join(state, 'store') };
   const settings = readSettings(env, { uid: process.getuid?.() ?? 0 });
   // A corporate CA that this machine trusts is lent to RUN, or pip could not reach its index.
   return { ...settings, buildCa: settings.caFile !== undefined };
@@ -98,7 +100,8 @@ async function serve(engine: Engine, file: string): ReturnType<Engine['serveRegi
 
 async function basesFrom(url: string, { state }: Demo, settings: EngineOptions): Promise<EngineOptions['mirrors']> {
   if (settings.mirrors?.['docker.io'] !== undefined || (await canReachDockerHub())) return settings.mirrors;
-  const outcome = await ensurePythonBase({ registry: url, cache: join(state, 'base'), onLine: say, signal });
+  const cache = process.env['BERTH_DEMO_BASE'] || join(state, 'base');
+  const outcome = await ensurePythonBase({ registry: url, cache, onLine: say, signal });
   say(
     `python:3.11-slim: a stand-in made of Debian packages is served from ${url} as a mirror of docker.io (${outcome})`,
   );
