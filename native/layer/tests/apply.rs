@@ -38,15 +38,23 @@ fn keeps_attributes_and_names_the_snapshot_by_its_diff_id() {
     assert_eq!((meta.mode() & 0o7777, meta.mtime()), (0o1777, 1_600_000_000));
     let found = tree(&store.path(&applied.snapshot));
     let owner = if is_root() { "0:0" } else { "" };
-    assert!(found["etc/again"].contains(owner) && found["etc/again"].ends_with("=etc/again \"x\""), "{found:?}");
+    assert!(
+        found["etc/again"].contains(owner) && found["etc/again"].ends_with("=etc/again \"x\""),
+        "{found:?}"
+    );
     assert!(found["etc/tool"].contains("user.note=v"), "{found:?}");
 }
 
 #[test]
 fn a_layer_that_needs_its_lowers_is_named_by_the_chain() {
     let store = Store::new();
-    let base = store.layer(&[with(d("usr"), |entry| entry.mode = 0o711), d("usr/lib"), l("lib", "usr/lib")], &[]);
-    let applied = store.apply(&tar(&[f("usr/new", "n"), f("lib/through", "t")]), &[base.clone()]).unwrap();
+    let base = store.layer(
+        &[with(d("usr"), |entry| entry.mode = 0o711), d("usr/lib"), l("lib", "usr/lib")],
+        &[],
+    );
+    let applied = store
+        .apply(&tar(&[f("usr/new", "n"), f("lib/through", "t")]), &[base.clone()])
+        .unwrap();
     assert!(!applied.self_contained);
     let upper = store.path(&applied.snapshot);
     assert_eq!(read(upper.join("usr/lib/through")), "t");
@@ -72,7 +80,15 @@ fn links_resolve_inside_the_root_however_they_point() {
     let up = format!("../../../../../../../../../..{outside}");
     for target in [outside, up.as_str(), &format!("/dummy/..{outside}")] {
         let store = Store::new();
-        let name = store.layer(&[l("out", target), f("out/file", "inside"), l("twice", "out"), f("twice/second", "inside")], &[]);
+        let name = store.layer(
+            &[
+                l("out", target),
+                f("out/file", "inside"),
+                l("twice", "out"),
+                f("twice/second", "inside"),
+            ],
+            &[],
+        );
         assert_eq!(read(store.path(&name).join(outside.trim_start_matches('/')).join("file")), "inside");
         assert_eq!(std::fs::read_dir(canary.path()).unwrap().count(), 0, "{target}");
     }
@@ -82,7 +98,10 @@ fn links_resolve_inside_the_root_however_they_point() {
 fn a_file_replaces_a_link_and_is_not_written_through_it() {
     let store = Store::new();
     let name = store.layer(&[f("real", "old"), l("link", "real"), f("link", "new")], &[]);
-    assert_eq!((read(store.path(&name).join("real")), read(store.path(&name).join("link"))), ("old".into(), "new".into()));
+    assert_eq!(
+        (read(store.path(&name).join("real")), read(store.path(&name).join("link"))),
+        ("old".into(), "new".into())
+    );
 }
 
 #[test]
@@ -107,7 +126,17 @@ fn names_that_leave_the_root_are_an_attack() {
 #[test]
 fn names_are_cleaned_as_containerd_does() {
     let store = Store::new();
-    let name = store.layer(&[d("./"), f("/abs", "1"), f("./a//b", "2"), f("/../up", "3"), f("c/../d", "4"), d("e/")], &[]);
+    let name = store.layer(
+        &[
+            d("./"),
+            f("/abs", "1"),
+            f("./a//b", "2"),
+            f("/../up", "3"),
+            f("c/../d", "4"),
+            d("e/"),
+        ],
+        &[],
+    );
     let found: Vec<_> = tree(&store.path(&name)).into_keys().collect();
     assert_eq!(found, ["a", "a/b", "abs", "d", "e", "up"]);
 }
@@ -136,7 +165,14 @@ fn hard_links_need_a_target_in_the_image() {
 #[test]
 fn a_hard_link_to_a_link_leaves_the_target_of_that_link_alone() {
     let store = Store::new();
-    let name = store.layer(&[f("real", "old"), l("link", "real"), with(h("hard", "link"), |entry| entry.mode = 0o777)], &[]);
+    let name = store.layer(
+        &[
+            f("real", "old"),
+            l("link", "real"),
+            with(h("hard", "link"), |entry| entry.mode = 0o777),
+        ],
+        &[],
+    );
     let found = tree(&store.path(&name));
     assert!(found["real"].starts_with("RegularFile 644"), "{found:?}");
     assert!(found["hard"].starts_with("Symlink"), "{found:?}");
@@ -148,10 +184,15 @@ fn a_hard_link_to_a_link_leaves_the_target_of_that_link_alone() {
 fn a_hard_link_copies_its_target_up() {
     let store = Store::new();
     let base = store.layer(&[d("a"), with(f("a/x", "content"), |entry| entry.mode = 0o600)], &[]);
-    let applied = store.apply(&tar(&[with(h("y", "a/x"), |entry| entry.mode = 0o600)]), &[base]).unwrap();
+    let applied = store
+        .apply(&tar(&[with(h("y", "a/x"), |entry| entry.mode = 0o600)]), &[base])
+        .unwrap();
     assert!(!applied.self_contained);
     let found = tree(&store.path(&applied.snapshot));
-    assert!(found["y"].ends_with("=a/x \"content\"") && found["a/x"].ends_with("=a/x \"content\""), "{found:?}");
+    assert!(
+        found["y"].ends_with("=a/x \"content\"") && found["a/x"].ends_with("=a/x \"content\""),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -181,7 +222,10 @@ fn the_last_entry_of_a_name_wins_and_directories_merge() {
     ];
     let found = tree(&store.path(&store.layer(&members, &[])));
     assert!(found["a"].ends_with("\"2\"") && found["gone"].ends_with("\"file\""), "{found:?}");
-    assert!(found["dir"].starts_with("Directory 700") && found.contains_key("dir/kept"), "{found:?}");
+    assert!(
+        found["dir"].starts_with("Directory 700") && found.contains_key("dir/kept"),
+        "{found:?}"
+    );
     assert!(found["was"].starts_with("Directory") && !found.contains_key("gone/x"), "{found:?}");
 }
 
@@ -189,7 +233,12 @@ fn the_last_entry_of_a_name_wins_and_directories_merge() {
 fn shown(store: &Store, layers: &[String], path: &str) -> Vec<String> {
     let merged: Stack = snapshot::stack(&store.snapshots, layers).unwrap();
     match merged.resolve(path.as_bytes(), true).unwrap().unwrap().node {
-        stack::Node::Dir(dir) => dir.names().unwrap().into_iter().map(|name| String::from_utf8(name).unwrap()).collect(),
+        stack::Node::Dir(dir) => dir
+            .names()
+            .unwrap()
+            .into_iter()
+            .map(|name| String::from_utf8(name).unwrap())
+            .collect(),
         stack::Node::Leaf(_) => panic!("{path} is a directory"),
     }
 }
@@ -197,10 +246,32 @@ fn shown(store: &Store, layers: &[String], path: &str) -> Vec<String> {
 #[test]
 fn whiteouts_hide_lower_content_only_wherever_they_stand() {
     let store = Store::new();
-    let base = store.layer(&[d("d"), f("d/low", ""), f("d/both", "low"), d("d/sub"), f("d/sub/low", ""), f("x", "low")], &[]);
+    let base = store.layer(
+        &[
+            d("d"),
+            f("d/low", ""),
+            f("d/both", "low"),
+            d("d/sub"),
+            f("d/sub/low", ""),
+            f("x", "low"),
+        ],
+        &[],
+    );
     let orders: [&[Member]; 2] = [
-        &[f("d/.wh..wh..opq", ""), f("d/own", ""), f("d/both", "own"), f(".wh.x", ""), f("x", "own")],
-        &[f("d/own", ""), f("d/both", "own"), f("d/.wh..wh..opq", ""), f("x", "own"), f(".wh.x", "")],
+        &[
+            f("d/.wh..wh..opq", ""),
+            f("d/own", ""),
+            f("d/both", "own"),
+            f(".wh.x", ""),
+            f("x", "own"),
+        ],
+        &[
+            f("d/own", ""),
+            f("d/both", "own"),
+            f("d/.wh..wh..opq", ""),
+            f("x", "own"),
+            f(".wh.x", ""),
+        ],
     ];
     for members in orders {
         let top = store.layer(members, &[base.clone()]);
@@ -254,7 +325,10 @@ fn odd_whiteout_names_are_refused_and_data_of_aufs_is_skipped() {
         assert!(message.contains("hides no name"), "{message}");
     }
     assert_eq!(fails(&store, &[f(".wh.dir/file", "")], &[]).0, Kind::Invalid);
-    let name = store.layer(&[f(".wh..wh.aufs", ""), d(".wh..wh.plnk"), f(".wh..wh.plnk/1", ""), f("a", "")], &[]);
+    let name = store.layer(
+        &[f(".wh..wh.aufs", ""), d(".wh..wh.plnk"), f(".wh..wh.plnk/1", ""), f("a", "")],
+        &[],
+    );
     assert_eq!(tree(&store.path(&name)).into_keys().collect::<Vec<_>>(), ["a"]);
 }
 
@@ -271,7 +345,13 @@ fn a_raw_device_0_0_never_acts_as_a_whiteout() {
 fn attributes_that_speak_to_overlayfs_or_the_host_are_left_out() {
     let store = Store::new();
     let hostile = |entry: &mut berth_tar::Entry| {
-        let names = ["user.overlay.opaque", "trusted.overlay.opaque", "security.selinux", "system.posix_acl_access", "user.kept"];
+        let names = [
+            "user.overlay.opaque",
+            "trusted.overlay.opaque",
+            "security.selinux",
+            "system.posix_acl_access",
+            "user.kept",
+        ];
         entry.xattrs = names.iter().map(|name| (name.as_bytes().to_vec(), b"y".to_vec())).collect();
     };
     let name = store.layer(&[with(d("d"), hostile)], &[]);
@@ -289,11 +369,15 @@ fn a_file_capability_survives() {
     let store = Store::new();
     // Revision 2, effective, CAP_NET_BIND_SERVICE.
     let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec();
-    let member = with(f("tool", "x"), |entry| entry.xattrs = vec![(b"security.capability".to_vec(), capability)]);
+    let member = with(f("tool", "x"), |entry| {
+        entry.xattrs = vec![(b"security.capability".to_vec(), capability)]
+    });
     let bytes = tar(&[member]);
     let name = store.apply(&bytes, &[]).unwrap().snapshot;
     assert_eq!(store.tar(&name, &[]), bytes);
-    let bad = with(f("tool", "x"), |entry| entry.xattrs = vec![(b"security.capability".to_vec(), vec![9; 5])]);
+    let bad = with(f("tool", "x"), |entry| {
+        entry.xattrs = vec![(b"security.capability".to_vec(), vec![9; 5])]
+    });
     assert_eq!(fails(&store, &[bad], &[]).0, Kind::Invalid);
 }
 
@@ -303,7 +387,14 @@ fn devices_and_fifos_are_made_by_root() {
         return;
     }
     let store = Store::new();
-    let name = store.layer(&[node("c", Type::CharDevice, (1, 3)), node("b", Type::BlockDevice, (7, 0)), node("p", Type::Fifo, (0, 0))], &[]);
+    let name = store.layer(
+        &[
+            node("c", Type::CharDevice, (1, 3)),
+            node("b", Type::BlockDevice, (7, 0)),
+            node("p", Type::Fifo, (0, 0)),
+        ],
+        &[],
+    );
     let kind = |name_in: &str| std::fs::symlink_metadata(store.path(&name).join(name_in)).unwrap().file_type();
     assert!(kind("c").is_char_device() && kind("b").is_block_device() && kind("p").is_fifo());
 }
@@ -329,7 +420,9 @@ fn limits_are_named_with_their_numbers() {
 fn a_wrong_digest_leaves_no_snapshot() {
     let store = Store::new();
     let bytes = tar(&[f("a", "1")]);
-    let error = store.apply_blob(&bytes, Codec::None, &sha256(b"other"), &[], (1 << 20, 10)).unwrap_err();
+    let error = store
+        .apply_blob(&bytes, Codec::None, &sha256(b"other"), &[], (1 << 20, 10))
+        .unwrap_err();
     assert_eq!(error.kind, Kind::Invalid);
     assert!(error.message.contains(&sha256(&bytes)));
     assert_eq!(std::fs::read_dir(store.dir.path().join("snapshots")).unwrap().count(), 0);
@@ -352,7 +445,10 @@ fn compressed_blobs_of_several_members_are_read_and_damaged_ones_refused() {
         apply(&blob).unwrap();
         for cut in [blob.len() - 1, blob.len() - 9, blob.len() / 2, 5] {
             let error = apply(&blob[..cut]).unwrap_err();
-            assert!(error.step == "inflate blob" || error.step == "verify layer", "{codec:?} {cut}: {error}");
+            assert!(
+                error.step == "inflate blob" || error.step == "verify layer",
+                "{codec:?} {cut}: {error}"
+            );
         }
         let error = apply(&[blob.as_slice(), b"junk behind the end"].concat()).unwrap_err();
         assert_eq!((error.kind, error.step), (Kind::Invalid, "inflate blob"), "{codec:?}");
@@ -360,7 +456,10 @@ fn compressed_blobs_of_several_members_are_read_and_damaged_ones_refused() {
         let middle = flipped.len() / 2;
         flipped[middle] ^= 0x10;
         assert_eq!(apply(&flipped).unwrap_err().kind, Kind::Invalid);
-        assert_eq!(store.apply_blob(&blob, codec, &sha256(&plain), &[], (1000, 10)).unwrap_err().kind, Kind::Invalid);
+        assert_eq!(
+            store.apply_blob(&blob, codec, &sha256(&plain), &[], (1000, 10)).unwrap_err().kind,
+            Kind::Invalid
+        );
     }
 }
 

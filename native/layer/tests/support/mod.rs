@@ -32,7 +32,12 @@ impl Store {
         std::fs::create_dir(dir.path().join("snapshots")).unwrap();
         let open = |path: &Path| -> OwnedFd { File::open(path).unwrap().into() };
         let (root, snapshots) = (open(dir.path()), open(&dir.path().join("snapshots")));
-        Self { dir, root, snapshots, warnings: RefCell::default() }
+        Self {
+            dir,
+            root,
+            snapshots,
+            warnings: RefCell::default(),
+        }
     }
 
     pub fn path(&self, snapshot: &str) -> PathBuf {
@@ -103,7 +108,10 @@ impl Store {
         (what.output, what.finish) = (Some(output.as_str()), finish);
         let layer = self.diff(&what).unwrap();
         let bytes = std::fs::read(self.dir.path().join(&output)).unwrap();
-        assert_eq!((layer.diff_id.as_str(), layer.plain_size), (sha256(&bytes).as_str(), bytes.len() as u64));
+        assert_eq!(
+            (layer.diff_id.as_str(), layer.plain_size),
+            (sha256(&bytes).as_str(), bytes.len() as u64)
+        );
         (layer, bytes)
     }
 
@@ -115,7 +123,9 @@ impl Store {
 
     pub fn parts(&self) -> usize {
         let names = std::fs::read_dir(self.dir.path().join("snapshots")).unwrap();
-        names.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".part-")).count()
+        names
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".part-"))
+            .count()
     }
 }
 
@@ -140,7 +150,10 @@ pub fn tar(members: &[Member]) -> Vec<u8> {
 fn entry(path: &str, kind: Kind, mode: u32) -> Entry {
     let mut entry = Entry::new(path, kind);
     entry.mode = mode;
-    entry.modified = Time { seconds: 1_600_000_000, nanoseconds: 0 };
+    entry.modified = Time {
+        seconds: 1_600_000_000,
+        nanoseconds: 0,
+    };
     entry
 }
 
@@ -195,8 +208,17 @@ fn collect(dir: &OwnedFd, prefix: &str, times: bool, links: &mut BTreeMap<u64, S
         let path = format!("{prefix}{}", name.escape_ascii());
         let meta = file::stat(dir, &name).unwrap();
         let attributes: Vec<String> = if meta.is_file() || meta.is_dir() {
-            let fd = if meta.is_dir() { file::open_dir(dir, &name) } else { file::open_read(dir, &name) }.unwrap();
-            xattr::all(&fd).unwrap().iter().map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii())).collect()
+            let fd = if meta.is_dir() {
+                file::open_dir(dir, &name)
+            } else {
+                file::open_read(dir, &name)
+            }
+            .unwrap();
+            xattr::all(&fd)
+                .unwrap()
+                .iter()
+                .map(|(name, value)| format!("{}={}", name.escape_ascii(), value.escape_ascii()))
+                .collect()
         } else {
             Vec::new()
         };

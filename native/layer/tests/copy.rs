@@ -1,0 +1,422 @@
+//! COPY puts files where Docker puts them, and nothing anywhere else.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+mod support;
+
+use berth_layer::checksum::checksum;
+use berth_layer::copy::{Action, Copied, Copy, Owner, Source, copy};
+use berth_layer::stack::open_file;
+use berth_layer::{Error, Kind, Report, snapshot, usage};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use support::{Store, d, f, h, is_root, l, node, read, tree, with};
+
+fn run(store: &Store, lowers: &[String], actions: Vec<Action<'_>>) -> Result<Copied, Error> {
+    let warn = store.warn();
+    copy(&store.snapshots, "new", lowers, actions, &Report::new(&|_, _| {}, &warn))
+}
+
+fn list(records: &[(&str, &str, &str)]) -> Vec<u8> {
+    records
+        .iter()
+        .flat_map(|(path, dest, mode)| format!("{path}\0{dest}\0{mode}\0").into_bytes())
+        .collect()
+}
+
+fn context<'a>(root: &Path, list: &'a [u8], dest: &'a str, dest_is_directory: bool) -> Copy<'a> {
+    let root = std::fs::File::open(root).unwrap().into();
+    Copy {
+        source: Source::Context { root, list },
+        dest,
+        dest_is_directory,
+        owner: None,
+        mode: None,
+        created: Some(1_000_000_000),
+    }
+}
+
+fn stage<'a>(store: &Store, layers: &[String], patterns: &'a [String], dest: &'a str, dest_is_directory: bool) -> Copy<'a> {
+    let stack = snapshot::stack(&store.snapshots, layers).unwrap();
+    Copy {
+        source: Source::Snapshots { stack, patterns },
+        dest,
+        dest_is_directory,
+        owner: None,
+        mode: None,
+        created: None,
+    }
+}
+
+fn names(store: &Store) -> Vec<String> {
+    tree(&store.path("new")).into_keys().collect()
+}
+
+fn host() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("src/sub")).unwrap();
+    std::fs::write(dir.path().join("src/main.py"), "print()").unwrap();
+    std::fs::write(dir.path().join("src/sub/data"), "data").unwrap();
+    std::fs::set_permissions(dir.path().join("src/main.py"), std::fs::Permissions::from_mode(0o754)).unwrap();
+    std::fs::set_permissions(dir.path().join("src/sub"), std::fs::Permissions::from_mode(0o750)).unwrap();
+    symlink("/etc/shadow", dir.path().join("src/link")).unwrap();
+    dir
+}
+
+#[test]
+fn a_directory_of_the_context_merges_into_its_destination() {
+    let (store, host) = (Store::new(), host());
+    let base = vec![store.layer(&[with(d("app"), |entry| entry.mode = 0o711), f("app/old", "")], &[])];
+    let list = list(&[
+        ("src", "", ""),
+        ("src/link", "link", ""),
+        ("src/main.py", "main.py", "644"),
+        ("src/sub", "sub", ""),
+        ("src/sub/data", "sub/data", ""),
+    ]);
+    let copied = run(&store, &base, vec![Action::Copy(context(host.path(), &list, "/app", false))]).unwrap();
+    assert_eq!((copied.entries, copied.bytes), (4, 11));
+    let found = tree(&store.path("new"));
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        ["app", "app/link", "app/main.py", "app/sub", "app/sub/data"]
+    );
+    assert!(
+        found["app"].starts_with("Directory 711"),
+        "an existing destination keeps its mode: {found:?}"
+    );
+    assert!(found["app/main.py"].starts_with("RegularFile 644"), "{found:?}");
+    assert!(found["app/sub"].starts_with("Directory 750"), "{found:?}");
+    assert!(found["app/link"].ends_with("-> /etc/shadow"), "a link stays a link: {found:?}");
+    let (from, to) = (host.path().join("src/sub/data"), store.path("new").join("app/sub/data"));
+    assert_eq!(std::fs::metadata(from).unwrap().mtime(), std::fs::metadata(to).unwrap().mtime());
+}
+
+#[test]
+fn a_file_goes_to_its_destination_or_into_it() {
+    let host = host();
+    let one = list(&[("src/main.py", "", "")]);
+    let base_members = [
+        d("dir"),
+        l("to-dir", "/dir"),
+        f("file", "old"),
+        l("to-file", "file"),
+        l("dangling", "/made/here"),
+    ];
+    let cases = [
+        ("/new/name", false, "new/name"),
+        ("/new/dir/", true, "new/dir/main.py"),
+        ("/dir", false, "dir/main.py"),
+        ("/to-dir", false, "dir/main.py"),
+        ("/file", false, "file"),
+        ("/to-file", false, "file"),
+        ("/dangling", false, "made/here"),
+        ("/../../top", false, "top"),
+        ("/dir/../other", false, "other"),
+        ("/", true, "main.py"),
+    ];
+    for (dest, is_directory, expected) in cases {
+        let store = Store::new();
+        let base = vec![store.layer(&base_members, &[])];
+        run(&store, &base, vec![Action::Copy(context(host.path(), &one, dest, is_directory))]).unwrap();
+        assert_eq!(read(store.path("new").join(expected)), "print()", "{dest}");
+    }
+}
+
+#[test]
+fn missing_parents_get_the_owner_and_time_that_were_asked_for() {
+    if !is_root() {
+        return;
+    }
+    let (store, host) = (Store::new(), host());
+    let one = list(&[("src/main.py", "", "")]);
+    let copy = Copy {
+        owner: Some((7, 8)),
+        mode: Some(0o600),
+        ..context(host.path(), &one, "/a/b/", true)
+    };
+    run(&store, &[], vec![Action::Copy(copy)]).unwrap();
+    let found = tree(&store.path("new"));
+    assert!(
+        found["a/b"].starts_with("Directory 755 7:8") && found["a/b/main.py"].starts_with("RegularFile 600 7:8"),
+        "{found:?}"
+    );
+    assert_eq!(std::fs::metadata(store.path("new").join("a/b")).unwrap().mtime(), 1_000_000_000);
+}
+
+#[test]
+fn a_directory_lands_behind_a_link_of_the_image() {
+    let (store, host) = (Store::new(), host());
+    let base = vec![store.layer(&[d("run"), d("var"), l("var/run", "/run")], &[])];
+    std::fs::create_dir_all(host.path().join("root/var/run")).unwrap();
+    std::fs::write(host.path().join("root/var/run/pid"), "1").unwrap();
+    let list = list(&[
+        ("root", "", ""),
+        ("root/var", "var", ""),
+        ("root/var/run", "var/run", ""),
+        ("root/var/run/pid", "var/run/pid", ""),
+    ]);
+    run(&store, &base, vec![Action::Copy(context(host.path(), &list, "/", true))]).unwrap();
+    assert_eq!(read(store.path("new").join("run/pid")), "1");
+    assert!(!names(&store).contains(&"var/run".to_owned()));
+}
+
+#[test]
+fn files_and_directories_do_not_replace_each_other() {
+    let host = host();
+    let base_members = [d("x"), d("x/main.py"), f("y", ""), d("z"), f("z/sub", "")];
+    let file = list(&[("src/main.py", "", "")]);
+    let dir = list(&[("src", "", ""), ("src/sub", "sub", "")]);
+    for (list, dest, message) in [
+        (&file, "/x/", "replaced by a file"),
+        (&dir, "/y", "in the way"),
+        (&dir, "/z", "in the way"),
+    ] {
+        let store = Store::new();
+        let base = vec![store.layer(&base_members, &[])];
+        let error = run(
+            &store,
+            &base,
+            vec![Action::Copy(context(host.path(), list, dest, dest.ends_with('/')))],
+        )
+        .unwrap_err();
+        assert_eq!(error.kind, Kind::Invalid);
+        assert!(error.message.contains(message), "{dest}: {error}");
+        assert_eq!(store.parts(), 0);
+    }
+}
+
+#[test]
+fn the_context_is_never_left_and_special_files_are_left_out() {
+    let (store, host) = (Store::new(), host());
+    symlink("src", host.path().join("dir-link")).unwrap();
+    for (path, kind) in [
+        ("../x", Kind::Attack),
+        ("dir-link/main.py", Kind::Invalid),
+        ("/etc/passwd", Kind::Attack),
+        ("src/none", Kind::NotFound),
+        ("src/..", Kind::Request),
+    ] {
+        let list = list(&[(path, "", "")]);
+        let error = run(&store, &[], vec![Action::Copy(context(host.path(), &list, "/x", false))]).unwrap_err();
+        assert_eq!((error.kind, error.subject.as_deref()), (kind, Some(path)), "{error}");
+    }
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(host.path().join("pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let list = list(&[("pipe", "pipe", ""), ("src/main.py", "main.py", "")]);
+    run(&store, &[], vec![Action::Copy(context(host.path(), &list, "/x/", true))]).unwrap();
+    assert_eq!(names(&store), ["x", "x/main.py"]);
+    assert!(store.warnings.borrow()[0].contains("pipe: a FIFO"), "{:?}", store.warnings);
+}
+
+#[test]
+fn names_that_are_no_text_stay_as_they_are() {
+    use std::os::unix::ffi::OsStrExt;
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    let mut list = Vec::new();
+    for name in [b"\xff".as_slice(), b"\xfe", b"-rf", b"a\nb"] {
+        std::fs::write(host.path().join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
+        list.extend([name, b"\0", name, b"\0\0"].concat());
+    }
+    run(&store, &[], vec![Action::Copy(context(host.path(), &list, "/", true))]).unwrap();
+    assert_eq!(names(&store), ["-rf", "\\xfe", "\\xff", "a\\nb"]);
+}
+
+#[test]
+fn patterns_select_from_the_merged_tree_of_a_stage() {
+    let store = Store::new();
+    let base = store.layer(
+        &[
+            d("out"),
+            f("out/a.so", "a"),
+            f("out/b.so", "b"),
+            f("out/gone.so", ""),
+            f("out/c.txt", ""),
+            l("link", "out"),
+            l("final", "/out/a.so"),
+        ],
+        &[],
+    );
+    let top = store.layer(&[f("out/.wh.gone.so", ""), f("out/b.so", "new")], &[base.clone()]);
+    let layers = [top, base];
+    let copied = |patterns: &[&str], dest: &str, is_directory: bool| {
+        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        let result = run(
+            &store,
+            &[],
+            vec![Action::Copy(stage(&store, &layers, &patterns, dest, is_directory))],
+        );
+        let found = result.map(|_| tree(&store.path("new")));
+        berth_layer::remove_tree(&store.snapshots, b"new").unwrap();
+        found
+    };
+    let found = copied(&["/link/*.so"], "/lib/", true).unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["lib", "lib/a.so", "lib/b.so"]);
+    assert!(found["lib/b.so"].ends_with("\"new\""));
+    assert_eq!(
+        copied(&["/out"], "/lib", false).unwrap().into_keys().collect::<Vec<_>>(),
+        ["lib", "lib/a.so", "lib/b.so", "lib/c.txt"]
+    );
+    assert!(copied(&["/final"], "/copy", false).unwrap()["copy"].starts_with("RegularFile"));
+    assert_eq!(
+        copied(&["/final"], "/dir/", true).unwrap().into_keys().collect::<Vec<_>>(),
+        ["dir", "dir/final"]
+    );
+    assert_eq!(copied(&["/"], "/all", false).unwrap().len(), 1 + 6);
+    let missing = copied(&["/out/a.so", "/none*"], "/lib/", true).unwrap_err();
+    assert_eq!((missing.kind, missing.subject.as_deref()), (Kind::NotFound, Some("/none*")));
+    assert_eq!(copied(&["/out/gone.so"], "/x", false).unwrap_err().kind, Kind::NotFound);
+    assert_eq!(copied(&["/out/[a"], "/x", false).unwrap_err().kind, Kind::Request);
+    let several = copied(&["/out/*.so"], "/x", false).unwrap_err();
+    assert!(several.hint.is_some_and(|hint| hint.contains("slash")));
+}
+
+#[test]
+fn a_stage_keeps_owners_attributes_and_hard_links() {
+    let store = Store::new();
+    let owned = |entry: &mut berth_tar::Entry| {
+        if is_root() {
+            (entry.uid, entry.gid) = (5, 6);
+        }
+        entry.mode = 0o4750;
+        entry.xattrs = vec![(b"user.a".to_vec(), b"b".to_vec())];
+    };
+    let base = vec![store.layer(
+        &[
+            d("d"),
+            with(f("d/x", "1"), owned),
+            with(h("d/y", "d/x"), owned),
+            l("d/l", "x"),
+            node("d/p", berth_tar::Kind::Fifo, (0, 0)),
+        ],
+        &[],
+    )];
+    let patterns = ["/d".to_owned()];
+    run(&store, &[], vec![Action::Copy(stage(&store, &base, &patterns, "/d", false))]).unwrap();
+    let mut expected = tree(&store.path(&base[0]));
+    let mut found = tree(&store.path("new"));
+    expected.remove("d");
+    found.remove("d");
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn directories_are_made_and_files_written() {
+    let store = Store::new();
+    let base = vec![store.layer(&[with(d("app"), |entry| entry.mode = 0o700), l("work", "app/deep")], &[])];
+    let owner: Owner = if is_root() { (3, 4) } else { Owner::default() };
+    let mkdir = |path| Action::Mkdir {
+        path,
+        mode: 0o751,
+        owner,
+        created: Some(5),
+    };
+    let write = Action::Write {
+        path: "/work/file",
+        content: b"text",
+        mode: 0o640,
+        owner,
+        created: Some(5),
+    };
+    run(&store, &base, vec![mkdir("/work/a"), mkdir("/app"), write]).unwrap();
+    let found = tree(&store.path("new"));
+    assert!(found["app"].starts_with("Directory 700"), "{found:?}");
+    assert!(
+        found["app/deep"].starts_with("Directory 751") && found["app/deep/a"].starts_with("Directory 751"),
+        "{found:?}"
+    );
+    assert!(found["app/deep/file"].starts_with("RegularFile 640"), "{found:?}");
+    let error = run(&store, &base, vec![]).unwrap_err();
+    assert_eq!(error.kind, Kind::Conflict);
+}
+
+#[test]
+fn a_copy_becomes_a_layer_that_needs_nothing_below() {
+    let (store, host) = (Store::new(), host());
+    let base = vec![store.layer(&[d("usr"), with(d("usr/app"), |entry| entry.mode = 0o711)], &[])];
+    let one = list(&[("src/main.py", "", "")]);
+    run(&store, &base, vec![Action::Copy(context(host.path(), &one, "/usr/app/", true))]).unwrap();
+    let (_, bytes) = store.finish("new", &base, true);
+    assert!(store.apply(&bytes, &base).unwrap().self_contained);
+}
+
+#[test]
+fn checksums_follow_content_and_ignore_times_and_layers() {
+    let store = Store::new();
+    let sum = |layers: &[String], pattern: &str| {
+        let stack = snapshot::stack(&store.snapshots, layers).unwrap();
+        checksum(&stack, &[pattern.to_owned()], &Report::new(&|_, _| {}, &|_| {}))
+            .unwrap()
+            .remove(0)
+    };
+    let whole = store.layer(&[d("d"), f("d/a", "1"), f("d/b", "2")], &[]);
+    let base = store.layer(&[d("d"), f("d/a", "old"), f("d/b", "2"), f("d/gone", "")], &[]);
+    let top = store.layer(
+        &[with(f("d/a", "1"), |entry| entry.modified.seconds = 7), f("d/.wh.gone", "")],
+        &[base.clone()],
+    );
+    assert_eq!(sum(&[whole.clone()], "/d"), sum(&[top, base], "/d"));
+    assert_eq!(sum(&[whole.clone()], "/none"), None);
+    let variants = [
+        vec![d("d"), f("d/a", "1"), f("d/b", "3")],
+        vec![d("d"), f("d/a", "12"), f("d/b", "")],
+        vec![d("d"), f("d/a", "1"), f("d/c", "2")],
+        vec![d("d"), with(f("d/a", "1"), |entry| entry.mode = 0o600), f("d/b", "2")],
+        vec![d("d"), l("d/a", "1"), f("d/b", "2")],
+        vec![
+            d("d"),
+            f("d/a", "1"),
+            with(f("d/b", "2"), |entry| entry.xattrs = vec![(b"user.a".to_vec(), vec![])]),
+        ],
+    ];
+    let mut seen = std::collections::BTreeSet::from([sum(&[whole], "/d")]);
+    for members in variants {
+        assert!(seen.insert(sum(&[store.layer(&members, &[])], "/d")), "{members:?}");
+    }
+}
+
+#[test]
+fn files_are_read_inside_the_root_and_only_regular_ones() {
+    let store = Store::new();
+    let base = store.layer(
+        &[
+            d("etc"),
+            f("etc/passwd", "low"),
+            l("out", "../../../etc/passwd"),
+            node("pipe", berth_tar::Kind::Fifo, (0, 0)),
+            f("big", "0123456789"),
+        ],
+        &[],
+    );
+    let top = store.layer(&[f("etc/passwd", "top")], &[base.clone()]);
+    let stack = snapshot::stack(&store.snapshots, &[top, base]).unwrap();
+    let (file, size) = open_file(&stack, b"/out", 100).unwrap();
+    let mut content = [0; 3];
+    assert_eq!(
+        (berth_sys::file::read_full(&file, &mut content).unwrap(), size, &content),
+        (3, 3, b"top")
+    );
+    for (path, kind) in [
+        ("/pipe", Kind::Invalid),
+        ("/etc", Kind::Invalid),
+        ("/none", Kind::NotFound),
+        ("/big", Kind::Invalid),
+        ("/big/x", Kind::NotFound),
+    ] {
+        assert_eq!(open_file(&stack, path.as_bytes(), 5).unwrap_err().kind, kind, "{path}");
+    }
+}
+
+#[test]
+fn usage_counts_a_file_with_two_names_once() {
+    let store = Store::new();
+    let name = store.layer(&[d("d"), f("d/a", &"x".repeat(8192)), h("d/b", "d/a")], &[]);
+    assert_eq!(usage::names(&store.snapshots).unwrap(), [name.clone()]);
+    let measured = usage::measure(&store.snapshots, &name).unwrap();
+    assert_eq!(measured.inodes, 3);
+    assert!((8192..64_000).contains(&measured.bytes), "{measured:?}");
+}
