@@ -1,4 +1,4 @@
-// Bundles the command line (and later the Action) into dist/, complete and runnable without node_modules.
+// Bundles the command line and the Action into dist/, complete and runnable without node_modules.
 import { build } from 'esbuild';
 import { readFile, writeFile, rm, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,10 +7,10 @@ const root = new URL('..', import.meta.url).pathname;
 const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
 const hashes = await readFile(join(root, 'dist/native/native.sha256'), 'utf8').catch(() => '');
 
-await rm(join(root, 'dist/cli'), { recursive: true, force: true });
+for (const folder of ['cli', 'action']) await rm(join(root, 'dist', folder), { recursive: true, force: true });
 const result = await build({
   absWorkingDir: root,
-  entryPoints: { 'cli/index': 'src/cli/index.ts' },
+  entryPoints: { 'cli/index': 'src/cli/index.ts', 'action/index': 'src/action/index.ts' },
   outdir: 'dist',
   bundle: true,
   platform: 'node',

@@ -34,7 +34,9 @@ export function findSecret(text: string, secrets: readonly Secret[]): string | u
 
 /** Replaces every form of every secret by `***`; longest forms first, so that no rest of one stays. */
 export function createRedactor(secrets: readonly Secret[]): (text: string) => string {
-  const forms = unique(secrets.flatMap(({ value }) => maskForms(value))).toSorted((a, b) => b.length - a.length);
+  const forms = unique(secrets.flatMap(({ value }) => maskForms(value)))
+    .filter(({ length }) => length >= LINE)
+    .toSorted((a, b) => b.length - a.length);
   return (text) => forms.reduce((clean, form) => clean.replaceAll(form, '***'), text);
 }
 

@@ -1,0 +1,177 @@
+import { join } from 'node:path';
+import { messageOf, type Digest, type Engine, type Fetcher } from '../../engine/index.ts';
+import type { CacheSettings } from './cache-input.ts';
+import type { CacheDocument } from './cache/document.ts';
+import { createCacheHttp, type CacheHttp, type HttpLimits, type ProxySettings } from './cache/http.ts';
+import { scopeId, type Compression } from './cache/names.ts';
+import { planSave, type SavePlan } from './cache/plan.ts';
+import { isTrusted, mayWrite, type CacheAccess } from './cache/policy.ts';
+import { restoreIndex, type RestoreParts } from './cache/restore.ts';
+import { createCacheService } from './cache/service.ts';
+import { createCacheSource, type CacheSource } from './cache/source.ts';
+import type { RunnerContext } from './environment.ts';
+
+/**
+ * The Actions cache as a home of records and layers (DESIGN.md 6). No method throws but for the job's own cancellation: a fault of the cache
+ * is a warning, and the build goes on without it.
+ */
+export interface ActionsCache {
+  /** The engine's source of layers that `restore` promised. */
+  readonly source: Fetcher;
+  /** Finds the newest index and the entries that are still there; loads no layer. */
+  restore(engine: CacheEngine, signal: AbortSignal): Promise<RestoreReport>;
+  /** After a `CACHE_BLOB_LOST`: makes those layers misses. @returns false when there is nothing to forget, and so no use in building again */
+  forgetLost(engine: CacheEngine): Promise<boolean>;
+  /** What the post step is to save. */
+  plan(engine: CacheEngine, now: Date): Promise<PlanReport>;
+  figures(): { readonly blobs: number; readonly bytes: number };
+  close(): Promise<void>;
+}
+
+/** The part of the engine that it works with. */
+export type CacheEngine = Pick<Engine, 'cache'>;
+
+/** What was found, for the log and the summary. */
+export interface RestoreReport {
+  readonly state: 'off' | 'miss' | 'hit';
+  /** Why it is off, or what came of it, as a sentence without a period. */
+  readonly text: string;
+  readonly layers: number;
+}
+
+export interface PlanReport {
+  readonly plan: SavePlan | undefined;
+  readonly text: string;
+}
+
+export interface ActionsCacheOptions {
+  readonly access: CacheAccess;
+  readonly settings: CacheSettings;
+  readonly runner: RunnerContext;
+  /** Context, Dockerfile, target and platform: they name the scope unless the settings do. */
+  readonly scopeParts: readonly string[];
+  readonly compressions: readonly [Compression, ...Compression[]];
+  readonly proxies: ProxySettings;
+  readonly limits?: HttpLimits | undefined;
+  readonly engineVersion: string;
+  /** Folder of the job for what is on its way. */
+  readonly folder: string;
+  readonly warn: (message: string) => void;
+  readonly mask: (values: readonly string[]) => void;
+}
+
+/** Time for the index and the look-ups, in milliseconds. */
+const RESTORE_TIME = 60_000;
+/** Bytes that one scope may take of the repository's 10 GB. */
+const MAX_SIZE = 8_000_000_000;
+
+export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
+  const { access, settings, runner } = options;
+  const scope = scopeId(settings.scope === undefined ? options.scopeParts : ['named', settings.scope]);
+  const stopped = new AbortController();
+  let http: CacheHttp | undefined;
+  let restored: CacheDocument | undefined;
+  let source: CacheSource | undefined;
+
+  const parts = (endpoint: Extract<CacheAccess, { kind: 'service' }>['endpoint']): RestoreParts => {
+    http ??= createCacheHttp(options.proxies, options.limits);
+    return {
+      http,
+      service: createCacheService(http, endpoint, options.mask),
+      compressions: options.compressions,
+    };
+  };
+  const load = async (restoreParts: RestoreParts, engine: CacheEngine, signal: AbortSignal): Promise<RestoreReport> => {
+    const document = await restoreIndex(restoreParts, scope, signal);
+    if (!document) return { state: 'miss', text: 'no cache of this build yet', layers: 0 };
+    if (!isTrusted(document.provenance, runner)) {
+      return {
+        state: 'miss',
+        text: `the cache was written by a ${document.provenance.event} run, which a release does not trust`,
+        layers: 0,
+      };
+    }
+    source = await createCacheSource(restoreParts, document.entries, {
+      folder: join(options.folder, 'packs'),
+      warn: options.warn,
+      signal: stopped.signal,
+    });
+    restored = document;
+    const { records, layers } = await engine.cache.import(document.index, source.available);
+    const missing = document.index.layers.length - layers;
+    const gone = missing > 0 ? `, ${missing} gone` : '';
+    return {
+      state: 'hit',
+      text: `${records} steps and ${layers} layers known from run ${document.provenance.runId}${gone}`,
+      layers,
+    };
+  };
+  const plan = async (engine: CacheEngine, now: Date): Promise<PlanReport> => {
+    const answer = mayWrite(settings, runner);
+    if (!answer.yes) return { plan: undefined, text: `not saved: ${answer.why}` };
+    if (access.kind === 'none' || !access.writable)
+      return { plan: undefined, text: 'not saved: the job may not write' };
+    const made = planSave(await engine.cache.export(now), {
+      scope,
+      compression: options.compressions[0],
+      provenance: {
+        repository: runner.repository,
+        ref: runner.ref,
+        event: runner.eventName,
+        sha: runner.sha,
+        runId: runner.runId,
+        engine: options.engineVersion,
+      },
+      restored,
+      available: source?.available ?? new Set<Digest>(),
+      maxSize: MAX_SIZE,
+      now,
+    });
+    if (!made) return { plan: undefined, text: 'nothing new to save' };
+    return { plan: made, text: `${made.uploads.length} new entries to save` };
+  };
+
+  return {
+    source: {
+      fetch: async function* (descriptor, how) {
+        if (!source) throw new Error('The cache has promised no layer');
+        yield* source.fetch(descriptor, how);
+      },
+    },
+    restore: async (engine, signal) => {
+      if (!settings.read) return { state: 'off', text: 'reading is switched off', layers: 0 };
+      if (access.kind === 'none') return { state: 'off', text: access.why, layers: 0 };
+      if (!access.readable) return { state: 'off', text: 'the job may not read it', layers: 0 };
+      try {
+        const budget = AbortSignal.any([
+          signal,
+          AbortSignal.timeout(options.limits ? options.limits.idle * 3 : RESTORE_TIME),
+        ]);
+        return await load(parts(access.endpoint), engine, budget);
+      } catch (error) {
+        signal.throwIfAborted();
+        options.warn(`The cache is not used: ${messageOf(error)}`);
+        return { state: 'miss', text: 'it could not be read', layers: 0 };
+      }
+    },
+    forgetLost: async (engine) => {
+      const lost = source?.takeLost() ?? new Set<Digest>();
+      if (lost.size === 0) return false;
+      await engine.cache.forget(lost);
+      return true;
+    },
+    plan: async (engine, now) => {
+      try {
+        return await plan(engine, now);
+      } catch (error) {
+        options.warn(`The cache is not saved: ${messageOf(error)}`);
+        return { plan: undefined, text: 'not saved' };
+      }
+    },
+    figures: () => source?.figures() ?? { blobs: 0, bytes: 0 },
+    close: async () => {
+      stopped.abort();
+      await http?.close();
+    },
+  };
+}

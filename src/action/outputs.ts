@@ -1,0 +1,54 @@
+import type { PipelineResult } from '../pipeline/index.ts';
+
+/** What the cache did, for outputs and summary. */
+export interface CacheFigures {
+  readonly state: 'off' | 'miss' | 'hit';
+  readonly blobs: number;
+  readonly bytes: number;
+}
+
+/** The step's outputs by name; an empty string is an output that has no value. All are set, also when the step fails. */
+export function outputsOf(
+  result: PipelineResult | undefined,
+  cache: CacheFigures,
+  reason: string,
+): Readonly<Record<string, string>> {
+  const { build, smoke } = result ?? {};
+  const digest = result?.pushedDigest ?? build?.manifest?.digest ?? '';
+  const tested = smoke?.verdict === 'passed' ? (result?.testedDigest ?? '') : '';
+  return {
+    digest,
+    imageid: build?.imageId ?? '',
+    metadata: result ? JSON.stringify(metadataOf(result)) : '{}',
+    tags: tagsOf(result).join('\n'),
+    'tested-digest': tested,
+    'ready-seconds': smoke?.readySeconds?.toFixed(3) ?? '',
+    'first-predict-ms': smoke?.firstPredictMs?.toFixed(1) ?? '',
+    'memory-peak-bytes': smoke?.memoryPeak?.bytes.toString() ?? '',
+    'image-size-bytes': (smoke?.imageSize ?? build?.size)?.toString() ?? '',
+    'exit-reason': result?.exitReason ?? reason,
+    'cache-state': cache.state,
+    'steps-total': build?.steps.total.toString() ?? '',
+    'steps-cached': build?.steps.cached.toString() ?? '',
+    'cache-bytes-restored': cache.bytes.toString(),
+  };
+}
+
+/** Names of the image: where it was pushed, else what it is called in the job's store. */
+export function tagsOf(result: PipelineResult | undefined): readonly string[] {
+  return result?.pushes.map(({ name }) => name) ?? [];
+}
+
+/** docker/build-push-action's keys, for the steps that read them. */
+function metadataOf({ build, pushedDigest, pushes }: PipelineResult): Readonly<Record<string, unknown>> {
+  return {
+    ...(build === undefined ? {} : { 'containerimage.config.digest': build.imageId }),
+    ...(build?.manifest === undefined
+      ? {}
+      : {
+          'containerimage.descriptor': build.manifest,
+          'containerimage.digest': pushedDigest ?? build.manifest.digest,
+        }),
+    ...(pushes.length === 0 ? {} : { 'image.name': pushes.map(({ name }) => name).join(',') }),
+  };
+}

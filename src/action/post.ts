@@ -1,0 +1,110 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { saveCache } from '@actions/cache';
+import { createEngine, messageOf } from '../../engine/index.ts';
+import { readSettings } from '../cli/settings.ts';
+import { createCacheHttp } from './cache/http.ts';
+import { versionOf } from './cache/names.ts';
+import type { SavePlan } from './cache/plan.ts';
+import { readCacheAccess } from './cache/policy.ts';
+import { savePlan } from './cache/save.ts';
+import { createCacheService } from './cache/service.ts';
+import { readRunnerContext, readTokens, type RunnerContext } from './environment.ts';
+import { takeInputs, type MutableEnvironment } from './inputs.ts';
+import type { Runner } from './runner.ts';
+import { maskForms } from './secrets.ts';
+import { listen } from './signals.ts';
+import { readState, type ActionState } from './state.ts';
+
+/** Time for everything that the post step uploads, in milliseconds. */
+const SAVE_TIME = 15 * 60_000;
+
+/** The post step: stop what a killed main has left, save the cache. It never fails the job: everything that goes wrong is a warning. */
+export async function post(env: MutableEnvironment, runner: Runner): Promise<void> {
+  takeInputs(env);
+  runner.commands.mask(readTokens(env).flatMap(({ value }) => maskForms(value)));
+  const state = readState(env);
+  const context = readRunnerContext(env, undefined);
+  const cancellation = listen((code) => process.exit(code));
+  const warn = (message: string): void => runner.commands.annotate('warning', message);
+  try {
+    if (state.root !== '') await collect(env, state, runner).catch((error: unknown) => warn(messageOf(error)));
+    if (state.plan !== undefined) await save(env, state.plan, context, { runner, warn, signal: cancellation.signal });
+  } catch (error) {
+    warn(`The post step could not do its work: ${messageOf(error)}`);
+  } finally {
+    cancellation.dispose();
+    await rm(join(context.temp, 'berth-cache'), { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/** Containers of a main that did not come to its end; opening the store collects the rest. */
+async function collect(env: MutableEnvironment, { root, ended }: ActionState, runner: Runner): Promise<void> {
+  if (ended) return;
+  const engine = await createEngine(readSettings({ ...env, BERTH_ROOT: root }, { uid: process.getuid?.() ?? 0 }));
+  try {
+    for (const { id } of await engine.containers.list({ all: true })) {
+      runner.commands.info(`Removing container ${id.slice(0, 12)}`);
+      await engine.containers.remove(id, { force: true });
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+async function save(
+  env: MutableEnvironment,
+  path: string,
+  context: RunnerContext,
+  {
+    runner,
+    warn,
+    signal,
+  }: { readonly runner: Runner; readonly warn: (message: string) => void; readonly signal: AbortSignal },
+): Promise<void> {
+  const access = readCacheAccess(env);
+  if (access.kind === 'none') return;
+  // Written by main into a folder that only this user can write.
+  const plan = JSON.parse(await readFile(path, 'utf8')) as SavePlan;
+  const http = createCacheHttp(readSettings({ ...env, BERTH_ROOT: '/' }, { uid: process.getuid?.() ?? 0 }));
+  const service = createCacheService(http, access.endpoint, runner.commands.mask);
+  const budget = AbortSignal.any([signal, AbortSignal.timeout(SAVE_TIME)]);
+  const folder = join(context.temp, 'berth-cache', 'save');
+  try {
+    const { entries, bytes, indexSaved } = await runner.commands.resumed(() =>
+      inFolder(env, folder, () =>
+        savePlan(plan, {
+          folder,
+          saveCache,
+          exists: async ({ key, path: inside }) =>
+            (await service.find({ key, version: versionOf(inside, plan.compression) }, { signal: budget })) !==
+            undefined,
+          warn,
+          unique: `${context.runId}-${context.runAttempt}-${process.pid}`,
+          signal: budget,
+        }),
+      ),
+    );
+    const what = `${entries} entries with ${(bytes / 1e6).toFixed(1)} MB of layers`;
+    runner.commands.info(indexSaved ? `cache: saved ${what}` : `cache: ${what} saved, no index`);
+  } finally {
+    await http.close();
+  }
+}
+
+/**
+ * Lets the toolkit take `folder` for the workspace: it names what it packs relative to it, and those names are part of an entry's version.
+ * So they are the same on every runner.
+ */
+async function inFolder<T>(env: MutableEnvironment, folder: string, act: () => Promise<T>): Promise<T> {
+  const before = { cwd: process.cwd(), workspace: env['GITHUB_WORKSPACE'] };
+  env['GITHUB_WORKSPACE'] = folder;
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    process.chdir(folder);
+    return await act();
+  } finally {
+    process.chdir(before.cwd);
+    env['GITHUB_WORKSPACE'] = before.workspace;
+  }
+}
