@@ -19,7 +19,7 @@ export function compileJsonPath(source: string): JsonPath {
   if (/\b(?:match|search)\s*\(/.test(source)) {
     throw new Error('the functions match() and search() are not available: use the predicate `matches`');
   }
-  const query = environment.compile(source);
+  const query = environment.compile(withoutLeadingZeros(source));
   return {
     source,
     singular: query.singularQuery(),
@@ -30,6 +30,15 @@ export function compileJsonPath(source: string): JsonPath {
         location: locationKey(node.location),
       })),
   };
+}
+
+const STRINGS_AND_FRACTIONS = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<![\w.-])0\.(\d+)(?:[eE]([+-]?\d+))?/g;
+
+/** json-p3 2.3 refuses the literal 0.5, which RFC 9535 allows, and takes 5e-1: string literals stay as they are. */
+function withoutLeadingZeros(source: string): string {
+  return source.replace(STRINGS_AND_FRACTIONS, (token, digits: string | undefined, exponent: string | undefined) =>
+    digits === undefined ? token : `${BigInt(digits)}e${Number(exponent ?? 0) - digits.length}`,
+  );
 }
 
 /** A location as a string that is equal for equal places. */

@@ -1,5 +1,5 @@
 import { LineCounter, isMap, isPair, isScalar, parseDocument, type Document, type Node } from 'yaml';
-import type { SourceLocation } from '../../engine/index.ts';
+import { messageOf, type SourceLocation } from '../../engine/index.ts';
 
 /** Keys and indexes from the top of a document. */
 export type Path = readonly (string | number)[];
@@ -27,11 +27,23 @@ export function parsePlacedYaml(text: string, file: string): PlacedYaml {
   };
   const errors = [...document.errors, ...document.warnings];
   const problems = errors.map(({ message, pos }) => ({ message: firstLine(message), place: at(pos[0]) }));
+  const value =
+    problems.length > 0 ? undefined : toValue(document, (message) => problems.push({ message, place: at(0) }));
   return {
-    value: problems.length > 0 ? undefined : document.toJS({ maxAliasCount: 100 }),
+    value,
     problems,
     locate: (path, options = {}) => at(offsetOf(document, path, options.key ?? false)),
   };
+}
+
+/** Aliases that multiply would fill the memory; the parser counts them only when it makes the value. */
+function toValue(document: Document.Parsed, onProblem: (message: string) => void): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    onProblem(firstLine(messageOf(error)));
+    return undefined;
+  }
 }
 
 /** The nearest thing that has a place: a value that is missing is where its parent is. */

@@ -49,8 +49,9 @@ function compile(ajv: Ajv2020, schema: Json): ReturnType<Ajv2020['compile']> {
 /** What ajv calls instead of `new RegExp`; `code` names it in standalone output, which we do not make. */
 const boxedRegExp = Object.assign(
   (pattern: string, flags: string) => {
-    new RegExp(pattern, flags);
-    return { test: (text: string) => testRegex(pattern, text, flags) };
+    const { source } = new RegExp(pattern, flags);
+    // ajv takes two patterns with the same text for the same one.
+    return { test: (text: string) => testRegex(pattern, text, flags), toString: () => `/${source}/${flags}` };
   },
   { code: 'boxedRegExp' },
 );

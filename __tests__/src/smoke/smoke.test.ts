@@ -65,7 +65,10 @@ describe('a healthy server', () => {
   });
 
   test('answers twice within the tolerance', async () => {
-    const script = server(`calls += 1; json(200, JSON.stringify({ p: 1 + calls * 1e-9, id: calls }))`, 'let calls = 0;');
+    const script = server(
+      `calls += 1; json(200, JSON.stringify({ p: 1 + calls * 1e-9, id: calls }))`,
+      'let calls = 0;',
+    );
     const item = (ignore: string) =>
       `requests: [{ request: { path: /predict, json: {} }, repeat: { times: 3, same: { ignore: ${ignore} } } }]`;
     expect((await run(script, item("['$.id']"))).report.verdict).toBe('passed');
@@ -116,7 +119,11 @@ describe('a failed request', () => {
     const { report, port } = await run(server(`json(500, '{"detail":"boom"}')`), REQUEST);
     const failure = report.checks.find(({ status }) => status === 'failed')?.failure;
     expect(failure).toEqual({
-      problems: ['status: wanted 200, got 500', '$.confidence: wanted >= 0, got nothing', '$.confidence: wanted <= 1, got nothing'],
+      problems: [
+        'status: wanted 200, got 500',
+        '$.confidence: wanted >= 0, got nothing',
+        '$.confidence: wanted <= 1, got nothing',
+      ],
       curl: `curl -sS -i http://127.0.0.1:${port}/predict -H 'content-type: application/json' --data-binary '{"features":[1,2]}'`,
       status: 500,
       body: '{"detail":"boom"}',
@@ -143,7 +150,11 @@ test('masks secrets and never shows secret headers', async () => {
   const engine = createProcessEngine();
   const image = await scriptImage(server(`console.log('key is hunter2'); json(500, '"hunter2"')`));
   const yaml = `requests: [{ request: { path: /predict, headers: { authorization: Bearer hunter2 }, json: { k: hunter2 } } }]`;
-  const report = await smoke(image, { kind: 'spec', spec: await parseSpec(yaml, 's', []) }, { engine, secrets: ['hunter2'] });
+  const report = await smoke(
+    image,
+    { kind: 'spec', spec: await parseSpec(yaml, 's', []) },
+    { engine, secrets: ['hunter2'] },
+  );
   expect(report.exitReason).toBe('readiness-lied');
   expect(JSON.stringify(report)).not.toContain('hunter2');
 });
@@ -151,7 +162,10 @@ test('masks secrets and never shows secret headers', async () => {
 test('does not start an image that is no server, and says which line to add', async () => {
   const engine = createProcessEngine();
   const report = await smoke({ reference: 'x', config: { Cmd: ['python'] } }, { kind: 'auto' }, { engine });
-  expect(report).toMatchObject({ verdict: 'untested', checks: [{ summary: 'not smoke-tested: no EXPOSE, no HEALTHCHECK' }] });
+  expect(report).toMatchObject({
+    verdict: 'untested',
+    checks: [{ summary: 'not smoke-tested: no EXPOSE, no HEALTHCHECK' }],
+  });
 });
 
 test('tests nothing when it is off', async () => {
