@@ -1,6 +1,9 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { EngineError } from '../base/errors.ts';
+
+/** A FIFO must not block, and a terminal must not become ours. */
+const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /** How {@link readRegularFile} behaves. */
 export interface ReadRegularOptions {
@@ -18,28 +21,32 @@ export interface ReadRegularOptions {
  * @throws the given code, naming the path and what is there
  */
 export async function readRegularFile(path: string, options: ReadRegularOptions): Promise<Buffer | undefined> {
-  const { code, act, limit } = options;
-  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
-  const opened = await open(path, flags).then(
-    (file) => ({ file }),
-    (error: NodeJS.ErrnoException) => ({ error }),
-  );
-  if ('error' in opened) {
-    const errno = opened.error.code ?? 'unknown error';
-    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
-    const state = errno === 'ELOOP' ? 'it is a symbolic link' : errno === 'ENXIO' ? 'it is a socket' : errno;
-    throw new EngineError(code, `Cannot ${act} ${path}: ${state}`, { cause: opened.error });
-  }
-  const handle = opened.file;
+  const handle = await openQuietly(path, options);
+  if (!handle) return undefined;
+  const refuse = (state: string): EngineError => refusal(path, options, state);
   try {
     const stat = await handle.stat();
-    if (!stat.isFile()) throw new EngineError(code, `Cannot ${act} ${path}: it is ${kindOf(stat)}, not a regular file`);
-    if (stat.size > limit)
-      throw new EngineError(code, `Cannot ${act} ${path}: it has ${stat.size} bytes, the limit is ${limit}`);
+    if (!stat.isFile()) throw refuse(`it is ${kindOf(stat)}, not a regular file`);
+    if (stat.size > options.limit) throw refuse(`it has ${stat.size} bytes, the limit is ${options.limit}`);
     return await handle.readFile();
   } finally {
     await handle.close();
   }
+}
+
+async function openQuietly(path: string, options: ReadRegularOptions): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, FLAGS);
+  } catch (cause) {
+    const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
+    if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
+    const state = errno === 'ELOOP' ? 'it is a symbolic link' : errno === 'ENXIO' ? 'it is a socket' : errno;
+    throw refusal(path, options, state, cause);
+  }
+}
+
+function refusal(path: string, { code, act }: ReadRegularOptions, state: string, cause?: unknown): EngineError {
+  return new EngineError(code, `Cannot ${act} ${path}: ${state}`, { cause });
 }
 
 function kindOf(stat: { isDirectory(): boolean; isFIFO(): boolean }): string {

@@ -52,7 +52,7 @@ function pathsOf(tree: Tree, source: string): readonly Buffer[] {
   if (!tokens) {
     const message = `Cannot copy "${escapeControl(source)}": it is no pattern`;
     throw new EngineError('COPY_PATTERN_INVALID', message, {
-      hint: 'Put a backslash before a bracket that means itself',
+      hint: 'Write [[] for a bracket that means itself',
     });
   }
   return tree.entries

@@ -1,0 +1,398 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { EngineError } from '../../../engine/base/errors.ts';
+import type { WarningEvent } from '../../../engine/base/progress.ts';
+import { openContext, type Context, type OpenContextOptions, type Selected } from '../../../engine/context/index.ts';
+
+let root: string;
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'berth-context-'));
+});
+
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function write(path: string, content = path): string {
+  const full = join(root, path);
+  mkdirSync(dirname(full), { recursive: true });
+  writeFileSync(full, content);
+  return full;
+}
+
+async function select(sources: readonly string[], options: OpenContextOptions & { destIsDirectory?: boolean } = {}) {
+  const context = await openContext(root, options);
+  return show(await context.select(sources, { destIsDirectory: options.destIsDirectory ?? true }));
+}
+
+function show(selected: readonly Selected[]): readonly string[] {
+  return selected.map(({ entry, dest }) => `${entry.path.toString()} -> ${dest.toString()}`);
+}
+
+async function digest(context: Context, sources: readonly string[] = ['.'], mode?: number): Promise<string> {
+  return context.digest(await context.select(sources, { destIsDirectory: true }), { mode });
+}
+
+async function errorOf(act: Promise<unknown>): Promise<EngineError> {
+  try {
+    await act;
+  } catch (error) {
+    if (error instanceof EngineError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('openContext', () => {
+  test('refuses a root that is missing, a file, or /', async () => {
+    const file = write('file');
+    expect((await errorOf(openContext(join(root, 'none')))).code).toBe('CONTEXT_INVALID');
+    expect((await errorOf(openContext(file))).message).toContain('it is no directory');
+    expect((await errorOf(openContext('/'))).message).toContain('Cannot use / as build context');
+    symlinkSync('/', join(root, 'slash'));
+    expect((await errorOf(openContext(join(root, 'slash')))).code).toBe('CONTEXT_INVALID');
+  });
+
+  test('refuses a root that holds the store, also through a link', async () => {
+    mkdirSync(join(root, 'project/store'), { recursive: true });
+    symlinkSync(join(root, 'project'), join(root, 'link'));
+    const forbid = [join(root, 'project/store')];
+    const error = await errorOf(openContext(join(root, 'link'), { forbid }));
+    expect(error.message).toContain('contains the engine store');
+    await expect(openContext(join(root, 'project'), { forbid: [join(root, 'project-2')] })).resolves.toBeDefined();
+  });
+
+  test('leaves out FIFOs and sockets with a warning, and never opens them', async () => {
+    write('file');
+    execFileSync('mkfifo', [join(root, 'fifo')]);
+    const server = await listen(join(root, 'socket'));
+    const warnings: WarningEvent[] = [];
+    const context = await openContext(root, { onEvent: (event) => warnings.push(event) });
+    expect(show(await context.select(['.'], { destIsDirectory: true }))).toEqual(['file -> file']);
+    expect(context.skipped).toEqual(['fifo', 'socket']);
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'Left out of the build context: fifo is a FIFO',
+      'Left out of the build context: socket is a socket',
+    ]);
+    expect((await errorOf(context.select(['fifo'], { destIsDirectory: true }))).message).toContain('it is a FIFO');
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  test('keeps names that are no UTF-8 apart, byte by byte', async () => {
+    for (const byte of [0xff, 0xfe])
+      writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([byte])]), String(byte));
+    const context = await openContext(root);
+    const selected = await context.select(['.'], { destIsDirectory: true });
+    expect(selected.map(({ dest }) => [...dest])).toEqual([[0xfe], [0xff]]);
+    expect(await context.digest(selected.slice(0, 1))).not.toBe(await context.digest(selected.slice(1)));
+  });
+
+  test('takes names that look like commands as they are', async () => {
+    const names = ['a\nb', '--from=x', '::set-output name=a::b', '$(id)', '\u001b[31m', 'a\tb'];
+    for (const name of names) write(name);
+    const context = await openContext(root);
+    const selected = await context.select(['.'], { destIsDirectory: true });
+    expect(selected.map(({ entry }) => entry.path.toString()).sort()).toEqual([...names].sort());
+  });
+
+  test('lists a tree that is a thousand directories deep', async () => {
+    const deep = Array.from({ length: 1000 }, () => 'd').join('/');
+    mkdirSync(join(root, deep), { recursive: true });
+    const context = await openContext(root);
+    expect(await context.select(['.'], { destIsDirectory: true })).toHaveLength(1000);
+  });
+
+  test('stops when it is cancelled, with the reason given', async () => {
+    const reason = new Error('the user left');
+    await expect(openContext(root, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+});
+
+describe('ignore files', () => {
+  beforeEach(() => {
+    for (const path of ['app/main.py', 'app/__pycache__/main.pyc', 'models/a.onnx', 'models/README.md', '.env'])
+      write(path);
+  });
+
+  test('hide what they name', async () => {
+    write('.dockerignore', '**/__pycache__\n.env\nmodels/*.md\n');
+    expect(await select(['.'])).toEqual(
+      ['.dockerignore', 'app', 'app/main.py', 'models', 'models/a.onnx'].map((path) => `${path} -> ${path}`),
+    );
+  });
+
+  test('bring back files with their directories, and nothing else', async () => {
+    write('.dockerignore', '*\n!models/*.onnx\n');
+    expect(await select(['.'])).toEqual(['models -> models', 'models/a.onnx -> models/a.onnx']);
+  });
+
+  test('of the Dockerfile go before that of the context', async () => {
+    write('.dockerignore', 'app\n');
+    const dockerfile = write('train.Dockerfile', 'FROM a');
+    write('train.Dockerfile.dockerignore', '*\n!.env\n');
+    expect(await select(['.'], { dockerfile })).toEqual(['.env -> .env']);
+  });
+
+  test('never widen the context', async () => {
+    write('.dockerignore', '*\n!/etc\n!../../etc/passwd\n!..\n!app/main.py\n');
+    expect(await select(['.'])).toEqual(['app -> app', 'app/main.py -> app/main.py']);
+    expect((await errorOf(select(['../../etc/passwd']))).code).toBe('COPY_SOURCE_NOT_FOUND');
+  });
+
+  test.each([
+    ['a link', 'it is a symbolic link', (path: string) => symlinkSync('/etc/passwd', path)],
+    ['a FIFO', 'a FIFO', (path: string) => void execFileSync('mkfifo', [path])],
+    ['a directory', 'a directory', (path: string) => mkdirSync(path)],
+    ['a bad pattern', '"[" is no pattern', (path: string) => writeFileSync(path, 'a\n[\n')],
+    ['a lone exclamation mark', '"!" is no pattern', (path: string) => writeFileSync(path, '!\n')],
+  ])('are refused by name when they are %s', async (_what, part, make) => {
+    const path = join(root, '.dockerignore');
+    make(path);
+    const error = await errorOf(openContext(root));
+    expect(error.code).toBe('DOCKERIGNORE_INVALID');
+    expect(error.message).toContain('.dockerignore');
+    expect(error.message).toContain(part);
+  });
+
+  test('are refused when they are a device, without reading from it', async () => {
+    const error = await errorOf(openContext(root, { ignoreFile: '/dev/zero' }));
+    expect(error.message).toContain('a device');
+  });
+
+  // Root reads everything: only another user can see this.
+  const asUser = process.getuid?.() === 0 ? test.skip : test;
+  asUser('are refused when they cannot be read (needs a user other than root)', async () => {
+    chmodSync(write('.dockerignore', 'a'), 0);
+    const error = await errorOf(openContext(root));
+    expect(error.message).toContain('EACCES');
+  });
+});
+
+describe('select', () => {
+  beforeEach(() => {
+    for (const path of ['a.txt', 'b.txt', 'dir/c.txt', 'dir/sub/d.txt', 'dir2/e.txt', '[x].txt']) write(path);
+  });
+
+  test.each([
+    [['a.txt'], false, ['a.txt -> ']],
+    [['a.txt'], true, ['a.txt -> a.txt']],
+    [['dir'], false, ['dir -> ', 'dir/c.txt -> c.txt', 'dir/sub -> sub', 'dir/sub/d.txt -> sub/d.txt']],
+    [['dir/sub/'], true, ['dir/sub -> ', 'dir/sub/d.txt -> d.txt']],
+    [['*.txt'], true, ['[x].txt -> [x].txt', 'a.txt -> a.txt', 'b.txt -> b.txt']],
+    [['[ab].txt'], true, ['a.txt -> a.txt', 'b.txt -> b.txt']],
+    [['[[]x].txt'], true, ['[x].txt -> [x].txt']],
+    [['dir*/*.txt'], true, ['dir/c.txt -> c.txt', 'dir2/e.txt -> e.txt']],
+    [['?.txt', 'dir2'], true, ['a.txt -> a.txt', 'b.txt -> b.txt', 'dir2 -> ', 'dir2/e.txt -> e.txt']],
+    [['a.txt', 'none*'], true, ['a.txt -> a.txt']],
+    [
+      ['../../a.txt', '/b.txt', './dir/../dir2/e.txt'],
+      true,
+      ['a.txt -> a.txt', 'b.txt -> b.txt', 'dir2/e.txt -> e.txt'],
+    ],
+  ])('%j, directory %j', async (sources, destIsDirectory, wanted) => {
+    expect(await select(sources, { destIsDirectory })).toEqual(wanted);
+  });
+
+  test('takes the whole context, without an entry for its root', async () => {
+    const all = await select(['.']);
+    expect(all).toContain('dir/sub/d.txt -> dir/sub/d.txt');
+    expect(all.every((line) => !line.startsWith(' ->'))).toBe(true);
+  });
+
+  test('says when a source is missing, and what may be meant', async () => {
+    const error = await errorOf(select(['dir/cc.txt']));
+    expect(error.code).toBe('COPY_SOURCE_NOT_FOUND');
+    expect(error.message).toContain('"dir/cc.txt"');
+    expect(error.hint).toBe('Did you mean dir/c.txt?');
+  });
+
+  test('refuses a pattern that matches nothing, by name', async () => {
+    expect((await errorOf(select(['none*']))).message).toContain('"none*"');
+  });
+
+  test('refuses what is no pattern', async () => {
+    expect((await errorOf(select(['a[']))).code).toBe('COPY_PATTERN_INVALID');
+  });
+
+  test('says when the ignore file hides a source', async () => {
+    write('.dockerignore', 'dir\n');
+    const error = await errorOf(select(['dir/c.txt']));
+    expect(error.message).toContain('.dockerignore hides it');
+    expect(error.hint).toContain('!dir/c.txt');
+  });
+
+  test('keeps links as links, and follows a source that is one inside the context', async () => {
+    symlinkSync('dir', join(root, 'link'));
+    symlinkSync('/a.txt', join(root, 'absolute'));
+    symlinkSync('../../../../b.txt', join(root, 'climbing'));
+    expect(await select(['absolute', 'climbing'])).toEqual(['a.txt -> absolute', 'b.txt -> climbing']);
+    expect(await select(['link/sub'])).toEqual(['dir/sub -> ', 'dir/sub/d.txt -> d.txt']);
+    const context = await openContext(root);
+    const [first] = (await context.select(['.'], { destIsDirectory: true })).filter(
+      ({ entry }) => entry.path.toString() === 'link',
+    );
+    expect(first?.entry).toMatchObject({ type: 'symlink', linkTarget: Buffer.from('dir') });
+  });
+
+  test('copies a link that leaves the context as the link it is', async () => {
+    symlinkSync('/etc/shadow', join(root, 'shadow'));
+    symlinkSync('../../../etc/group', join(root, 'dir/group'));
+    symlinkSync('loop', join(root, 'loop'));
+    const context = await openContext(root);
+    const selected = await context.select(['shadow', 'dir/group', 'loop'], { destIsDirectory: true });
+    expect(selected.map(({ entry }) => entry.type)).toEqual(['symlink', 'symlink', 'symlink']);
+  });
+
+  test('gives the helper what to copy, byte for byte', async () => {
+    const context = await openContext(root);
+    const records = context.records(await context.select(['dir/sub'], { destIsDirectory: false }));
+    expect(records.toString()).toBe('dir/sub\0\0\0dir/sub/d.txt\0d.txt\0\0');
+  });
+});
+
+describe('digest', () => {
+  test('depends on names, modes, links and bytes, and on no times', async () => {
+    const file = write('a', 'one');
+    const digests = [await digest(await openContext(root))];
+    const next = async (): Promise<void> => void digests.push(await digest(await openContext(root)));
+    utimesSync(file, 1, 1);
+    await next();
+    expect(digests[1]).toBe(digests[0]);
+    writeFileSync(file, 'two');
+    await next();
+    chmodSync(file, 0o600);
+    await next();
+    symlinkSync('a', join(root, 'l'));
+    await next();
+    rmSync(join(root, 'l'));
+    symlinkSync('b', join(root, 'l'));
+    await next();
+    rmSync(file);
+    write('b', 'two');
+    await next();
+    expect(new Set(digests.slice(1)).size).toBe(digests.length - 1);
+  });
+
+  test('of two trees with the same bytes in other files differs', async () => {
+    write('ab/c', 'd');
+    const one = await digest(await openContext(root));
+    rmSync(join(root, 'ab'), { recursive: true });
+    write('a/bc', 'd');
+    expect(await digest(await openContext(root))).not.toBe(one);
+  });
+
+  test('leaves out modes that --chmod replaces', async () => {
+    const file = write('a');
+    const one = await digest(await openContext(root), ['a'], 0o644);
+    chmodSync(file, 0o777);
+    expect(await digest(await openContext(root), ['a'], 0o644)).toBe(one);
+  });
+
+  test('of hard links is that of two files', async () => {
+    linkSync(write('a', 'same'), join(root, 'b'));
+    const linked = await digest(await openContext(root));
+    rmSync(join(root, 'b'));
+    write('b', 'same');
+    expect(await digest(await openContext(root))).toBe(linked);
+  });
+
+  test('fails when a file changed, was replaced or was deleted after it was listed', async () => {
+    for (const change of [(path: string) => writeFileSync(path, 'longer'), replace, (path: string) => rmSync(path)]) {
+      const file = write('a', 'short');
+      const context = await openContext(root);
+      change(file);
+      const error = await errorOf(digest(context));
+      expect(error.code).toBe('CONTEXT_CHANGED');
+      expect(error.message).toContain(file);
+    }
+  });
+
+  test('fails when a directory became a link to another one', async () => {
+    write('real/a', 'secret');
+    write('dir/a', 'public');
+    const context = await openContext(root);
+    rmSync(join(root, 'dir'), { recursive: true });
+    symlinkSync('real', join(root, 'dir'));
+    expect((await errorOf(digest(context, ['dir']))).code).toBe('CONTEXT_CHANGED');
+  });
+
+  test('reads large files too', async () => {
+    write('big', 'x'.repeat(3 * 1024 * 1024 + 1));
+    const one = await digest(await openContext(root));
+    write('big', `${'x'.repeat(3 * 1024 * 1024)}y`);
+    expect(await digest(await openContext(root))).not.toBe(one);
+  });
+});
+
+describe('the stat cache', () => {
+  const later = (): number => Date.now() + 60_000;
+
+  test('spares reading what has not changed', async () => {
+    const file = write('a', 'content');
+    const { cache, entries } = memoryCache();
+    const one = await digest(await openContext(root, { statCache: cache, now: later }));
+    const [[key = '', value = ''] = []] = [...entries];
+    expect(key).toBe(lstatPath(file));
+    // A cache that tells another hash is believed: nothing was read.
+    entries.set(key, value.replace(/[0-9a-f]{64}$/, 'f'.repeat(64)));
+    expect(await digest(await openContext(root, { statCache: cache, now: later }))).not.toBe(one);
+  });
+
+  test('is not asked for a file with another time or size', async () => {
+    const file = write('a', 'content');
+    const { cache } = memoryCache();
+    await digest(await openContext(root, { statCache: cache, now: later }));
+    writeFileSync(file, 'c0ntent');
+    const cached = await digest(await openContext(root, { statCache: cache, now: later }));
+    expect(cached).toBe(await digest(await openContext(root)));
+  });
+
+  test('does not learn files that have just changed', async () => {
+    write('a');
+    const { cache, entries } = memoryCache();
+    await digest(await openContext(root, { statCache: cache }));
+    expect(entries.size).toBe(0);
+  });
+
+  test('with nonsense in it is read past', async () => {
+    write('a');
+    const { cache, entries } = memoryCache();
+    const good = await digest(await openContext(root, { statCache: cache, now: later }));
+    for (const [key, value] of entries) entries.set(key, `${value}0`);
+    expect(await digest(await openContext(root, { statCache: cache, now: later }))).toBe(good);
+  });
+});
+
+function memoryCache() {
+  const entries = new Map<string, string>();
+  const cache = { load: async () => entries, save: async () => undefined };
+  return { cache, entries };
+}
+
+function lstatPath(path: string): string {
+  lstatSync(path);
+  return path;
+}
+
+function replace(path: string): void {
+  rmSync(path);
+  writeFileSync(path, 'short');
+}
+
+function listen(path: string): Promise<Server> {
+  const server = createServer();
+  return new Promise((resolve) => server.listen(path, () => resolve(server)));
+}
