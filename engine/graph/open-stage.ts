@@ -1,4 +1,5 @@
 import { splitEntry } from '../dockerfile/index.ts';
+import type { ContainerConfig } from '../image/types.ts';
 import { inheritedConfig } from './config.ts';
 import { stateOf, type Conversion } from './conversion.ts';
 import { withVariable, type Env } from './env.ts';
@@ -8,11 +9,14 @@ import type { ResolvedStage } from './resolve.ts';
 import { isStep, type StageState } from './state.ts';
 import { addVertex } from './step.ts';
 
+/** What BuildKit gives an image from scratch beside PATH. */
+const EMPTY: ContainerConfig = { WorkingDir: '/' };
+
 /** A stage before its first instruction: on nothing, on an image, or where an earlier stage ended. */
 export function openStage(conversion: Conversion, resolved: ResolvedStage): StageState {
   const { stage, base } = resolved;
   if (base.type === 'stage') return inherit(stateOf(conversion, base.index), freshOf(conversion, resolved));
-  const config = inheritedConfig(base.type === 'image' ? base.config.config : undefined);
+  const config = inheritedConfig(base.type === 'image' ? base.config.config : EMPTY);
   const state: StageState = {
     ...freshOf(conversion, resolved),
     vertex: '',

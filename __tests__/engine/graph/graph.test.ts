@@ -126,11 +126,12 @@ describe('FROM', () => {
     ]);
   });
 
-  test('scratch is an empty state with a PATH', async () => {
+  test('scratch is an empty state with a PATH and a working directory', async () => {
     const graph = await graphOf('FROM scratch\nCOPY a /\n');
     expect(graph.vertices.map(({ op }) => op.type)).toEqual(['scratch', 'file']);
     expect(graph.vertices[1]?.name).toBe('[1/1] COPY a /');
-    expect(graph.image.config.Env).toEqual(['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']);
+    const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    expect(graph.image.config).toEqual({ WorkingDir: '/', Env: [`PATH=${PATH}`] });
   });
 
   test('--platform is expanded, and a stage on it inherits it', async () => {
