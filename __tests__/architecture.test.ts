@@ -51,7 +51,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'engine/cache': ['canonicalize'],
   'src/smoke': ['ajv', 'ajv-formats', 'yaml', 'json-p3'],
   'src/cli': ['commander', 'yaml'],
-  'src/action': ['@actions/core', '@actions/exec', '@actions/cache', '@actions/tool-cache', 'tar-stream'],
+  'src/action': ['@actions/core', '@actions/exec', '@actions/cache', '@actions/tool-cache', 'tar-stream', 'undici'],
 };
 
 interface Import {

@@ -21,12 +21,15 @@ const OWN: Readonly<Record<string, string>> = {
 export function nameSteps(timeline: readonly VertexEvent[]): readonly NamedStep[] {
   let step = 0;
   let push = 0;
-  let pull = 0;
+  let base = 0;
+  let check = 0;
   return timeline.map((vertex): NamedStep => {
     const own = OWN[vertex.id];
     if (own !== undefined) return { label: own, section: vertex.id === 'smoke' ? 'Smoke test' : 'Build', vertex };
     if (vertex.id.startsWith('push ')) return { label: `push ${(push += 1)}`, section: 'Push', vertex };
-    if (/^(?:pull|resolve) /.test(vertex.id)) return { label: `base image ${(pull += 1)}`, section: 'Build', vertex };
+    if (vertex.parent === 'smoke') return { label: `check ${(check += 1)}`, section: 'Smoke test', vertex };
+    if (/^(?:pull|load metadata) /.test(vertex.id))
+      return { label: `base image ${(base += 1)}`, section: 'Build', vertex };
     return { label: `step ${(step += 1)}`, section: 'Build', vertex };
   });
 }

@@ -12,6 +12,7 @@ export function outputsOf(
   result: PipelineResult | undefined,
   cache: CacheFigures,
   reason: string,
+  tags: readonly string[] = [],
 ): Readonly<Record<string, string>> {
   const { build, smoke } = result ?? {};
   const digest = result?.pushedDigest ?? build?.manifest?.digest ?? '';
@@ -20,7 +21,7 @@ export function outputsOf(
     digest,
     imageid: build?.imageId ?? '',
     metadata: result ? JSON.stringify(metadataOf(result)) : '{}',
-    tags: tagsOf(result).join('\n'),
+    tags: tagsOf(result, tags).join('\n'),
     'tested-digest': tested,
     'ready-seconds': smoke?.readySeconds?.toFixed(3) ?? '',
     'first-predict-ms': smoke?.firstPredictMs?.toFixed(1) ?? '',
@@ -35,8 +36,9 @@ export function outputsOf(
 }
 
 /** Names of the image: where it was pushed, else what it is called in the job's store. */
-export function tagsOf(result: PipelineResult | undefined): readonly string[] {
-  return result?.pushes.map(({ name }) => name) ?? [];
+function tagsOf(result: PipelineResult | undefined, tags: readonly string[]): readonly string[] {
+  if (!result) return [];
+  return result.ok && result.pushes.length === 0 ? tags : result.pushes.map(({ name }) => name);
 }
 
 /** docker/build-push-action's keys, for the steps that read them. */
