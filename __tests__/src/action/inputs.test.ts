@@ -1,0 +1,193 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { parseList } from '../../../src/action/csv.ts';
+import { readRunnerContext } from '../../../src/action/environment.ts';
+import { BUILD_PUSH_INPUTS, OWN_INPUTS } from '../../../src/action/input-table.ts';
+import { parseInputs, secretsOf, takeInputs, type ActionInputs } from '../../../src/action/inputs.ts';
+
+const PUSHED = {
+  ref: 'refs/heads/main',
+  GITHUB_REPOSITORY: 'octo/app',
+  GITHUB_EVENT_NAME: 'push',
+  GITHUB_WORKSPACE: '/w',
+};
+const FORK = {
+  pull_request: { head: { repo: { full_name: 'stranger/app' } } },
+  repository: { default_branch: 'main' },
+};
+
+function read(
+  inputs: Readonly<Record<string, string>>,
+  event: unknown = {},
+  env: Record<string, string> = {},
+): ActionInputs {
+  return parseInputs(new Map(Object.entries(inputs)), readRunnerContext(PUSHED, event), [], env);
+}
+
+describe('inputs', () => {
+  test('are taken out of the environment, so that no child inherits them', () => {
+    const env: Record<string, string | undefined> = {
+      INPUT_PASSWORD: 's3cret',
+      'INPUT_BUILD-ARGS': 'A=1',
+      PATH: '/bin',
+    };
+    const taken = takeInputs(env);
+    expect(env).toEqual({ PATH: '/bin' });
+    expect(taken).toEqual(
+      new Map([
+        ['password', 's3cret'],
+        ['build-args', 'A=1'],
+      ]),
+    );
+  });
+
+  test('have defaults that build and test, and push nothing', () => {
+    expect(read({})).toMatchObject({
+      context: '.',
+      push: false,
+      smokeTest: 'auto',
+      isolation: 'auto',
+      tags: [],
+      summary: true,
+      cache: { read: true, write: 'trusted' },
+    });
+  });
+
+  test('read lists as docker/build-push-action reads them', () => {
+    const inputs = read(
+      {
+        tags: 'ghcr.io/me/a:1,ghcr.io/me/a:2\n  ghcr.io/me/b:1  \n\n',
+        'build-args': 'A=1,2\n# a comment\n"B=x\ny"\nFROM_ENV\nABSENT\n',
+        labels: 'org.opencontainers.image.title=My, model\nempty=',
+      },
+      {},
+      { FROM_ENV: 'here' },
+    );
+    expect(inputs.tags).toEqual(['ghcr.io/me/a:1', 'ghcr.io/me/a:2', 'ghcr.io/me/b:1']);
+    expect(inputs.buildArgs).toEqual({ A: '1,2', B: 'x\ny', FROM_ENV: 'here' });
+    expect(inputs.labels).toEqual({ 'org.opencontainers.image.title': 'My, model', empty: '' });
+  });
+
+  test.each([
+    ['push', 'yes'],
+    ['pull', '1'],
+    ['no-cache', 'on'],
+    ['build-ca', 'maybe'],
+  ])('refuse %s: %s, which is neither true nor false, by name', (name, value) => {
+    expect(() => read({ [name]: value })).toThrow(`'${name}'`);
+  });
+
+  test('name the input that has an open quote', () => {
+    expect(() => read({ 'build-args': 'A=1\n"B=2' })).toThrow("Cannot read input 'build-args'");
+    expect(parseList('tags', '"a""b",c')).toEqual(['a"b', 'c']);
+  });
+
+  test('refuse every input of docker/build-push-action that is not done, by name and with what to do', () => {
+    const refused = Object.entries(BUILD_PUSH_INPUTS).filter(([, fate]) => !fate.done);
+    expect(Object.keys(BUILD_PUSH_INPUTS)).toHaveLength(33);
+    expect(refused.length).toBeGreaterThan(10);
+    for (const [name] of refused) {
+      expect(() => read({ [name]: 'something' })).toThrow(
+        expect.objectContaining({
+          code: 'INPUT_REFUSED',
+          message: expect.stringContaining(`'${name}'`) as string,
+          hint: expect.stringMatching(/\w/) as string,
+        }),
+      );
+    }
+  });
+
+  test('let the values pass that ask for nothing', () => {
+    expect(() =>
+      read({ provenance: 'false', sbom: 'false', load: 'false', network: 'default', call: 'build', secrets: '' }),
+    ).not.toThrow();
+  });
+
+  test.each([
+    'https://github.com/octo/app.git',
+    'git@github.com:octo/app.git',
+    '{{defaultContext}}:sub',
+    'app.git#main',
+  ])('refuse the context %s, which is no folder', (context) => {
+    expect(() => read({ context })).toThrow(expect.objectContaining({ code: 'INPUT_REFUSED' }));
+  });
+
+  test('stop a push with an empty password before the build, and say why', () => {
+    const push = { push: 'true', tags: 'ghcr.io/me/a', username: 'me' };
+    expect(() => read(push)).toThrow(/'password' is empty, the secret behind it may not exist/);
+    expect(() => read(push, FORK)).toThrow(/pull requests from forks get no secrets/);
+    expect(() => read({ push: 'true', tags: 'ghcr.io/me/a' }, FORK)).toThrow(/from forks/);
+    expect(() => read({ tags: 'ghcr.io/me/a', username: 'me' }, FORK)).not.toThrow();
+    expect(() => read({ push: 'true' })).toThrow("input 'tags' is empty");
+  });
+
+  test.each(['build-args', 'labels'])(
+    'refuse a secret in %s, raw or encoded, naming the place and not the value',
+    (name) => {
+      const password = 'hunter2-hunter2';
+      for (const value of [
+        password,
+        `x${Buffer.from(password).toString('base64')}`,
+        Buffer.from(`u:${password}!`).toString('base64'),
+        encodeURIComponent(`${password}/&`),
+      ]) {
+        const attempt = (): unknown => read({ password, [name]: `KEY=${value}` });
+        expect(attempt).toThrow(expect.objectContaining({ code: 'INPUT_SECRET' }));
+        expect(attempt).toThrow(`${name}: KEY`);
+        expect(attempt).not.toThrow(password);
+      }
+    },
+  );
+
+  test('never take the user name for a secret, nor a value that is too short to search', () => {
+    expect(() => read({ username: 'deploy-bot', password: 'abc', labels: 'by=deploy-bot\nx=abc' })).not.toThrow();
+    expect(
+      secretsOf(
+        new Map([
+          ['username', 'deploy-bot'],
+          ['password', ' abc\n'],
+        ]),
+        [],
+      ),
+    ).toEqual([{ name: 'password', value: 'abc' }]);
+  });
+
+  test('understand type=gha, and refuse other caches and keys by name', () => {
+    expect(read({ 'cache-from': 'type=gha', 'cache-to': 'type=gha,mode=max' }).cache).toEqual({
+      read: true,
+      write: 'always',
+      scope: undefined,
+    });
+    expect(read({ 'cache-from': 'type=gha,scope=api' }).cache).toEqual({ read: true, write: 'never', scope: 'api' });
+    expect(read({ cache: 'off' }).cache).toMatchObject({ read: false, write: 'never' });
+    expect(() => read({ 'cache-from': 'type=registry,ref=a/b' })).toThrow(/'cache-from'.*only type=gha/);
+    expect(() => read({ 'cache-to': 'type=gha,mode=min' })).toThrow(/mode=min is not done/);
+    expect(() => read({ 'cache-from': 'type=gha,scope=a', 'cache-to': 'type=gha,scope=b' })).toThrow(
+      'different scopes',
+    );
+  });
+});
+
+describe('action.yml', () => {
+  const action = parse(readFileSync(new URL('../../../action.yml', import.meta.url), 'utf8')) as {
+    readonly inputs: Readonly<Record<string, { readonly description: string; readonly default?: string }>>;
+    readonly runs: Readonly<Record<string, string>>;
+  };
+
+  test('declares what is done, and nothing else', () => {
+    const done = Object.entries(BUILD_PUSH_INPUTS).flatMap(([name, fate]) => (fate.done ? [name] : []));
+    expect(Object.keys(action.inputs).toSorted()).toEqual([...done, ...OWN_INPUTS].toSorted());
+  });
+
+  test('has defaults that the parser takes', () => {
+    const defaults = Object.entries(action.inputs).flatMap(([name, { default: value }]) =>
+      value === undefined ? [] : [[name, value] as const],
+    );
+    expect(read(Object.fromEntries(defaults))).toEqual(read({}));
+  });
+
+  test('runs on node24, main and post', () => {
+    expect(action.runs).toEqual({ using: 'node24', main: 'dist/action/index.js', post: 'dist/action/index.js' });
+  });
+});
