@@ -33,7 +33,7 @@ export class JsonError extends Error {
 const MAX_DEPTH = 500;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WORD = /-?[A-Za-z]+/y;
-// eslint-disable-next-line no-control-regex -- RFC 8259 forbids control characters in strings
+/** RFC 8259 forbids control characters in strings. */
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 
 /**

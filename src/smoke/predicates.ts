@@ -66,6 +66,11 @@ const ordered =
     typeof value === typeof argument &&
     test(value, argument);
 
+const textual =
+  (test: (value: string, argument: string) => boolean): Check =>
+  (value, argument) =>
+    typeof value === 'string' && typeof argument === 'string' && test(value, argument);
+
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -77,13 +82,13 @@ const CHECKS: Readonly<Record<string, Check>> = {
   '<': ordered((a, b) => a < b),
   '<=': ordered((a, b) => a <= b),
   count: (value, argument) => Array.isArray(value) && value.length === argument,
-  startsWith: (value, argument) => typeof value === 'string' && value.startsWith(String(argument)),
-  endsWith: (value, argument) => typeof value === 'string' && value.endsWith(String(argument)),
+  startsWith: textual((value, argument) => value.startsWith(argument)),
+  endsWith: textual((value, argument) => value.endsWith(argument)),
   contains: (value, argument) =>
-    typeof value === 'string'
-      ? value.includes(String(argument))
-      : isList(value) && value.some((element) => isDeepStrictEqual(element, argument)),
-  matches: (value, argument) => typeof value === 'string' && testRegex(String(argument), value),
+    isList(value)
+      ? value.some((element) => isDeepStrictEqual(element, argument))
+      : textual((text, part) => text.includes(part))(value, argument),
+  matches: textual((value, argument) => testRegex(argument, value)),
   isEmpty: kind((value) =>
     isList(value) || typeof value === 'string'
       ? value.length === 0

@@ -45,9 +45,7 @@ function routesIn(document: Json): readonly string[] {
   const paths = member(document, 'paths');
   if (typeof paths !== 'object' || paths === null) return [];
   return Object.entries(paths).flatMap(([path, item]) =>
-    METHODS.filter((method) => member(item as Json, method) !== undefined).map(
-      (method) => `${method.toUpperCase()} ${path}`,
-    ),
+    METHODS.filter((method) => member(item, method) !== undefined).map((method) => `${method.toUpperCase()} ${path}`),
   );
 }
 

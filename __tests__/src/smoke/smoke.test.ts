@@ -28,7 +28,7 @@ requests:
       jsonpath: { '$.confidence': { '>=': 0, '<=': 1 } }
 `;
 
-async function run(script: string, yaml: string | 'auto'): Promise<{ report: SmokeReport; port: number }> {
+async function run(script: string, yaml: string): Promise<{ report: SmokeReport; port: number }> {
   const engine = createProcessEngine();
   const image = await scriptImage(script);
   const spec: SmokeTest =
