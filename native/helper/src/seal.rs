@@ -6,11 +6,13 @@ use berth_wire::{Code, Failure};
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
 /// The argument that says that this process was started from the copy.
 const MARK: &str = "--sealed";
+/// The name of the program and of the copy.
+const NAME: &str = "berth-native";
 
 /// Returns in a process whose program is a sealed copy: at once, or by starting it anew.
 pub(crate) fn ensure(arguments: &[OsString]) -> Result<(), Failure> {
@@ -26,12 +28,12 @@ pub(crate) fn ensure(arguments: &[OsString]) -> Result<(), Failure> {
         ));
     }
     let copy = sealed_copy(&program)?;
-    let argv: Result<Vec<CString>, _> = arguments
-        .iter()
-        .map(OsString::as_os_str)
-        .chain([MARK.as_ref()])
-        .map(|text| CString::new(text.as_bytes()))
-        .collect();
+    // The first argument is ours: where the helper lies on the host is nobody's business inside.
+    let argv = [OsStr::new(NAME)]
+        .into_iter()
+        .chain(arguments.iter().skip(1).map(OsString::as_os_str))
+        .chain([OsStr::new(MARK)]);
+    let argv: Result<Vec<CString>, _> = argv.map(|text| CString::new(text.as_bytes())).collect();
     let argv = argv.map_err(|_| failed("re-execute")(Errno::INVAL))?;
     let error = process::execveat(&copy, &argv, &[]);
     Err(failed("re-execute")(error).hint("Set the sysctl vm.memfd_noexec to 0: the helper runs from a sealed copy of itself"))
@@ -66,9 +68,9 @@ fn sealed_copy(program: &OwnedFd) -> Result<OwnedFd, Failure> {
 
 fn create() -> Result<OwnedFd, Failure> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    match rustix::fs::memfd_create("berth-native", flags | MemfdFlags::EXEC) {
+    match rustix::fs::memfd_create(NAME, flags | MemfdFlags::EXEC) {
         // Before Linux 6.3 there is no such flag, and every memfd is executable.
-        Err(Errno::INVAL) => rustix::fs::memfd_create("berth-native", flags),
+        Err(Errno::INVAL) => rustix::fs::memfd_create(NAME, flags),
         other => other,
     }
     .map_err(failed("memfd_create"))

@@ -6,7 +6,7 @@
 use crate::channel::{self, Fill, Input};
 use crate::context::Context;
 use crate::fail::{cancelled, failed};
-use crate::{Outcome, conclude, dispatch, idmap};
+use crate::{Outcome, cmd, conclude, dispatch, idmap};
 use berth_sys::process::{self, Child, Exit, Forked, Namespaces, Status};
 use berth_wire::frame::Kind;
 use berth_wire::request::{CopyAction, CopySource, IdMap};
@@ -66,6 +66,9 @@ pub(crate) fn run(request: Request, mut input: Input, status: &channel::Status) 
             finished(process::wait(worker.pid).map_err(failed("wait for worker"))?)
         }
         Style::Watched { enters_user_namespace } => {
+            if let Operation::Remove(args) = &operation {
+                cmd::remove::stop(&context, args)?;
+            }
             let worker = spawn(&mut context, operation, (namespace && enters_user_namespace).then_some(&id_map))?;
             watch(&worker, context.input.get_mut())
         }

@@ -3,7 +3,7 @@
 use crate::fail::failed;
 use crate::plan::{Confinement, Jail, Stdio};
 use crate::report::{Message, Reporter};
-use crate::{identity, init, proc, rootfs, terminal};
+use crate::{identity, proc, rootfs, terminal};
 use berth_sys::process::{self, Namespaces};
 use berth_wire::{Code, Failure};
 use rustix::fd::OwnedFd;
@@ -20,7 +20,7 @@ pub fn start(jail: Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> ! {
 
 fn prepare(jail: Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Failure {
     match steps(&jail, gate, reporter) {
-        Ok(()) => identity::become_process(&jail.confinement, &jail.life, reporter),
+        Ok(()) => identity::become_process(&jail.confinement, &jail.life, reporter, jail.init),
         Err(failure) => failure,
     }
 }
@@ -37,16 +37,13 @@ fn steps(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Result<(), Fai
     }
     (jail.network)()?;
     let terminal = rootfs::build(jail, reporter)?;
-    if jail.init {
-        init::interpose()?;
-    }
     stdio(&jail.stdio, terminal.as_ref())
 }
 
 /// Runs in a further process of a container, whose namespaces were entered already. Never returns.
 pub fn join(confinement: &Confinement<'_>, stdio: &Stdio, life: &OwnedFd, reporter: &Reporter) -> ! {
     let failure = match join_steps(confinement, stdio, life, reporter) {
-        Ok(()) => identity::become_process(confinement, life, reporter),
+        Ok(()) => identity::become_process(confinement, life, reporter, false),
         Err(failure) => failure,
     };
     reporter.tell(&Message::Failure(failure));

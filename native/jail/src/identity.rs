@@ -5,6 +5,7 @@
 use crate::capability;
 use crate::command;
 use crate::fail::failed;
+use crate::init;
 use crate::limits;
 use crate::plan::Confinement;
 use crate::report::Reporter;
@@ -17,9 +18,16 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Gid, Uid};
 use rustix::thread::CapabilitySet;
 
-/// Confines this process and becomes the program of the configuration. Returns only with a failure.
-pub(crate) fn become_process(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -> Failure {
-    confine(confinement, life, reporter).map_or_else(|failure| failure, |program| command::exec(&program, confinement.process))
+/// Confines this process and becomes the program of the configuration, below a process 1 of ours where `init` asks for it, which is confined in
+/// the same way. Returns only with a failure.
+pub(crate) fn become_process(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter, init: bool) -> Failure {
+    let ready = confine(confinement, life, reporter).and_then(|program| {
+        if init {
+            init::interpose(confinement.user_namespace)?;
+        }
+        Ok(program)
+    });
+    ready.map_or_else(|failure| failure, |program| command::exec(&program, confinement.process))
 }
 
 fn confine(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -> Result<command::Program, Failure> {

@@ -6,7 +6,7 @@ use berth_sys::signal::SignalFd;
 use berth_wire::Failure;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal};
+use rustix::process::{DumpableBehavior, Pid, Signal};
 
 /// The code of a process 1 that cannot go on: it takes the container with it.
 const LOST: i32 = 125;
@@ -28,13 +28,17 @@ const HANDED_ON: [Signal; 13] = [
     Signal::URG,
 ];
 
-/// Forks. The child returns and goes on to become the real process; process 1 stays here and ends with the child's code.
-pub(crate) fn interpose() -> Result<(), Failure> {
+/// Forks. The child returns and goes on to become the real process; process 1 stays here and ends with the child's code. Its rights are those of
+/// the process already.
+pub(crate) fn interpose(user_namespace: bool) -> Result<(), Failure> {
     let signals = handled();
     SignalFd::block(&signals).map_err(failed("signalfd"))?;
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
-        Forked::Child => rustix::process::setsid().map(drop).map_err(failed("setsid")),
-        Forked::Parent(child) => attend(child.pid, &signals),
+        Forked::Child => {
+            rustix::process::setsid().map_err(failed("setsid"))?;
+            berth_sys::signal::reset().map_err(failed("reset signals"))
+        }
+        Forked::Parent(child) => attend(child.pid, &signals, user_namespace),
     }
 }
 
@@ -42,8 +46,14 @@ fn handled() -> Vec<Signal> {
     HANDED_ON.iter().copied().chain([Signal::CHILD]).collect()
 }
 
-fn attend(child: Pid, signals: &[Signal]) -> ! {
+fn attend(child: Pid, signals: &[Signal], user_namespace: bool) -> ! {
+    if user_namespace {
+        // Its memory was set up outside the user namespace: only like this may `exec` and the port proxy, which have rights inside it alone, join
+        // the namespaces of this process. Whoever could look into it in the container has the same rights as it has.
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
+    }
     detach();
+    let _ = rustix::thread::set_name(c"berth-init");
     // The signals are blocked since before the fork: none is lost.
     let Ok(signals) = SignalFd::block(signals) else {
         process::exit_now(LOST)

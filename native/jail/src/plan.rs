@@ -5,7 +5,7 @@ use berth_sys::process::Namespaces;
 use berth_sys::seccomp::Instruction;
 use berth_wire::Failure;
 use berth_wire::oci::{Process, Spec};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The most of each list that a configuration may hold.
 const MAX_ITEMS: usize = 4096;
@@ -94,6 +94,17 @@ pub enum Stdio {
     },
     /// A terminal of the container, handed to the parent by the report channel.
     Terminal,
+}
+
+impl Stdio {
+    /// All that must stay open until exec.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let ends = match self {
+            Self::Pipes { stdin, stdout, stderr } => [stdin.as_ref(), Some(stdout), Some(stderr)],
+            Self::Terminal => [None, None, None],
+        };
+        ends.into_iter().flatten().map(AsFd::as_fd)
+    }
 }
 
 /// The namespaces that `spec` asks for. Checks the whole configuration for what this helper refuses.

@@ -2,7 +2,7 @@
 
 use crate::fail::failed;
 use berth_wire::Failure;
-use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
@@ -64,6 +64,12 @@ pub fn channel() -> Result<(Receiver, Reporter), Failure> {
     let flags = SocketFlags::CLOEXEC;
     let (a, b) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(failed("socketpair"))?;
     Ok((Receiver { socket: a }, Reporter { socket: b }))
+}
+
+impl AsFd for Reporter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 impl Reporter {

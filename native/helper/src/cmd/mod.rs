@@ -1,8 +1,12 @@
 //! The table of commands. Each is a function of context and arguments.
 
+mod exec;
+mod kill;
+mod logs;
 mod probe;
-mod remove;
+pub(crate) mod remove;
 mod start;
+mod state;
 
 mod apply;
 mod checksum;
@@ -15,11 +19,10 @@ mod read_file;
 mod usage;
 
 use crate::context::Context;
-use berth_wire::{Code, Failure, Operation, Reply};
+use berth_wire::{Failure, Operation, Reply};
 
 /// Runs an operation where it belongs: in a worker below the supervisor, or in this process.
 pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Failure> {
-    let word = word(&operation);
     match operation {
         Operation::Lock(args) => lock::run(context, args),
         Operation::Apply(args) => apply::run(context, args),
@@ -31,11 +34,11 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::Usage(args) => usage::run(context, args),
         Operation::Probe(args) => probe::run(context, &args),
         Operation::Start(args) => start::run(context, &args),
-        _ => Err(Failure::new(
-            Code::Request,
-            "dispatch",
-            format!("this helper has no command {word:?}"),
-        )),
+        Operation::Exec(args) => exec::run(context, &args),
+        Operation::State(args) => state::run(context, &args),
+        Operation::Kill(args) => kill::run(context, &args),
+        Operation::Logs(args) => logs::run(context, &args),
+        Operation::Remove(args) => remove::run(context, &args),
     }
 }
 

@@ -1,16 +1,159 @@
-//! `remove`: snapshots, containers, garbage.
+//! `remove`: snapshots, containers, garbage. What is not there counts as removed; what cannot be removed is a warning, never fatal.
 
+use crate::container::{self, Folder, life};
 use crate::context::Context;
-use crate::fail::{failed, of_layer};
-use berth_wire::Failure;
-use rustix::fs::OFlags;
+use crate::fail::{failed_on, of_layer};
+use berth_layer::snapshot::{self, PART};
+use berth_monitor::process_id;
+use berth_sys::{file, lock};
+use berth_wire::reply;
+use berth_wire::request::{Remove, Rootfs};
+use berth_wire::{Code, Failure, Reply};
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
+use std::collections::HashSet;
 
-/// Removes the folder of a container, where there is one.
-pub(crate) fn folder(context: &Context, id: &str) -> Result<bool, Failure> {
-    let all = match berth_sys::path::open_beneath(&context.store, b"containers", OFlags::RDONLY | OFlags::DIRECTORY) {
-        Err(Errno::NOENT) => return Ok(false),
-        other => other.map_err(failed("open containers"))?,
+/// Digits in the name of a snapshot that is a layer. Every other name is an upper.
+const LAYER_DIGITS: usize = 64;
+
+/// Ends containers that are to be removed. Runs before a user namespace is entered: only from outside may it signal theirs.
+pub(crate) fn stop(context: &Context, args: &Remove) -> Result<(), Failure> {
+    for id in &args.containers {
+        let Some((folder, state)) = find(context, id)? else { continue };
+        if !life::runs(&state) {
+            continue;
+        }
+        if !args.force {
+            return Err(Failure::new(Code::Conflict, "remove container", "the container is running")
+                .subject(id.clone())
+                .hint("Stop it first, or remove it by force"));
+        }
+        let [process, monitor] = [state.process, state.monitor].map(|id| id.and_then(process_id::open));
+        if let Some(process) = process {
+            life::end(&process)?;
+        }
+        // The monitor clears up and ends when its process has.
+        if let Some(monitor) = monitor {
+            wait_for(&monitor, &folder)?;
+        }
+        life::look(context, &folder)?;
+    }
+    Ok(())
+}
+
+fn find(context: &Context, id: &str) -> Result<Option<(Folder, reply::ContainerState)>, Failure> {
+    match Folder::open(context, id) {
+        Ok(folder) => Ok(life::look(context, &folder)?.map(|state| (folder, state))),
+        Err(failure) if failure.code == Code::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Waits until the monitor has recorded the end, or has gone.
+fn wait_for(monitor: &rustix::fd::OwnedFd, folder: &Folder) -> Result<(), Failure> {
+    let watch = container::watch::Watch::new(&folder.fd)?;
+    let due = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while folder.state().is_ok_and(|state| life::runs(&state)) && !process_id::has_ended(monitor) && std::time::Instant::now() < due {
+        watch.wait(Some(rustix::fd::AsFd::as_fd(monitor)), Some(std::time::Duration::from_secs(1)))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn run(context: &Context, args: &Remove) -> Result<Reply, Failure> {
+    let mut done = reply::Remove {
+        removed: Vec::new(),
+        warnings: Vec::new(),
     };
-    berth_layer::remove_tree(&all, id.as_bytes()).map_err(of_layer)
+    for id in &args.containers {
+        note(&mut done, id, container::remove_folder(context, id));
+    }
+    let snapshots = context.snapshots()?;
+    let used = in_use(context)?;
+    for name in &args.snapshots {
+        snapshot::check_name(name).map_err(of_layer)?;
+        if used.mounted.contains(name) {
+            return Err(Failure::new(Code::Conflict, "remove snapshot", "a running container stands on it").subject(name.clone()));
+        }
+        note(&mut done, name, remove_snapshot(snapshots, name));
+    }
+    if args.garbage {
+        garbage(context, snapshots, &used, &mut done)?;
+    }
+    Ok(Reply::Remove(done))
+}
+
+fn note(done: &mut reply::Remove, name: &str, result: Result<bool, Failure>) {
+    match result {
+        Ok(true) => done.removed.push(name.to_owned()),
+        Ok(false) => {}
+        Err(failure) => done.warnings.push(format!("{name}: {failure}")),
+    }
+}
+
+/// Takes the name away first, so that a snapshot is never seen half removed.
+fn remove_snapshot(snapshots: BorrowedFd<'_>, name: &str) -> Result<bool, Failure> {
+    let part = format!("{PART}{}", file::random_name().map_err(failed_on("getrandom", name))?);
+    match rustix::fs::renameat(snapshots, name, snapshots, &part) {
+        Ok(()) => berth_layer::remove_tree(snapshots, part.as_bytes()).map_err(of_layer),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(failed_on("rename", name)(error)),
+    }
+}
+
+/// Names of snapshots that containers use.
+struct InUse {
+    /// Below a running container.
+    mounted: HashSet<String>,
+    /// Uppers of all containers.
+    uppers: HashSet<String>,
+}
+
+fn in_use(context: &Context) -> Result<InUse, Failure> {
+    let mut used = InUse {
+        mounted: HashSet::new(),
+        uppers: HashSet::new(),
+    };
+    for id in Folder::all(context)? {
+        let Ok(folder) = Folder::open(context, &id) else { continue };
+        let Ok(Rootfs { lowers, upper }) = folder.read("rootfs.json") else {
+            continue;
+        };
+        used.uppers.insert(upper.clone());
+        if folder
+            .state()
+            .is_ok_and(|state| life::runs(&state) && state.monitor.and_then(process_id::open).is_some())
+        {
+            used.mounted.extend(lowers);
+            used.mounted.insert(upper);
+        }
+    }
+    Ok(used)
+}
+
+/// Unfinished snapshots that nobody works on, uppers that no container has, and folders of containers that never came to be.
+fn garbage(context: &Context, snapshots: BorrowedFd<'_>, used: &InUse, done: &mut reply::Remove) -> Result<(), Failure> {
+    for name in file::names(snapshots).map_err(failed_on("list", "snapshots"))? {
+        let Ok(name) = String::from_utf8(name) else { continue };
+        let layer = name.len() == LAYER_DIGITS && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if name.starts_with(PART) {
+            if abandoned(snapshots, &name) {
+                note(done, &name, berth_layer::remove_tree(snapshots, name.as_bytes()).map_err(of_layer));
+            }
+        } else if !layer && !used.uppers.contains(&name) {
+            note(done, &name, remove_snapshot(snapshots, &name));
+        }
+    }
+    for id in Folder::all(context)? {
+        let unborn =
+            Folder::open(context, &id).is_ok_and(|folder| matches!(folder.state(), Err(failure) if failure.code == Code::NotFound));
+        if unborn {
+            note(done, &id, container::remove_folder(context, &id));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever makes a snapshot holds a lock on its folder.
+fn abandoned(snapshots: BorrowedFd<'_>, name: &str) -> bool {
+    file::open_dir(snapshots, name.as_bytes()).is_ok_and(|folder| lock::try_lock(&folder, true).unwrap_or(false))
 }

@@ -3,11 +3,11 @@
 use crate::container::{self, Folder};
 use crate::context::{self, Context};
 use crate::fail::{failed, of_layer};
-use crate::run::ended;
 use crate::run::engine::{self, Listener};
 use crate::run::launch::{self, Launched};
 use crate::run::pipes::{self, Ours};
 use crate::run::proxy::{self, Proxy};
+use crate::run::{detach, ended};
 use berth_cgroup::{Group, Layout};
 use berth_jail::plan::{CgroupView, Confinement, Filter, Jail, Recipe, Stdio};
 use berth_jail::report::{self, Reporter};
@@ -19,7 +19,7 @@ use berth_sys::signal::SignalFd;
 use berth_wire::reply::ContainerState;
 use berth_wire::request::{IdMap, Network, PublishedPort, Start};
 use berth_wire::{Code, Event, Failure, Reply};
-use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fd::OwnedFd;
 use rustix::pipe::PipeFlags;
 use rustix::process::Signal;
 use std::net::Ipv4Addr;
@@ -121,59 +121,10 @@ fn attached(context: &Context, order: &Order<'_>) -> Result<Reply, Failure> {
 
 /// A monitor of its own session stays; the reply comes when the process runs.
 fn detached(context: &Context, order: &Order<'_>) -> Result<Reply, Failure> {
-    let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
-    match process::fork(Namespaces::NONE).map_err(failed("fork monitor"))? {
-        Forked::Child => {
-            drop(told);
-            monitor(context, order, &tell)
-        }
-        Forked::Parent(monitor) => {
-            drop(tell);
-            let mut code = [0_u8];
-            match rustix::io::retry_on_intr(|| rustix::io::read(&told, &mut code)) {
-                // The monitor has written the last line and lives on, or has ended by itself.
-                Ok(1) => process::exit_now(i32::from(code[0])),
-                _ => {
-                    let exit = process::wait(monitor.pid).map_err(failed("wait for monitor"))?;
-                    Err(Failure::new(
-                        Code::System,
-                        "start monitor",
-                        format!("the monitor ended with code {}", exit.status.shell_code()),
-                    ))
-                }
-            }
-        }
-    }
-}
-
-fn monitor(context: &Context, order: &Order<'_>, tell: &OwnedFd) -> ! {
-    let result = rustix::process::setsid()
-        .map_err(failed("setsid"))
-        .and_then(|_| Running::start(context, order, None, Vec::new()));
-    match result {
-        Ok(running) => {
-            let code = crate::conclude(&context.status, Ok(Reply::Start(ended::running())));
-            let _ = rustix::io::write(tell, &[code]);
-            let _ = leave_caller().and_then(|()| running.attend(None));
-            process::exit_now(0)
-        }
-        Err(failure) => {
-            let code = crate::conclude(&context.status, Err(failure));
-            let _ = rustix::io::write(tell, &[code]);
-            process::exit_now(i32::from(code))
-        }
-    }
-}
-
-/// Lets go of the caller's descriptors and directory.
-fn leave_caller() -> Result<(), Failure> {
-    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    let null = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()).map_err(failed("open /dev/null"))?;
-    rustix::stdio::dup2_stdin(&null)
-        .and_then(|()| rustix::stdio::dup2_stdout(&null))
-        .and_then(|()| rustix::stdio::dup2_stderr(&null))
-        .and_then(|()| rustix::process::chdir("/"))
-        .map_err(failed("leave caller"))
+    detach::run(|tell| {
+        let result = Running::start(context, order, None, Vec::new());
+        detach::answer(context, result, tell, ended::running, Reply::Start, |running| running.attend(None))
+    })
 }
 
 /// A container whose process runs.
@@ -226,30 +177,25 @@ impl<'a> Running<'a> {
         let mut state = container::created(&args.container, &args.record, published);
         folder.write("config.json", &args.config)?;
         folder.write("rootfs.json", &args.rootfs)?;
+        folder.write("keep.json", &args.keep)?;
         state.monitor = process_id::of(rustix::process::getpid());
         folder.set_state(&state)?;
         let layout = Layout::detect();
         let group = Group::create(&layout, &order.cgroup(), args.config.linux.resources.as_ref())?;
-        let spawned = spawn(order, recipe, &layout, &group, ports).and_then(|mut spawned| {
+        let spawned = spawn(order, recipe, &layout, &group).and_then(|mut spawned| {
             let mut launched = Launched {
                 commands,
                 ..Launched::default()
             };
-            let result = launch::follow(&spawned.child, &spawned.receiver, engine, &context.status, &mut launched);
+            let result = launch::follow(&spawned.child, &spawned.receiver, engine, &context.status, &mut launched)
+                .and_then(|()| spawned.publish(order, &ports));
             if result.is_err() {
-                drop(spawned.proxy.take());
                 launch::tidy(&upper, &launched.stubs);
             }
-            result.map(|()| (spawned, launched))
+            result.map(|proxy| (spawned, launched, proxy))
         });
-        let (spawned, launched) = spawned.inspect_err(|_| group.remove())?;
-        let Spawned {
-            child,
-            streams,
-            proxy,
-            life,
-            ..
-        } = spawned;
+        let (spawned, launched, proxy) = spawned.inspect_err(|_| group.remove())?;
+        let Spawned { child, streams, life, .. } = spawned;
         folder.write("stubs.json", &launched.stubs)?;
         state.status = container::RUNNING.to_owned();
         state.process = process_id::of(child.pid);
@@ -362,7 +308,7 @@ fn ensure_ended(folder: &Folder) -> Result<(), Failure> {
 }
 
 fn discard(context: &Context, id: &str) {
-    if let Err(failure) = super::remove::folder(context, id) {
+    if let Err(failure) = container::remove_folder(context, id) {
         context.status.warning(format!("the folder of container {id} stays: {failure}"));
     }
 }
@@ -399,12 +345,26 @@ struct Spawned {
     child: Child,
     receiver: report::Receiver,
     streams: Ours,
-    proxy: Option<Proxy>,
+    notice: OwnedFd,
     life: OwnedFd,
 }
 
-/// Forks the first process of the container, puts it into its cgroup, starts the proxy, and lets it go.
-fn spawn(order: &Order<'_>, recipe: Recipe, layout: &Layout, group: &Group, ports: Vec<Port>) -> Result<Spawned, Failure> {
+impl Spawned {
+    /// Starts the proxy. Not before exec: until then the process belongs to the namespaces of the helper, and cannot be joined from within a user
+    /// namespace. Connections wait in the backlog meanwhile.
+    fn publish(&mut self, order: &Order<'_>, ports: &[Port]) -> Result<Option<Proxy>, Failure> {
+        let address = order.address.unwrap_or(Ipv4Addr::LOCALHOST);
+        proxy::start(ports, address, &self.child.pidfd, &self.notice).inspect_err(|_| kill(&self.child))
+    }
+}
+
+fn kill(child: &Child) {
+    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+    let _ = process::wait(child.pid);
+}
+
+/// Forks the first process of the container, puts it into its cgroup, and lets it go.
+fn spawn(order: &Order<'_>, recipe: Recipe, layout: &Layout, group: &Group) -> Result<Spawned, Failure> {
     let args = order.args;
     let (receiver, reporter) = report::channel()?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
@@ -413,32 +373,22 @@ fn spawn(order: &Order<'_>, recipe: Recipe, layout: &Layout, group: &Group, port
     let kinds = order.namespaces.without(Namespaces::CGROUP);
     match process::fork(kinds).map_err(failed("clone"))? {
         Forked::Child => {
-            drop((receiver, open, life, streams, ports));
+            drop((receiver, open, life, streams));
             enter(order, recipe, layout, stdio, notice, &gate, &reporter)
         }
         Forked::Parent(child) => {
             drop((reporter, gate, stdio));
-            let ready = group.add_limited(child.pid, args.config.linux.resources.as_ref()).and_then(|()| {
-                let address = order.address.unwrap_or(Ipv4Addr::LOCALHOST);
-                proxy::start(ports, address, &child.pidfd, &notice)
-            });
-            match ready {
-                Ok(proxy) => {
-                    let _ = rustix::io::write(&open, &[1]);
-                    Ok(Spawned {
-                        child,
-                        receiver,
-                        streams,
-                        proxy,
-                        life,
-                    })
-                }
-                Err(failure) => {
-                    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
-                    let _ = process::wait(child.pid);
-                    Err(failure)
-                }
-            }
+            group
+                .add_limited(child.pid, args.config.linux.resources.as_ref())
+                .inspect_err(|_| kill(&child))?;
+            let _ = rustix::io::write(&open, &[1]);
+            Ok(Spawned {
+                child,
+                receiver,
+                streams,
+                notice,
+                life,
+            })
         }
     }
 }

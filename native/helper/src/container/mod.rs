@@ -1,13 +1,20 @@
 //! Containers on disk and in the process table: `containers/<id>` with configuration, state, log and bound files.
 
 pub(crate) mod folder;
+pub(crate) mod life;
 pub(crate) mod stubs;
+pub(crate) mod watch;
 
 pub(crate) use folder::Folder;
 
+use crate::context::Context;
+use crate::fail::{failed, of_layer};
 use berth_monitor::clock;
+use berth_wire::Failure;
 use berth_wire::reply::{ContainerState, Ended};
 use berth_wire::request::PublishedPort;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Words of `ContainerState::status`.
 pub(crate) const CREATED: &str = "created";
@@ -46,4 +53,13 @@ pub(crate) fn unseen() -> Ended {
 /// The cgroup of a container, below each hierarchy.
 pub(crate) fn cgroup_path(id: &str, given: Option<&str>) -> String {
     given.map_or_else(|| format!("/berth/{id}"), str::to_owned)
+}
+
+/// Removes the folder of a container, where there is one.
+pub(crate) fn remove_folder(context: &Context, id: &str) -> Result<bool, Failure> {
+    let all = match berth_sys::path::open_beneath(&context.store, b"containers", OFlags::RDONLY | OFlags::DIRECTORY) {
+        Err(Errno::NOENT) => return Ok(false),
+        other => other.map_err(failed("open containers"))?,
+    };
+    berth_layer::remove_tree(&all, id.as_bytes()).map_err(of_layer)
 }

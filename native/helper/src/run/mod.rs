@@ -1,5 +1,6 @@
 //! Starting processes in containers, and attending them.
 
+pub(crate) mod detach;
 pub(crate) mod ended;
 pub(crate) mod engine;
 pub(crate) mod launch;

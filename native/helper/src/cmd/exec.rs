@@ -1,0 +1,232 @@
+//! `exec`: a further process in a running container.
+
+use crate::cmd::start::{STOPPING, filter};
+use crate::container::{self, Folder, life};
+use crate::context::Context;
+use crate::fail::{cancelled, failed};
+use crate::idmap;
+use crate::run::engine::Listener;
+use crate::run::launch::{self, Launched};
+use crate::run::{detach, ended, pipes};
+use berth_cgroup::{Group, Layout};
+use berth_jail::plan::{self, Confinement, Filter, Stdio};
+use berth_jail::report::{self, Reporter};
+use berth_monitor::{Attendance, Command, Engine, attend, process_id};
+use berth_sys::process::{self, Child, Forked, Namespaces};
+use berth_sys::signal::SignalFd;
+use berth_wire::oci::Spec;
+use berth_wire::request::{Exec, IdMap};
+use berth_wire::{Code, Event, Failure, Reply};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+pub(crate) fn run(context: &Context, args: &Exec) -> Result<Reply, Failure> {
+    plan::check_process(&args.process)?;
+    let target = Target::find(context, args)?;
+    if args.detach {
+        return detach::run(|tell| {
+            let result = Running::start(context, args, &target, None, Vec::new());
+            detach::answer(context, result, tell, ended::running, Reply::Exec, |running| {
+                running.attend(context, args, None)
+            })
+        });
+    }
+    let mut input = context.input.borrow_mut();
+    let mut engine = Listener(&mut input);
+    let commands = engine.buffered()?;
+    let running = Running::start(context, args, &target, Some(&mut engine), commands)?;
+    running.attend(context, args, Some(&mut engine))
+}
+
+/// The container to join.
+struct Target {
+    pidfd: OwnedFd,
+    namespaces: Namespaces,
+    cgroup: String,
+    filter: Option<Filter>,
+    user_namespace: bool,
+}
+
+impl Target {
+    fn find(context: &Context, args: &Exec) -> Result<Self, Failure> {
+        let folder = Folder::open(context, &args.container)?;
+        let state = life::look(context, &folder)?;
+        let process = state.filter(life::runs).and_then(|state| state.process);
+        let not_running = || Failure::new(Code::Conflict, "join container", "the container is not running").subject(args.container.clone());
+        // Number and start time: a later process with the same number is not it.
+        let pidfd = process.and_then(process_id::open).ok_or_else(not_running)?;
+        let spec: Spec = folder.read("config.json")?;
+        let user_namespace = matches!(context.id_map, IdMap::Sub { .. });
+        let kinds = plan::kinds(&spec, user_namespace)?;
+        Ok(Self {
+            pidfd,
+            namespaces: if user_namespace { kinds.and(Namespaces::USER) } else { kinds },
+            cgroup: container::cgroup_path(&args.container, spec.linux.cgroups_path.as_deref()),
+            filter: filter(args.seccomp.as_ref())?,
+            user_namespace,
+        })
+    }
+}
+
+/// A process that runs in the container.
+struct Running {
+    child: Child,
+    launched: Launched,
+    streams: pipes::Ours,
+    signals: SignalFd,
+    /// The writing end of the pipe by which the process notices that this one has gone.
+    _life: OwnedFd,
+}
+
+impl Running {
+    fn start(
+        context: &Context,
+        args: &Exec,
+        target: &Target,
+        engine: Option<&mut Listener<'_>>,
+        commands: Vec<Command>,
+    ) -> Result<Self, Failure> {
+        let signals = SignalFd::block(&STOPPING).map_err(failed("signalfd"))?;
+        let (receiver, reporter) = report::channel()?;
+        let (notice, life) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+        let (streams, stdio) = pipes::make(args.process.terminal, args.stdin)?;
+        let ends = Ends { reporter, notice, stdio };
+        let mut launched = Launched {
+            commands,
+            ..Launched::default()
+        };
+        let child = match join(args, target, ends, &life)? {
+            Some(child) => child,
+            // Its failure is waiting in the channel.
+            None => return Err(last_words(&receiver)),
+        };
+        launch::follow(&child, &receiver, engine, &context.status, &mut launched)?;
+        context.status.event(Event::Started {
+            pid: child.pid.as_raw_nonzero().get(),
+        });
+        Ok(Self {
+            child,
+            launched,
+            streams,
+            signals,
+            _life: life,
+        })
+    }
+
+    fn attend(mut self, context: &Context, args: &Exec, engine: Option<&mut Listener<'_>>) -> Result<Reply, Failure> {
+        let status = context.status;
+        let ending = attend(Attendance {
+            child: &self.child,
+            streams: self.streams.attend(self.launched.terminal.take())?,
+            output: engine.is_some().then(rustix::stdio::stdout),
+            engine: engine.map(|engine| engine as &mut dyn Engine),
+            log: None,
+            owner: None,
+            signals: &self.signals,
+            stop_signal: Signal::TERM,
+            commands: std::mem::take(&mut self.launched.commands),
+            warn: &|sentence| status.warning(sentence),
+        })?;
+        if ending.abandoned && !args.detach {
+            return Err(cancelled());
+        }
+        Ok(Reply::Exec(ended::describe(&ending.exit, None)))
+    }
+}
+
+/// The ends that belong to the process.
+struct Ends {
+    reporter: Reporter,
+    notice: OwnedFd,
+    stdio: Stdio,
+}
+
+fn last_words(receiver: &report::Receiver) -> Failure {
+    loop {
+        match receiver.next() {
+            Ok(Some(report::Packet {
+                message: berth_jail::Message::Failure(failure),
+                ..
+            })) => return failure,
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                return Failure::new(
+                    Code::System,
+                    "join container",
+                    "the process that entered the container ended without a word",
+                );
+            }
+            Err(failure) => return failure,
+        }
+    }
+}
+
+/// Enters the container by a process in between: a pid namespace takes only children. The child becomes this process's own.
+fn join(args: &Exec, target: &Target, ends: Ends, life: &OwnedFd) -> Result<Option<Child>, Failure> {
+    let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
+        Forked::Child => {
+            drop((open, told));
+            between(args, target, &ends, life, &gate, &tell)
+        }
+        Forked::Parent(middle) => {
+            drop((ends, gate, tell));
+            Group::find(&Layout::detect(), &target.cgroup).add(middle.pid);
+            let _ = rustix::io::write(&open, &[1]);
+            let mut number = [0_u8; 4];
+            let length = berth_sys::file::read_full(&told, &mut number).map_err(failed("read pid"))?;
+            process::wait(middle.pid).map_err(failed("wait"))?;
+            let pid = Pid::from_raw(i32::from_ne_bytes(number)).filter(|_| length == number.len());
+            let open = |pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(failed("pidfd_open"));
+            pid.map(|pid| Ok(Child { pid, pidfd: open(pid)? })).transpose()
+        }
+    }
+}
+
+fn between(args: &Exec, target: &Target, ends: &Ends, life: &OwnedFd, gate: &OwnedFd, tell: &OwnedFd) -> ! {
+    let confinement = Confinement {
+        process: &args.process,
+        filter: target.filter.as_ref().map(|filter| Filter {
+            instructions: filter.instructions.clone(),
+            log: filter.log,
+        }),
+        user_namespace: target.user_namespace,
+        requested_rlimits: Vec::new(),
+    };
+    match enter(target, &confinement, ends, gate) {
+        Ok(Some(pid)) => {
+            let _ = rustix::io::write(tell, &pid.as_raw_nonzero().get().to_ne_bytes());
+            process::exit_now(0)
+        }
+        Ok(None) => {
+            // Kept open here, the writing end would hide the death of the helper.
+            let kept = [ends.notice.as_fd(), ends.reporter.as_fd()]
+                .into_iter()
+                .chain(ends.stdio.descriptors());
+            let kept: Vec<_> = kept.collect();
+            let _ = (life, process::close_all_but(&kept));
+            berth_jail::child::join(&confinement, &ends.stdio, &ends.notice, &ends.reporter)
+        }
+        Err(failure) => {
+            ends.reporter.tell(&berth_jail::Message::Failure(failure));
+            process::exit_now(1)
+        }
+    }
+}
+
+/// `None` in the new process, its number in the one in between.
+fn enter(target: &Target, confinement: &Confinement<'_>, ends: &Ends, gate: &OwnedFd) -> Result<Option<Pid>, Failure> {
+    if rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut [0_u8; 1])).map_err(failed("read gate"))? == 0 {
+        return Err(cancelled());
+    }
+    berth_jail::child::score(confinement, &ends.reporter)?;
+    process::enter(&target.pidfd, target.namespaces).map_err(failed("setns"))?;
+    if target.user_namespace {
+        idmap::become_root()?;
+    }
+    // Processes of the container see this one from now on.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).map_err(failed("prctl PR_SET_DUMPABLE"))?;
+    process::fork_sibling().map_err(failed("clone"))
+}

@@ -1,0 +1,26 @@
+//! `state`: what containers there are, and how they are.
+
+use crate::container::{Folder, life};
+use crate::context::Context;
+use berth_wire::reply::States;
+use berth_wire::request::State;
+use berth_wire::{Code, Failure, Reply};
+
+pub(crate) fn run(context: &Context, args: &State) -> Result<Reply, Failure> {
+    let all = args.containers.is_empty();
+    let names = if all { Folder::all(context)? } else { args.containers.clone() };
+    let mut containers = Vec::new();
+    for name in names {
+        match Folder::open(context, &name).and_then(|folder| life::look(context, &folder)) {
+            Ok(Some(state)) => containers.push(state),
+            Ok(None) if all => {}
+            Ok(None) => return Err(Failure::new(Code::NotFound, "open container", "there is no such container").subject(name)),
+            // It went away between the listing and the look.
+            Err(failure) if all && failure.code == Code::NotFound => {}
+            // One broken folder must not hide the others.
+            Err(failure) if all => context.status.warning(format!("container {name}: {failure}")),
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(Reply::State(States { containers }))
+}

@@ -1,0 +1,96 @@
+//! Which containers live: by their process and their monitor. What is found dead is recorded, and what it left is collected.
+
+use crate::container::{self, Folder, stubs};
+use crate::context::Context;
+use crate::fail::failed;
+use berth_cgroup::{Group, Layout};
+use berth_jail::Stub;
+use berth_monitor::{clock, process_id};
+use berth_wire::reply::ContainerState;
+use berth_wire::request::Rootfs;
+use berth_wire::{Failure, oci};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::process::Signal;
+
+/// How long the end of a killed process is waited for, in seconds. One that is stuck in the kernel takes longer; the next command finds it.
+const PATIENCE: i64 = 5;
+
+/// The state of a container as it is now. `None` when the folder is of a start that never got so far, or of a container that nobody keeps.
+pub(crate) fn look(context: &Context, folder: &Folder) -> Result<Option<ContainerState>, Failure> {
+    let Ok(state) = folder.state() else {
+        // A start that is under way writes its state at once; one that was killed before never will. The folder is garbage for `remove`.
+        return Ok(None);
+    };
+    if state.status == container::EXITED || state.status == container::DEAD || state.monitor.and_then(process_id::open).is_some() {
+        return Ok(Some(state));
+    }
+    // The monitor may have recorded the end and gone since the file was read.
+    match folder.state() {
+        Ok(state) if state.status == container::EXITED => Ok(Some(state)),
+        Ok(state) => collect(context, folder, state),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether the container's process runs.
+pub(crate) fn runs(state: &ContainerState) -> bool {
+    state.status == container::RUNNING || state.status == container::CREATED
+}
+
+/// Kills what a vanished monitor left behind, and records the end.
+fn collect(context: &Context, folder: &Folder, mut state: ContainerState) -> Result<Option<ContainerState>, Failure> {
+    if let Some(process) = state.process.and_then(process_id::open) {
+        end(&process)?;
+    }
+    let spec: Option<oci::Spec> = folder.read("config.json").ok();
+    let path = container::cgroup_path(&folder.id, spec.as_ref().and_then(|spec| spec.linux.cgroups_path.as_deref()));
+    Group::find(&Layout::detect(), &path).remove();
+    remove_stubs(context, folder);
+    if matches!(folder.read("keep.json"), Ok(false)) {
+        super::remove_folder(context, &folder.id)?;
+        return Ok(None);
+    }
+    state.status = container::DEAD.to_owned();
+    state.finished_at = Some(clock::now());
+    state.ended = Some(container::unseen());
+    folder.set_state(&state)?;
+    Ok(Some(state))
+}
+
+fn remove_stubs(context: &Context, folder: &Folder) {
+    let (Ok(stubs), Ok(rootfs)) = (folder.read::<Vec<Stub>>("stubs.json"), folder.read::<Rootfs>("rootfs.json")) else {
+        return;
+    };
+    let Some(upper) = context
+        .snapshots()
+        .ok()
+        .and_then(|snapshots| berth_layer::snapshot::open(snapshots, &rootfs.upper).ok())
+    else {
+        return;
+    };
+    stubs::remove(upper.as_fd(), &stubs);
+    // Recorded, so that a later look does not take away what has become the container's own.
+    let _ = folder.write("stubs.json", &Vec::<Stub>::new());
+}
+
+/// Kills a process and waits for its end.
+pub(crate) fn end(pidfd: &OwnedFd) -> Result<(), Failure> {
+    match rustix::process::pidfd_send_signal(pidfd, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+        Err(error) => return Err(failed("kill")(error)),
+    }
+    let mut polled = [PollFd::new(pidfd, PollFlags::IN)];
+    let patience = Timespec {
+        tv_sec: PATIENCE,
+        tv_nsec: 0,
+    };
+    match rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&patience))).map_err(failed("poll"))? {
+        0 => Err(Failure::new(
+            berth_wire::Code::System,
+            "kill",
+            "the process could not be killed: it is stuck in the kernel",
+        )),
+        _ => Ok(()),
+    }
+}
