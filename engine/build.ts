@@ -111,7 +111,7 @@ async function solveGraph(
       {
         executor,
         cache,
-        concurrency: availableParallelism(),
+        concurrency: Math.max(2, availableParallelism()),
         now: () => new Date(),
         onRef: packLayers(graph, blobs, request.completeStages ?? false),
       },
@@ -162,9 +162,13 @@ async function sizeOf({ store }: Parts, { target }: Solved): Promise<number> {
   return records.reduce((sum, record) => sum + (record?.size ?? 0), 0);
 }
 
+/** Keeps the warnings for the result. What many steps say alike is said once. */
 function collecting(warnings: WarningEvent[], onEvent: OnEvent | undefined): OnEvent {
   return (event) => {
-    if (event.type === 'warning') warnings.push(event);
+    if (event.type === 'warning') {
+      if (warnings.some(({ message, location }) => message === event.message && location === event.location)) return;
+      warnings.push(event);
+    }
     onEvent?.(event);
   };
 }

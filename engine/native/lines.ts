@@ -24,7 +24,8 @@ export async function readLines(
     const line = parseLine(text);
     if (!line) noise = (noise + text + '\n').slice(-MAX_NOISE);
     else if ('event' in line) listeners.onEvent(line.event);
-    else {
+    else if (!reply && !failure) {
+      // The first result counts: upon it fd 0 is closed, and a helper on its way out may take that for a cancellation.
       if ('reply' in line) reply = line.reply;
       else failure = line.failure;
       listeners.onResult();

@@ -7,7 +7,7 @@ import { hashFile } from './content.ts';
 import { readJson, replaceFile, isRecord, readText } from './files.ts';
 import { LAYER } from './prune.ts';
 import { childrenIn } from './reach.ts';
-import type { LayerRecord, Store } from './types.ts';
+import type { LayerRecord, Store, StoredImage } from './types.ts';
 
 /** What a check of the store found. */
 export interface Findings {
@@ -182,37 +182,47 @@ function isServed(record: LayerRecord, digest: Digest): boolean {
   return (record.sources[digest]?.length ?? 0) > 0;
 }
 
-/** Every image has its config and, where it names one, its manifest; every layer can be had. */
+/** Every image has its config, and its layers can be had; where it names a manifest, so can that one's blobs. */
 async function checkImages(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
-  const images = await store.images.list();
-  const files = (await readdir(join(store.root, 'images'))).filter((name) => LAYER.test(name.replace(/\.json$/, '')));
+  const images = new Map((await store.images.list()).map((image) => [image.id, image]));
+  const ids = (await readdir(join(store.root, 'images')))
+    .filter((name) => name.endsWith('.json') && LAYER.test(name.slice(0, -5)))
+    .map((name): Digest => `sha256:${name.slice(0, -5)}`);
   const problems: Problem[] = [];
-  for (const name of files) {
-    const id: Digest = `sha256:${name.replace(/\.json$/, '')}`;
-    const image = images.find((other) => other.id === id);
-    const missing = image ? await missingOf(store, image) : ['its config or manifest'];
-    if (missing.length > 0) {
-      const message = `image ${id} lacks ${missing.join(', ')}`;
-      problems.push({ message, repair: () => store.images.remove(id) });
+  for (const id of ids) {
+    const image = images.get(id);
+    const lost = image ? await lostLayers(store, image) : ['its configuration'];
+    const blobs = image && lost.length === 0 ? await lostBlobs(store, image) : [];
+    if (lost.length > 0)
+      problems.push({ message: `image ${id} lacks ${lost.join(', ')}`, repair: () => store.images.remove(id) });
+    if (blobs.length > 0) {
+      const message = `the manifest of image ${id} names what is not there: ${blobs.join(', ')}`;
+      problems.push({ message, repair: () => store.images.forgetManifest(id) });
     }
   }
-  return { count: files.length, problems };
+  return { count: ids.length, problems };
 }
 
-async function missingOf(
-  store: Store,
-  { manifest, config }: Awaited<ReturnType<Store['images']['list']>>[number],
-): Promise<string[]> {
-  const missing: string[] = [];
-  const records = new Map(
-    await Promise.all(config.rootfs.diff_ids.map(async (id) => [id, await store.layers.get(id)] as const)),
+async function lostLayers(store: Store, { config }: StoredImage): Promise<readonly string[]> {
+  const records = config.rootfs.diff_ids.map(async (diffId) =>
+    (await store.layers.get(diffId)) ? [] : [`layer ${diffId}`],
   );
-  for (const [diffId, record] of records) if (!record) missing.push(`layer ${diffId}`);
-  const served = new Set([...records.values()].flatMap((record) => Object.keys(record?.sources ?? {})));
-  for (const blob of manifest ? await childrenIn(store, manifest) : []) {
-    if (!served.has(blob.digest) && !(await store.content.exists(blob))) missing.push(`blob ${blob.digest}`);
-  }
-  return missing;
+  return (await Promise.all(records)).flat();
+}
+
+async function lostBlobs(store: Store, { manifest, config }: StoredImage): Promise<readonly string[]> {
+  if (!manifest) return [];
+  if (!(await store.content.exists(manifest))) return [`manifest ${manifest.digest}`];
+  const records = await Promise.all(config.rootfs.diff_ids.map((diffId) => store.layers.get(diffId)));
+  const served = new Set(
+    records
+      .flatMap((record) => record?.blobs.filter(({ digest }) => isServed(record, digest)) ?? [])
+      .map(({ digest }) => digest),
+  );
+  const lost = (await childrenIn(store, manifest)).map(async (blob) =>
+    served.has(blob.digest) || (await store.content.exists(blob)) ? [] : [`blob ${blob.digest}`],
+  );
+  return (await Promise.all(lost)).flat();
 }
 
 async function checkNames(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {

@@ -74,6 +74,12 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
         if (JSON.stringify(record) !== JSON.stringify(old)) await replaceFile(pathOf(id), JSON.stringify(record));
         return added.length > 0 ? new Map([...found, ...added.map((name) => [name, id] as const)]) : undefined;
       }),
+    forgetManifest: (id) =>
+      change(async () => {
+        const record = await readRecord(id);
+        if (record) await replaceFile(pathOf(id), JSON.stringify({ v: 1, id, repoDigests: record.repoDigests }));
+        return undefined;
+      }),
     tag: (id, name) => change(async (found) => new Map([...found, [name, id]])),
     untag: (name) => change(async (found) => new Map([...found].filter(([other]) => other !== name))),
     remove: (id) =>
@@ -114,12 +120,20 @@ async function sizeOf(
   record: ImageRecord,
   config: ImageConfig,
 ): Promise<number> {
-  if (record.manifest) {
-    const manifest = JSON.parse((await content.read(record.manifest.digest)).toString('utf8')) as Manifest;
-    return manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size);
-  }
+  const manifest = record.manifest && (await readManifest(content, record.manifest.digest));
+  if (manifest) return manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size);
   const records = await Promise.all(config.rootfs.diff_ids.map((diffId) => layers.get(diffId)));
   return records.reduce((sum, layer) => sum + (layer?.size ?? 0), 0);
+}
+
+/** A manifest of the store; undefined when it is lost, which fsck says. */
+async function readManifest(content: Pick<ContentStore, 'read'>, digest: Digest): Promise<Manifest | undefined> {
+  try {
+    return JSON.parse((await content.read(digest)).toString('utf8')) as Manifest;
+  } catch (error) {
+    if (error instanceof SyntaxError || isEngineError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** By id or digest, by name, then by prefix of an id, as Docker looks. */

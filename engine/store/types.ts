@@ -74,6 +74,8 @@ export interface ImageStore {
     readonly names?: readonly string[];
     readonly repoDigests?: readonly string[];
   }): Promise<void>;
+  /** Forgets the manifest: its blobs are lost, and the image is completed anew when somebody needs them. */
+  forgetManifest(id: Digest): Promise<void>;
   tag(id: Digest, name: string): Promise<void>;
   untag(name: string): Promise<void>;
   /** Removes the image with its names. Blobs and snapshots go with the next prune. */

@@ -1,0 +1,301 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { ImageConfig, Manifest } from '../../engine/image/types.ts';
+import { validateImage } from '../../engine/image/validate.ts';
+import { openTestStore } from '../helpers/store.ts';
+import { NO_CONTAINERS } from '../helpers/berth.ts';
+import { buildWith, openTestEngine, SHELL, type BuiltEvents, type TestEngine } from '../helpers/engine.ts';
+
+const run = promisify(execFile);
+const suite = NO_CONTAINERS === undefined ? describe : describe.skip;
+const named = (name: string): string => (NO_CONTAINERS === undefined ? name : `${name} (skipped: ${NO_CONTAINERS})`);
+
+let it: TestEngine;
+beforeEach(async () => {
+  it = await openTestEngine();
+});
+afterEach(async () => {
+  await expectSound(it);
+  await it.close();
+});
+
+/** After every test, whatever happened in it: the store is sound, and nothing runs or is mounted. */
+async function expectSound({ engine, root }: TestEngine): Promise<void> {
+  expect((await engine.system.fsck()).problems).toEqual([]);
+  expect((await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(root))).toEqual(
+    [],
+  );
+  expect(await readdir(join(root, 'containers'))).toEqual([]);
+}
+
+async function readBlob<T>(digest: string): Promise<T> {
+  return JSON.parse(await readFile(join(it.root, 'blobs/sha256', digest.slice(7)), 'utf8')) as T;
+}
+
+async function names(layer: string): Promise<string[]> {
+  const { stdout } = await run('tar', ['-tzf', join(it.root, 'blobs/sha256', layer.slice(7))]);
+  return stdout.trim().split('\n');
+}
+
+async function layersOf(built: BuiltEvents): Promise<readonly string[]> {
+  const { layers } = await readBlob<Manifest>(built.manifest?.digest ?? '');
+  return layers.map(({ digest }) => digest);
+}
+
+const executed = ({ events }: BuiltEvents): readonly string[] =>
+  events.flatMap((event) =>
+    event.type === 'vertex' && event.completed !== undefined && !event.cached && /^\[\S+ \d|^\[\d/.test(event.name)
+      ? [event.name]
+      : [],
+  );
+
+suite(named('build'), () => {
+  test('makes an image of files alone, which others can read', async () => {
+    await it.write({ 'app/main.py': 'print(1)\n', 'app/deep/data.txt': 'x' });
+    const built = await it.build('FROM scratch\nCOPY app /srv/app\nLABEL a=b\nCMD ["/srv/app/main.py"]\n', {
+      tags: ['model'],
+      complete: true,
+    });
+    expect(built.names).toEqual(['docker.io/library/model:latest']);
+    expect(built.steps).toEqual({ total: 1, cached: 0, executed: 1 });
+    const [layer] = await layersOf(built);
+    expect((await names(layer ?? '')).map((name) => name.replace(/\/$/, ''))).toEqual([
+      'srv',
+      'srv/app',
+      'srv/app/deep',
+      'srv/app/deep/data.txt',
+      'srv/app/main.py',
+    ]);
+    const config = await readBlob<ImageConfig>(built.imageId);
+    expect(config.config).toMatchObject({ Cmd: ['/srv/app/main.py'], Labels: { a: 'b' } });
+    expect(config.history?.map((entry) => entry.empty_layer ?? false)).toEqual([false, true, true]);
+    const store = await openTestStore(it.root);
+    await validateImage(store.store.content, built.manifest ?? fail());
+    await store.store.close();
+  });
+
+  test('runs commands, and what they leave is the layer', async () => {
+    const built = await it.build(
+      `${SHELL}ENV NAME=world\nWORKDIR /app\nRUN echo hello $NAME | tee greeting; rm /tmp -r`,
+      { complete: true },
+    );
+    expect(built.output).toBe('hello world\n');
+    const layers = await layersOf(built);
+    expect(await names(layers.at(-1) ?? '')).toEqual(['app/', 'app/greeting', '.wh.tmp']);
+  });
+
+  test('leaves nothing of the engine in a layer: no mount points, no lent files', async () => {
+    const ca = join(it.root, 'ca.pem');
+    await writeFile(ca, 'a certificate\n');
+    const engine = await it.again({ caFile: ca, buildCa: true });
+    const request = {
+      context: it.context,
+      dockerfile: `${SHELL}RUN cat $PIP_CERT && touch /mine`,
+      complete: true,
+    };
+    const built = await buildWith(engine, request);
+    await engine.close();
+    expect(built.output).toBe('a certificate\n');
+    expect(await names((await layersOf(built)).at(-1) ?? '')).toEqual(['mine']);
+    const text = JSON.stringify(await readBlob<ImageConfig>(built.imageId));
+    expect(text).not.toMatch(/ca\.pem|SSL_CERT_FILE|certificate/);
+    const cached = await it.build(request.dockerfile, { complete: true });
+    expect([cached.steps.executed, cached.manifest]).toEqual([0, built.manifest]);
+  });
+
+  test('executes nothing the second time, in another engine too, and gives the same digest', async () => {
+    await it.write({ 'app.py': 'print(1)\n' });
+    const dockerfile = `${SHELL}FROM shell AS builder\nRUN mkdir /out && date > /out/when\nFROM shell\nCOPY --from=builder /out /out\nCOPY app.py /\nRUN cat /out/when`;
+    const first = await it.build(dockerfile, { complete: true });
+    const engine = await it.again();
+    const second = await buildWith(engine, { context: it.context, dockerfile, complete: true });
+    await engine.close();
+    expect(second.steps).toEqual({ total: 6, cached: 6, executed: 0 });
+    expect([second.imageId, second.manifest]).toEqual([first.imageId, first.manifest]);
+    expect(second.output).toBe('');
+  });
+
+  test('repeats only what stands on a changed file', async () => {
+    const dockerfile = `${SHELL}RUN echo dependencies > /deps\nCOPY app.py /\nRUN cat /app.py`;
+    await it.write({ 'app.py': 'one\n' });
+    await it.build(dockerfile);
+    await it.write({ 'app.py': 'two\n' });
+    const built = await it.build(dockerfile);
+    expect(built.output).toBe('two\n');
+    expect(built.steps).toEqual({ total: 5, cached: 3, executed: 2 });
+  });
+
+  test('repeats nothing for a file that only got another time', async () => {
+    await it.write({ 'app.py': 'one\n' });
+    const dockerfile = 'FROM scratch\nCOPY app.py /\n';
+    const first = await it.build(dockerfile);
+    await it.write({ 'app.py': 'one\n' });
+    const second = await it.build(dockerfile);
+    expect([second.steps.executed, second.imageId]).toEqual([0, first.imageId]);
+  });
+
+  test('keeps what stands on a rebuilt stage whose files came out equal', async () => {
+    const with_ = (comment: string): string =>
+      `${SHELL}FROM shell AS builder\nRUN echo model > /model # ${comment}\nFROM shell\nCOPY --from=builder /model /\nRUN echo expensive`;
+    const first = await it.build(with_('one'));
+    const second = await it.build(with_('two'));
+    expect(executed(second)).toEqual([expect.stringContaining('[builder 1/1]')]);
+    expect(second.imageId).toBe(first.imageId);
+  });
+
+  test('builds everything again without the cache', async () => {
+    await it.build(`${SHELL}RUN echo once`);
+    const built = await it.build(`${SHELL}RUN echo once`, { noCache: true });
+    expect([built.steps.executed, built.output]).toEqual([3, 'once\n']);
+  });
+
+  test('sets owners by name and number, and runs as the user', async () => {
+    await it.write({
+      passwd: 'root:x:0:0::/:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n',
+      group: 'root:x:0:\nstaff:x:50:app\n',
+      'file.txt': 'x',
+    });
+    const built = await it.build(`${SHELL}COPY passwd group /etc/
+COPY --chown=app file.txt /by-name
+COPY --chown=app:staff file.txt /by-names
+COPY --chown=7 file.txt /by-number
+USER app
+WORKDIR /work
+RUN stat -c '%n %u:%g' /by-name /by-names /by-number /work && id && touch mine`);
+    expect(built.output.split('\n')).toEqual([
+      '/by-name 1001:1002',
+      '/by-names 1001:50',
+      '/by-number 7:7',
+      '/work 1001:1002',
+      'uid=1001(app) gid=1002 groups=50(staff)',
+      '',
+    ]);
+  });
+
+  test('names the line, the code and the last words of a step that fails, and keeps the state before it', async () => {
+    const failing = it.build(
+      `${SHELL}RUN echo before > /state\nRUN echo some words; cat /nowhere; exit 7\nRUN echo never`,
+    );
+    const error = await failing.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'RUN_FAILED', exitCode: 7, location: { startLine: 5 } });
+    const { log, stateImage = '', hint } = error as { log: string[]; stateImage?: string; hint: string };
+    expect(log).toEqual(['some words', "cat: can't open '/nowhere': No such file or directory"]);
+    expect(hint).toBe(`The state before this step is kept: berth run -it --rm ${stateImage} sh`);
+    const chunks: Uint8Array[] = [];
+    const container = await it.engine.containers.run(
+      { image: stateImage, command: ['cat', '/state'], network: 'none', rm: true },
+      { onStdout: (chunk) => void chunks.push(chunk) },
+    );
+    expect((await container.ended).exitCode).toBe(0);
+    expect(Buffer.concat(chunks).toString()).toBe('before\n');
+  });
+
+  test('takes up after the failure where it stopped', async () => {
+    const dockerfile = (last: string): string => `${SHELL}RUN echo long work\n${last}`;
+    await expect(it.build(dockerfile('RUN exit 1'))).rejects.toMatchObject({ code: 'RUN_FAILED' });
+    const built = await it.build(dockerfile('RUN echo mended'));
+    expect(built.output).toBe('mended\n');
+  });
+
+  test('says 127 for a program that is not there', async () => {
+    await expect(it.build(`FROM scratch\nCOPY busybox /\nRUN ["/nowhere"]`)).rejects.toMatchObject({
+      code: 'RUN_FAILED',
+      exitCode: 127,
+      location: { startLine: 3 },
+    });
+  });
+
+  test('names the line of a COPY whose file is not there', async () => {
+    await expect(it.build('FROM scratch\nCOPY nothing /\n')).rejects.toMatchObject({
+      code: 'COPY_SOURCE_NOT_FOUND',
+      location: { startLine: 2 },
+    });
+    await expect(it.build(`${SHELL}FROM scratch\nCOPY --from=shell /nothing /\n`)).rejects.toMatchObject({
+      code: 'COPY_SOURCE_NOT_FOUND',
+      location: { startLine: 5 },
+    });
+  });
+
+  test('refuses an archive in ADD by name, and copies what is none', async () => {
+    await it.write({ 'model.bin': 'weights' });
+    await run('tar', ['-czf', join(it.context, 'data.bin'), '-C', it.context, 'model.bin']);
+    await expect(it.build('FROM scratch\nADD data.bin /\n')).rejects.toMatchObject({
+      code: 'ADD_ARCHIVE_UNSUPPORTED',
+      location: { startLine: 2 },
+    });
+    const built = await it.build('FROM scratch\nADD model.bin /models/\n');
+    expect(built.steps.executed).toBe(1);
+  });
+
+  test('runs independent stages at the same time', async () => {
+    const stage = (name: string): string => `FROM shell AS ${name}\nRUN sleep 1 && echo ${name} > /${name}\n`;
+    const built = await it.build(
+      `${SHELL}${stage('one')}${stage('two')}FROM shell\nCOPY --from=one /one /\nCOPY --from=two /two /\n`,
+    );
+    const times = built.events.flatMap((event) =>
+      event.type === 'vertex' && event.completed && event.name.includes('RUN sleep') ? [event] : [],
+    );
+    const [first, second] = times.sort((a, b) => (a.started ?? 0) - (b.started ?? 0));
+    expect(second?.started).toBeLessThan(first?.completed ?? 0);
+  });
+
+  test('stops at once when it is cancelled, and leaves nothing behind', async () => {
+    const controller = new AbortController();
+    const reason = new Error('the user pressed Ctrl-C');
+    const events = (event: { readonly type: string }): void => {
+      if (event.type === 'log') controller.abort(reason);
+    };
+    const building = it.engine.build(
+      { context: it.context, dockerfile: `${SHELL}RUN echo started; sleep 600` },
+      { signal: controller.signal, onEvent: events },
+    );
+    await expect(building).rejects.toBe(reason);
+    const { stdout } = await run('ps', ['-eo', 'args']);
+    expect(stdout).not.toContain('sleep 600');
+  });
+
+  test('lets two engines build the same at the same time', async () => {
+    const other = await it.again();
+    const dockerfile = `${SHELL}RUN echo same > /same\nRUN echo again > /again`;
+    const request = { context: it.context, dockerfile, complete: true, tags: ['same'] };
+    const [one, two] = await Promise.all([buildWith(it.engine, request), buildWith(other, request)]);
+    await other.close();
+    expect(await readBlob<Manifest>(one.manifest?.digest ?? '')).toMatchObject({ schemaVersion: 2 });
+    expect(await readBlob<Manifest>(two.manifest?.digest ?? '')).toMatchObject({ schemaVersion: 2 });
+  });
+
+  test('removes with a prune what nothing names, and builds again afterwards', async () => {
+    const dockerfile = `${SHELL}RUN echo kept > /kept`;
+    await it.build(dockerfile, { tags: ['kept'], complete: true });
+    await it.build(`${SHELL}RUN echo dropped > /dropped`);
+    await writeFile(join(it.root, 'ingest', 'left-over'), 'half');
+    const pruned = await it.engine.system.prune();
+    expect(pruned.removed).toContain('ingest/left-over');
+    expect((await it.engine.images.list()).map((image) => image.names)).toEqual([['docker.io/library/kept:latest']]);
+    expect((await it.build(dockerfile)).steps.executed).toBe(0);
+    await it.engine.images.remove('kept');
+    await it.engine.system.prune({ all: true });
+    expect(await readdir(join(it.root, 'blobs/sha256'))).toEqual([]);
+    expect(await readdir(join(it.root, 'snapshots/root'))).toEqual([]);
+    expect((await it.build(dockerfile)).steps.executed).toBe(3);
+  });
+
+  test('finds what is broken in the store, and removes it on request', async () => {
+    const built = await it.build(`${SHELL}RUN echo x > /x`, { tags: ['model'], complete: true });
+    const [first = ''] = await layersOf(built);
+    await writeFile(join(it.root, 'blobs/sha256', first.slice(7)), 'rotten');
+    const { problems } = await it.engine.system.fsck();
+    expect(problems[0]).toContain(`blob ${first} has other bytes`);
+    const { repaired } = await it.engine.system.fsck({ repair: true });
+    expect(repaired.length).toBeGreaterThan(0);
+    const again = await it.build(`${SHELL}RUN echo x > /x`, { tags: ['model'], complete: true });
+    expect(again.manifest).toEqual(built.manifest);
+  });
+});
+
+function fail(): never {
+  throw new Error('the image has no manifest');
+}
