@@ -81,12 +81,12 @@ function checkLines(check: Check, paint: Paint): readonly string[] {
   return [shown, ...told, ...(status === 'failed' ? failureLines(check) : [])];
 }
 
-function failureLines({ failure, location }: Check): readonly string[] {
+function failureLines({ failure, location, summary }: Check): readonly string[] {
   if (failure === undefined) return [];
   const { problems, curl, status, body, log } = failure;
   return [
     ...(location === undefined ? [] : [`      at ${location.file}:${location.startLine}`]),
-    ...problems.map((problem) => `      ${problem}`),
+    ...problems.filter((problem) => problem !== summary).map((problem) => `      ${problem}`),
     ...(curl === undefined ? [] : [`      request:  ${curl}`]),
     ...(status === undefined ? [] : [`      status:   ${status}`]),
     ...(body === undefined ? [] : indented('answer:  ', body)),

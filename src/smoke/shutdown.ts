@@ -27,7 +27,7 @@ export function shutdownCheck(ended: Ended, result: ShutdownResult, wanted: Shut
     status: wanted.required ? 'failed' : 'warning',
     ...(wanted.required ? { reason: 'not-graceful' as const } : {}),
     summary: got,
-    hint: hintOf(config),
+    hint: hintOf(config, result),
     failure: {
       problems: [`shutdown: wanted exit code ${wanted.exitCodes.join(' or ')}, got a process that ${got}`],
       log: [],
@@ -35,8 +35,11 @@ export function shutdownCheck(ended: Ended, result: ShutdownResult, wanted: Shut
   };
 }
 
-function hintOf(config: ContainerConfig): string | undefined {
+function hintOf(config: ContainerConfig, { forced }: ShutdownResult): string | undefined {
+  if (!forced) return undefined;
   const [program, flag] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])];
-  if (program?.endsWith('sh') !== true || flag !== '-c') return undefined;
-  return 'Process 1 is a shell, which does not pass signals on: write CMD and ENTRYPOINT as lists, ["uvicorn", "app:app"]';
+  if (program?.endsWith('sh') === true && flag === '-c') {
+    return 'Process 1 is a shell, which does not pass signals on: write CMD and ENTRYPOINT as lists, ["uvicorn", "app:app"]';
+  }
+  return 'The kernel ignores a signal that process 1 does not handle: handle it in the server, or start it by an init such as tini';
 }

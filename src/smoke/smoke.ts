@@ -42,7 +42,7 @@ export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOp
   );
   try {
     const tested = await runTests(container, spec, { ports, mask, auto: test.kind === 'auto', ...options });
-    const stopped = await stop(container, spec, options.onEvent);
+    const stopped = await stop(container, patience(spec, tested), options.onEvent);
     return maskPlaces(conclude(image, spec, tested, stopped), mask);
   } finally {
     // Already stopped on the good way; a cancelled test gets no patience.
@@ -193,10 +193,15 @@ interface Stopped {
   readonly seconds: number;
 }
 
-async function stop(container: TestContainer, spec: SmokeSpec, onEvent: OnEvent | undefined): Promise<Stopped> {
+/** Seconds between the stop signal and SIGKILL. How a server stops that never was ready tells nothing: it is not waited for. */
+function patience({ shutdown }: SmokeSpec, { readiness }: Tested): number {
+  return readiness.kind === 'ready' ? shutdown.timeoutSeconds : Math.min(1, shutdown.timeoutSeconds);
+}
+
+async function stop(container: TestContainer, seconds: number, onEvent: OnEvent | undefined): Promise<Stopped> {
   return await track({ id: 'smoke/stop', name: 'stop the container' }, onEvent, async () => {
     const start = performance.now();
-    const ended = await container.stop(spec.shutdown.timeoutSeconds);
+    const ended = await container.stop(seconds);
     return { ended, seconds: (performance.now() - start) / 1000 };
   });
 }
@@ -204,7 +209,8 @@ async function stop(container: TestContainer, spec: SmokeSpec, onEvent: OnEvent 
 function conclude(image: SmokeImage, spec: SmokeSpec, tested: Tested, { ended, seconds }: Stopped): SmokeReport {
   const { readiness } = tested;
   const ready = readiness.kind === 'ready' ? readiness : undefined;
-  const shutdown = tested.died ? undefined : shutdownResult(ended, seconds, spec.shutdown.timeoutSeconds);
+  const shutdown =
+    tested.died || ready === undefined ? undefined : shutdownResult(ended, seconds, spec.shutdown.timeoutSeconds);
   const budgets = budgetChecks(spec, {
     startup: ready?.seconds,
     memoryPeak: ended.memoryPeak ?? undefined,
