@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'engine/graph': ['engine/dockerfile'],
   'engine/native': [],
   'engine/store': ['engine/native'],
-  'engine/cache': ['engine/store'],
+  'engine/cache': ['engine/store', 'engine/native'],
   'engine/registry': [],
   'engine/runtime': ['engine/store', 'engine/native', 'engine'],
   'engine/solver': ['engine/graph', 'engine/store', 'engine/context', 'engine/cache', 'engine/native'],
