@@ -30,15 +30,19 @@ export async function execInContainer(
   // Users may have been added since the start: the container's own layer is looked into as well.
   const accounts = await createReadAccounts(helper)([record.rootfs.upper, ...record.rootfs.lowers], options);
   const target = { idMap: helper.idMap, probe, host: await readHostFacts(MASKED_PATHS) };
-  const process = createProcess(RUN_PROFILE, {
-    args: spec.command,
-    env: [record.config.Env ?? [], spec.env ?? []],
-    cwd: spec.workdir ?? record.config.WorkingDir ?? '',
-    identity: lookupUser(spec.user ?? record.config.User ?? '', accounts, record.spec.groupAdd),
-    hostname: record.hostname,
-    tty: spec.tty,
-    capabilities,
-  });
+  const process = createProcess(
+    RUN_PROFILE,
+    {
+      args: spec.command,
+      env: [record.config.Env ?? [], spec.env ?? []],
+      cwd: spec.workdir ?? record.config.WorkingDir ?? '',
+      identity: lookupUser(spec.user ?? record.config.User ?? '', accounts, record.spec.groupAdd),
+      hostname: record.hostname,
+      tty: spec.tty,
+      capabilities,
+    },
+    target.host,
+  );
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });
   });

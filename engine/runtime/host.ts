@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { arch, release } from 'node:os';
 import { dirname, basename } from 'node:path';
 
@@ -7,14 +7,19 @@ export interface HostFacts {
   /** As Go names it. */
   readonly architecture: string;
   readonly kernel: string;
+  /** Hard limit of open files of this process; the profile's is lowered to it, as it may not be raised without a capability. */
+  readonly openFiles: number;
   readonly maskedPaths: readonly string[];
 }
 
 /** Reads {@link HostFacts}; `patterns` are the profile's masked paths. */
 export async function readHostFacts(patterns: readonly string[]): Promise<HostFacts> {
+  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
+  const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
   return {
     architecture: GO_NAMES[arch()] ?? arch(),
     kernel: release(),
+    openFiles: hard === undefined ? Infinity : Number(hard),
     maskedPaths: (await Promise.all(patterns.map(expandPath))).flat(),
   };
 }

@@ -45,7 +45,7 @@ export function createSpec(profile: Profile, parts: SpecParts, target: SpecTarge
   const seccomp = seccompOf(capabilities, target);
   return {
     ociVersion: '1.2.1',
-    process: createProcess(profile, { ...parts, capabilities }),
+    process: createProcess(profile, { ...parts, capabilities }, target.host),
     root: { path: 'rootfs', readonly: parts.readonly ?? false },
     hostname: parts.hostname,
     mounts: [...defaultMounts(parts.shmSize ?? DEFAULT_SHM_SIZE), ...byDepth(parts.mounts ?? [])],
@@ -69,6 +69,7 @@ export function createProcess(
   parts: Pick<SpecParts, 'args' | 'env' | 'cwd' | 'identity' | 'hostname' | 'tty' | 'rlimits'> & {
     readonly capabilities: readonly string[];
   },
+  host: HostFacts,
 ): Process {
   const { identity, tty } = parts;
   // A process that is not root gets no capability but may find them in the bounding set, as with Docker.
@@ -81,7 +82,7 @@ export function createProcess(
     env: environmentOf(profile, parts),
     cwd: parts.cwd || '/',
     capabilities: { bounding: [...parts.capabilities], permitted: held, effective: held, inheritable: [], ambient: [] },
-    rlimits: rlimitsOf(profile, parts.rlimits ?? []),
+    rlimits: rlimitsOf(profile, parts.rlimits ?? [], host),
     noNewPrivileges: profile.noNewPrivileges,
     oomScoreAdj: profile.oomScoreAdj,
   };
@@ -117,9 +118,14 @@ function requestedLimits(asked: readonly Rlimit[]): Record<string, string> {
   return asked.length > 0 ? { 'berth.requested-rlimits': asked.map(({ type }) => type).join(',') } : {};
 }
 
-function rlimitsOf(profile: Profile, asked: readonly Rlimit[]): Rlimit[] {
+function rlimitsOf(profile: Profile, asked: readonly Rlimit[], { openFiles }: HostFacts): Rlimit[] {
   const types = new Set(asked.map(({ type }) => type));
-  return [...profile.rlimits.filter(({ type }) => !types.has(type)), ...asked];
+  const held = profile.rlimits.map((limit) =>
+    limit.type === 'RLIMIT_NOFILE'
+      ? { ...limit, soft: Math.min(limit.soft, openFiles), hard: Math.min(limit.hard, openFiles) }
+      : limit,
+  );
+  return [...held.filter(({ type }) => !types.has(type)), ...asked];
 }
 
 function limitsOf(profile: Profile, { probe }: SpecTarget): Resources | undefined {

@@ -69,7 +69,8 @@ export function lookupUser(user: string, accounts: Accounts, groupAdd: readonly 
   return {
     uid,
     gid,
-    additionalGids: [...new Set([...listed.map((found) => found.gid), ...added])].filter((id) => id !== gid),
+    // The primary group too: without it, a set-gid program could shed it and pass a rule that excludes it (CVE-2022-36109).
+    additionalGids: [...new Set([gid, ...listed.map((found) => found.gid), ...added])],
     home: entry?.home || '/',
   };
 }

@@ -78,5 +78,5 @@ function joinTerminal({ stdin, stdout }: Context, handle: ContainerHandle): () =
 
 /** The terminal's size. */
 export function sizeOf(columns: number): { readonly rows: number; readonly columns: number } {
-  return { rows: process.stdout.rows ?? 24, columns };
+  return { rows: process.stdout.rows || 24, columns };
 }

@@ -27,7 +27,8 @@ export function createWriter(stream: NodeJS.WriteStream, onClosed: () => void, c
       }),
     isTTY: stream.isTTY ?? false,
     get columns() {
-      return columns ?? stream.columns ?? 80;
+      // A terminal without a size says 0.
+      return (columns ?? stream.columns) || 80;
     },
   };
 }

@@ -26,7 +26,7 @@ const parts: SpecParts = {
 const target = {
   idMap: { kind: 'root' },
   probe: { cgroup: { mode: 'v2', controllers: ['pids', 'cpu'] }, seccomp: true },
-  host: { architecture: 'amd64', kernel: '6.8', maskedPaths: ['/proc/kcore'] },
+  host: { architecture: 'amd64', kernel: '6.8', openFiles: 4096, maskedPaths: ['/proc/kcore'] },
 } as const;
 
 describe('createSpec', () => {
@@ -63,7 +63,7 @@ describe('createSpec', () => {
     expect(process.consoleSize).toEqual({ height: 30, width: 100 });
   });
 
-  test('leaves limits out that this machine cannot set', () => {
+  test('leaves limits out that this machine cannot set, and lowers the profile to what it can', () => {
     expect(createSpec(RUN_PROFILE, parts, target).linux.resources).toEqual({
       pids: { limit: 2048 },
       cpu: { shares: 1024 },
@@ -71,6 +71,7 @@ describe('createSpec', () => {
     const probe = { ...target.probe, cgroup: { mode: 'none', controllers: [] } };
     const bare = createSpec(RUN_PROFILE, parts, { ...target, probe });
     expect(bare.linux.resources).toBeUndefined();
+    expect(bare.process.rlimits).toContainEqual({ type: 'RLIMIT_NOFILE', soft: 1024, hard: 4096 });
   });
 
   test('replaces a limit of the profile by one that was asked for, and says that it must hold', () => {

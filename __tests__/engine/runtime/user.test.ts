@@ -10,16 +10,21 @@ const accounts = {
 
 describe('lookupUser', () => {
   test('finds a user by name with its groups and home', () => {
-    expect(lookupUser('app', accounts)).toEqual({ uid: 1000, gid: 1001, additionalGids: [44, 999], home: '/home/app' });
+    expect(lookupUser('app', accounts)).toEqual({
+      uid: 1000,
+      gid: 1001,
+      additionalGids: [1001, 44, 999],
+      home: '/home/app',
+    });
   });
 
   test('takes nobody for root', () => {
-    expect(lookupUser('', accounts)).toEqual({ uid: 0, gid: 0, additionalGids: [44], home: '/root' });
+    expect(lookupUser('', accounts)).toEqual({ uid: 0, gid: 0, additionalGids: [0, 44], home: '/root' });
   });
 
   test('finds the group of a number that the image knows, and takes another one as it is with group 0', () => {
     expect(lookupUser('1000', accounts)).toMatchObject({ uid: 1000, gid: 1001 });
-    expect(lookupUser('4242', accounts)).toEqual({ uid: 4242, gid: 0, additionalGids: [], home: '/' });
+    expect(lookupUser('4242', accounts)).toEqual({ uid: 4242, gid: 0, additionalGids: [0], home: '/' });
   });
 
   test('prefers a name that looks like a number', () => {
@@ -27,12 +32,12 @@ describe('lookupUser', () => {
   });
 
   test('drops the listed groups when a group is given', () => {
-    expect(lookupUser('app:video', accounts)).toMatchObject({ uid: 1000, gid: 44, additionalGids: [] });
-    expect(lookupUser('1000:5', accounts)).toMatchObject({ uid: 1000, gid: 5, additionalGids: [] });
+    expect(lookupUser('app:video', accounts)).toMatchObject({ uid: 1000, gid: 44, additionalGids: [44] });
+    expect(lookupUser('1000:5', accounts)).toMatchObject({ uid: 1000, gid: 5, additionalGids: [5] });
   });
 
   test('adds the groups that the caller asks for', () => {
-    expect(lookupUser('app', accounts, ['docker', '77'])).toMatchObject({ additionalGids: [44, 999, 77] });
+    expect(lookupUser('app', accounts, ['docker', '77'])).toMatchObject({ additionalGids: [1001, 44, 999, 77] });
   });
 
   test.each(['4294967296', '2147483648', '-1', `1${'0'.repeat(36)}`, '0:4294967296', 'a:b:c'])(
