@@ -12,8 +12,8 @@ out=$root/dist/native
 
 # Hash of the sources, the lock, the pins and the flags: names and contents of all files that a build reads.
 source_hash() {
-  find Cargo.toml Cargo.lock rust-toolchain.toml requirements-native.txt build.sh zigcc zigar */Cargo.toml */src */build.rs \
-    -path fuzz -prune -o -type f -print 2>/dev/null | sort | while IFS= read -r file; do
+  find Cargo.toml Cargo.lock rust-toolchain.toml requirements-native.txt build.sh zigcc zigar */Cargo.toml */src \
+    -path 'fuzz/*' -prune -o -type f -print | sort | while IFS= read -r file; do
     printf '%s  %s\n' "$(sha256sum <"$file" | cut -d' ' -f1)" "$file"
   done | sha256sum | cut -d' ' -f1
 }
