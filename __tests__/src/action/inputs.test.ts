@@ -91,8 +91,8 @@ describe('inputs', () => {
       expect(() => read({ [name]: 'something' })).toThrow(
         expect.objectContaining({
           code: 'INPUT_REFUSED',
-          message: expect.stringContaining(`'${name}'`) as string,
-          hint: expect.stringMatching(/\w/) as string,
+          message: expect.stringContaining(`'${name}'`) as unknown,
+          hint: expect.stringMatching(/\w/) as unknown,
         }),
       );
     }

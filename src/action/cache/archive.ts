@@ -39,10 +39,15 @@ export async function* readArchive(
   source: AsyncIterable<Uint8Array>,
   expected: Expected,
 ): AsyncGenerator<ArchiveFile, void, undefined> {
-  const { first, rest } = await peek(source);
+  const { first, rest, close } = await peek(source);
   const budget = createBudget();
   const tar = extract();
-  const done = pipeline(Readable.from(rest), decompressor(first), budget.stream, tar);
+  const inflate = decompressor(first);
+  if (inflate instanceof EngineError) {
+    await close();
+    throw inflate;
+  }
+  const done = pipeline(Readable.from(rest), inflate, budget.stream, tar);
   // Reported where the files are read; without this a failure before the first file would be unhandled.
   done.catch(() => undefined);
   const seen = new Set<string>();
@@ -81,7 +86,11 @@ function isFolder(name: string, { path }: Expected): boolean {
 /** The first bytes, and all of them again. */
 async function peek(
   source: AsyncIterable<Uint8Array>,
-): Promise<{ readonly first: Uint8Array; readonly rest: AsyncIterable<Uint8Array> }> {
+): Promise<{
+  readonly first: Uint8Array;
+  readonly rest: AsyncIterable<Uint8Array>;
+  readonly close: () => Promise<unknown>;
+}> {
   const iterator = source[Symbol.asyncIterator]();
   const head: Uint8Array[] = [];
   let size = 0;
@@ -100,14 +109,14 @@ async function peek(
       await iterator.return?.();
     }
   };
-  return { first, rest: rest() };
+  return { first, rest: rest(), close: async () => iterator.return?.() };
 }
 
-function decompressor(first: Uint8Array): Transform {
+function decompressor(first: Uint8Array): Transform | EngineError {
   if (startsWith(first, GZIP)) return zlib.createGunzip();
-  if (!startsWith(first, ZSTD)) throw bad('it is neither zstd nor gzip');
+  if (!startsWith(first, ZSTD)) return bad('it is neither zstd nor gzip');
   // Node 20 has no zstd; the Action itself runs on 24.
-  if (typeof zlib.createZstdDecompress !== 'function') throw bad(`Node ${process.version} cannot read zstd`);
+  if (typeof zlib.createZstdDecompress !== 'function') return bad(`Node ${process.version} cannot read zstd`);
   return zlib.createZstdDecompress();
 }
 

@@ -55,10 +55,10 @@ async function open(http: CacheHttp, url: string, start: number, signal: AbortSi
   // Azure's own header counts before the standard one, and other servers know only that.
   const range = start === 0 ? undefined : `bytes=${start}-`;
   const headers: Record<string, string> = range === undefined ? {} : { range, 'x-ms-range': range };
-  const { status, headers: answered, body } = await http.stream(new URL(url), { headers, signal });
+  const { status, headers: answered, body, discard } = await http.stream(new URL(url), { headers, signal });
   if (status === (start === 0 ? 200 : 206) && (start === 0 || startOf(answered['content-range']) === start))
     return body;
-  body.destroy();
+  discard();
   if (status === 401 || status === 403) return 'expired';
   if (status === 404 || status === 410) throw new EngineError('CACHE_GONE', 'Cannot read a cache entry: it is gone');
   if (status === 429)

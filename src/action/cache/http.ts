@@ -39,7 +39,9 @@ export interface CacheHttp {
   ): Promise<{
     readonly status: number;
     readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
-    readonly body: AsyncIterable<Uint8Array> & { destroy(): unknown };
+    readonly body: AsyncIterable<Uint8Array>;
+    /** Ends the exchange without reading the body. */
+    readonly discard: () => void;
   }>;
   close(): Promise<void>;
 }
@@ -73,7 +75,12 @@ export function createCacheHttp(proxies: ProxySettings = {}, limits: HttpLimits 
     },
     stream: async (url, call) => {
       const { statusCode, headers, body } = await send(url, call);
-      return { status: statusCode, headers, body };
+      const discard = (): void => {
+        // Ending it early is an error to the client, and one that nobody waits for would end the process.
+        body.on('error', () => undefined);
+        body.destroy();
+      };
+      return { status: statusCode, headers, body, discard };
     },
     close: () => dispatcher.destroy(),
   };
