@@ -10,6 +10,7 @@ import type { BuildRequest, BuildResult } from './engine.ts';
 import { resolveBases, toGraph, type Graph, type GraphOptions, type Resolver, type VertexId } from './graph/index.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
 import type { Platform } from './image/types.ts';
+import { withMarker } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
 import { diffIdsOf, solve, type Ref, type Solved } from './solver/index.ts';
@@ -25,7 +26,9 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
   return await parts.withWarnings(act.onEvent, () =>
-    parts.store.locks.with('store', 'shared', () => buildLocked(parts, request, { names, warnings, act }), options),
+    withMarker(parts, act, () =>
+      parts.store.locks.with('store', 'shared', () => buildLocked(parts, request, { names, warnings, act }), options),
+    ),
   );
 }
 

@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ImageConfig, Manifest } from '../../engine/image/types.ts';
 import { validateImage } from '../../engine/image/validate.ts';
 import { openTestStore } from '../helpers/store.ts';
-import { NO_CONTAINERS } from '../helpers/berth.ts';
+import { HELPER, NO_CONTAINERS } from '../helpers/berth.ts';
 import { buildWith, openTestEngine, SHELL, type BuiltEvents, type TestEngine } from '../helpers/engine.ts';
 
 const run = promisify(execFile);
@@ -281,6 +282,29 @@ RUN stat -c '%n %u:%g' /by-name /by-names /by-number /work && id && touch mine`)
     expect(await readdir(join(it.root, 'blobs/sha256'))).toEqual([]);
     expect(await readdir(join(it.root, 'snapshots/root'))).toEqual([]);
     expect((await it.build(dockerfile)).steps.executed).toBe(3);
+  });
+
+  test('collects what a killed build left, and nothing of one that runs', async () => {
+    const dockerfile = `${SHELL}RUN echo started; sleep 600`;
+    const script = `
+      import { createEngine } from ${JSON.stringify(join(import.meta.dirname, '../../engine/index.ts'))};
+      const engine = await createEngine(${JSON.stringify({ root: it.root, helper: HELPER, isolation: 'root' })});
+      const onEvent = (event) => { if (event.type === 'log') process.stdout.write('started'); };
+      await engine.build(${JSON.stringify({ context: it.context, dockerfile })}, { onEvent });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    const uppers = async (): Promise<string[]> =>
+      (await readdir(join(it.root, 'snapshots/root'))).filter((name) => name.startsWith('upper-'));
+    await it.build(`${SHELL}RUN echo beside`);
+    expect(await uppers()).toHaveLength(1);
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    await it.engine.system.fsck();
+    expect((await it.build(`${SHELL}RUN echo after`)).output).toBe('after\n');
+    expect(await uppers()).toEqual([]);
+    expect(await readdir(join(it.root, 'run'))).toEqual([]);
   });
 
   test('finds what is broken in the store, and removes it on request', async () => {

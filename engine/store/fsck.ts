@@ -25,12 +25,14 @@ export interface Findings {
 /** One thing that is wrong, and what makes it right again. */
 interface Problem {
   readonly message: string;
+  /** What a killed process left: nothing leads to it, so it is no fault of the store, and a repair takes it away. */
+  readonly garbage?: true;
   readonly repair: () => Promise<void>;
 }
 
 /**
- * Checks that every blob has the bytes that its name says, that every record and name leads to what is there, and that nothing half written
- * lies about. With `repair` what is broken is removed, so that it is made or pulled again. Holds the lock `store` exclusively.
+ * Checks that every blob has the bytes that its name says, and that every record and name leads to what is there. With `repair` what is broken
+ * is removed, so that it is made or pulled again, and so is what killed processes left. Holds the lock `store` exclusively.
  *
  * @param helper sees the snapshots of its id map; those of others are not looked at
  */
@@ -50,7 +52,7 @@ async function fsckLocked(store: Store, helper: Helper, repair: boolean): Promis
     act: () => Promise<{ readonly count: T; readonly problems: readonly Problem[] }>,
   ): Promise<T> => {
     const { count, problems } = await act();
-    found.push(...problems);
+    found.push(...problems.filter(({ garbage }) => !garbage));
     if (!repair) return count;
     for (const problem of problems) {
       await problem.repair();
@@ -81,7 +83,7 @@ async function checkJson({ root }: Store): Promise<{ readonly count: number; rea
     for (const name of await readdir(join(root, folder))) {
       const path = join(root, folder, name);
       if (name.endsWith('.tmp'))
-        problems.push({ message: `${folder}/${name} is half written`, repair: () => rm(path) });
+        problems.push({ message: `${folder}/${name} is half written`, garbage: true, repair: () => rm(path) });
       if (!name.endsWith('.json')) continue;
       count += 1;
       if (!('broken' in (await readJson(path)))) continue;
@@ -127,6 +129,7 @@ async function checkIngests({
   const names = await readdir(join(root, 'ingest'));
   const problems = names.map((name) => ({
     message: `ingest/${name} is half written`,
+    garbage: true as const,
     repair: () => rm(join(root, 'ingest', name), { recursive: true, force: true }),
   }));
   return { count: names.length, problems };
@@ -143,6 +146,7 @@ async function checkSnapshots(
     .filter((name) => LAYER.test(name) && !known.has(name))
     .map((name) => ({
       message: `snapshot ${name} belongs to no layer`,
+      garbage: true as const,
       repair: async () =>
         void (await helper.call('remove', { snapshots: [name], containers: [], force: false, garbage: false })),
     }));

@@ -84,8 +84,10 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
     untag: (name) => change(async (found) => new Map([...found].filter(([other]) => other !== name))),
     remove: (id) =>
       change(async (found) => {
+        // Names first: killed in between, the image is without a name, and no name without an image.
+        await names.write(new Map([...found].filter(([, other]) => other !== id)));
         await rm(pathOf(id), { force: true });
-        return new Map([...found].filter(([, other]) => other !== id));
+        return undefined;
       }),
   };
 }

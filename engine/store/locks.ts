@@ -34,11 +34,15 @@ export function createLocks(helper: Pick<Helper, 'open'>): Locks {
       throw error;
     }
   };
+  const localOf = (name: string): Local => {
+    const lock = local.get(name) ?? { readers: 0, writer: false, queue: [] };
+    local.set(name, lock);
+    return lock;
+  };
   return {
     with: async (name, mode, act, { signal } = {}) => {
       signal?.throwIfAborted();
-      const lock = local.get(name) ?? { readers: 0, writer: false, queue: [] };
-      local.set(name, lock);
+      const lock = localOf(name);
       const held = hold(lock, name, mode);
       const giveBack = async (): Promise<void> => {
         const via = await held.catch(() => undefined);
@@ -52,6 +56,22 @@ export function createLocks(helper: Pick<Helper, 'open'>): Locks {
         // A wait that was given up is let go of once it is over; nobody waits for that.
         const back = giveBack();
         if (!signal?.aborted) await back;
+      }
+    },
+    ifFree: async (name, act) => {
+      const lock = localOf(name);
+      if (!isFree(lock, 'exclusive')) return undefined;
+      take(lock, 'exclusive');
+      try {
+        const via = connect();
+        if (!(await via.tryHold(name))) return undefined;
+        try {
+          return await act();
+        } finally {
+          await via.drop(name);
+        }
+      } finally {
+        leave(lock, 'exclusive');
       }
     },
     close: async () => {
@@ -90,17 +110,19 @@ function leave(lock: Local, mode: Mode): void {
 interface Holder {
   readonly ended: boolean;
   hold(name: string, exclusive: boolean): Promise<void>;
+  /** Takes it exclusively when nobody else has it. */
+  tryHold(name: string): Promise<boolean>;
   drop(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
 interface Held {
   count: number;
-  granted: Promise<void>;
+  readonly granted: Promise<boolean>;
 }
 
 function createHolder(helper: Pick<Helper, 'open'>): Holder {
-  const waiting = new Map<string, () => void>();
+  const waiting = new Map<string, (got: boolean) => void>();
   const held = new Map<string, Held>();
   let ended = false;
   const session: Session<'lock'> = helper.open(
@@ -108,7 +130,7 @@ function createHolder(helper: Pick<Helper, 'open'>): Holder {
     {},
     {
       onEvent: (event) => {
-        if (event.type === 'locked') waiting.get(event.name)?.();
+        if (event.type === 'locked' || event.type === 'busy') waiting.get(event.name)?.(event.type === 'locked');
       },
     },
   );
@@ -118,18 +140,19 @@ function createHolder(helper: Pick<Helper, 'open'>): Holder {
       new EngineError('STORE_LOCK_LOST', 'Cannot lock the store: its helper failed', { cause: error }),
   );
   void gone.then(() => (ended = true));
-  const acquire = async (name: string, exclusive: boolean): Promise<void> => {
-    const locked = new Promise<void>((resolve) => waiting.set(name, resolve));
-    await session.control({ control: 'acquire', name, exclusive, wait: true });
-    const failure = await Promise.race([locked, gone]);
-    if (failure) throw failure.cause instanceof EngineError ? failure.cause : failure;
+  const acquire = async (name: string, exclusive: boolean, wait: boolean): Promise<boolean> => {
+    const answered = new Promise<boolean>((resolve) => waiting.set(name, resolve));
+    await session.control({ control: 'acquire', name, exclusive, wait });
+    const answer = await Promise.race([answered, gone]);
+    if (typeof answer === 'boolean') return answer;
+    throw answer.cause instanceof EngineError ? answer.cause : answer;
   };
   return {
     get ended() {
       return ended;
     },
     hold: async (name, exclusive) => {
-      const entry = held.get(name) ?? { count: 0, granted: acquire(name, exclusive) };
+      const entry = held.get(name) ?? { count: 0, granted: acquire(name, exclusive, true) };
       held.set(name, entry);
       entry.count += 1;
       try {
@@ -138,6 +161,12 @@ function createHolder(helper: Pick<Helper, 'open'>): Holder {
         await release(entry, name);
         throw error;
       }
+    },
+    tryHold: async (name) => {
+      const granted = acquire(name, true, false);
+      if (!(await granted)) return false;
+      held.set(name, { count: 1, granted });
+      return true;
     },
     drop: async (name) => {
       const entry = held.get(name);

@@ -149,5 +149,7 @@ export interface Locks {
     act: () => Promise<T>,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<T>;
+  /** Runs `act` with the lock held exclusively when nobody holds it now; undefined when somebody does. */
+  ifFree<T>(name: string, act: () => Promise<T>): Promise<T | undefined>;
   close(): Promise<void>;
 }

@@ -83,6 +83,21 @@ withHelper(
       expect(await two.store.locks.with('store', 'shared', async () => 'free')).toBe('free');
     });
 
+    test('run an act only if nobody has them', async () => {
+      const [inside, leave] = [gate(), gate()];
+      const holder = one.store.locks.with('store', 'shared', async () => {
+        inside.open();
+        await leave.opened;
+      });
+      await inside.opened;
+      expect(await two.store.locks.ifFree('store', async () => 'never')).toBeUndefined();
+      expect(await one.store.locks.ifFree('store', async () => 'never')).toBeUndefined();
+      leave.open();
+      await holder;
+      expect(await two.store.locks.ifFree('store', async () => 'free')).toBe('free');
+      expect(await one.store.locks.ifFree('store', async () => 'free again')).toBe('free again');
+    });
+
     test('are given back with the engine', async () => {
       const [inside, never] = [gate(), gate()];
       void one.store.locks.with('store', 'exclusive', async () => {
