@@ -1,0 +1,319 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { APP_DOCKERFILE, APP_SMOKE_TEST, writeApp } from '../../helpers/action-app.ts';
+import { bundleAction, type ActionBundle } from '../../helpers/action-bundle.ts';
+import { HELPER, NO_CONTAINERS } from '../../helpers/berth.ts';
+import { startCacheServer, type CacheServer, type Scope } from '../../helpers/cache-server.ts';
+import { hasProgram, startDockerRegistry, type DockerRegistry } from '../../helpers/docker-registry.ts';
+import { createJob, type Job, type StepOptions, type StepResult } from '../../helpers/runner.ts';
+
+const WHY_NOT = NO_CONTAINERS ?? (hasProgram('docker-registry') ? undefined : 'no docker-registry');
+const suite = WHY_NOT === undefined ? describe : describe.skip;
+
+const USER = 'deploy';
+const PASSWORD = 'canary-7f3a"%&+ö-pässword';
+/** bcrypt of {@link PASSWORD}, cost 5. */
+const HTPASSWD = `${USER}:\$2y\$05\$abcdefghijklmnopqrstuu745zkJXG/fupTgh5RXWPnrJgm3WUsQ.`;
+const MAIN: Scope = { Scope: 'refs/heads/main', Permission: 3 };
+
+let bundle: ActionBundle;
+let registry: DockerRegistry;
+let cache: CacheServer;
+let job: Job;
+
+beforeAll(async () => {
+  bundle = await bundleAction();
+});
+afterAll(async () => {
+  await bundle.remove();
+});
+beforeEach(async () => {
+  registry = await startDockerRegistry({ htpasswd: HTPASSWD });
+  cache = await startCacheServer();
+  job = await createJob({ script: bundle.script });
+  await writeApp(job.workspace);
+});
+afterEach(async () => {
+  await expectNothingLeft();
+  await job.close();
+  await cache.close();
+  await registry.close();
+});
+
+/** No process of ours, and no mount. */
+async function expectNothingLeft(): Promise<void> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(job.temp));
+  expect(mounts).toEqual([]);
+  expect(await processesOf(job.temp)).toEqual([]);
+}
+
+async function processesOf(text: string): Promise<readonly string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+  return lines.filter((line) => line.includes(text));
+}
+
+function options(
+  inputs: Readonly<Record<string, string>> = {},
+  more: StepOptions & { readonly scopes?: readonly Scope[] } = {},
+): StepOptions {
+  const { scopes = [MAIN], ...step } = more;
+  return {
+    event: { repository: { default_branch: 'main' } },
+    secrets: [PASSWORD],
+    ...step,
+    with: {
+      tags: `${registry.address}/app:1`,
+      'smoke-test': 'smoke-test.yaml',
+      push: 'true',
+      username: USER,
+      password: PASSWORD,
+      ...inputs,
+    },
+    env: {
+      BERTH_NATIVE: HELPER,
+      ACTIONS_CACHE_SERVICE_V2: 'True',
+      ACTIONS_RESULTS_URL: cache.url,
+      ACTIONS_RUNTIME_TOKEN: cache.token(scopes),
+      ...step.env,
+    },
+  };
+}
+
+/** A whole job: main, post, and the folder for the next one. */
+async function run(
+  inputs: Readonly<Record<string, string>> = {},
+  more: Parameters<typeof options>[1] = {},
+): Promise<StepResult & { readonly post: StepResult }> {
+  const given = options(inputs, more);
+  const main = await job.main(given);
+  const post = await job.post(given);
+  expect(post.exitCode).toBe(0);
+  await job.nextJob();
+  return { ...main, post };
+}
+
+async function manifest(
+  tag: string,
+  password = PASSWORD,
+): Promise<{ readonly status: number; readonly digest: string | null }> {
+  const authorization = `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`;
+  const headers = { authorization, accept: 'application/vnd.oci.image.manifest.v1+json' };
+  const answer = await fetch(`http://${registry.address}/v2/app/manifests/${tag}`, { headers });
+  await answer.body?.cancel();
+  return { status: answer.status, digest: answer.headers.get('docker-content-digest') };
+}
+
+const downloads = (): number =>
+  cache.requests.filter(({ method, path }) => method === 'GET' && path.includes('sp=r')).length;
+const created = (): number => cache.requests.filter(({ path }) => path.endsWith('CreateCacheEntry')).length;
+
+suite('the Action', () => {
+  test('cold: builds, tests, pushes the very digest that passed, and says all of it', async () => {
+    const done = await run();
+    expect({ code: done.exitCode, annotations: done.annotations }).toEqual({ code: 0, annotations: [] });
+    expect(done.outputs).toMatchObject({
+      'exit-reason': '',
+      'cache-state': 'miss',
+      tags: expect.stringContaining('/app:1') as unknown,
+    });
+    expect(done.outputs['digest']).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(done.outputs['tested-digest']).toBe(done.outputs['digest']);
+    expect(await manifest('1')).toEqual({ status: 200, digest: done.outputs['digest'] });
+    expect(done.summary.split('\n')[0]).toBe(
+      `### ✔ tested ${done.outputs['digest']} = pushed ${done.outputs['digest']} · ${/ready .*$/.exec(done.summary.split('\n')[0] ?? '')?.[0] ?? 'no figures'}`,
+    );
+    expect(done.summary).toContain('```mermaid\ngantt');
+    expect(Number(done.outputs['ready-seconds'])).toBeGreaterThan(0);
+    expect(done.post.annotations).toEqual([]);
+    expect(cache.entries.every(({ finalized }) => finalized)).toBe(true);
+    expect(cache.entries.length).toBeGreaterThan(1);
+  });
+
+  test('nothing changed: the same digest, no step run, no blob uploaded, nothing saved again', async () => {
+    const first = await run();
+    cache.forgetRequests();
+    const second = await run({}, { runId: '1002' });
+    expect(second.outputs['digest']).toBe(first.outputs['digest']);
+    expect(second.outputs['imageid']).toBe(first.outputs['imageid']);
+    expect(second.outputs).toMatchObject({ 'cache-state': 'hit', 'steps-cached': first.outputs['steps-total'] });
+    expect(second.log).toMatch(/pushed \S+: 0 blobs pushed/);
+    expect(created()).toBe(0);
+  });
+
+  test('nothing changed and nothing to test or push: no layer is downloaded', async () => {
+    const first = await run();
+    cache.forgetRequests();
+    const second = await run({ push: 'false', 'smoke-test': 'off' });
+    expect(second.outputs['imageid']).toBe(first.outputs['imageid']);
+    expect(downloads()).toBe(1);
+    expect(second.summary).toContain('UNTESTED');
+  });
+
+  test('one line of the app changed: only what comes after it runs, one small entry is saved', async () => {
+    const first = await run();
+    await writeApp(job.workspace, { 'www/page': 'new\n' });
+    const entries = cache.entries.length;
+    const second = await run();
+    expect(second.exitCode).toBe(0);
+    expect(second.outputs['digest']).not.toBe(first.outputs['digest']);
+    expect(second.log).toMatch(/#\d+ \[builder 2\/2\][^\n]*\n(?:[^\n]*\n)?#\d+ CACHED/);
+    expect(Number(second.outputs['steps-total']) - Number(second.outputs['steps-cached'])).toBe(2);
+    expect(cache.entries.length).toBe(entries + 2);
+  });
+
+  test('a wrong password: red, the registry named, nothing pushed, the secret nowhere', async () => {
+    const wrong = 'wrong-canary-password';
+    const done = await run({ password: wrong }, { secrets: [] });
+    expect(done.exitCode).toBe(1);
+    expect(done.outputs).toMatchObject({ 'exit-reason': 'push-failed' });
+    expect(done.annotations.map(({ message }) => message).join()).toContain(registry.address);
+    expect((await manifest('1')).status).toBe(404);
+    expect(done.raw.replaceAll(/^::add-mask::.*$/gm, '')).not.toContain(wrong);
+  });
+
+  test('a failing RUN: red, its line of the Dockerfile annotated, all outputs set', async () => {
+    await writeApp(job.workspace, { 'docker/Dockerfile': `${APP_DOCKERFILE}RUN echo before && exit 3\n` });
+    const done = await run({ file: 'docker/Dockerfile' });
+    expect(done.exitCode).toBe(1);
+    expect(done.outputs).toMatchObject({
+      'exit-reason': 'build-failed',
+      digest: '',
+      'tested-digest': '',
+      metadata: '{}',
+    });
+    const line = APP_DOCKERFILE.split('\n').length;
+    expect(done.annotations[0]).toMatchObject({
+      kind: 'error',
+      properties: { file: 'docker/Dockerfile', line: String(line) },
+    });
+    expect(done.summary).toMatch(/^### ✘ build-failed/);
+  });
+
+  test('a failing /predict: red, nothing pushed, request and answer shown', async () => {
+    await writeApp(job.workspace, {
+      'www/cgi-bin/predict': '#!/bin/sh\nprintf \'Content-Type: application/json\\r\\n\\r\\n{"prediction": 2}\'\n',
+    });
+    const done = await run();
+    expect(done.exitCode).toBe(1);
+    expect(done.outputs).toMatchObject({ 'exit-reason': 'assertion', 'tested-digest': '' });
+    expect(done.log).toContain('curl');
+    expect(done.log).toContain('"prediction": 2');
+    expect((await manifest('1')).status).toBe(404);
+    expect(done.annotations[0]).toMatchObject({ kind: 'error', properties: { file: 'smoke-test.yaml' } });
+  });
+
+  test('no HTTP API and nothing asked for: untested, green, and said loudly', async () => {
+    await writeApp(job.workspace, { Dockerfile: APP_DOCKERFILE.replace('EXPOSE 8000\n', '') });
+    const done = await run({ 'smoke-test': 'auto' });
+    expect(done.exitCode).toBe(0);
+    expect(done.outputs).toMatchObject({ 'tested-digest': '', 'exit-reason': '' });
+    expect(done.summary).toMatch(/^### ⚠ UNTESTED/);
+  });
+
+  test('a pull request from a fork: built and tested from the cache of main, nothing pushed, no attempt to save', async () => {
+    const first = await run();
+    cache.forgetRequests();
+    const fork = {
+      eventName: 'pull_request',
+      ref: 'refs/pull/7/merge',
+      event: {
+        pull_request: { head: { repo: { full_name: 'stranger/app' } } },
+        repository: { default_branch: 'main' },
+      },
+      scopes: [
+        { Scope: 'refs/pull/7/merge', Permission: 1 },
+        { ...MAIN, Permission: 1 },
+      ],
+    };
+    const done = await run({ push: 'false', password: '' }, fork);
+    expect(done.exitCode).toBe(0);
+    expect(done.outputs).toMatchObject({ 'tested-digest': first.outputs['digest'], 'cache-state': 'hit' });
+    expect(created()).toBe(0);
+    const refused = await run({ push: 'true', password: '' }, fork);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.annotations[0]?.message).toMatch(/pull requests from forks get no secrets/);
+    expect(refused.outputs).toMatchObject({ 'exit-reason': 'invalid-request', digest: '' });
+  });
+
+  const faults: Readonly<Record<string, (server: CacheServer) => void>> = {
+    evicted: (server) => server.evict('pack'),
+    cut: (server) => (server.faults.cut = { after: 3000, resume: false }),
+    flipped: (server) => (server.faults.flip = 'pack'),
+    limited: (server) => (server.faults.service = { status: 429, headers: { 'retry-after': '30' } }),
+    broken: (server) => (server.faults.service = { status: 500 }),
+  };
+  test.each(Object.keys(faults))('a cache that is %s costs time, not the job', async (fault) => {
+    const first = await run();
+    faults[fault]?.(cache);
+    const second = await run();
+    expect({ code: second.exitCode, errors: second.annotations.filter(({ kind }) => kind === 'error') }).toEqual({
+      code: 0,
+      errors: [],
+    });
+    expect(second.outputs['tested-digest']).toBe(second.outputs['digest']);
+    expect(first.outputs['steps-total']).toBe(second.outputs['steps-total']);
+  });
+
+  test('what a RUN and a container print is shown and never obeyed', async () => {
+    const forged = [
+      '::set-output name=digest::sha256:forged',
+      '##[set-env name=EVIL]1',
+      '::stop-commands::mine',
+      '::add-mask::ok',
+      'x ##[error]forged',
+    ];
+    const say = forged.map((line) => `echo '${line}'`).join('; ');
+    await writeApp(job.workspace, {
+      Dockerfile: `${APP_DOCKERFILE.replace('EXPOSE', `RUN ${say}\nEXPOSE`)}`
+        .replace('ENTRYPOINT ["/bin/httpd"', `ENTRYPOINT ["/bin/sh", "/www/start"`)
+        .replace(', "-f", "-p", "8000", "-h", "/www"]', ']'),
+      'www/start': `${say}\nexec /bin/httpd -f -p 8000 -h /www\n`,
+      'www/cgi-bin/predict': "#!/bin/sh\necho '::set-output name=digest::sha256:forged' >&2\nexit 1\n",
+    });
+    const done = await run();
+    expect(done.outputs).toMatchObject({ 'exit-reason': 'assertion' });
+    expect(done.outputs['digest']).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(done.obeyed.filter((command) => !/^(?:group|endgroup|error|warning)/.test(command))).toEqual([]);
+    expect(done.masks).not.toContain('ok');
+    expect(done.annotations.some(({ message }) => message === 'forged')).toBe(false);
+    expect(done.log).toContain('set-output name=digest::sha256:forged');
+    expect(done.env).not.toHaveProperty('EVIL');
+  });
+
+  test('offers berth to later steps, on the store of the job, and once a version', async () => {
+    const done = await job.main(options({ push: 'false' }));
+    const [folder] = done.path;
+    const env = { ...done.env, PATH: process.env['PATH'], BERTH_NATIVE: HELPER };
+    const printed = execFileSync(join(folder ?? '', 'berth'), ['images', '--format', '{{.ID}}', '--no-trunc'], {
+      env,
+      encoding: 'utf8',
+    });
+    expect(printed).toContain(done.outputs['imageid']);
+    const again = await job.main(options({ push: 'false' }));
+    expect(again.path).toEqual(done.path);
+  });
+});
+
+suite('cancelling', () => {
+  test.each([/load build definition/, /\[builder 2\/2\]/, /sleeping/, /packing layers/, /smoke test/, /pushing/])(
+    'at %s ends everything within the time that the runner gives',
+    async (moment) => {
+      await writeApp(job.workspace, {
+        Dockerfile: APP_DOCKERFILE.replace('EXPOSE', 'RUN echo sleeping && sleep 1\nEXPOSE'),
+        'smoke-test.yaml': APP_SMOKE_TEST,
+      });
+      const given = options();
+      const step = job.start('main', given);
+      await step.seen(moment);
+      expect(await step.cancel()).toBeLessThan(7000);
+      const ended = await step.result;
+      expect(ended.signal).toBeNull();
+      if (ended.exitCode !== 0) expect(ended).toMatchObject({ exitCode: 130, outputs: { 'exit-reason': 'cancelled' } });
+      expect((await job.post(given)).exitCode).toBe(0);
+      await expectNothingLeft();
+    },
+  );
+});
