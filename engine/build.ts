@@ -10,7 +10,7 @@ import type { BuildRequest, BuildResult } from './engine.ts';
 import { resolveBases, toGraph, type Graph, type GraphOptions, type Resolver, type VertexId } from './graph/index.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
 import type { Platform } from './image/types.ts';
-import { withMarker } from './leftovers.ts';
+import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
 import { diffIdsOf, solve, type Ref, type Solved } from './solver/index.ts';
@@ -25,11 +25,7 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   const names = (request.tags ?? []).map(requireTag);
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
-  return await parts.withWarnings(act.onEvent, () =>
-    withMarker(parts, act, () =>
-      parts.store.locks.with('store', 'shared', () => buildLocked(parts, request, { names, warnings, act }), options),
-    ),
-  );
+  return await withStore(parts, act, () => buildLocked(parts, request, { names, warnings, act }));
 }
 
 async function buildLocked(

@@ -6,11 +6,17 @@ import { randomName } from './store/index.ts';
 
 const MARKER = 'act-';
 
+/** An act on the store: it hears warnings, what killed acts left is collected before it, and nothing is pruned while it runs. */
+export async function withStore<T>(parts: Parts, options: ActOptions, act: () => Promise<T>): Promise<T> {
+  const locked = (): Promise<T> => parts.store.locks.with('store', 'shared', act, options);
+  return await parts.withWarnings(options.onEvent, () => withMarker(parts, options, locked));
+}
+
 /**
  * Runs `act` with a marker in `run/`. A marker that is there already is of an act that runs now, or of one that was killed; in the second case
  * nobody holds the lock `store`, and what it left (uppers, half written files) is collected first (DESIGN.md 4, "Life and death").
  */
-export async function withMarker<T>(parts: Parts, options: ActOptions, act: () => Promise<T>): Promise<T> {
+async function withMarker<T>(parts: Parts, options: ActOptions, act: () => Promise<T>): Promise<T> {
   const folder = join(parts.store.root, 'run');
   const found = (await readdir(folder)).filter((name) => name.startsWith(MARKER));
   if (found.length > 0) await parts.store.locks.ifFree('store', () => collect(parts, folder, found, options));

@@ -7,6 +7,7 @@ import { copyGraph } from './image/copy.ts';
 import { isGraphType } from './image/media-type.ts';
 import { formatReference, nameOf, parseReference } from './image/reference.ts';
 import type { Digest, Fetcher, Platform, Storage } from './image/types.ts';
+import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { recordLayers, resolveImage } from './resolve-image.ts';
 import type { StoredImage } from './store/index.ts';
@@ -19,24 +20,17 @@ export async function pull(
   options: ActOptions = {},
 ): Promise<StoredImage> {
   const { store, registry } = parts;
-  return await parts.withWarnings(options.onEvent, () =>
-    store.locks.with(
-      'store',
-      'shared',
-      async () => {
-        const { manifest, id, reference } = await resolveImage(parts, name, platform, { ...options, pull: true });
-        const vertex = { id: `pull ${reference}`, name: `pulling ${reference}` };
-        await withVertex(vertex, options.onEvent, async () => {
-          const source = registry.repository(nameOf(parseReference(name)));
-          await copyGraph(source, store.content, manifest, { ...options, vertex: vertex.id });
-        });
-        // Now complete: put writes it into index.json.
-        await store.images.put({ id, manifest });
-        return await store.images.resolve(id);
-      },
-      options,
-    ),
-  );
+  return await withStore(parts, options, async () => {
+    const { manifest, id, reference } = await resolveImage(parts, name, platform, { ...options, pull: true });
+    const vertex = { id: `pull ${reference}`, name: `pulling ${reference}` };
+    await withVertex(vertex, options.onEvent, async () => {
+      const source = registry.repository(nameOf(parseReference(name)));
+      await copyGraph(source, store.content, manifest, { ...options, vertex: vertex.id });
+    });
+    // Now complete: put writes it into index.json.
+    await store.images.put({ id, manifest });
+    return await store.images.resolve(id);
+  });
 }
 
 /** A `docker push`: blobs are made where they are missing, mounted where the registry has them, streamed where another one has them. */
@@ -49,32 +43,25 @@ export async function push(
   const { store, registry } = parts;
   const target = requireTag(name);
   const reference = parseReference(target);
-  return await parts.withWarnings(options.onEvent, () =>
-    store.locks.with(
-      'store',
-      'shared',
-      async () => {
-        const image = await store.images.resolve(imageName);
-        const manifest = await complete(parts, image, options);
-        const sources = await sourcesOf(store, image.config.rootfs.diff_ids);
-        const vertex = { id: `push ${target}`, name: `pushing ${target}` };
-        return await withVertex(vertex, options.onEvent, async () => {
-          const repository = registry.repository(nameOf(reference));
-          const result = await copyGraph(createSource(parts, sources), repository, manifest, {
-            ...options,
-            vertex: vertex.id,
-            mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter((place) => place !== CACHE_PLACE),
-          });
-          await repository.tag(manifest, reference.tag ?? 'latest', { signal: options.signal });
-          await recordLayers(parts, await readManifest(parts, manifest), image.config, nameOf(reference));
-          const place = `${nameOf(reference)}@${manifest.digest}`;
-          await store.images.put({ id: image.id, manifest, repoDigests: [place] });
-          return { name: formatReference(reference), digest: manifest.digest, ...result };
-        });
-      },
-      options,
-    ),
-  );
+  return await withStore(parts, options, async () => {
+    const image = await store.images.resolve(imageName);
+    const manifest = await complete(parts, image, options);
+    const sources = await sourcesOf(store, image.config.rootfs.diff_ids);
+    const vertex = { id: `push ${target}`, name: `pushing ${target}` };
+    return await withVertex(vertex, options.onEvent, async () => {
+      const repository = registry.repository(nameOf(reference));
+      const result = await copyGraph(createSource(parts, sources), repository, manifest, {
+        ...options,
+        vertex: vertex.id,
+        mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter((place) => place !== CACHE_PLACE),
+      });
+      await repository.tag(manifest, reference.tag ?? 'latest', { signal: options.signal });
+      await recordLayers(parts, await readManifest(parts, manifest), image.config, nameOf(reference));
+      const place = `${nameOf(reference)}@${manifest.digest}`;
+      await store.images.put({ id: image.id, manifest, repoDigests: [place] });
+      return { name: formatReference(reference), digest: manifest.digest, ...result };
+    });
+  });
 }
 
 /** Blobs of the store; those that only a registry has go through memory to the next one, never to the disk. */

@@ -111,7 +111,7 @@ export async function checksumStage(
   options: ActOptions,
 ): Promise<readonly string[]> {
   const names = await snapshots.ensure(layers, { ...options, vertex: vertex.id });
-  if (names.length === 0) throw sourceNotFound(vertex, sources[0] ?? '');
+  if (names.length === 0) sourceNotFound(vertex, sources[0] ?? '');
   const { digests } = await snapshots.helper.call(
     'checksum',
     { snapshots: [...names], patterns: absolute(sources) },

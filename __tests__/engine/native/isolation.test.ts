@@ -1,0 +1,90 @@
+import { describe, expect, test } from '@jest/globals';
+import { chooseIsolation, createLauncher } from '../../../engine/native/index.ts';
+import type { RungName } from '../../../engine/native/protocol.ts';
+import { parseSubordinateIds } from '../../../engine/native/subid.ts';
+import { scriptedHelper } from '../../helpers/scripted-helper.ts';
+
+const store = { root: '/nowhere', uid: 0, gid: 0 };
+
+/** A helper whose probe finds these rungs; the others fail with a reason and a hint. */
+async function probing(possible: readonly RungName[]): Promise<string> {
+  const names: readonly RungName[] = ['root', 'userns-full', 'userns', 'userns-single', 'chroot'];
+  const rungs = names.map((name) => ({
+    name,
+    possible: possible.includes(name),
+    reason: possible.includes(name) ? null : `mount: EPERM for ${name}`,
+    hint: possible.includes(name) ? null : `switch on ${name}`,
+    idMap: name === 'userns' ? { kind: 'sub', firstUid: 100000, uidCount: 65536, firstGid: 100000, gidCount: 65536, newuidmap: '/usr/bin/newuidmap', newgidmap: '/usr/bin/newgidmap' } : null,
+  }));
+  const result = { protocol: 1, kernel: '6.1', uid: 1001, rungs, cgroup: { mode: 'v2', controllers: [] }, seccomp: true, fileSystem: 'ext4' };
+  return await scriptedHelper(`readRequest(); untilEnd(); say(${JSON.stringify({ reply: { op: 'probe', result } })});`);
+}
+
+describe('chooseIsolation', () => {
+  test('takes root directly where it holds, and does not ask sudo', async () => {
+    const sudo = await scriptedHelper(`process.exit(1)`);
+    const launcher = createLauncher({ path: await probing(['root', 'userns']) }, sudo);
+    expect(await chooseIsolation('auto', { launcher, store })).toMatchObject({ rung: 'root', elevation: 'direct', idMap: { kind: 'root' } });
+  });
+
+  test('takes root through sudo where the user has none', async () => {
+    const launcher = createLauncher({ path: await probing(['userns']) }, await probing(['root']));
+    expect(await chooseIsolation('auto', { launcher, store })).toMatchObject({ rung: 'root', elevation: 'sudo', idMap: { kind: 'root' } });
+  });
+
+  test('takes userns where sudo wants a password', async () => {
+    const sudo = await scriptedHelper(`say('sudo: a password is required'); process.exit(1);`);
+    const launcher = createLauncher({ path: await probing(['userns']) }, sudo);
+    const found = await chooseIsolation('auto', { launcher, store });
+    expect(found).toMatchObject({ rung: 'userns', elevation: 'direct', idMap: { kind: 'sub', firstUid: 100000 } });
+  });
+
+  test('takes the forced rung, although a stronger one holds', async () => {
+    const launcher = createLauncher({ path: await probing(['root', 'userns']) });
+    expect(await chooseIsolation('userns', { launcher, store })).toMatchObject({ rung: 'userns' });
+  });
+
+  test('says why a forced rung is not possible, what sudo said, and what to change', async () => {
+    const sudo = await scriptedHelper(`say('sudo: a password is required'); process.exit(1);`);
+    const launcher = createLauncher({ path: await probing(['userns']) }, sudo);
+    await expect(chooseIsolation('root', { launcher, store })).rejects.toMatchObject({
+      code: 'ISOLATION_IMPOSSIBLE',
+      message: expect.stringMatching(/--isolation root: root: mount: EPERM for root; root through sudo: .*a password is required/),
+      hint: 'switch on root',
+    });
+  });
+
+  test('names each switch when no rung holds', async () => {
+    const launcher = createLauncher({ path: await probing([]) });
+    await expect(chooseIsolation('auto', { launcher, store })).rejects.toMatchObject({
+      code: 'ISOLATION_IMPOSSIBLE',
+      hint: 'switch on root; switch on userns',
+    });
+  });
+
+  test('refuses a rung that is not built yet, naming those that are', async () => {
+    const launcher = createLauncher({ path: await probing(['chroot']) });
+    await expect(chooseIsolation('chroot', { launcher, store })).rejects.toMatchObject({ code: 'ISOLATION_UNSUPPORTED' });
+  });
+});
+
+describe('parseSubordinateIds', () => {
+  const user = { name: 'ann', uid: 1001 };
+
+  test('takes the largest range of the user, by name or number', () => {
+    const text = 'bob:500000:65536\nann:100000:1000\n1001:200000:65536\n';
+    expect(parseSubordinateIds(text, user)).toEqual({ first: 200000, count: 65536 });
+  });
+
+  test.each([
+    ['nothing', ''],
+    ['another user', 'bob:100000:65536\n'],
+    ['a name that only begins alike', 'anna:100000:65536\n'],
+    ['no numbers', 'ann:a:b\n'],
+    ['an empty range', 'ann:100000:0\n'],
+    ['a range beyond all ids', 'ann:4294967000:65536\n'],
+    ['a comment', '# ann:100000:65536\n'],
+  ])('finds none in %s', (_what, text) => {
+    expect(parseSubordinateIds(text, user)).toBeUndefined();
+  });
+});
