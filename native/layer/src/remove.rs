@@ -143,7 +143,7 @@ mod tests {
         fs::create_dir(dir.path().join("kept")).unwrap();
         fs::write(dir.path().join("kept/file"), "x").unwrap();
         symlink("../kept", dir.path().join("tree/link")).unwrap();
-        fs::set_permissions(dir.path().join("tree/a"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(dir.path().join("tree/a"), fs::Permissions::from_mode(0o0)).unwrap();
         assert!(remove_tree(&fd, b"tree").unwrap());
         assert!(!dir.path().join("tree").exists());
         assert!(dir.path().join("kept/file").exists());

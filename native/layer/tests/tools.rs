@@ -3,11 +3,13 @@
 
 mod support;
 
+use berth_layer::Kind;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use support::{Store, d, f, tree_with};
 
 /// A tree with everything that a tar can say.
@@ -117,27 +119,53 @@ fn a_directory_that_is_swapped_for_a_link_leads_nowhere_else() {
     }
     let bytes = support::tar(&members);
     let stop = AtomicBool::new(false);
+    let swaps = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let snapshots = store.dir.path().join("snapshots");
             while !stop.load(Ordering::Relaxed) {
                 for part in fs::read_dir(&snapshots).into_iter().flatten().flatten() {
-                    let dir = part.path().join("fs/dir");
-                    let aside = part.path().join("aside");
-                    // Each may fail when the other side was faster; that is the race.
-                    let _ = fs::rename(&dir, &aside);
-                    let _ = symlink(outside.path(), &dir);
-                    let _ = fs::remove_file(&dir);
-                    let _ = fs::rename(&aside, &dir);
+                    swaps.fetch_add(swap(&part.path(), outside.path()), Ordering::Relaxed);
                 }
             }
         });
-        for _ in 0..5 {
-            if let Ok(applied) = store.apply(&bytes, &[]) {
-                berth_layer::remove_tree(&store.snapshots, applied.snapshot.as_bytes()).unwrap();
+        // Also when an assertion fails here, the other thread must end.
+        let _end = Ending(&stop);
+        for round in 0..200 {
+            if swaps.load(Ordering::Relaxed) >= 10_000 {
+                break;
+            }
+            let applied = store.apply(&bytes, &[]);
+            assert!(
+                applied.as_ref().map_or_else(|error| error.kind != Kind::Attack, |_| true),
+                "{round}: {applied:?}"
+            );
+            for name in berth_layer::usage::names(&store.snapshots).unwrap() {
+                berth_layer::remove_tree(&store.snapshots, name.as_bytes()).unwrap();
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
+    assert!(swaps.into_inner() >= 10_000);
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+}
+
+/// Exchange the directory and a link to `outside`, many times; how often it worked.
+fn swap(part: &Path, outside: &Path) -> usize {
+    let (dir, aside) = (part.join("fs/dir"), part.join("aside"));
+    if !dir.exists() || symlink(outside, &aside).is_err() {
+        return 0;
+    }
+    let exchange = || renameat_with(CWD, &dir, CWD, &aside, RenameFlags::EXCHANGE).is_ok();
+    // An even number, so that the directory is back in its place.
+    let done = (0..200).take_while(|_| exchange()).count();
+    let _ = fs::remove_file(&aside);
+    done
+}
+
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

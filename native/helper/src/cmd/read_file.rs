@@ -16,7 +16,9 @@ pub(crate) fn run(context: &Context, args: request::ReadFile) -> Result<Reply, F
     let mut sent: u64 = 0;
     loop {
         let length = berth_sys::file::read_some(&file, &mut buffer).map_err(failed_on("read", &args.path))?;
-        let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
+        let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
+            break;
+        };
         sent = sent.saturating_add(length as u64);
         if sent > args.max_bytes {
             let message = format!("the file grew over the limit of {} bytes while it was read", args.max_bytes);

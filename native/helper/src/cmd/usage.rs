@@ -10,7 +10,11 @@ use berth_wire::{Failure, Reply, reply, request};
 pub(crate) fn run(context: &Context, args: request::Usage) -> Result<Reply, Failure> {
     berth_sys::file::raise_file_limit();
     let snapshots = context.snapshots()?;
-    let names = if args.names.is_empty() { usage::names(&snapshots).map_err(failure)? } else { args.names };
+    let names = if args.names.is_empty() {
+        usage::names(&snapshots).map_err(failure)?
+    } else {
+        args.names
+    };
     let mut found = Vec::new();
     for name in names {
         snapshot::check_name(&name).map_err(failure)?;
