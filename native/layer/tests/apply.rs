@@ -53,7 +53,7 @@ fn a_layer_that_needs_its_lowers_is_named_by_the_chain() {
         &[],
     );
     let applied = store
-        .apply(&tar(&[f("usr/new", "n"), f("lib/through", "t")]), &[base.clone()])
+        .apply(&tar(&[f("usr/new", "n"), f("lib/through", "t")]), std::slice::from_ref(&base))
         .unwrap();
     assert!(!applied.self_contained);
     let upper = store.path(&applied.snapshot);
@@ -274,7 +274,7 @@ fn whiteouts_hide_lower_content_only_wherever_they_stand() {
         ],
     ];
     for members in orders {
-        let top = store.layer(members, &[base.clone()]);
+        let top = store.layer(members, std::slice::from_ref(&base));
         assert_eq!(shown(&store, &[top.clone(), base.clone()], "d"), ["both", "own"]);
         assert_eq!(read(store.path(&top).join("x")), "own");
     }
@@ -284,7 +284,7 @@ fn whiteouts_hide_lower_content_only_wherever_they_stand() {
         &[f(".wh.d", ""), f("d/own", "")],
     ];
     for members in orders {
-        let top = store.layer(members, &[base.clone()]);
+        let top = store.layer(members, std::slice::from_ref(&base));
         assert_eq!(shown(&store, &[top, base.clone()], "d"), ["own"]);
     }
 }
@@ -293,7 +293,10 @@ fn whiteouts_hide_lower_content_only_wherever_they_stand() {
 fn an_opaque_root_hides_every_lower_name() {
     let store = Store::new();
     let base = store.layer(&[d("a"), f("a/x", ""), f("b", "")], &[]);
-    let top = store.layer(&[d("a"), f("a/own", ""), f(".wh..wh..opq", ""), f("c", "")], &[base.clone()]);
+    let top = store.layer(
+        &[d("a"), f("a/own", ""), f(".wh..wh..opq", ""), f("c", "")],
+        std::slice::from_ref(&base),
+    );
     assert_eq!(shown(&store, &[top.clone(), base.clone()], "/"), ["a", "c"]);
     assert_eq!(shown(&store, &[top, base], "/a"), ["own"]);
 }
@@ -302,7 +305,7 @@ fn an_opaque_root_hides_every_lower_name() {
 fn an_opaque_mark_goes_through_a_link_in_the_image() {
     let store = Store::new();
     let base = store.layer(&[d("real"), f("real/low", ""), l("link", "real")], &[]);
-    let top = store.layer(&[f("link/.wh..wh..opq", ""), f("link/own", "")], &[base.clone()]);
+    let top = store.layer(&[f("link/.wh..wh..opq", ""), f("link/own", "")], std::slice::from_ref(&base));
     assert_eq!(shown(&store, &[top, base], "real"), ["own"]);
 }
 
@@ -311,7 +314,7 @@ fn a_whiteout_hides_what_came_only_for_a_hard_link() {
     let store = Store::new();
     let base = store.layer(&[f("x", "low"), d("d"), f("d/x", "low")], &[]);
     let members = [h("y", "x"), f(".wh.x", ""), h("z", "d/x"), f("d/.wh..wh..opq", "")];
-    let top = store.layer(&members, &[base.clone()]);
+    let top = store.layer(&members, std::slice::from_ref(&base));
     assert_eq!(shown(&store, &[top.clone(), base.clone()], "/"), ["d", "y", "z"]);
     assert_eq!(shown(&store, &[top, base], "/d"), [""; 0]);
 }
@@ -336,7 +339,7 @@ fn odd_whiteout_names_are_refused_and_data_of_aufs_is_skipped() {
 fn a_raw_device_0_0_never_acts_as_a_whiteout() {
     let store = Store::new();
     let base = store.layer(&[f("x", "low")], &[]);
-    let top = store.layer(&[node("x", Type::CharDevice, (0, 0))], &[base.clone()]);
+    let top = store.layer(&[node("x", Type::CharDevice, (0, 0))], std::slice::from_ref(&base));
     assert_eq!(shown(&store, &[top, base], "/"), ["x"]);
     assert!(store.warnings.borrow()[0].contains("0:0"), "{:?}", store.warnings);
 }
@@ -486,7 +489,7 @@ fn truncation_is_refused_at_every_block() {
 fn the_root_keeps_the_attributes_of_the_layer_that_names_it() {
     let store = Store::new();
     let base = store.layer(&[with(d("./"), |entry| entry.mode = 0o555), f("a", "")], &[]);
-    let top = store.layer(&[f("b", "")], &[base.clone()]);
+    let top = store.layer(&[f("b", "")], std::slice::from_ref(&base));
     let merged = snapshot::stack(&store.snapshots, &[top, base]).unwrap();
     assert_eq!(merged.root_attributes().unwrap().mode, 0o555);
 }

@@ -241,7 +241,7 @@ fn patterns_select_from_the_merged_tree_of_a_stage() {
         ],
         &[],
     );
-    let top = store.layer(&[f("out/.wh.gone.so", ""), f("out/b.so", "new")], &[base.clone()]);
+    let top = store.layer(&[f("out/.wh.gone.so", ""), f("out/b.so", "new")], std::slice::from_ref(&base));
     let layers = [top, base];
     let copied = |patterns: &[&str], dest: &str, is_directory: bool| {
         let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
@@ -357,10 +357,10 @@ fn checksums_follow_content_and_ignore_times_and_layers() {
     let base = store.layer(&[d("d"), f("d/a", "old"), f("d/b", "2"), f("d/gone", "")], &[]);
     let top = store.layer(
         &[with(f("d/a", "1"), |entry| entry.modified.seconds = 7), f("d/.wh.gone", "")],
-        &[base.clone()],
+        std::slice::from_ref(&base),
     );
-    assert_eq!(sum(&[whole.clone()], "/d"), sum(&[top, base], "/d"));
-    assert_eq!(sum(&[whole.clone()], "/none"), None);
+    assert_eq!(sum(std::slice::from_ref(&whole), "/d"), sum(&[top, base], "/d"));
+    assert_eq!(sum(std::slice::from_ref(&whole), "/none"), None);
     let variants = [
         vec![d("d"), f("d/a", "1"), f("d/b", "3")],
         vec![d("d"), f("d/a", "12"), f("d/b", "")],
@@ -392,7 +392,7 @@ fn files_are_read_inside_the_root_and_only_regular_ones() {
         ],
         &[],
     );
-    let top = store.layer(&[f("etc/passwd", "top")], &[base.clone()]);
+    let top = store.layer(&[f("etc/passwd", "top")], std::slice::from_ref(&base));
     let stack = snapshot::stack(&store.snapshots, &[top, base]).unwrap();
     let (file, size) = open_file(&stack, b"/out", 100).unwrap();
     let mut content = [0; 3];
@@ -415,7 +415,7 @@ fn files_are_read_inside_the_root_and_only_regular_ones() {
 fn usage_counts_a_file_with_two_names_once() {
     let store = Store::new();
     let name = store.layer(&[d("d"), f("d/a", &"x".repeat(8192)), h("d/b", "d/a")], &[]);
-    assert_eq!(usage::names(&store.snapshots).unwrap(), [name.clone()]);
+    assert_eq!(usage::names(&store.snapshots).unwrap(), std::slice::from_ref(&name));
     let measured = usage::measure(&store.snapshots, &name).unwrap();
     assert_eq!(measured.inodes, 3);
     assert!((8192..64_000).contains(&measured.bytes), "{measured:?}");

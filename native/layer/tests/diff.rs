@@ -600,8 +600,14 @@ impl Mount {
         let empty = store.dir.path().join("empty");
         std::fs::create_dir_all(&path).unwrap();
         std::fs::create_dir_all(&empty).unwrap();
+        // Overlayfs takes a directory once. The topmost place is enough: it hides and shows all that the lower one would.
         // The path of the store holds no colon or comma.
-        let mut dirs: Vec<String> = lowers.iter().map(|name| store.path(name).display().to_string()).collect();
+        let mut dirs: Vec<String> = Vec::new();
+        for dir in lowers.iter().map(|name| store.path(name).display().to_string()) {
+            if !dirs.contains(&dir) {
+                dirs.push(dir);
+            }
+        }
         dirs.push(empty.display().to_string());
         let mut options = format!("userxattr,index=off,metacopy=off,xino=off,lowerdir={}", dirs.join(":"));
         if let Some(upper) = upper {
@@ -624,7 +630,8 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(&self.path).status();
+        // Lazily, because a child that another test has just forked may hold a descriptor for a moment.
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.path).status();
         assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
     }
 }
