@@ -72,6 +72,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
   let http: CacheHttp | undefined;
   let restored: CacheDocument | undefined;
   let source: CacheSource | undefined;
+  let faulty = false;
 
   const parts = (endpoint: Extract<CacheAccess, { kind: 'service' }>['endpoint']): RestoreParts => {
     http ??= createCacheHttp(options.proxies, options.limits);
@@ -111,6 +112,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
     if (!answer.yes) return { plan: undefined, text: `not saved: ${answer.why}` };
     if (access.kind === 'none' || !access.writable)
       return { plan: undefined, text: 'not saved: the job may not write' };
+    if (faulty) return { plan: undefined, text: 'not saved: the service does not answer' };
     const made = planSave(await engine.cache.export(now), {
       scope,
       compression: options.compressions[0],
@@ -150,6 +152,8 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
         return await load(parts(access.endpoint), engine, budget);
       } catch (error) {
         signal.throwIfAborted();
+        // A service that limits or does not answer is left alone for the rest of the job.
+        faulty = true;
         options.warn(`The cache is not used: ${messageOf(error)}`);
         return { state: 'miss', text: 'it could not be read', layers: 0 };
       }

@@ -84,9 +84,7 @@ function isFolder(name: string, { path }: Expected): boolean {
 }
 
 /** The first bytes, and all of them again. */
-async function peek(
-  source: AsyncIterable<Uint8Array>,
-): Promise<{
+async function peek(source: AsyncIterable<Uint8Array>): Promise<{
   readonly first: Uint8Array;
   readonly rest: AsyncIterable<Uint8Array>;
   readonly close: () => Promise<unknown>;

@@ -23,6 +23,7 @@ export async function* download(
   let { url } = archive;
   let refreshed = false;
   let received = 0;
+  let before = -1;
   const pace = createPace(http);
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
@@ -43,7 +44,9 @@ export async function* download(
       return;
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof EngineError || attempt === ATTEMPTS) throw asFault(error);
+      // Twice nothing at all, and the storage is not only slow.
+      if (error instanceof EngineError || attempt === ATTEMPTS || before === received) throw asFault(error);
+      before = received;
     }
   }
 }

@@ -18,7 +18,7 @@ export interface HttpLimits {
   readonly minimumRate: number;
 }
 
-export const HTTP_LIMITS: HttpLimits = { idle: 20_000, grace: 20_000, minimumRate: 128 * 1024 };
+export const HTTP_LIMITS: HttpLimits = { idle: 10_000, grace: 20_000, minimumRate: 128 * 1024 };
 
 interface Call {
   readonly method?: 'GET' | 'POST';

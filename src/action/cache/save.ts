@@ -35,7 +35,9 @@ export async function savePlan(plan: SavePlan, parts: SaveParts): Promise<SaveRe
   try {
     await mkdir(parts.folder, { recursive: true, mode: 0o700 });
     await uploadAll(plan.uploads, parts, { failed, done });
-    const indexSaved = await saveIndex(plan, withoutEntries(plan, failed), parts, failed.size > 0);
+    // When the service refuses entries, it would refuse the index too.
+    const indexSaved =
+      failed.size === 0 || done.length > 0 ? await saveIndex(plan, withoutEntries(plan, failed), parts) : false;
     return { entries: done.length, bytes: sizeOf(done), indexSaved };
   } catch (error) {
     parts.warn(`The cache was not saved: ${messageOf(error)}`);
@@ -75,14 +77,7 @@ async function uploadOne(upload: Upload, parts: SaveParts): Promise<boolean> {
   }
 }
 
-async function saveIndex(
-  plan: SavePlan,
-  document: CacheDocument,
-  parts: SaveParts,
-  partial: boolean,
-): Promise<boolean> {
-  // When the service refuses entries, it would refuse the index too, and an index of less is worth little.
-  if (parts.signal.aborted || (partial && document.entries.length === 0)) return false;
+async function saveIndex(plan: SavePlan, document: CacheDocument, parts: SaveParts): Promise<boolean> {
   const { key, path } = indexName(plan.scope, parts.unique);
   await mkdir(join(parts.folder, path), { recursive: true });
   await writeFile(join(parts.folder, path, INDEX_FILE), JSON.stringify(document), { mode: 0o600 });

@@ -31,7 +31,7 @@ export interface CacheService {
 }
 
 const METHOD = 'twirp/github.actions.results.api.v1.CacheService/GetCacheEntryDownloadURL';
-const ATTEMPTS = 3;
+const ATTEMPTS = 2;
 const MAX_ANSWER = 64 * 1024;
 
 /** @param onSecret takes what must be masked before anything else is printed: signed URLs and their signatures */

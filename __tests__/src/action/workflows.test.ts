@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { build } from 'esbuild';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(import.meta.dirname, '../../..');
+/** GitHub's own parser imports JSON without attributes, which Node refuses: it is bundled first. */
+const CHECKER = `
+import { readFileSync } from 'node:fs';
+import { parseWorkflow, NoOperationTraceWriter } from '@actions/workflow-parser';
+import { parseAction } from '@actions/workflow-parser/actions/index';
+const [kind, path] = process.argv.slice(2);
+const parse = kind === 'action' ? parseAction : parseWorkflow;
+const { context } = parse({ name: path, content: readFileSync(path, 'utf8') }, new NoOperationTraceWriter());
+process.stdout.write(JSON.stringify(context.errors.getErrors().map(String)));
+`;
+
+let folder: string;
+let checker: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'berth-workflows-'));
+  checker = join(folder, 'checker.mjs');
+  const stdin = { contents: CHECKER, resolveDir: ROOT };
+  await build({ stdin, outfile: checker, bundle: true, platform: 'node', format: 'esm', logLevel: 'silent' });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function problems(kind: 'action' | 'workflow', path: string): readonly string[] {
+  return JSON.parse(execFileSync(process.execPath, [checker, kind, path], { encoding: 'utf8' })) as readonly string[];
+}
+
+const workflows = ['.github/workflows', 'examples/workflows'].flatMap((place) =>
+  readdirSync(join(ROOT, place)).map((name) => `${place}/${name}`),
+);
+
+describe("GitHub's own parser", () => {
+  test('takes action.yml', () => {
+    expect(problems('action', join(ROOT, 'action.yml'))).toEqual([]);
+  });
+
+  test.each(workflows)('takes %s', (path) => {
+    expect(problems('workflow', join(ROOT, path))).toEqual([]);
+  });
+
+  test('finds what is wrong', () => {
+    const path = join(folder, 'wrong.yml');
+    writeFileSync(path, 'name: x\ndescription: x\nruns: { using: node18, main: a.js }\n');
+    expect(problems('action', path).join()).toContain('node18');
+    writeFileSync(path, 'on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    stepz: []\n');
+    expect(problems('workflow', path).join()).toContain('stepz');
+  });
+});
+
+test('the tables in the documentation say what action.yml says', () => {
+  expect(() => execFileSync(process.execPath, [join(ROOT, 'scripts/readme.mjs'), '--check'])).not.toThrow();
+});
