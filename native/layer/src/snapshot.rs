@@ -55,6 +55,14 @@ pub fn stack(snapshots: impl AsFd, names: &[String]) -> Result<Stack> {
         .map(Stack::new)
 }
 
+/// The same snapshots, each once at its topmost place: overlayfs refuses a directory that is named twice, and an image may hold a layer twice.
+/// What the lower place would show or hide, the topmost one shows or hides too.
+#[must_use]
+pub fn distinct(names: &[String]) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    names.iter().filter(|name| seen.insert(name.as_str())).cloned().collect()
+}
+
 /// Whether a snapshot has this name.
 ///
 /// # Errors
@@ -185,4 +193,22 @@ pub(crate) fn inherit_root(fs: &OwnedFd, lowers: &Stack) -> Result<()> {
 
 pub(crate) fn taken(name: &str) -> Error {
     Error::new(Kind::Conflict, "name snapshot", "a snapshot of this name exists").subject(name.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_comes_twice_is_stacked_at_its_topmost_place() {
+        let names = ["a", "b", "a", "c", "b"].map(str::to_owned);
+        assert_eq!(distinct(&names), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_refused() {
+        for name in ["", ".", "..", "a/b", ".part-x", "a b", "a\0"] {
+            assert_eq!(check_name(name).unwrap_err().kind, Kind::Request, "{name}");
+        }
+    }
 }

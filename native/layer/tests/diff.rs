@@ -600,14 +600,9 @@ impl Mount {
         let empty = store.dir.path().join("empty");
         std::fs::create_dir_all(&path).unwrap();
         std::fs::create_dir_all(&empty).unwrap();
-        // Overlayfs takes a directory once. The topmost place is enough: it hides and shows all that the lower one would.
         // The path of the store holds no colon or comma.
-        let mut dirs: Vec<String> = Vec::new();
-        for dir in lowers.iter().map(|name| store.path(name).display().to_string()) {
-            if !dirs.contains(&dir) {
-                dirs.push(dir);
-            }
-        }
+        let distinct = berth_layer::snapshot::distinct(lowers);
+        let mut dirs: Vec<String> = distinct.iter().map(|name| store.path(name).display().to_string()).collect();
         dirs.push(empty.display().to_string());
         let mut options = format!("userxattr,index=off,metacopy=off,xino=off,lowerdir={}", dirs.join(":"));
         if let Some(upper) = upper {

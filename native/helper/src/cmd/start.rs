@@ -91,8 +91,8 @@ impl<'a> Order<'a> {
         })
     }
 
-    fn cgroup(&self) -> String {
-        container::cgroup_path(&self.args.container, self.args.config.linux.cgroups_path.as_deref())
+    fn cgroup(&self, context: &Context) -> Result<String, Failure> {
+        container::cgroup_path(context, &self.args.container, self.args.config.linux.cgroups_path.as_deref())
     }
 }
 
@@ -181,7 +181,7 @@ impl<'a> Running<'a> {
         state.monitor = process_id::of(rustix::process::getpid());
         folder.set_state(&state)?;
         let layout = Layout::detect();
-        let group = Group::create(&layout, &order.cgroup(), args.config.linux.resources.as_ref())?;
+        let group = Group::create(&layout, &order.cgroup(context)?, args.config.linux.resources.as_ref())?;
         let spawned = spawn(order, recipe, &layout, &group).and_then(|mut spawned| {
             let mut launched = Launched {
                 commands,
@@ -334,7 +334,7 @@ fn recipe(context: &Context, args: &Start, folder: &Folder) -> Result<Recipe, Fa
         store_root: context.store_root.clone(),
         store_identity: (stat.st_dev, stat.st_ino),
         snapshots: format!("snapshots/{}", context::folder(&context.id_map)),
-        lowers: args.rootfs.lowers.clone(),
+        lowers: berth_layer::snapshot::distinct(&args.rootfs.lowers),
         upper: args.rootfs.upper.clone(),
         container: format!("containers/{}", args.container),
         files,
