@@ -137,10 +137,7 @@ fn watch(worker: &Child, input: &mut Input) -> Result<Outcome, Failure> {
             return finished(process::wait(worker.pid).map_err(failed("wait for worker"))?);
         }
         if polled.get(1).is_some_and(|input| !input.revents().is_empty()) {
-            if let Err(failure) = read_on(input) {
-                end(worker);
-                return Err(failure);
-            }
+            read_on(input).inspect_err(|_| end(worker))?;
         }
     }
 }

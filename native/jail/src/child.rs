@@ -13,13 +13,13 @@ use rustix::process::DumpableBehavior;
 
 /// Runs in the first process of a new container, which waits at `gate` until its parent has put it into its cgroup. Never returns.
 pub fn start(jail: Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> ! {
-    let failure = prepare(jail, gate, reporter);
+    let failure = prepare(&jail, gate, reporter);
     reporter.tell(&Message::Failure(failure));
     process::exit_now(1)
 }
 
-fn prepare(jail: Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Failure {
-    match steps(&jail, gate, reporter) {
+fn prepare(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Failure {
+    match steps(jail, gate, reporter) {
         Ok(()) => identity::become_process(&jail.confinement, &jail.life, reporter, jail.init),
         Err(failure) => failure,
     }

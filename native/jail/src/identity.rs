@@ -12,7 +12,7 @@ use crate::report::Reporter;
 use berth_sys::process;
 use berth_wire::{Code, Failure};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Gid, Uid};
@@ -31,28 +31,30 @@ pub(crate) fn become_process(confinement: &Confinement<'_>, life: &OwnedFd, repo
 }
 
 fn confine(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -> Result<command::Program, Failure> {
-    let process = confinement.process;
-    let wanted = capability::available(capability::wanted(process.capabilities.as_ref())?, reporter)?;
+    let spec = confinement.process;
+    // No descriptor of the host is left for the working directory or the program to lead to; process and parent end without dropping any.
+    process::close_all_but(&[life.as_fd(), reporter.as_fd()]).map_err(failed("close_range"))?;
+    let wanted = capability::available(capability::wanted(spec.capabilities.as_ref())?, reporter)?;
     limits::apply(confinement, reporter)?;
-    own_stdio(process.user.uid);
-    let late_directory = enter_directory(&process.cwd)?;
-    rustix::process::umask(Mode::from_raw_mode(process.user.umask.unwrap_or(0o022) & 0o777));
+    own_stdio(spec.user.uid);
+    let late_directory = enter_directory(&spec.cwd)?;
+    rustix::process::umask(Mode::from_raw_mode(spec.user.umask.unwrap_or(0o022) & 0o777));
     capability::bound(&wanted)?;
     become_user(confinement)?;
     tie(life)?;
     // Loading a filter without `no_new_privs` needs this capability until the very end.
-    let extra = if process.no_new_privileges {
+    let extra = if spec.no_new_privileges {
         CapabilitySet::empty()
     } else {
         CapabilitySet::SYS_ADMIN
     };
     capability::set(&wanted, extra)?;
     if late_directory {
-        enter_directory(&process.cwd)?;
+        enter_directory(&spec.cwd)?;
     }
-    check_directory(&process.cwd)?;
-    let program = command::find(process)?;
-    if process.no_new_privileges {
+    check_directory(&spec.cwd)?;
+    let program = command::find(spec)?;
+    if spec.no_new_privileges {
         rustix::thread::set_no_new_privs(true).map_err(failed("prctl PR_SET_NO_NEW_PRIVS"))?;
     }
     berth_sys::signal::reset().map_err(failed("reset signals"))?;

@@ -152,10 +152,8 @@ fn cgroup_v1(root: &OwnedFd, mount: &Mount, options: &Options, view: (&[String],
             inside(&tree, name, &group)?;
         }
     }
-    if unified {
-        if let Ok(group) = make("cgroup2", &bare(options)) {
-            inside(&tree, "unified", &group)?;
-        }
+    if unified && let Ok(group) = make("cgroup2", &bare(options)) {
+        inside(&tree, "unified", &group)?;
     }
     mount::set_attributes(
         &tree,

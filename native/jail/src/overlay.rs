@@ -9,6 +9,8 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags};
 use std::ffi::CString;
 
+/// The most lower folders of one overlay (the kernel's `OVL_MAX_STACK`).
+const MAX_LAYERS: usize = 500;
 /// The same everywhere, also as root: an upper made with `trusted.*` would show deleted files again elsewhere (`DESIGN.md` 7).
 const OPTIONS: [(&str, &str); 4] = [("index", "off"), ("metacopy", "off"), ("redirect_dir", "nofollow"), ("xino", "off")];
 
@@ -87,6 +89,10 @@ fn directory(parent: impl AsFd, name: &str) -> Result<OwnedFd, Failure> {
 /// # Errors
 /// With the limit where there are too many layers for an old kernel.
 pub fn attach(layers: &Layers<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> {
+    if layers.lowers.len() > MAX_LAYERS {
+        let message = format!("{} layers are over the {MAX_LAYERS} that the kernel stacks", layers.lowers.len());
+        return Err(Failure::new(Code::Unsupported, "mount overlay", message).hint("Use an image with fewer layers"));
+    }
     match modern(layers) {
         Ok(mount) => rustix::mount::move_mount(
             &mount,

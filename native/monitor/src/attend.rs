@@ -345,10 +345,9 @@ impl Round<'_> {
 
     fn deliver(&mut self, source: Source, bytes: &[u8]) {
         self.outlet.push(source, bytes);
-        if let Some(log) = &mut self.attendance.log {
-            if !log.append(source, bytes) {
-                (self.attendance.warn)("the container's log cannot be written; its output goes on".to_owned());
-            }
+        let written = self.attendance.log.as_mut().is_none_or(|log| log.append(source, bytes));
+        if !written {
+            (self.attendance.warn)("the container's log cannot be written; its output goes on".to_owned());
         }
     }
 }

@@ -17,7 +17,8 @@ impl Call {
             4 => self.architecture,
             16..64 => {
                 let argument = self.arguments[(offset as usize - 16) / 8];
-                (argument >> if offset % 8 == 4 { 32 } else { 0 }) as u32
+                let half = argument >> if offset % 8 == 4 { 32 } else { 0 };
+                u32::try_from(half & u64::from(u32::MAX)).unwrap()
             }
             other => panic!("load from {other}"),
         }

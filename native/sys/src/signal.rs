@@ -136,9 +136,20 @@ impl SignalFd {
 /// # Errors
 /// Those of `sigprocmask(2)`.
 pub fn reset() -> io::Result<()> {
+    // The kernel's own structure, since the C libraries refuse the two signals that they keep, which a caller may have ignored: handler, flags,
+    // restorer, mask.
+    let default = [0_u64; 4];
     for number in 1..=LAST {
-        // SAFETY: the default action runs no code of ours. SIGKILL, SIGSTOP and the C library's own are refused, which is as well.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+        // SAFETY: all zeroes ask for the default action, which runs no code of ours. SIGKILL and SIGSTOP are refused, which is as well.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                default.as_ptr(),
+                ptr::null::<u64>(),
+                size_of::<u64>(),
+            )
+        };
     }
     change_mask(libc::SIG_SETMASK, &set_of(&[]))
 }

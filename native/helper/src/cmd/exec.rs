@@ -62,7 +62,7 @@ impl Target {
         Ok(Self {
             pidfd,
             namespaces: if user_namespace { kinds.and(Namespaces::USER) } else { kinds },
-            cgroup: container::cgroup_path(&args.container, spec.linux.cgroups_path.as_deref()),
+            cgroup: container::cgroup_path(context, &args.container, spec.linux.cgroups_path.as_deref())?,
             filter: filter(args.seccomp.as_ref())?,
             user_namespace,
         })

@@ -44,8 +44,12 @@ fn collect(context: &Context, folder: &Folder, mut state: ContainerState) -> Res
         end(&process)?;
     }
     let spec: Option<oci::Spec> = folder.read("config.json").ok();
-    let path = container::cgroup_path(&folder.id, spec.as_ref().and_then(|spec| spec.linux.cgroups_path.as_deref()));
-    Group::find(&Layout::detect(), &path).remove();
+    let path = container::cgroup_path(
+        context,
+        &folder.id,
+        spec.as_ref().and_then(|spec| spec.linux.cgroups_path.as_deref()),
+    );
+    Group::find(&Layout::detect(), &path?).remove();
     remove_stubs(context, folder);
     if matches!(folder.read("keep.json"), Ok(false)) {
         super::remove_folder(context, &folder.id)?;

@@ -50,9 +50,15 @@ pub(crate) fn unseen() -> Ended {
     }
 }
 
-/// The cgroup of a container, below each hierarchy.
-pub(crate) fn cgroup_path(id: &str, given: Option<&str>) -> String {
-    given.map_or_else(|| format!("/berth/{id}"), str::to_owned)
+/// The cgroup of a container, below each hierarchy. The store's inode keeps containers of two stores apart, whatever their ids.
+pub(crate) fn cgroup_path(context: &Context, id: &str, given: Option<&str>) -> Result<String, Failure> {
+    match given {
+        Some(path) => Ok(path.to_owned()),
+        None => {
+            let store = rustix::fs::fstat(&context.store).map_err(failed("stat store"))?;
+            Ok(format!("/berth/{id}-{:x}", store.st_ino))
+        }
+    }
 }
 
 /// Removes the folder of a container, where there is one.

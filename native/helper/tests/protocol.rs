@@ -1,0 +1,211 @@
+//! The conversation itself: what is refused before anything is done.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use support::{END, REQUEST, Session, as_root, each_rung, frame, spec, start, with};
+
+fn refused_by(store: &support::Store, word: &str, request: &Value) -> Value {
+    let session = Session::start(store.command().arg(word), request);
+    session.finish().failure()
+}
+
+#[test]
+fn a_request_of_another_version_is_refused_for_its_version_and_not_for_its_fields() {
+    as_root(|store| {
+        let mut request = store.request("state", &json!({"containers": []}));
+        request["version"] = json!(99);
+        request["news"] = json!(true);
+        let failure = refused_by(store, "state", &request);
+        assert_eq!(failure["code"], "request");
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains("99") && message.contains('1'), "{message}");
+    });
+}
+
+#[test]
+fn an_unknown_field_is_refused_by_name() {
+    as_root(|store| {
+        let failure = store.call("state", &json!({"containers": [], "colour": 1})).failure();
+        assert_eq!(failure["code"], "request");
+        assert!(failure["message"].as_str().unwrap().contains("colour"));
+    });
+}
+
+#[test]
+fn the_word_must_be_the_requests() {
+    as_root(|store| {
+        let request = store.request("state", &json!({"containers": []}));
+        assert!(refused_by(store, "logs", &request)["message"].as_str().unwrap().contains("logs"));
+        assert_eq!(refused_by(store, "nonsense", &request)["code"], "request");
+    });
+}
+
+#[test]
+fn frames_that_are_none_are_refused() {
+    as_root(|store| {
+        let long = [&[REQUEST][..], &u32::MAX.to_be_bytes()].concat();
+        for bytes in [
+            vec![9, 0, 0, 0, 0],
+            long,
+            frame(END, &[]),
+            frame(REQUEST, b"{"),
+            frame(REQUEST, b"[1]"),
+            frame(REQUEST, &vec![b'['; 100_000]),
+        ] {
+            let mut child = support::spawn(store.command().arg("state"));
+            child.stdin.take().unwrap().write_all(&bytes).unwrap();
+            let output = child.wait_with_output().unwrap();
+            let line: Value = serde_json::from_slice(&output.stderr).unwrap();
+            assert_eq!(line["failure"]["code"], "request", "{line}");
+        }
+    });
+}
+
+#[test]
+fn an_engine_that_goes_away_before_the_request_is_whole_cancels() {
+    as_root(|store| {
+        let whole = frame(
+            REQUEST,
+            &serde_json::to_vec(&store.request("state", &json!({"containers": []}))).unwrap(),
+        );
+        for length in [0, 3, 5, whole.len() - 1] {
+            let mut child = support::spawn(store.command().arg("state"));
+            child.stdin.take().unwrap().write_all(&whole[..length]).unwrap();
+            let output = child.wait_with_output().unwrap();
+            let line: Value = serde_json::from_slice(&output.stderr).unwrap();
+            assert_eq!(line["failure"]["code"], "cancelled", "after {length} bytes");
+        }
+    });
+}
+
+#[test]
+fn the_version_is_one_line_of_json() {
+    for word in ["version", "--version"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_berth-native"))
+            .arg(word)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(value["protocol"], 1);
+        assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
+    }
+}
+
+#[test]
+fn a_store_of_somebody_else_and_one_that_is_a_link_are_refused() {
+    as_root(|store| {
+        let mut request = store.request("state", &json!({"containers": []}));
+        request["store"]["uid"] = json!(4242);
+        assert_eq!(refused_by(store, "state", &request)["code"], "not-permitted");
+        let link = store.host("beside").join("link");
+        std::os::unix::fs::symlink(&store.root, &link).unwrap();
+        request["store"] = json!({"root": link, "uid": 0, "gid": 0});
+        assert!(refused_by(store, "state", &request)["subject"].as_str().unwrap().contains("link"));
+        request["store"] = json!({"root": "relative", "uid": 0, "gid": 0});
+        assert_eq!(refused_by(store, "state", &request)["code"], "request");
+    });
+}
+
+#[test]
+fn what_is_known_and_not_done_is_refused_by_the_name_of_its_field() {
+    as_root(|store| {
+        let base = store.base();
+        let cases = [
+            ("/linux/mountLabel", json!("x"), "linux.mountLabel"),
+            ("/linux/rootfsPropagation", json!("shared"), "linux.rootfsPropagation"),
+            ("/process/apparmorProfile", json!("x"), "process.apparmorProfile"),
+            ("/process/selinuxLabel", json!("x"), "process.selinuxLabel"),
+            ("/process/args", json!([]), "process.args"),
+            ("/process/cwd", json!("relative"), "process.cwd"),
+            (
+                "/process/rlimits",
+                json!([{"type": "RLIMIT_X", "soft": 1, "hard": 1}]),
+                "process.rlimits",
+            ),
+            ("/process/capabilities/bounding", json!(["CAP_X"]), "process.capabilities.bounding"),
+            (
+                "/linux/namespaces",
+                json!([{"type": "mount"}, {"type": "network"}]),
+                "linux.namespaces",
+            ),
+            ("/linux/namespaces", json!([{"type": "mount"}, {"type": "pid"}]), "linux.namespaces"),
+            (
+                "/linux/namespaces",
+                json!([{"type": "mount"}, {"type": "pid"}, {"type": "network"}, {"type": "time"}]),
+                "linux.namespaces",
+            ),
+            ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "linux.seccomp"),
+            ("/linux/sysctl", json!({"kernel.core_pattern": "|/x"}), "linux.sysctl"),
+            ("/mounts/0", json!({"destination": "/x", "type": "nfs"}), "mounts.type"),
+            ("/mounts/0", json!({"destination": "x", "type": "tmpfs"}), "mounts.destination"),
+            ("/mounts/0", json!({"destination": "/", "type": "tmpfs"}), "mounts.destination"),
+            (
+                "/mounts/0",
+                json!({"destination": "/x", "type": "bind", "source": "x"}),
+                "mounts.source",
+            ),
+            (
+                "/mounts/0",
+                json!({"destination": "/x", "type": "bind", "source": "/", "options": ["rshared"]}),
+                "mounts.options",
+            ),
+        ];
+        for (pointer, value, field) in cases {
+            let mut config = spec(&["true"]);
+            match pointer.strip_prefix("/mounts/") {
+                Some(_) => config["mounts"].as_array_mut().unwrap().push(value),
+                None => config = with(config, &[(pointer, value)]),
+            }
+            let failure = store.call("start", &start(config, "c1", "u1", &[&base])).failure();
+            assert_eq!(failure["code"], "request", "{failure}");
+            assert_eq!(failure["subject"], field, "{failure}");
+        }
+    });
+}
+
+#[test]
+fn names_that_are_paths_are_refused() {
+    as_root(|store| {
+        let base = store.base();
+        for id in ["../x", "", "a b", "-x"] {
+            let failure = store.call("start", &start(spec(&["true"]), id, "u1", &[&base])).failure();
+            assert_eq!(failure["code"], "request", "{id}");
+        }
+        for name in ["../root", ".part-x", "a/b", ""] {
+            assert_eq!(
+                store.call("start", &start(spec(&["true"]), "c1", name, &[&base])).failure()["code"],
+                "request",
+                "{name}"
+            );
+            assert_eq!(
+                store.call("start", &start(spec(&["true"]), "c1", "u1", &[name])).failure()["code"],
+                "request",
+                "{name}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_probe_finds_the_rung_that_the_test_stands_on() {
+    each_rung(|store| {
+        let sub = if store.rung == support::Rung::Userns {
+            store.id_map()
+        } else {
+            Value::Null
+        };
+        let reply = store.call("probe", &json!({"sub": sub})).reply();
+        let rung = if store.rung == support::Rung::Userns { "userns" } else { "root" };
+        let found = reply["rungs"].as_array().unwrap().iter().find(|one| one["name"] == rung).unwrap();
+        assert_eq!(found["possible"], true, "{found}");
+        for one in reply["rungs"].as_array().unwrap().iter().filter(|one| one["possible"] == false) {
+            assert!(!one["reason"].as_str().unwrap().is_empty(), "{one}");
+        }
+        assert_eq!(std::fs::read_dir(&store.root).unwrap().count(), 0, "the probe left something");
+    });
+}
