@@ -153,10 +153,10 @@ impl<'a> Running<'a> {
     ) -> Result<Self, Failure> {
         let args = order.args;
         let folder = Folder::create(context, &args.container)?;
-        ensure_ended(&folder)?;
+        let before = ensure_ended(&folder)?;
         let result = Self::prepare(context, order, folder, engine, commands);
         if result.is_err() {
-            discard(context, &args.container);
+            give_up(context, &args.container, before.as_ref());
         }
         result
     }
@@ -297,14 +297,28 @@ fn announce(context: &Context, child: &Child, state: &ContainerState) {
     });
 }
 
-/// A container of this id that still runs is in the way; one that has ended is started again.
-fn ensure_ended(folder: &Folder) -> Result<(), Failure> {
-    let Ok(state) = folder.state() else { return Ok(()) };
+/// A container of this id that still runs is in the way; one that has ended is started again. Gives its last state.
+fn ensure_ended(folder: &Folder) -> Result<Option<ContainerState>, Failure> {
+    let Ok(state) = folder.state() else { return Ok(None) };
     let lives = |id: Option<berth_wire::request::ProcessId>| id.and_then(process_id::open).is_some();
     if lives(state.process) || (state.status != container::EXITED && lives(state.monitor)) {
         return Err(Failure::new(Code::Conflict, "start container", "a container of this id is running").subject(folder.id.clone()));
     }
-    Ok(())
+    Ok(Some(state))
+}
+
+/// After a start that failed: a container that was there before is as it was, a new one never was.
+fn give_up(context: &Context, id: &str, before: Option<&ContainerState>) {
+    match before {
+        None => discard(context, id),
+        Some(state) => {
+            if let Err(failure) = Folder::open(context, id).and_then(|folder| folder.set_state(state)) {
+                context
+                    .status
+                    .warning(format!("the state of container {id} could not be written back: {failure}"));
+            }
+        }
+    }
 }
 
 fn discard(context: &Context, id: &str) {

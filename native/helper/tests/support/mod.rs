@@ -220,7 +220,7 @@ impl Store {
         self.call("start", &start(spec(&["/bin/sh", "-c", script]), "c1", "u1", &[&self.base_name()]))
     }
 
-    fn base_name(&self) -> String {
+    pub(crate) fn base_name(&self) -> String {
         let name = "b".repeat(64);
         if self.snapshots().join(&name).exists() { name } else { self.base() }
     }

@@ -1,0 +1,170 @@
+//! The engine or the helper dies: nothing of the container outlives them (`spec/bad-inputs.md` 3, K11 to K19).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+
+mod support;
+
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use support::{Session, each_rung, spec, start, wait_until, with};
+
+/// Whether a process is dead, if perhaps not collected yet.
+fn is_dead(pid: i64) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.is_empty() || stat.contains(") Z") || stat.contains(") X")
+}
+
+#[test]
+fn an_engine_that_closes_its_end_cancels_before_and_after_the_end_frame() {
+    each_rung(|store| {
+        let base = store.base();
+        for end in [false, true] {
+            let mut session = store.open(
+                "start",
+                &start(spec(&["sh", "-c", "sleep 1000 & sleep 1000"]), "c1", "u1", &[&base]),
+            );
+            let pid = session.event("started")["pid"].as_i64().unwrap();
+            if end {
+                session.send(support::END, b"");
+            }
+            session.close();
+            assert_eq!(session.finish().failure()["code"], "cancelled");
+            assert!(is_dead(pid));
+        }
+    });
+}
+
+#[test]
+fn an_engine_that_reads_no_more_and_goes_takes_the_container_with_it() {
+    each_rung(|store| {
+        let base = store.base();
+        let request = store.request("start", &start(spec(&["yes"]), "c1", "u1", &[&base]));
+        let mut child = support::spawn(store.command().arg("start"));
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(
+            &mut stdin,
+            &support::frame(support::REQUEST, &serde_json::to_vec(&request).unwrap()),
+        )
+        .unwrap();
+        // Nobody reads: the pipe fills, and with it the container's.
+        drop(child.stdout.take());
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(1));
+        drop(stdin);
+    });
+}
+
+#[test]
+fn output_that_nobody_reads_waits_in_the_container() {
+    each_rung(|store| {
+        let base = store.base();
+        let request = store.request("start", &start(spec(&["yes"]), "c1", "u1", &[&base]));
+        let mut child = support::spawn(store.command().arg("start"));
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(
+            &mut stdin,
+            &support::frame(support::REQUEST, &serde_json::to_vec(&request).unwrap()),
+        )
+        .unwrap();
+        let mut line = String::new();
+        let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+        while !line.contains("started") {
+            line.clear();
+            std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+        }
+        let pid: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let pid = pid["event"]["pid"].as_i64().unwrap();
+        wait_until("the writer sleeps", || {
+            fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") S")
+        });
+        let resident = |pid: u32| -> u64 {
+            let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            text.lines()
+                .find_map(|line| line.strip_prefix("VmRSS:")?.trim().trim_end_matches(" kB").parse().ok())
+                .unwrap()
+        };
+        assert!(resident(child.id()) < 32 * 1024, "the helper hoards output");
+        drop(stdin);
+        child.wait().unwrap();
+        assert!(is_dead(pid));
+    });
+}
+
+#[test]
+fn a_killed_helper_takes_the_container_with_it() {
+    each_rung(|store| {
+        let base = store.base();
+        for init in [false, true] {
+            for user in [0, 1000] {
+                let config = with(
+                    spec(&["sh", "-c", "sleep 1000 & exec sleep 1000"]),
+                    &[("/process/user", json!({"uid": user, "gid": user}))],
+                );
+                let arguments = with(start(config, "c1", "u1", &[&base]), &[("/init", json!(init))]);
+                let mut session = store.open("start", &arguments);
+                let pid = session.event("started")["pid"].as_i64().unwrap();
+                session.child.kill().unwrap();
+                session.child.wait().unwrap();
+                wait_until("the container's process is dead", || is_dead(pid));
+                assert!(store.states().is_empty(), "nobody keeps it");
+            }
+        }
+    });
+}
+
+/// Kills whichever process makes the n-th call of a kind, for every n, until a start succeeds.
+#[test]
+fn a_kill_at_any_step_of_a_start_leaves_nothing_after_the_next_command() {
+    if !Path::new("/usr/bin/strace").exists() {
+        eprintln!("left out: it needs strace");
+        return;
+    }
+    each_rung(|store| {
+        if store.rung == support::Rung::Userns {
+            eprintln!("left out on rung userns: newuidmap gets no privileges under strace");
+            return;
+        }
+        let base = store.base();
+        for call in [
+            "clone",
+            "clone3",
+            "unshare",
+            "fsmount",
+            "move_mount",
+            "open_tree",
+            "pivot_root",
+            "sethostname",
+            "capset",
+            "execve",
+            "renameat",
+            "mkdirat",
+        ] {
+            for number in 1.. {
+                let mut command = Command::new("/usr/bin/strace");
+                command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
+                command.arg("-e").arg(format!("inject={call}:signal=SIGKILL:when={number}"));
+                command.arg(store.command().get_program()).arg("start");
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                let request = store.request("start", &start(spec(&["sh", "-c", "sleep 0"]), "c1", "u1", &[&base]));
+                let mut session = Session::start(&mut command, &request);
+                let status = session.child.wait().unwrap();
+                let answer = session.finish();
+                let states = store.states();
+                assert!(states.is_empty(), "{call} {number}: {states:?}");
+                store
+                    .call(
+                        "remove",
+                        &json!({"snapshots": [], "containers": [], "force": false, "garbage": true}),
+                    )
+                    .reply();
+                store.assert_nothing_left();
+                let again = store.call("start", &start(spec(&["true"]), "c1", "u1", &[&base]));
+                assert_eq!(again.exit_code(), 0, "{call} {number}");
+                if status.success() && answer.lines.last().is_some_and(|line| line["reply"].is_object()) {
+                    break;
+                }
+            }
+        }
+    });
+}
