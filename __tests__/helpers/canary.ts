@@ -80,12 +80,13 @@ export function watchProcesses(
   const state = { stopped: false };
   const own = String(process.pid);
   const look = async (pid: string): Promise<void> => {
-    const [cmdline, environ] = await Promise.all(
-      ['cmdline', 'environ'].map((name) => readFile(`/proc/${pid}/${name}`).catch(() => Buffer.alloc(0))),
-    );
-    const line = (cmdline ?? '').toString().replaceAll('\0', ' ');
-    if (cmdline && holds(cmdline, secret)) leaks.add(`arguments of ${line}`);
-    if (environ && !except(line) && holds(environ, secret)) leaks.add(`environment of ${line}`);
+    const read = (name: string): Promise<Buffer> => readFile(`/proc/${pid}/${name}`).catch(() => Buffer.alloc(0));
+    const environ = await read('environ');
+    // After the environment: a process that has just begun its program has no arguments yet.
+    const cmdline = await read('cmdline');
+    const line = cmdline.toString().replaceAll('\0', ' ');
+    if (holds(cmdline, secret)) leaks.add(`arguments of ${line}`);
+    if (!except(line) && holds(environ, secret)) leaks.add(`environment of ${line}`);
   };
   const watch = async (): Promise<void> => {
     while (!state.stopped) {

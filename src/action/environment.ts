@@ -18,6 +18,8 @@ export interface RunnerContext {
   readonly serverUrl: string;
   readonly sha: string;
   readonly debug: boolean;
+  /** A machine of GitHub's own that is thrown away after the job. */
+  readonly hosted: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -43,6 +45,7 @@ export function readRunnerContext(env: Environment, event: unknown): RunnerConte
     serverUrl: env['GITHUB_SERVER_URL'] || 'https://github.com',
     sha: env['GITHUB_SHA'] ?? '',
     debug: env['RUNNER_DEBUG'] === '1',
+    hosted: env['RUNNER_ENVIRONMENT'] === 'github-hosted',
   };
 }
 

@@ -18,7 +18,7 @@ import { inWorkspace, resolveDockerfile, resolveInputPath } from './paths.ts';
 import { formatSummary } from './report.ts';
 import type { Runner } from './runner.ts';
 import { basicForms, createRedactor, maskForms, type Secret } from './secrets.ts';
-import { listen, Cancelled } from './signals.ts';
+import { listen } from './signals.ts';
 import { chooseStorePlace } from './store-place.ts';
 import { installTools, locateTools } from './tools.ts';
 
@@ -50,7 +50,7 @@ export async function main(env: MutableEnvironment, runner: Runner): Promise<num
     const cancelled = cancellation.signal.aborted;
     setOutputs(outputsOf(undefined, NO_CACHE, cancelled ? 'cancelled' : 'invalid-request'));
     runner.commands.endGroup();
-    const annotation = errorAnnotation(cancelled ? new Cancelled('SIGINT') : error, () => undefined);
+    const annotation = errorAnnotation(cancelled ? cancellation.signal.reason : error, () => undefined);
     annotate(runner.commands, [annotation], redact);
     return cancellation.exitCode() ?? 1;
   } finally {
@@ -112,7 +112,7 @@ async function prepare(
     engineVersion: version(),
     folder: join(context.temp, 'berth-cache'),
     warn: (message) => runner.commands.annotate('warning', redact(message)),
-    mask: runner.commands.mask,
+    mask: (values) => runner.commands.mask(values),
   });
   return {
     runner,
@@ -162,6 +162,8 @@ async function engineSettings(
 
 async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
   const { runner, settings, cache } = job;
+  // Post steps run in reverse, so the first use of a store clears it last.
+  if (!existsSync(settings.root)) runner.saveState('first', 'true');
   runner.saveState('root', settings.root);
   const engine = await createEngine(settings);
   try {

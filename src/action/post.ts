@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { saveCache } from '@actions/cache';
-import { createEngine, messageOf } from '../../engine/index.ts';
+import { createEngine, messageOf, type Engine } from '../../engine/index.ts';
 import { readSettings } from '../cli/settings.ts';
 import { createCacheHttp } from './cache/http.ts';
 import { versionOf } from './cache/names.ts';
@@ -28,8 +28,13 @@ export async function post(env: MutableEnvironment, runner: Runner): Promise<voi
   const cancellation = listen((code) => process.exit(code));
   const warn = (message: string): void => runner.commands.annotate('warning', message);
   try {
-    if (state.root !== '') await collect(env, state, runner).catch((error: unknown) => warn(messageOf(error)));
+    if (state.root !== '' && !state.ended) {
+      await withStore(env, state, (engine) => removeContainers(engine, runner)).catch((error: unknown) =>
+        warn(messageOf(error)),
+      );
+    }
     if (state.plan !== undefined) await save(env, state.plan, context, { runner, warn, signal: cancellation.signal });
+    if (state.root !== '' && state.first && !context.hosted) await clear(env, state, runner);
   } catch (error) {
     warn(`The post step could not do its work: ${messageOf(error)}`);
   } finally {
@@ -38,18 +43,37 @@ export async function post(env: MutableEnvironment, runner: Runner): Promise<voi
   }
 }
 
-/** Containers of a main that did not come to its end; opening the store collects the rest. */
-async function collect(env: MutableEnvironment, { root, ended }: ActionState, runner: Runner): Promise<void> {
-  if (ended) return;
+/** Opening the store collects what a killed main has left. */
+async function withStore(
+  env: MutableEnvironment,
+  { root }: ActionState,
+  act: (engine: Engine) => Promise<void>,
+): Promise<void> {
   const engine = await createEngine(readSettings({ ...env, BERTH_ROOT: root }, { uid: process.getuid?.() ?? 0 }));
   try {
-    for (const { id } of await engine.containers.list({ all: true })) {
-      runner.commands.info(`Removing container ${id.slice(0, 12)}`);
-      await engine.containers.remove(id, { force: true });
-    }
+    await act(engine);
   } finally {
     await engine.close();
   }
+}
+
+async function removeContainers(engine: Engine, runner: Runner): Promise<void> {
+  for (const { id } of await engine.containers.list({ all: true })) {
+    runner.commands.info(`Removing container ${id.slice(0, 12)}`);
+    await engine.containers.remove(id, { force: true });
+  }
+}
+
+/**
+ * On a machine that stays, nothing is left behind: files in snapshots may belong to root or to a range of /etc/subuid, and the runner, which
+ * empties RUNNER_TEMP before the next job, could not remove them.
+ */
+async function clear(env: MutableEnvironment, state: ActionState, runner: Runner): Promise<void> {
+  await withStore(env, state, async (engine) => {
+    await removeContainers(engine, runner);
+    await engine.system.prune({ all: true });
+  });
+  await rm(state.root, { recursive: true, force: true });
 }
 
 async function save(
@@ -67,7 +91,7 @@ async function save(
   // Written by main into a folder that only this user can write.
   const plan = JSON.parse(await readFile(path, 'utf8')) as SavePlan;
   const http = createCacheHttp(readSettings({ ...env, BERTH_ROOT: '/' }, { uid: process.getuid?.() ?? 0 }));
-  const service = createCacheService(http, access.endpoint, runner.commands.mask);
+  const service = createCacheService(http, access.endpoint, (values) => runner.commands.mask(values));
   const budget = AbortSignal.any([signal, AbortSignal.timeout(SAVE_TIME)]);
   const folder = join(context.temp, 'berth-cache', 'save');
   try {

@@ -2,6 +2,8 @@
 export interface ActionState {
   /** Store of the job. */
   readonly root: string;
+  /** This step made the store; no other step of the job needs it after this one's post. */
+  readonly first: boolean;
   /** Main came to its end and has stopped all it started. */
   readonly ended: boolean;
   /** File with the plan of what to save in the cache. */
@@ -18,6 +20,7 @@ export function isPost(env: Environment): boolean {
 export function readState(env: Environment): ActionState {
   return {
     root: env['STATE_root'] ?? '',
+    first: env['STATE_first'] === 'true',
     ended: env['STATE_ended'] === 'true',
     plan: env['STATE_plan'] || undefined,
   };

@@ -21,9 +21,9 @@ let folder: string;
 let checker: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'berth-workflows-'));
-  checker = join(folder, 'checker.mjs');
+  checker = join(folder, 'checker.cjs');
   const stdin = { contents: CHECKER, resolveDir: ROOT };
-  await build({ stdin, outfile: checker, bundle: true, platform: 'node', format: 'esm', logLevel: 'silent' });
+  await build({ stdin, outfile: checker, bundle: true, platform: 'node', format: 'cjs', logLevel: 'silent' });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -93,10 +93,10 @@ async function peek(source: AsyncIterable<Uint8Array>): Promise<{
   const head: Uint8Array[] = [];
   let size = 0;
   while (size < ZSTD.length) {
-    const { value, done } = await iterator.next();
-    if (done) break;
-    head.push(value);
-    size += value.length;
+    const next = await iterator.next();
+    if (next.done) break;
+    head.push(next.value);
+    size += next.value.length;
   }
   const first = Buffer.concat(head);
   const rest = async function* (): AsyncGenerator<Uint8Array> {
