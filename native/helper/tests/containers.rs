@@ -1,5 +1,11 @@
 //! Containers that outlive the helper that started them: state, logs, signals, further processes, published ports, removal.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods
+)]
 
 mod support;
 

@@ -1,5 +1,11 @@
 //! The engine or the helper dies: nothing of the container outlives them (`spec/bad-inputs.md` 3, K11 to K19).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods
+)]
 
 mod support;
 
