@@ -29,5 +29,7 @@ export function ensureHelper() {
     return false;
   }
   console.log('helper stale: rebuilding it with native/build.sh');
-  return spawnSync(join(root, 'native/build.sh'), [], { stdio: 'inherit' }).status === 0;
+  // The bundle carries the helper's hash.
+  const commands = [[join(root, 'native/build.sh')], [process.execPath, join(root, 'scripts/build.mjs')]];
+  return commands.every(([program, ...args]) => spawnSync(program, args, { stdio: 'inherit' }).status === 0);
 }

@@ -82,10 +82,18 @@ interface RuntimeConfig {
 async function predictWithBerth(world: World, registry: BaseRegistry): Promise<unknown> {
   const folder = join(world.folder, 'berth-run');
   mkdirSync(folder);
-  const run = world.startBerth(['run', '--rm', '-v', `${folder}:/run/api`, `${registry.host}/unixapi:1`]);
+  const run = world.startBerth([
+    'run',
+    '--rm',
+    '--name',
+    'api',
+    '-v',
+    `${folder}:/run/api`,
+    `${registry.host}/unixapi:1`,
+  ]);
   const answer = await predict(join(folder, 'api.sock'), run.ended);
-  run.child.kill('SIGTERM');
-  await run.ended;
+  expect((await world.berth(['stop', 'api'])).code).toBe(0);
+  expect((await run.ended).code).toBe(0);
   return answer;
 }
 
@@ -127,9 +135,11 @@ function writeApp(world: World): void {
   );
   writeFileSync(
     join(context, 'app.py'),
-    `import json
+    `import json, signal, sys
 from http.server import BaseHTTPRequestHandler
 from socketserver import UnixStreamServer
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -44,8 +44,7 @@ export async function exercise(
     const sent = await send(item, context);
     if (sent instanceof HttpFailure) {
       const died = await diedOf(context, mark);
-      if (died !== undefined)
-        return { check: { ...died, name: item.name, location: item.location }, durations, alive: false };
+      if (died !== undefined) return { check: ofItem(died, item, context), durations, alive: false };
       return { check: transportFailure(item, sent, context, { mark, lied }), durations, alive: false };
     }
     durations.push(sent.totalMs);
@@ -86,6 +85,12 @@ async function diedOf({ container, mask }: ExerciseContext, mark: number): Promi
   clearTimeout(timer);
   await container.log.settle();
   return ended === undefined ? undefined : endedCheck(container, ended, { mask, mark });
+}
+
+/** The end of the process, told as the failure of the request that saw it. */
+function ofItem(died: Check, item: RequestItem, context: ExerciseContext): Check {
+  const failure = died.failure && { ...died.failure, curl: curlOf(item, context) };
+  return { ...died, name: item.name, location: item.location, failure };
 }
 
 function sameViolations(
@@ -154,15 +159,14 @@ function badAnswer(
   };
 }
 
-function describe(
-  item: RequestItem,
-  { container, port, mask }: ExerciseContext,
-  mark: number,
-): Omit<Failure, 'problems'> {
-  const target = container.ports.get(port);
-  // The published port is gone with the container: what a person can repeat is the container's own.
-  const base = target === undefined ? '' : `http://127.0.0.1:${port}`;
-  return { curl: mask(toCurl(item.request, base)), log: container.log.since(mark).map(mask) };
+function describe(item: RequestItem, context: ExerciseContext, mark: number): Omit<Failure, 'problems'> {
+  return { curl: curlOf(item, context), log: context.container.log.since(mark).map(context.mask) };
+}
+
+/** The published port is gone with the container: what a person can repeat is the container's own. */
+function curlOf(item: RequestItem, { container, port, mask }: ExerciseContext): string {
+  const base = container.ports.get(port) === undefined ? '' : `http://127.0.0.1:${port}`;
+  return mask(toCurl(item.request, base));
 }
 
 function passed(item: RequestItem, answer: HttpAnswer | undefined, durations: readonly number[]): Check {

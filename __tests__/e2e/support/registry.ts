@@ -18,7 +18,12 @@ export interface BaseRegistry {
 export async function startBaseRegistry(): Promise<BaseRegistry> {
   const world = createWorld(takeAccount('root'));
   const { host, stop } = await serve(world);
-  await ensurePythonBase({ registry: `http://${host}`, cache: BASE_CACHE });
+  try {
+    await ensurePythonBase({ registry: `http://${host}`, cache: BASE_CACHE });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     host,
     mirrors: `docker.io=http://${host}`,
@@ -33,7 +38,7 @@ export async function startBaseRegistry(): Promise<BaseRegistry> {
 }
 
 async function serve(world: World): Promise<{ readonly host: string; readonly stop: () => Promise<void> }> {
-  const running = world.startBerth(['registry', 'serve', '--host', '127.0.0.1', '--port', '0'], {
+  const running = world.startBerth(['registry', 'serve', '--listen', '127.0.0.1:0'], {
     cwd: join(world.folder),
   });
   let output = '';
