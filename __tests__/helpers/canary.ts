@@ -68,22 +68,26 @@ export async function leaksIn(folder: string, secret: string): Promise<readonly 
 }
 
 /**
- * Watches every process of the machine until `stop`: who has the secret in its arguments or its environment.
+ * Watches every process of the machine until `stop`: who has the secret in its arguments or its environment. `round` resolves when all that
+ * run now have been looked at.
  *
  * @param except processes that may have it in their environment, by what their command line begins with
  */
 export function watchProcesses(
   secret: string,
   except: (cmdline: string) => boolean,
-): { stop(): Promise<readonly string[]> } {
+): { readonly round: () => Promise<void>; readonly stop: () => Promise<readonly string[]> } {
   const leaks = new Set<string>();
-  const state = { stopped: false };
+  const state = { stopped: false, rounds: 0 };
+  const waiting: { readonly from: number; readonly done: () => void }[] = [];
   const own = String(process.pid);
   const look = async (pid: string): Promise<void> => {
     const read = (name: string): Promise<Buffer> => readFile(`/proc/${pid}/${name}`).catch(() => Buffer.alloc(0));
+    // Arguments before and after: between fork and exec a process has what its parent has.
+    const before = await read('cmdline');
     const environ = await read('environ');
-    // After the environment: a process that has just begun its program has no arguments yet.
     const cmdline = await read('cmdline');
+    if (cmdline.length === 0 || !cmdline.equals(before)) return;
     const line = cmdline.toString().replaceAll('\0', ' ');
     if (holds(cmdline, secret)) leaks.add(`arguments of ${line}`);
     if (!except(line) && holds(environ, secret)) leaks.add(`environment of ${line}`);
@@ -92,10 +96,14 @@ export function watchProcesses(
     while (!state.stopped) {
       const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== own);
       await Promise.all(pids.map(look));
+      state.rounds += 1;
+      // The round under way when somebody asked may have begun before what it is to see.
+      for (const { from, done } of waiting) if (state.rounds >= from + 2) done();
     }
   };
   const done = watch();
   return {
+    round: () => new Promise<void>((done) => waiting.push({ from: state.rounds, done })),
     stop: async () => {
       state.stopped = true;
       await done;

@@ -45,6 +45,8 @@ export interface CacheExchange {
 /** Records that remember which of them were asked for or written. */
 export interface TrackedRecords extends CacheRecords {
   readonly used: ReadonlySet<string>;
+  /** The same records without the memory: what an import does is no use. */
+  readonly untracked: CacheRecords;
 }
 
 /** @returns the same records, with the keys that were hit or put since */
@@ -53,6 +55,7 @@ export function trackRecords(records: CacheRecords): TrackedRecords {
   return {
     ...records,
     used,
+    untracked: records,
     get: async (key) => {
       const record = await records.get(key);
       if (record) used.add(key);
@@ -82,8 +85,8 @@ export function createCacheExchange(store: Store, records: TrackedRecords): Cach
       for (const { usedAt, ...record } of index.records) {
         lastUse.set(record.key, Date.parse(usedAt));
         // What was made here is newer than what comes from outside.
-        if ((await store.records.get(record.key)) !== undefined) continue;
-        await store.records.put(record);
+        if ((await records.untracked.get(record.key)) !== undefined) continue;
+        await records.untracked.put(record);
         added += 1;
       }
       return { records: added, layers: layers.length };

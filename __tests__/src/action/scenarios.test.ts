@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { APP_DOCKERFILE, APP_SMOKE_TEST, writeApp } from '../../helpers/action-app.ts';
@@ -367,6 +367,14 @@ suite('secrets', () => {
   test('would be found, were one planted', async () => {
     await writeApp(job.workspace, { 'www/leak': Buffer.from(`xx${PASSWORD}`).toString('base64') });
     expect(await leaksIn(job.workspace, PASSWORD)).toEqual([join(job.workspace, 'www/leak')]);
+    const watch = watchProcesses(PASSWORD, () => false);
+    const leaking = spawn('/bin/sh', ['-c', 'read line', PASSWORD], { env: { LEAK: PASSWORD } });
+    await watch.round();
+    leaking.stdin.end();
+    expect((await watch.stop()).map((leak) => leak.replace(/ of .*/, '')).toSorted()).toEqual([
+      'arguments',
+      'environment',
+    ]);
     const done = await run();
     expect(done.exitCode).toBe(0);
     expect(cache.entries.some(({ content }) => holds(content ?? Buffer.alloc(0), PASSWORD))).toBe(true);
