@@ -10,9 +10,10 @@ cd "$(dirname "$0")"
 root=$(dirname "$PWD")
 out=$root/dist/native
 
-# Hash of the sources, the lock, the pins and the flags: names and contents of all files that a build reads.
+# Hash of the sources, the lock, the pins and the flags: names and contents of all files that a build reads. Links count as what they lead to, so
+# that a copy which follows them has the same hash.
 source_hash() {
-  find Cargo.toml Cargo.lock rust-toolchain.toml requirements-native.txt build.sh zigcc* zigar */Cargo.toml */src \
+  find -L Cargo.toml Cargo.lock rust-toolchain.toml requirements-native.txt build.sh zigcc* zigar */Cargo.toml */src \
     -path 'fuzz/*' -prune -o -type f -print | sort | while IFS= read -r file; do
     printf '%s  %s\n' "$(sha256sum <"$file" | cut -d' ' -f1)" "$file"
   done | sha256sum | cut -d' ' -f1
