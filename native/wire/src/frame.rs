@@ -1,7 +1,7 @@
 //! Frames: `[kind: u8][length: u32, big endian][payload]`, the same in both directions.
 //!
 //! Engine to helper, fd 0: one `Request`, then any of `Data` (standard input of a process, or a list of paths), `Secret` and `Control`, then
-//! `End`. End of file before `End` or before the result means that the engine is gone: the helper stops its work, unmounts and exits.
+//! `End`. End of file before the result, be it before or after `End`, means that the engine is gone: the helper stops its work, unmounts and exits.
 //! Helper to engine, fd 1: `Data` (standard output or file content), `ErrorData` (standard error), then `End`. fd 2 carries JSON lines.
 
 /// The length of a frame's head in bytes.
