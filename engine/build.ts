@@ -4,16 +4,17 @@ import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './
 import { createBlobMaker, type BlobMaker } from './build-blobs.ts';
 import { readDockerfile } from './build-file.ts';
 import { createBuildExecutor } from './build-executor.ts';
+import { withoutLost } from './build-lost.ts';
 import type { Machine, Parts } from './connect.ts';
 import { parse, parseStages } from './dockerfile/index.ts';
 import type { BuildRequest, BuildResult } from './engine.ts';
 import { resolveBases, toGraph, type Graph, type GraphOptions, type Resolver, type VertexId } from './graph/index.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
-import type { Platform } from './image/types.ts';
+import type { Digest, Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
-import { diffIdsOf, solve, type Ref, type Solved } from './solver/index.ts';
+import { diffIdsOf, solve, type Executor, type Ref, type Solved } from './solver/index.ts';
 
 /**
  * A `docker build`: the steps 2 to 8 of DESIGN.md 2, in order. The same request with every step cached gives the same digest and reads no
@@ -95,27 +96,26 @@ async function solveGraph(
   },
   act: ActOptions,
 ): Promise<Solved> {
-  const executor = await createBuildExecutor(parts, machine, {
+  const found = await createBuildExecutor(parts, machine, {
     request,
     dockerfile: source,
     platform: graph.image.platform,
     act,
   });
+  const lost = new Set<Digest>();
+  const executor: Executor = { ...found, has: async (layer, below) => !lost.has(layer) && found.has(layer, below) };
   const isolation = machine.isolation.rung;
   const warn = (message: string): void => act.onEvent?.({ type: 'warning', message });
   const cache = createLocalCache(parts.store.records, { isolation, warn });
+  const solveParts = {
+    executor,
+    cache,
+    concurrency: Math.max(2, availableParallelism()),
+    now: () => new Date(),
+    onRef: packLayers(graph, blobs, request.completeStages ?? false),
+  };
   try {
-    return await solve(
-      graph,
-      {
-        executor,
-        cache,
-        concurrency: Math.max(2, availableParallelism()),
-        now: () => new Date(),
-        onRef: packLayers(graph, blobs, request.completeStages ?? false),
-      },
-      act,
-    );
+    return await withoutLost(graph, { lost, warn }, () => solve(graph, solveParts, act));
   } catch (error) {
     await blobs.stop();
     throw error;

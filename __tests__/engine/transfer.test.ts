@@ -160,3 +160,36 @@ suite(named('a build on a base of a registry'), () => {
     });
   });
 });
+
+suite(named('a layer that only a registry has, which has gone'), () => {
+  /** Pushes an image to a registry that ends, and forgets the layer of its last step here. */
+  async function publishAndForget(dockerfile: string): Promise<void> {
+    const other = await openTestEngine();
+    const short = await other.engine.serveRegistry({ host: '127.0.0.1', port: 0 });
+    const built = await it.build(dockerfile, { tags: ['gone'] });
+    const { digest } = await it.engine.push('gone', `127.0.0.1:${short.port}/me/gone:1`);
+    await short.close();
+    await other.close();
+    const blob = (await layersOf(it, digest)).at(-1) ?? '';
+    const diffId = (await it.engine.images.resolve(built.imageId)).config.rootfs.diff_ids.at(-1) ?? '';
+    await rm(join(it.root, 'blobs/sha256', blob));
+    await rm(join(it.root, 'snapshots/root', diffId.slice(7)), { recursive: true });
+    await it.engine.system.fsck({ repair: true });
+  }
+
+  test('is made again when a step needs its files', async () => {
+    await publishAndForget(`${SHELL}RUN echo again > /again`);
+    const built = await it.build(`${SHELL}RUN echo again > /again\nRUN cat /again`);
+    expect(built.output).toBe('again\n');
+    expect(built.steps).toEqual({ total: 4, cached: 2, executed: 2 });
+    expect(built.warnings).toEqual([
+      expect.objectContaining({ message: expect.stringContaining('A cached layer cannot be fetched') }),
+    ]);
+  });
+
+  test('costs nothing when no step needs its files', async () => {
+    await publishAndForget(`${SHELL}RUN echo again > /again`);
+    const built = await it.build(`${SHELL}RUN echo again > /again\nCMD ["cat"]`);
+    expect(built.steps.executed).toBe(0);
+  });
+});

@@ -6,6 +6,7 @@ import { compressionOf, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { Codec } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
+import { LostLayerError } from './lost-layer.ts';
 import type { LayerRecord, SnapshotForm, Store } from './types.ts';
 
 /** Limits of one layer: more is refused as a bomb (spec/bad-inputs.md; the largest ML layers are some 20 GiB). */
@@ -37,7 +38,7 @@ export interface Snapshots {
    * Snapshots of layers, topmost first; missing ones are unpacked, their blobs pulled where they are not here.
    *
    * @param layers diff ids, bottom first
-   * @throws `LAYER_MISSING` naming a layer that is nowhere to be had
+   * @throws `LAYER_MISSING` naming a layer that is nowhere to be had; `LostLayerError` for one that its places no longer give
    */
   ensure(layers: readonly Digest[], options?: SnapshotOptions): Promise<readonly string[]>;
   /** True when the layer, on top of `below`, can be had without making it again. Touches no layer. */
@@ -93,14 +94,16 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     const remote = remoteBlob(record);
     if (!record || !remote) throw layerMissing(diffId, record, idMapName);
     const report = reporter(options, `pull ${shortDigest(remote.digest)}`);
-    await content.push(
-      remote,
-      () => fetchBlob(remote, record.sources[remote.digest] ?? [], { signal: options.signal }),
-      {
+    const places = record.sources[remote.digest] ?? [];
+    try {
+      await content.push(remote, () => fetchBlob(remote, places, { signal: options.signal }), {
         signal: options.signal,
         onProgress: (current, total) => report(current, total),
-      },
-    );
+      });
+    } catch (error) {
+      if (options.signal?.aborted || isStoreFault(error)) throw error;
+      throw new LostLayerError(diffId, error);
+    }
     report(remote.size, remote.size, Date.now());
     return remote;
   };
@@ -214,6 +217,11 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
     },
   };
+}
+
+/** This disk's fault, not that of the place that has the blob. */
+function isStoreFault(error: unknown): boolean {
+  return error instanceof EngineError && error.code.startsWith('STORE_');
 }
 
 /** The promise under way for a key, or a new one; a failed one is forgotten. */
