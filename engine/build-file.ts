@@ -1,10 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { constants, type Stats } from 'node:fs';
+import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, sep } from 'node:path';
 import { EngineError, messageOf } from './base/errors.ts';
+import { MAX_DOCKERFILE } from './dockerfile/index.ts';
 import type { BuildRequest } from './engine.ts';
-
-/** Bytes of the largest Dockerfile that is read; the parser has the same limit. */
-const MAX_DOCKERFILE = 1024 * 1024;
 
 /** A Dockerfile: its text, what to call it in messages, and its path when it is a file. */
 export interface DockerfileSource {
@@ -22,19 +21,50 @@ export async function readDockerfile({ context, file, dockerfile }: BuildRequest
   if (dockerfile !== undefined) return { text: dockerfile, file: 'Dockerfile' };
   const path = file ?? (await findDefault(context));
   try {
-    const found = await stat(path);
-    if (!found.isFile()) throw new EngineError('DOCKERFILE_INVALID', `Cannot read ${path}: it is not a regular file`);
-    if (found.size > MAX_DOCKERFILE) {
-      throw new EngineError(
-        'DOCKERFILE_TOO_LARGE',
-        `Cannot read ${path}: ${found.size} bytes are over the limit of ${MAX_DOCKERFILE}`,
-      );
-    }
-    return { text: await readFile(path), file: basename(path), path };
+    return { text: await readBounded(await resolveLink(context, path), path), file: basename(path), path };
   } catch (error) {
     if (error instanceof EngineError) throw error;
     throw await notFound(context, path, error);
   }
+}
+
+/**
+ * Where a Dockerfile that is a link lies. A context may come from a stranger: its link must not lead to a file of this machine, whose lines
+ * an error would show. Beside the context or the link itself is fine.
+ */
+async function resolveLink(context: string, path: string): Promise<string> {
+  if (!(await lstat(path)).isSymbolicLink()) return path;
+  const target = await realpath(path);
+  const homes = await Promise.all([context, dirname(path)].map((folder) => realpath(folder)));
+  if (homes.some((home) => target.startsWith(home.endsWith(sep) ? home : `${home}${sep}`))) return target;
+  throw new EngineError(
+    'DOCKERFILE_INVALID',
+    `Cannot read ${path}: it is a symbolic link to ${target}, outside the build context`,
+    { hint: `Name the file itself: -f ${target}` },
+  );
+}
+
+/** The bytes of a regular file; nothing else is opened, and what takes its place in between must not block. */
+async function readBounded(target: string, path: string): Promise<Uint8Array> {
+  requireFile(await stat(target), path);
+  const handle = await open(target, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const found = await handle.stat();
+    requireFile(found, path);
+    if (found.size > MAX_DOCKERFILE) {
+      throw new EngineError(
+        'DOCKERFILE_TOO_LARGE',
+        `Cannot read ${path}: it has ${found.size} bytes, the limit is ${MAX_DOCKERFILE}`,
+      );
+    }
+    return await handle.readFile();
+  } finally {
+    await handle.close();
+  }
+}
+
+function requireFile(found: Stats, path: string): void {
+  if (!found.isFile()) throw new EngineError('DOCKERFILE_INVALID', `Cannot read ${path}: it is not a regular file`);
 }
 
 async function findDefault(context: string): Promise<string> {
@@ -51,5 +81,13 @@ async function notFound(context: string, path: string, cause: unknown): Promise<
   }
   const like = names.filter((name) => /dockerfile|containerfile/i.test(name) && !name.endsWith('.dockerignore')).sort();
   const hint = like.length > 0 ? `Name it with -f: ${like.slice(0, 5).join(', ')}` : 'Name the Dockerfile with -f';
-  return new EngineError('DOCKERFILE_NOT_FOUND', `Cannot read ${path}: ${messageOf(cause)}`, { cause, hint });
+  return new EngineError('DOCKERFILE_NOT_FOUND', `Cannot read ${path}: ${stateOf(cause)}`, { cause, hint });
+}
+
+function stateOf(cause: unknown): string {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file';
+  if (code === 'EACCES') return 'permission denied (EACCES)';
+  if (code === 'ELOOP') return 'its symbolic links lead in a circle (ELOOP)';
+  return messageOf(cause);
 }

@@ -1,6 +1,7 @@
 /** Dockerfile text to syntax tree to typed stages. Source: spec/engine.md 1a, 1b. */
 export type { Ast, AstNode, DockerfileWarning, Directives, Escape, Heredoc } from './ast.ts';
 export type * from './instruction.ts';
+export { MAX_SIZE as MAX_DOCKERFILE } from './decode.ts';
 export { DockerfileError, locate, SyntaxMistake, where } from './errors.ts';
 export type { MistakeKind, Range, Source } from './errors.ts';
 export { excerpt } from './excerpt.ts';
