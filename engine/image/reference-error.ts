@@ -32,14 +32,17 @@ function explain(text: string, fault: ReferenceFault, part: string): readonly [s
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text);
   if (scheme) return [`it starts with the scheme ${scheme[0]}`, `Leave out ${scheme[0]}`];
   if (fault === 'upper case')
-    return [
-      `the repository '${shown(part)}' must be lower case`,
-      `Write ${shown(text.replace(part, part.toLowerCase()))}`,
-    ];
+    return [`the repository '${shown(part)}' must be lower case`, `Write ${shown(lowerRepository(text, part))}`];
   if (fault === 'length')
     return [`the repository has ${part.length} characters, and at most ${MAX_PATH} are allowed`, undefined];
   if (fault === 'digest') return [`${shown(part)} isn't a digest`, 'A digest is sha256: and 64 lower-case hex digits'];
   return explainForm(text);
+}
+
+/** The part may have got a `library/` that was not written. */
+function lowerRepository(text: string, part: string): string {
+  const written = text.includes(part) ? part : part.replace(/^library\//, '');
+  return text.replace(written, written.toLowerCase());
 }
 
 function explainForm(text: string): readonly [string, string | undefined] {

@@ -30,6 +30,7 @@ describe('a bad image name', () => {
 
   test('says what to write instead', () => {
     expect(() => parseReference('ghcr.io/Org/app')).toThrow(expect.objectContaining({ hint: 'Write ghcr.io/org/app' }));
+    expect(() => parseReference('MyImage')).toThrow(expect.objectContaining({ hint: 'Write myimage' }));
   });
 
   test('is shown without its control characters and cut', () => {
