@@ -76,7 +76,10 @@ describe('architecture', () => {
   test('uses a package only where the house says so', () => {
     const wrong = imports
       .filter(({ target }) => !target.startsWith('.') && !builtin(target))
-      .filter(({ file, target }) => !(packages[folderOf(file)] ?? []).some((name) => target === name || target.startsWith(`${name}/`)))
+      .filter(
+        ({ file, target }) =>
+          !(packages[folderOf(file)] ?? []).some((name) => target === name || target.startsWith(`${name}/`)),
+      )
       .map(({ file, target }) => `${file} imports ${target}`);
     expect(wrong).toEqual([]);
   });
@@ -126,7 +129,11 @@ function sources(folder: string): readonly string[] {
 
 function importsOf(file: string): readonly Import[] {
   const text = readFileSync(join(root, file), 'utf8');
-  const found = [...text.matchAll(/^\s*(?:import|export)\s[^;]*?from\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)|^\s*import\s+'([^']+)'/gm)];
+  const found = [
+    ...text.matchAll(
+      /^\s*(?:import|export)\s[^;]*?from\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)|^\s*import\s+'([^']+)'/gm,
+    ),
+  ];
   return found.map((match) => ({ file, target: match[1] ?? match[2] ?? match[3] ?? '' }));
 }
 

@@ -17,6 +17,10 @@ if (untracked) fail(`dist has files that are not committed:\n${untracked}`);
 const bare = mkdtempSync(join(tmpdir(), 'berth-bare-'));
 cpSync(join(root, 'dist'), join(bare, 'dist'), { recursive: true });
 for (const node of [node24(), process.execPath]) must(node, [join(bare, 'dist/cli/index.js'), 'version'], bare);
+// Without a runner around it the Action must get as far as saying so.
+const action = spawnSync(node24(), [join(bare, 'dist/action/index.js')], { cwd: bare, env: {}, encoding: 'utf8' });
+if (!action.stdout.includes('RUNNER_TEMP is not set'))
+  fail(`dist/action does not start:\n${action.stdout}${action.stderr}`);
 rmSync(bare, { recursive: true, force: true });
 console.log('dist is what the source gives, and it runs');
 

@@ -16,7 +16,6 @@ suite('kill -9', () => {
   describe.each<[AccountKind, 'node' | 'sudo']>([
     ['root', 'node'],
     ['sudo', 'node'],
-    ['sudo', 'sudo'],
     ['sudo with use_pty', 'sudo'],
     ['subuid', 'node'],
   ])('as %s, of %s', (kind, victim) => {

@@ -138,7 +138,11 @@ function startStep(place: Place, options: StepOptions): RunningStep {
   const run = async (): Promise<StepResult> => {
     const files = await createFiles(place, options.event);
     const env = environmentOf(place, options, files);
-    const running = spawn(process.execPath, [place.script], { cwd: place.workspace, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const running = spawn(process.execPath, [place.script], {
+      cwd: place.workspace,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     child = running;
     startedAt();
     // The runner reads each stream by itself, line by line, and obeys commands from both.

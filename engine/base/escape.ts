@@ -1,4 +1,3 @@
-// eslint-disable-next-line no-control-regex -- control characters are what this is about
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029]/g;
 
 /** `text` with control characters as `\xNN`, so that foreign bytes cannot move a terminal's cursor; tab and newline stay. */

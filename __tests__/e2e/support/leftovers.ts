@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** What of a store is still alive on this machine: processes, mounts, namespaces and locks, each as a sentence. Needs root to see it all. */
 export function leftovers(store: string): readonly string[] {
-  return [...processes(), ...mounts(store), ...locks(store)];
+  return [...processes(store), ...mounts(store), ...locks(store)];
 }
 
 /** Waits until nothing is left, at most so many seconds; gives what still is. */
@@ -16,28 +16,24 @@ export async function leftoversAfter(store: string, seconds: number): Promise<re
   }
 }
 
-/** Processes of the helper, and those that live in another mount, pid or network namespace than this one. */
-function processes(): readonly string[] {
-  const own = new Map(NAMESPACES.map((kind) => [kind, link(`/proc/self/ns/${kind}`)]));
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
+/** Processes that hold a file of the store, or live among mounts of it: helpers, monitors and whatever runs in a container. */
+function processes(store: string): readonly string[] {
+  const host = link('/proc/self/ns/mnt');
+  return list('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((pid) => {
+      if (text(`/proc/${pid}/stat`).includes(') Z ')) return [];
       const command = text(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
-      if (command === '' || text(`/proc/${pid}/stat`).includes(') Z ')) return [];
-      const foreign = NAMESPACES.filter((kind) => {
-        const its = link(`/proc/${pid}/ns/${kind}`);
-        return its !== '' && its !== own.get(kind);
-      });
-      const ours = command.includes('berth-native');
-      return ours || foreign.length > 0 ? [`process ${pid} (${command}) ${foreign.join(' ')}`] : [];
+      const files = ['cwd', 'root', 'exe', ...list(`/proc/${pid}/fd`).map((fd) => `fd/${fd}`)];
+      const holds = files.some((name) => link(`/proc/${pid}/${name}`).startsWith(store));
+      const contained = link(`/proc/${pid}/ns/mnt`) !== host && text(`/proc/${pid}/mountinfo`).includes(store);
+      return holds || contained ? [`process ${pid} (${command})`] : [];
     });
 }
 
-const NAMESPACES = ['mnt', 'pid', 'net', 'ipc', 'uts'];
-
 function mounts(store: string): readonly string[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
-  return lines.filter((line) => line.includes(store) || line.includes('berth')).map((line) => `mount ${line}`);
+  return lines.filter((line) => line.includes(store)).map((line) => `mount ${line}`);
 }
 
 /** Locks on files of the store, by the inode numbers of its `locks/`. */

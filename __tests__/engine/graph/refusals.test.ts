@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { EngineError } from '../../../engine/base/errors.ts';
+import type { Resolver } from '../../../engine/graph/index.ts';
 import { createResolver, graphOf } from '../../helpers/graph.ts';
 
 async function errorOf(act: Promise<unknown>): Promise<EngineError> {
@@ -118,6 +119,21 @@ describe('a graph', () => {
       'StageNameCasing',
       'DuplicateStageName',
       'ReservedStageName',
+    ]);
+  });
+
+  test('warns of a base whose programs cannot run on the platform of the build', async () => {
+    const resolver = createResolver();
+    const foreign: Resolver = {
+      resolve: async (reference) => resolver.resolve(reference, { os: 'linux', architecture: 'arm64' }),
+    };
+    const { warnings } = await graphOf('FROM scratch AS x\nFROM a\n', {}, foreign);
+    expect(warnings).toEqual([
+      {
+        type: 'warning',
+        message: 'InvalidBaseImagePlatform: docker.io/library/a is for linux/arm64, and this build is for linux/amd64',
+        location: { file: 'Dockerfile', startLine: 2, endLine: 2 },
+      },
     ]);
   });
 
