@@ -13,15 +13,16 @@ import { warningsOf } from './warnings.ts';
  *
  * @throws DockerfileError naming the line
  */
-export function toGraph({ source, stages, target }: ResolvedStages, options: GraphOptions): Graph {
+export function toGraph(resolved: ResolvedStages, options: GraphOptions): Graph {
+  const { source, stages, target } = resolved;
   const conversion = createConversion(source, options);
-  for (const resolved of stages) conversion.states.set(resolved.stage.index, convertStage(conversion, resolved));
+  for (const one of stages) conversion.states.set(one.stage.index, convertStage(conversion, one));
   const state = stateOf(conversion, target);
   return {
     vertices: conversion.vertices.list(),
     target: state.vertex,
     image: imageDraft(state, options),
-    warnings: warningsOf(source, options),
+    warnings: warningsOf(resolved, options),
   };
 }
 
