@@ -38,9 +38,14 @@ export class EngineError extends Error {
     this.name = 'EngineError';
     this.code = code;
     this.hint = details.hint === undefined ? undefined : redact(details.hint);
-    this.location = details.location;
+    this.location = clean(details.location);
     this.vertex = details.vertex;
   }
+}
+
+/** A Dockerfile may hold a URL with a password. */
+function clean(location: SourceLocation | undefined): SourceLocation | undefined {
+  return location?.excerpt === undefined ? location : { ...location, excerpt: redact(location.excerpt) };
 }
 
 /** True when `error` is an {@link EngineError}, with that code if one is given. */
