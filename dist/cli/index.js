@@ -50128,10 +50128,13 @@ var EngineError = class extends Error {
     this.name = "EngineError";
     this.code = code;
     this.hint = details.hint === void 0 ? void 0 : redact(details.hint);
-    this.location = details.location;
+    this.location = clean(details.location);
     this.vertex = details.vertex;
   }
 };
+function clean(location) {
+  return location?.excerpt === void 0 ? location : { ...location, excerpt: redact(location.excerpt) };
+}
 function isEngineError(error, code) {
   return error instanceof EngineError && (code === void 0 || error.code === code);
 }
@@ -51022,8 +51025,8 @@ function excerpt(text3, range2) {
   return shown3.join("\n");
 }
 function shorten(line) {
-  const clean3 = escapeControl(line.replace(/\r$/, ""));
-  return clean3.length > WIDEST ? `${clean3.slice(0, WIDEST)}\u2026` : clean3;
+  const clean4 = escapeControl(line.replace(/\r$/, ""));
+  return clean4.length > WIDEST ? `${clean4.slice(0, WIDEST)}\u2026` : clean4;
 }
 
 // engine/dockerfile/errors.ts
@@ -52683,7 +52686,7 @@ function compilePatterns(lines2) {
   for (const line of lines2) {
     const trimmed = trimSpace(line);
     if (trimmed === "") continue;
-    const pattern = compilePattern(clean(trimmed));
+    const pattern = compilePattern(clean2(trimmed));
     if (!pattern) return { bad: line };
     patterns.push(pattern);
   }
@@ -52701,7 +52704,7 @@ function matchesPath({ kind: kind2, text: text3, tokens }, path2) {
 function mayMatchBelow({ tokens }, directory) {
   return matchTokens(tokens, `${directory}/`) !== "none";
 }
-function clean(path2) {
+function clean2(path2) {
   const normal = posix2.normalize(path2);
   return normal.length > 1 && normal.endsWith("/") ? normal.slice(0, -1) : normal;
 }
@@ -52730,7 +52733,7 @@ function normalizeLine(line) {
 }
 function normalizePath(pattern) {
   if (pattern === "") return "";
-  const cleaned = clean(pattern);
+  const cleaned = clean2(pattern);
   return cleaned.length > 1 && cleaned.startsWith("/") ? cleaned.slice(1) : cleaned;
 }
 
@@ -52860,20 +52863,20 @@ var MAX_CANDIDATES = 5e3;
 var MAX_LENGTH = 200;
 function createMissing(root, listed) {
   return (source) => {
-    const clean3 = posix3.resolve("/", source).slice(1);
-    const { state, hint } = explain(root, clean3, listed);
+    const clean4 = posix3.resolve("/", source).slice(1);
+    const { state, hint } = explain(root, clean4, listed);
     return new EngineError("COPY_SOURCE_NOT_FOUND", `Cannot copy "${escapeControl(source)}": ${state}`, { hint });
   };
 }
-function explain(root, clean3, { tree, skipped, ignorePath }) {
-  const shown3 = escapeControl(clean3);
+function explain(root, clean4, { tree, skipped, ignorePath }) {
+  const shown3 = escapeControl(clean4);
   const special = skipped.find(({ path: path2 }) => path2 === shown3);
   if (special) return { state: `it is ${special.reason}` };
-  if (ignorePath !== void 0 && exists(join4(root, clean3))) {
+  if (ignorePath !== void 0 && exists(join4(root, clean4))) {
     return { state: `${ignorePath} hides it from the build context`, hint: `Add !${shown3} to ${ignorePath}` };
   }
-  const names = clean3.length > MAX_LENGTH ? [] : tree.entries.slice(0, MAX_CANDIDATES).map(({ path: path2 }) => path2.toString("utf8"));
-  const near = suggest(clean3, names);
+  const names = clean4.length > MAX_LENGTH ? [] : tree.entries.slice(0, MAX_CANDIDATES).map(({ path: path2 }) => path2.toString("utf8"));
+  const near = suggest(clean4, names);
   const hint = near === void 0 ? void 0 : `Did you mean ${escapeControl(near)}?`;
   return { state: `it is not in the build context ${root}`, hint };
 }
@@ -53012,12 +53015,12 @@ function selectFrom(tree, sources, { destIsDirectory, missing: missing2 }) {
   );
 }
 function pathsOf(tree, source) {
-  const clean3 = posix4.resolve("/", source).slice(1);
-  if (!hasWildcard(clean3)) {
-    const path2 = Buffer.from(clean3);
+  const clean4 = posix4.resolve("/", source).slice(1);
+  if (!hasWildcard(clean4)) {
+    const path2 = Buffer.from(clean4);
     return followLinks(tree, path2) === void 0 ? [] : [path2];
   }
-  const tokens = tokenize(clean3, { doubleStar: false });
+  const tokens = tokenize(clean4, { doubleStar: false });
   if (!tokens) {
     const message = `Cannot copy "${escapeControl(source)}": it is no pattern`;
     throw new EngineError("COPY_PATTERN_INVALID", message, {
@@ -54424,14 +54427,14 @@ async function exists2(path2) {
   );
 }
 function cleanTarget(target) {
-  const clean3 = posix5.normalize(target).replace(/(.)\/+$/, "$1");
-  if (!clean3.startsWith("/") || clean3 === "/") {
+  const clean4 = posix5.normalize(target).replace(/(.)\/+$/, "$1");
+  if (!clean4.startsWith("/") || clean4 === "/") {
     throw new EngineError(
       "MOUNT_REFUSED",
       `Cannot mount on "${target}": the destination must be an absolute path below /`
     );
   }
-  return clean3;
+  return clean4;
 }
 
 // engine/runtime/ports.ts
@@ -55894,8 +55897,8 @@ function explainForm(text3) {
   ];
 }
 function shown(text3) {
-  const clean3 = escapeControl(text3);
-  return clean3.length > 160 ? `${clean3.slice(0, 157)}...` : clean3;
+  const clean4 = escapeControl(text3);
+  return clean4.length > 160 ? `${clean4.slice(0, 157)}...` : clean4;
 }
 function codePoint(c) {
   const hex = (c.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
@@ -61466,16 +61469,16 @@ function createLineBuffer() {
       const rest = lines2.pop() ?? "";
       if (rest.length > MAX_LINE3) lines2.push(rest);
       buffer.rest = rest.length > MAX_LINE3 ? "" : rest;
-      return lines2.map(clean2);
+      return lines2.map(clean3);
     },
     flush: (key) => {
       const rest = buffers.get(key)?.rest ?? "";
       buffers.delete(key);
-      return rest === "" ? [] : [clean2(rest)];
+      return rest === "" ? [] : [clean3(rest)];
     }
   };
 }
-function clean2(line) {
+function clean3(line) {
   const states = line.replace(/\r+$/, "").split("\r");
   return escapeControl(states.at(-1) ?? "");
 }
