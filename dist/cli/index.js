@@ -65917,7 +65917,7 @@ function locateHelper(given) {
   return { helper, ...helperSha256 === void 0 ? {} : { helperSha256 } };
 }
 function hashOf(name2) {
-  const hashes = true ? "99ccf934f3aae5bfdc8d9f2b075fb5db21604ddc078fc08c95223fa4a4f46744  berth-native-x86_64\n" : "";
+  const hashes = true ? "f1d1c285827601ade8e72466f113f65d9ae3e30e2b606a0d936d43a2a8fcfefc  berth-native-x86_64\n" : "";
   const line = hashes.split("\n").find((candidate) => candidate.trim().endsWith(name2));
   return line ? /^[0-9a-f]{64}/.exec(line)?.[0] : void 0;
 }

@@ -8,11 +8,14 @@ use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::Duration;
 
 /// The argument that says that this process was started from the copy.
 const MARK: &str = "--sealed";
 /// The name of the program and of the copy.
 const NAME: &str = "berth-native";
+const SEAL_ATTEMPTS: u32 = 100;
+const SEAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Returns in a process whose program is a sealed copy: at once, or by starting it anew.
 pub(crate) fn ensure(arguments: &[OsString]) -> Result<(), Failure> {
@@ -62,8 +65,20 @@ fn sealed_copy(program: &OwnedFd) -> Result<OwnedFd, Failure> {
             done => left = left.saturating_sub(done.try_into().unwrap_or(u64::MAX)),
         }
     }
-    rustix::fs::fcntl_add_seals(&copy, seals_wanted()).map_err(failed("seal helper"))?;
+    seal(&copy)?;
     Ok(copy)
+}
+
+/// Seals the copy. The kernel answers EBUSY while it has a page of it pinned for a moment (memory management does that on its own), so the
+/// call is made again for up to a second before that counts.
+fn seal(copy: &OwnedFd) -> Result<(), Failure> {
+    for _ in 0..SEAL_ATTEMPTS {
+        match rustix::fs::fcntl_add_seals(copy, seals_wanted()) {
+            Err(Errno::BUSY) => std::thread::sleep(SEAL_PAUSE),
+            result => return result.map_err(failed("seal helper")),
+        }
+    }
+    Err(failed("seal helper")(Errno::BUSY))
 }
 
 fn create() -> Result<OwnedFd, Failure> {
