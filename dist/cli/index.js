@@ -63889,10 +63889,10 @@ async function waitReady(container, probe, options) {
   const loopback = createLoopbackWatch(container, options.ports);
   let firstByteSeconds;
   let successes = 0;
-  let last = "nothing answered";
+  let last;
   for (; ; ) {
     if (container.ended() !== void 0) return { kind: "ended" };
-    if (performance.now() >= deadline) return await timedOut(container, probe, options.ports, last);
+    if (performance.now() >= deadline) return await timedOut(container, probe, options.ports, last ?? "nothing answered");
     const round = await probeOnce(container, probe, { ...options, deadline });
     if (container.ended() !== void 0) return { kind: "ended" };
     if (round.kind !== "down") firstByteSeconds ??= secondsSince(container.startedAt);
@@ -63902,7 +63902,7 @@ async function waitReady(container, probe, options) {
       const seconds3 = secondsSince(container.startedAt);
       return { kind: "ready", ...round.at, seconds: seconds3, firstByteSeconds: firstByteSeconds ?? seconds3 };
     }
-    if (round.kind !== "ready") last = round.message;
+    if (round.kind !== "ready" && (last === void 0 || performance.now() < deadline)) last = round.message;
     if (round.kind === "down") {
       const found = await loopback.look();
       if (found !== void 0) return found;

@@ -40,10 +40,10 @@ export async function waitReady(
   const loopback = createLoopbackWatch(container, options.ports);
   let firstByteSeconds: number | undefined;
   let successes = 0;
-  let last = 'nothing answered';
+  let last: string | undefined;
   for (;;) {
     if (container.ended() !== undefined) return { kind: 'ended' };
-    if (performance.now() >= deadline) return await timedOut(container, probe, options.ports, last);
+    if (performance.now() >= deadline) return await timedOut(container, probe, options.ports, last ?? 'nothing answered');
     const round = await probeOnce(container, probe, { ...options, deadline });
     if (container.ended() !== undefined) return { kind: 'ended' };
     if (round.kind !== 'down') firstByteSeconds ??= secondsSince(container.startedAt);
@@ -53,7 +53,8 @@ export async function waitReady(
       const seconds = secondsSince(container.startedAt);
       return { kind: 'ready', ...round.at, seconds, firstByteSeconds: firstByteSeconds ?? seconds };
     }
-    if (round.kind !== 'ready') last = round.message;
+    // What a probe says that the deadline cut short is less than what an earlier one saw.
+    if (round.kind !== 'ready' && (last === undefined || performance.now() < deadline)) last = round.message;
     if (round.kind === 'down') {
       const found = await loopback.look();
       if (found !== undefined) return found;
