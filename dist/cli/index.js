@@ -63892,7 +63892,8 @@ async function waitReady(container, probe, options) {
   let last;
   for (; ; ) {
     if (container.ended() !== void 0) return { kind: "ended" };
-    if (performance.now() >= deadline) return await timedOut(container, probe, options.ports, last ?? "nothing answered");
+    if (performance.now() >= deadline)
+      return await timedOut(container, probe, options.ports, last ?? "nothing answered");
     const round = await probeOnce(container, probe, { ...options, deadline });
     if (container.ended() !== void 0) return { kind: "ended" };
     if (round.kind !== "down") firstByteSeconds ??= secondsSince(container.startedAt);

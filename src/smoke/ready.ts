@@ -43,7 +43,8 @@ export async function waitReady(
   let last: string | undefined;
   for (;;) {
     if (container.ended() !== undefined) return { kind: 'ended' };
-    if (performance.now() >= deadline) return await timedOut(container, probe, options.ports, last ?? 'nothing answered');
+    if (performance.now() >= deadline)
+      return await timedOut(container, probe, options.ports, last ?? 'nothing answered');
     const round = await probeOnce(container, probe, { ...options, deadline });
     if (container.ended() !== undefined) return { kind: 'ended' };
     if (round.kind !== 'down') firstByteSeconds ??= secondsSince(container.startedAt);
