@@ -39,6 +39,6 @@ export interface Session<O extends OperationName> {
   control(message: Control): Promise<void>;
   /** Standard input of the process. Resolves when the helper has taken it. */
   write(chunk: Uint8Array): Promise<void>;
-  /** Closes fd 0: the helper ends what it does. With `detach` an End frame goes first, so that it goes on. */
+  /** Closes fd 0: the helper ends what it does. What is to go on says so in its arguments (`detach`); an End frame alone keeps nothing alive. */
   close(options?: { readonly detach?: boolean }): void;
 }
