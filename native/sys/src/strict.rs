@@ -175,6 +175,13 @@ const ALLOWED: [libc::c_long; 16] = [
 /// Calls that are allowed unless they ask for executable memory, which is their third argument.
 const NOT_EXECUTABLE: [libc::c_long; 2] = [libc::SYS_mmap, libc::SYS_mprotect];
 
+/// Calls that are answered with `EPERM` rather than death. glibc's `malloc` asks for the number of processors when it makes its ninth arena, and
+/// takes a refusal; the helper itself is built on musl, which never asks.
+#[cfg(target_env = "gnu")]
+const REFUSED: &[libc::c_long] = &[libc::SYS_openat, libc::SYS_sched_getaffinity];
+#[cfg(not(target_env = "gnu"))]
+const REFUSED: &[libc::c_long] = &[];
+
 /// Offsets in `struct seccomp_data`.
 const DATA_NR: u32 = 0;
 const DATA_ARCH: u32 = 4;
@@ -196,6 +203,10 @@ fn program() -> Vec<libc::sock_filter> {
     ];
     for call in ALLOWED {
         program.extend([instruction(EQUAL, 0, 1, number(call)), allow]);
+    }
+    let refuse = instruction(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs());
+    for call in REFUSED {
+        program.extend([instruction(EQUAL, 0, 1, number(*call)), refuse]);
     }
     for call in NOT_EXECUTABLE {
         let argument = instruction(LOAD, 0, 0, DATA_ARG2);
@@ -264,7 +275,15 @@ mod tests {
     #[test]
     fn kills_the_child_at_any_other_call() {
         assert_eq!(
-            run_strict(|_| u8::from(std::fs::read("/etc/hostname").is_ok())),
+            run_strict(|_| u8::from(std::fs::read_dir("/").is_ok_and(|mut entries| entries.next().is_some()))),
+            if REFUSED.is_empty() {
+                End::Signalled(libc::SIGSYS)
+            } else {
+                End::Exited(0)
+            }
+        );
+        assert_eq!(
+            run_strict(|_| u8::from(std::fs::create_dir("/berth-strict").is_ok())),
             End::Signalled(libc::SIGSYS)
         );
         assert_eq!(
