@@ -20,6 +20,8 @@ export interface Parts {
   readonly registry: Registry;
   /** Where the bytes of a layer can be read that a place of its sources serves: a repository, or the cache outside this machine. */
   readonly serve: (place: string) => Fetcher;
+  /** The bytes of a layer's blob from the first of some places that gives them. */
+  readonly fetchBlob: FetchBlob;
   /** Probes and chooses the rung on its first call. @throws `ISOLATION_IMPOSSIBLE` */
   readonly machine: (options?: ActOptions) => Promise<Machine>;
   /** Snapshots for the time of one act. */
@@ -52,6 +54,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     store,
     registry,
     serve,
+    fetchBlob,
     machine,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
     withWarnings: warnings.during,

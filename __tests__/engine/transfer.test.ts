@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { RegistryServer } from '../../engine/index.ts';
 import type { Manifest } from '../../engine/image/types.ts';
+import { pushBusybox } from '../helpers/base-images.ts';
 import { NO_CONTAINERS } from '../helpers/berth.ts';
 import { buildWith, openTestEngine, SHELL, type TestEngine } from '../helpers/engine.ts';
 
@@ -191,5 +192,48 @@ suite(named('a layer that only a registry has, which has gone'), () => {
     await publishAndForget(`${SHELL}RUN echo again > /again`);
     const built = await it.build(`${SHELL}RUN echo again > /again\nCMD ["cat"]`);
     expect(built.steps.executed).toBe(0);
+  });
+
+  /** Pulls an image whose layer another tool packed, unpacks it, and loses the registry and the blobs. */
+  async function pullForeign(name: string): Promise<void> {
+    const other = await openTestEngine();
+    const short = await other.engine.serveRegistry({ host: '127.0.0.1', port: 0 });
+    await pushBusybox(`http://127.0.0.1:${short.port}`);
+    const image = `127.0.0.1:${short.port}/library/busybox:latest`;
+    const container = await it.engine.containers.run({ image, command: ['true'], network: 'none', rm: true });
+    await container.ended;
+    await it.engine.images.tag(image, name);
+    await short.close();
+    await other.close();
+    const { manifest } = await it.engine.images.resolve(name);
+    for (const layer of await layersOf(it, manifest?.digest ?? '')) await rm(join(it.root, 'blobs/sha256', layer));
+  }
+
+  test('is packed anew for a push where its files are here, and the names move to the new image', async () => {
+    await pullForeign('foreign');
+    const before = await it.engine.images.resolve('foreign');
+    const pushed = await it.engine.push('foreign', `${host}/me/repacked:1`);
+    const after = await it.engine.images.resolve('foreign');
+    expect(after.id).not.toBe(before.id);
+    expect(after.manifest?.digest).toBe(pushed.digest);
+    const reader = await openTestEngine();
+    const chunks: Uint8Array[] = [];
+    const container = await reader.engine.containers.run(
+      { image: `${host}/me/repacked:1`, command: ['cat', '/etc/group'], network: 'none', rm: true },
+      { onStdout: (chunk) => void chunks.push(chunk) },
+    );
+    await container.ended;
+    await reader.close();
+    expect(Buffer.concat(chunks).toString()).toContain('app:x:1000');
+  });
+
+  test('ends a push with what to do when its files are not here either', async () => {
+    await pullForeign('foreign');
+    await rm(join(it.root, 'snapshots/root'), { recursive: true });
+    await expect(it.engine.push('foreign', `${host}/me/lost:1`)).rejects.toMatchObject({
+      code: 'LAYER_LOST',
+      hint: expect.stringContaining('Build the image again'),
+    });
+    await it.engine.system.fsck({ repair: true });
   });
 });

@@ -8,5 +8,12 @@ export { openLayout } from './layout.ts';
 export { isComplete } from './oci-index.ts';
 export { openStore, type OpenStoreOptions } from './open.ts';
 export { prune, type Pruned, type PruneScope } from './prune.ts';
-export { createSnapshots, type FetchBlob, type Packing, type SnapshotOptions, type Snapshots } from './snapshots.ts';
+export {
+  createSnapshots,
+  type FetchBlob,
+  type Packing,
+  type Repacked,
+  type SnapshotOptions,
+  type Snapshots,
+} from './snapshots.ts';
 export type * from './types.ts';

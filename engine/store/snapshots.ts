@@ -31,6 +31,12 @@ export interface Packing {
   readonly level: number;
 }
 
+/** A layer that was packed again. */
+export interface Repacked {
+  readonly diffId: Digest;
+  readonly blob: Descriptor;
+}
+
 /** Layers as directories of one id map, made on demand. */
 export interface Snapshots {
   readonly helper: Helper;
@@ -47,6 +53,13 @@ export interface Snapshots {
   finish(upper: string, lowers: readonly string[], options?: SnapshotOptions): Promise<Digest | null>;
   /** The blob of the topmost of `layers`: the one that is known, else made from its snapshot. */
   pack(layers: readonly Digest[], packing: Packing, options?: SnapshotOptions): Promise<Descriptor>;
+  /**
+   * The topmost of `layers` as a layer anew, from its snapshot, since the only copy of its blob is lost. A layer that another tool packed gets
+   * another diff id: the files are the same, their tar is not.
+   *
+   * @throws `LAYER_LOST` when the snapshot is not here either
+   */
+  repack(layers: readonly Digest[], packing: Packing, options?: SnapshotOptions): Promise<Repacked>;
   /** Removes uppers that a failed step left. */
   discard(uppers: readonly string[]): Promise<void>;
 }
@@ -168,9 +181,20 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     const record = await layers.get(diffId);
     const known = (await localBlob(record)) ?? remoteBlob(record);
     if (known) return known;
+    const packed = await packSnapshot(diffIds, { codec, level }, options);
+    if (packed.diffId !== diffId) throw changedLayer(diffId, packed.diffId);
+    await layers.add(diffId, { size: packed.size, blobs: [packed.blob] });
+    return packed.blob;
+  };
+
+  const packSnapshot = async (
+    diffIds: readonly Digest[],
+    { codec, level }: Packing,
+    options: SnapshotOptions,
+  ): Promise<Repacked & { readonly size: number }> => {
     const [snapshot, ...lowers] = await ensure(diffIds, options);
     const ingest = content.newIngest();
-    const report = reporter(options, `pack ${shortDigest(diffId)}`);
+    const report = reporter(options, `pack ${shortDigest(diffIds.at(-1) ?? missingLayer())}`);
     const reply = await helper.call(
       'diff',
       { snapshot: snapshot ?? missingLayer(), lowers, output: ingest, codec, level, clamp: null, finish: false },
@@ -181,13 +205,27 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
         },
       },
     );
-    if (reply.diffId !== diffId || !reply.blob) throw changedLayer(diffId, reply.diffId);
-    const { digest, size } = reply.blob as { readonly digest: Digest; readonly size: number };
+    const { digest, size } = (reply.blob ?? missingLayer()) as { readonly digest: Digest; readonly size: number };
     await content.commit(ingest, { digest, size });
-    const blob: Descriptor = { mediaType: layerType(codec), digest, size };
-    await layers.add(diffId, { size: reply.plainSize, blobs: [blob] });
     report(size, size, Date.now());
-    return blob;
+    return {
+      diffId: reply.diffId as Digest,
+      blob: { mediaType: layerType(codec), digest, size },
+      size: reply.plainSize,
+    };
+  };
+
+  const repack: Snapshots['repack'] = async (diffIds, how, options = {}) => {
+    const found = await Promise.all(
+      chainIds(diffIds).map(async (chainId, at) => find(await layers.get(diffIds[at] ?? chainId), chainId)),
+    );
+    const own = found.at(-1);
+    if (!own) throw layerLost(diffIds.at(-1) ?? missingLayer());
+    const packed = await packSnapshot(diffIds, how, options);
+    // A snapshot that needs nothing below it is the new layer's as well; another one is unpacked from the new blob when it is needed.
+    const snapshots = own.chainId === undefined ? [own] : [];
+    await layers.add(packed.diffId, { size: packed.size, blobs: [packed.blob], snapshots });
+    return { diffId: packed.diffId, blob: packed.blob };
   };
 
   return {
@@ -213,6 +251,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     },
     pack: (diffIds, how, options = {}) =>
       once(packing, diffIds.at(-1) ?? missingLayer(), () => makeBlob(diffIds, how, options)),
+    repack,
     discard: async (uppers) => {
       await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
     },
@@ -271,6 +310,14 @@ function changedLayer(wanted: Digest, found: string): EngineError {
   return new EngineError('STORE_CORRUPT', `Cannot pack layer ${wanted}: its snapshot now gives ${found}`, {
     hint: 'Run `berth system fsck --repair`, then build again',
   });
+}
+
+function layerLost(diffId: Digest): EngineError {
+  return new EngineError(
+    'LAYER_LOST',
+    `Cannot pack layer ${diffId}: no registry gives it any more, and its files are not here`,
+    { hint: 'Build the image again, or start the registry that has it' },
+  );
 }
 
 function missingLayer(): never {
