@@ -50,7 +50,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'engine/image': ['canonicalize'],
   'engine/cache': ['canonicalize'],
   'src/smoke': ['ajv', 'ajv-formats', 'yaml', 'json-p3'],
-  'src/cli': ['commander', 'yaml'],
+  'src/cli': ['yaml'],
   'src/action': ['@actions/core', '@actions/exec', '@actions/cache', '@actions/tool-cache', 'tar-stream', 'undici'],
 };
 

@@ -1,6 +1,6 @@
-import { Command, Option } from 'commander';
 import type { Context } from './context.ts';
-import type { Flag, FlagTable, Values } from './flags.ts';
+import type { FlagTable, Values } from './flags.ts';
+import { helpOf } from './help.ts';
 import { parseWords } from './normalize.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -20,48 +20,46 @@ export interface CommandDefinition<F extends FlagTable> {
   readonly run: (context: Context, values: Values<F>, operands: readonly string[]) => Promise<number>;
 }
 
-/** A command without its types: what the table of commands holds. */
+/** A command without the types of its values: what the table of commands holds, and help and completions are made from. */
 export interface AnyCommand {
   readonly name: string;
   readonly docs: string;
-  /** Adds it to a parser, under its own name or another one. */
-  readonly register: (parent: Command, context: Context, done: (exitCode: number) => void, name?: string) => void;
+  readonly operands: string;
+  readonly flags: FlagTable;
+  readonly refused: readonly string[];
+  readonly passThrough: boolean;
+  /** Runs it with the words after `path` (`run`, `container run`), and gives its exit code. */
+  readonly run: (context: Context, path: string, words: readonly string[]) => Promise<number>;
 }
 
-/** Makes a command of its definition. Help comes from the same table as parsing. */
+/** Makes a command of its definition. Help and completions come from the same table as parsing. */
 export function defineCommand<const F extends FlagTable>(definition: CommandDefinition<F>): AnyCommand {
-  return {
-    name: definition.name,
-    docs: definition.docs,
-    register: (parent, context, done, name = definition.name) => {
-      const options = Object.values(definition.flags).map(toOption);
-      // The words are read by the flag table itself, with Docker's rules; commander finds the command and prints help.
-      const command = new Command(name)
-        .description(definition.docs)
-        .usage(`[OPTIONS] ${definition.operands}`.trimEnd())
-        .allowUnknownOption()
-        .allowExcessArguments()
-        .argument('[words...]')
-        .helpOption(false)
-        .configureHelp({ visibleOptions: () => options, visibleArguments: () => [] });
-      parent.addCommand(command.action(async () => done(await execute(definition, context, command))));
+  const { name, docs, operands, flags, refused = [], passThrough = false } = definition;
+  const command: AnyCommand = {
+    name,
+    docs,
+    operands,
+    flags,
+    refused,
+    passThrough,
+    run: async (context, path, words) => {
+      if (!asksForHelp(words, command)) return await execute(definition, context, path, words);
+      context.stdout.write(helpOf(command, path, context));
+      return 0;
     },
   };
+  return command;
 }
 
 async function execute<F extends FlagTable>(
   definition: CommandDefinition<F>,
   context: Context,
-  command: Command,
+  path: string,
+  words: readonly string[],
 ): Promise<number> {
-  const words = context.argv.slice(depthOf(command));
-  if (asksForHelp(words, definition)) {
-    context.stdout.write(command.helpInformation());
-    return 0;
-  }
   const { flags, refused = [], passThrough = false } = definition;
-  const { given, operands } = parseWords(words, { flags, refused, passThrough });
-  checkOperands(definition, operands);
+  const { given, operands } = parseWords(words, { flags, refused, passThrough, command: path });
+  checkOperands(path, definition.operands, operands);
   const entries = Object.entries(flags).map(([key, flag]) => [key, flag.parse(given.get(flag.long) ?? [], context)]);
   // Type: each key has the value that its own flag's parser gave.
   const values = Object.fromEntries(entries) as Values<F>;
@@ -73,51 +71,41 @@ async function execute<F extends FlagTable>(
   }
 }
 
-/** How many words name the command: 1 for `run`, 2 for `container run`. */
-function depthOf(command: Command): number {
-  return command.parent ? 1 + depthOf(command.parent) : 0;
-}
-
-/** `--help` anywhere among the flags; after the image of `run` it belongs to the command there. */
-function asksForHelp(
-  words: readonly string[],
-  { passThrough, flags }: Pick<CommandDefinition<FlagTable>, 'passThrough' | 'flags'>,
-): boolean {
+/**
+ * `--help` or `-h` anywhere among the flags; after the image of `run` it belongs to the command there, and where `-h` is a flag of its own
+ * (`run -h NAME`) it is that.
+ */
+function asksForHelp(words: readonly string[], { passThrough, flags, refused }: AnyCommand): boolean {
+  const all = Object.values(flags);
   const valued = new Set(
-    Object.values(flags).flatMap(({ value, long, short }) => (value === undefined ? [] : [`--${long}`, `-${short}`])),
+    all.flatMap(({ value, long, short }) => (value === undefined ? [] : [`--${long}`, `-${short}`])),
   );
+  const taken = refused.includes('h') || all.some(({ short }) => short === 'h');
   for (const [index, word] of words.entries()) {
     const isValue = valued.has(words[index - 1] ?? '');
-    if (word === '--help' && !isValue) return true;
+    if (!isValue && (word === '--help' || (word === '-h' && !taken))) return true;
     if (word === '--' || (passThrough && !word.startsWith('-') && !isValue)) return false;
   }
   return false;
 }
 
-function checkOperands(
-  { name, operands }: Pick<CommandDefinition<FlagTable>, 'name' | 'operands'>,
-  given: readonly string[],
-): void {
+function checkOperands(path: string, operands: string, given: readonly string[]): void {
   const words = operands.split(' ').filter(Boolean);
   const required = words.filter((word) => !word.startsWith('[')).length;
   const open = words.some((word) => word.includes('...'));
-  const usage = `berth ${name} [OPTIONS] ${operands}`.trimEnd();
+  const usage = `berth ${path} [OPTIONS] ${operands}`.trimEnd();
   if (given.length < required) {
-    throw new UsageError(`"berth ${name}" requires ${open ? 'at least ' : ''}${plural(required)}`, `usage: ${usage}`);
+    throw new UsageError(`"berth ${path}" requires ${open ? 'at least ' : ''}${plural(required)}`, `usage: ${usage}`);
   }
   if (!open && given.length > words.length) {
     const wanted =
       words.length === 0
         ? 'accepts no arguments'
         : `accepts ${required < words.length ? 'at most ' : ''}${plural(words.length)}`;
-    throw new UsageError(`"berth ${name}" ${wanted}: got "${given[words.length]}" as well`, `usage: ${usage}`);
+    throw new UsageError(`"berth ${path}" ${wanted}: got "${given[words.length]}" as well`, `usage: ${usage}`);
   }
 }
 
 function plural(number: number): string {
   return `${number} argument${number === 1 ? '' : 's'}`;
-}
-
-function toOption({ short, long, value, docs }: Flag<unknown>): Option {
-  return new Option(`${short ? `-${short}, ` : ''}--${long}${value === undefined ? '' : ` <${value}>`}`, docs);
 }

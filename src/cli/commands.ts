@@ -1,6 +1,7 @@
 import type { AnyCommand } from './command.ts';
 import { build } from './commands/build.ts';
 import { ci } from './commands/ci.ts';
+import { completion } from './commands/completion.ts';
 import { exec } from './commands/exec.ts';
 import { images, rmi, tag } from './commands/images.ts';
 import { inspect, inspectContainer, inspectImage } from './commands/inspect.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   push,
   info,
   version,
+  completion,
 ];
 
 /** Docker's grouped forms, and groups of our own. */
@@ -55,7 +57,8 @@ export const GROUPS: Readonly<
 export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...(
     'attach commit compose cp create diff events export history import load login logout network pause plugin port ' +
-    'rename restart save search smoke start stats top unpause update volume buildx context manifest'
+    'rename restart save search smoke start stats top unpause update volume buildx context manifest ' +
+    'checkpoint config node secret service stack swarm trust'
   ).split(' '),
   ...'attach commit cp create diff export pause port prune rename restart start stats top unpause update'
     .split(' ')

@@ -16,7 +16,13 @@ export interface Context extends FlagContext {
   /** While set, signals go there instead of aborting: `run` hands them to its container. */
   readonly signals: { handler: ((name: NodeJS.Signals) => void) | undefined };
   /** The engine, made on first use and closed at the end; `overrides` count on first use. */
-  readonly engine: (overrides?: Pick<EngineOptions, 'buildCa'>) => Promise<Engine>;
+  readonly engine: (overrides?: Overrides) => Promise<Engine>;
   /** Sets the exit code of the error that is about to be thrown. */
   readonly fail: (exitCode: number) => void;
+}
+
+/** What a command line says about its engine, beside the environment. */
+export interface Overrides extends Pick<EngineOptions, 'buildCa'> {
+  /** Counts before DOCKER_CONFIG. */
+  readonly configFolder?: string;
 }

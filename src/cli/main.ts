@@ -1,5 +1,5 @@
-import { createEngine, type Engine, type EngineOptions } from '../../engine/index.ts';
-import type { Context } from './context.ts';
+import { createEngine, type Engine } from '../../engine/index.ts';
+import type { Context, Overrides } from './context.ts';
 import { Interrupted } from './interrupt.ts';
 import { createWriter } from './output.ts';
 import { createProgram } from './program.ts';
@@ -50,8 +50,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function openEngine(env: NodeJS.ProcessEnv, overrides: Pick<EngineOptions, 'buildCa'>): Promise<Engine> {
-  const settings = readSettings(env, { uid: process.getuid?.() ?? 0 });
+async function openEngine(env: NodeJS.ProcessEnv, { configFolder, ...overrides }: Overrides): Promise<Engine> {
+  const variables = configFolder === undefined ? env : { ...env, DOCKER_CONFIG: configFolder };
+  const settings = readSettings(variables, { uid: process.getuid?.() ?? 0 });
   if (overrides.buildCa && settings.caFile === undefined) {
     throw new UsageError(
       'Cannot use --build-ca: no bundle of certificate authorities is named',

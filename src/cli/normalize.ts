@@ -1,5 +1,6 @@
 import { suggest } from '../../engine/index.ts';
 import { type Flag, type FlagTable, spelled } from './flags.ts';
+import { insteadOf } from './instead.ts';
 import { UsageError } from './usage-error.ts';
 
 /** How a command's words are read. */
@@ -9,6 +10,8 @@ export interface Grammar {
   readonly refused: readonly string[];
   /** Flags stop at the first operand: `run IMAGE COMMAND -x`. */
   readonly passThrough: boolean;
+  /** How the command was typed, such as `container run`: what is not done is answered with what to type instead. */
+  readonly command: string;
 }
 
 const SWITCH = { true: 'true', '1': 'true', t: 'true', false: 'false', '0': 'false', f: 'false' } as const;
@@ -88,8 +91,8 @@ function toSwitch(value: string, flag: Flag<unknown>): string {
   return word;
 }
 
-function unknown(flag: string, name: string, { flags, refused }: Grammar, word?: string): UsageError {
-  if (refused.includes(name)) return new UsageError(`Cannot use ${flag}: not supported yet`);
+function unknown(flag: string, name: string, { flags, refused, command }: Grammar, word?: string): UsageError {
+  if (refused.includes(name)) return new UsageError(`Cannot use ${flag}: not supported yet`, insteadOf(command, flag));
   if (word !== undefined) return new UsageError(`unknown shorthand flag: '${name}' in ${word}`);
   const near = suggest(
     name,

@@ -1,70 +1,101 @@
-import { Command, CommanderError } from 'commander';
 import { suggest } from '../../engine/index.ts';
 import type { AnyCommand } from './command.ts';
 import { COMMANDS, GROUPS, REFUSED_COMMANDS } from './commands.ts';
 import type { Context } from './context.ts';
+import { text, toggle } from './flags.ts';
+import { listHelp, type Row } from './help.ts';
+import { insteadOf } from './instead.ts';
+import { parseWords } from './normalize.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
+/** Flags before the command; Docker's others are for the daemon that berth does not have. */
+export const GLOBAL_FLAGS = {
+  config: text('--config FOLDER', 'folder of the Docker configuration that credentials are read from'),
+  help: toggle('-h, --help', 'print this help'),
+  version: toggle('-v, --version', 'print the version'),
+} as const;
+/** Docker's flags before the command that are refused by name. */
+export const REFUSED_GLOBAL_FLAGS = 'H host c context D debug l log-level tls tlscacert tlscert tlskey tlsverify'.split(
+  ' ',
+);
+
 /** Finds the command that the words name and runs it; gives its exit code. */
 export async function createProgram(context: Context): Promise<number> {
-  const [first = '', second = ''] = context.argv;
-  refuse(first, second);
-  let exitCode = 0;
-  const done = (code: number): void => void (exitCode = code);
-  const program = new Command('berth')
-    .description('Build, run, test and push container images without a daemon')
-    .usage('COMMAND')
-    .version(`berth ${version()}`, '-v, --version', 'print the version')
-    .helpOption('-h, --help', 'print this help');
-  configure(program, context);
-  for (const command of COMMANDS) command.register(program, context, done);
-  for (const [name, { docs, commands }] of Object.entries(GROUPS)) {
-    const group = configure(new Command(name).description(docs), context);
-    for (const [word, command] of Object.entries<AnyCommand>(commands)) command.register(group, context, done, word);
-    program.addCommand(group);
+  const { given, operands } = parseWords(context.argv, {
+    flags: GLOBAL_FLAGS,
+    refused: REFUSED_GLOBAL_FLAGS,
+    passThrough: true,
+    command: '',
+  });
+  const [first, ...words] = operands;
+  if (given.has('version')) return print(context, `berth ${version()}\n`, 0);
+  if (given.has('help') || (first === 'help' && words.length === 0)) return print(context, programHelp(context), 0);
+  if (first === undefined) return print(context, programHelp(context), 1);
+  if (first === 'help') return await createProgram({ ...context, argv: [...words, '--help'] });
+  const folder = given.get('config')?.at(-1);
+  const inner = folder === undefined ? context : { ...context, engine: withConfig(context, folder) };
+  const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
+  if (group) return await runGroup(inner, first, group, words);
+  const command = COMMANDS.find(({ name }) => name === first);
+  if (command) return await command.run(inner, first, words);
+  throw unknown(first, first, [...COMMANDS.map(({ name }) => name), ...Object.keys(GROUPS)]);
+}
+
+/** `--config` counts as DOCKER_CONFIG does. */
+function withConfig(context: Context, configFolder: string): Context['engine'] {
+  return async (overrides = {}) => await context.engine({ ...overrides, configFolder });
+}
+
+async function runGroup(
+  context: Context,
+  name: string,
+  group: (typeof GROUPS)[string],
+  [second, ...words]: readonly string[],
+): Promise<number> {
+  if (second === undefined || second === '--help' || second === '-h') {
+    const rows = Object.entries(group.commands).map(([word, { docs }]): Row => [word, docs]);
+    const more = `Run 'berth ${name} COMMAND --help' for more information on a command.`;
+    const help = listHelp({ usage: `berth ${name} COMMAND`, docs: group.docs, more }, { Commands: rows }, context);
+    return print(context, help, second === undefined ? 1 : 0);
   }
-  try {
-    await program.parseAsync([...context.argv], { from: 'user' });
-  } catch (error) {
-    return settle(error, first, second);
-  }
-  return exitCode;
+  const command = Object.hasOwn(group.commands, second) ? group.commands[second] : undefined;
+  if (command) return await command.run(context, `${name} ${second}`, words);
+  throw unknown(`${name} ${second}`, second, Object.keys(group.commands));
 }
 
-/** Docker's commands that are not there yet are named; a wrong word gets the nearest right one. */
-function refuse(first: string, second: string): void {
-  const word = first in GROUPS ? `${first} ${second}` : first;
-  if (REFUSED_COMMANDS.has(word))
-    throw new UsageError(`Cannot use "berth ${word}": not supported yet`, 'berth --help lists what is');
-}
-
-function configure(command: Command, context: Context): Command {
-  return command
-    .enablePositionalOptions()
-    .exitOverride()
-    .helpCommand(false)
-    .configureOutput({
-      writeOut: (text) => context.stdout.write(text),
-      // Errors come as exceptions; help for a missing command is all that is left.
-      writeErr: (text) => (text.startsWith('Usage:') ? context.stderr.write(text) : undefined),
-      getOutHelpWidth: () => context.stdout.columns,
-      getErrHelpWidth: () => context.stderr.columns,
-    });
-}
-
-function settle(error: unknown, first: string, second: string): number {
-  if (!(error instanceof CommanderError)) throw error;
-  if (error.code === 'commander.version' || error.code === 'commander.helpDisplayed') return 0;
-  if (error.code === 'commander.help') return 1;
-  const group = GROUPS[first];
-  const [word, names] = group
-    ? [second, Object.keys(group.commands)]
-    : [first, [...COMMANDS.map(({ name }) => name), ...Object.keys(GROUPS)]];
+/** Docker's commands that are not there are named, with what to type instead; a wrong word gets the nearest right one. */
+function unknown(path: string, word: string, names: readonly string[]): UsageError {
+  if (REFUSED_COMMANDS.has(path))
+    return new UsageError(`Cannot use "berth ${path}": not supported yet`, insteadOf(path));
   const near = suggest(word, names);
   const what = word.startsWith('-') ? 'flag' : 'command';
-  throw new UsageError(
-    `unknown ${what}: ${group ? `berth ${first} ` : ''}${word}`,
+  return new UsageError(
+    `unknown ${what}: ${path === word ? '' : 'berth '}${path}`,
     near ? `did you mean ${near}?` : 'berth --help lists them',
   );
+}
+
+function programHelp(context: Context): string {
+  const rowOf = ({ name, docs }: AnyCommand): Row => [name, docs];
+  const groups = Object.entries(GROUPS).map(([name, { docs }]): Row => [name, docs]);
+  const flags = Object.values(GLOBAL_FLAGS).map((flag): Row => {
+    const { long, docs } = flag;
+    const short = 'short' in flag && flag.short ? `-${flag.short}, ` : '    ';
+    return [`${short}--${long}${'value' in flag && flag.value ? ` ${flag.value}` : ''}`, docs];
+  });
+  return listHelp(
+    {
+      usage: 'berth [OPTIONS] COMMAND',
+      docs: 'Build, run, test and push container images without a daemon',
+      more: "Run 'berth COMMAND --help' for more information on a command.",
+    },
+    { Commands: COMMANDS.map(rowOf), 'Management commands': groups, 'Global options': flags },
+    context,
+  );
+}
+
+function print({ stdout, stderr }: Context, text: string, code: number): number {
+  (code === 0 ? stdout : stderr).write(text);
+  return code;
 }

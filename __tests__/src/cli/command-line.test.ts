@@ -17,7 +17,7 @@ describe('berth', () => {
   test('lists its commands, and the flags of one from the table that parses them', async () => {
     expect((await store.berth(['--help'])).stdout).toMatch(/build[\s\S]+run[\s\S]+system/);
     const { stdout, code } = await store.berth(['run', '--help']);
-    expect(stdout).toContain('-p, --publish <PORTS>');
+    expect(stdout).toContain('-p, --publish PORTS');
     expect(code).toBe(0);
   });
 

@@ -15,6 +15,7 @@ const parse = (line: string, passThrough = false) => {
     flags,
     refused: ['gpus', 'm'],
     passThrough,
+    command: 'run',
   });
   return { given: Object.fromEntries(given), operands };
 };

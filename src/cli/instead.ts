@@ -1,0 +1,93 @@
+/**
+ * What to type instead of a command or flag of Docker's that is not done: by `command --flag`, by the flag alone, or by the command's path.
+ */
+export function insteadOf(path: string, flag?: string): string {
+  if (flag === undefined) return COMMANDS[path] ?? COMMANDS[path.split(' ')[0] ?? ''] ?? 'berth --help lists what is';
+  const known = FLAGS[`${path} ${flag}`] ?? FLAGS[`${path.split(' ').at(-1) ?? ''} ${flag}`] ?? FLAGS[flag];
+  return (
+    known ?? `leave ${flag} out; ${['berth', path, '--help'].filter(Boolean).join(' ')} lists the flags that are done`
+  );
+}
+
+const NO_DAEMON = 'leave it out: berth has no daemon to reach; BERTH_ROOT chooses the store';
+const NO_SWARM = 'berth runs on one machine; start each container with berth run';
+const PLATFORM = 'leave it out, or build and run on a machine of that architecture';
+const ONE_STORE = 'leave it out: images of a build are in the store that berth run uses';
+const MEMORY = 'run the command under systemd-run --scope -p MemoryMax=… to limit it';
+
+const COMMANDS: Readonly<Record<string, string>> = {
+  buildx: 'berth build does what docker buildx build does',
+  compose: 'start each service with berth run',
+  context: 'BERTH_ROOT chooses the store; there is no daemon to choose',
+  manifest: 'berth inspect IMAGE shows the image that was pulled',
+  plugin: 'berth has no plugins',
+  checkpoint: 'berth commit keeps the files of a container, not its memory',
+  config: NO_SWARM,
+  node: NO_SWARM,
+  secret: 'give a file with berth run -v "$PWD/secret:/run/secrets/name:ro"',
+  service: NO_SWARM,
+  stack: NO_SWARM,
+  swarm: NO_SWARM,
+  trust: 'name an image by its digest: berth pull NAME@sha256:…',
+  search: "search in the registry's own pages, and give the name to berth pull",
+  smoke: 'berth ci builds and smoke-tests an image',
+  attach: 'berth logs -f CONTAINER follows its output, berth exec -it CONTAINER sh enters it',
+  restart: 'berth stop CONTAINER, and berth run it again',
+  start: 'berth run -d IMAGE starts a container',
+  create: 'berth run -d IMAGE makes and starts a container',
+  pause: 'berth kill -s STOP CONTAINER',
+  unpause: 'berth kill -s CONT CONTAINER',
+  rename: 'give the name at the start: berth run --name NAME IMAGE',
+  update: 'give the limits at the start: berth run IMAGE',
+  top: 'berth exec CONTAINER ps aux',
+  stats: 'berth exec CONTAINER top',
+  port: "berth inspect -f '{{json .NetworkSettings.Ports}}' CONTAINER",
+  events: 'berth ps -a shows the states of containers',
+};
+
+const FLAGS: Readonly<Record<string, string>> = {
+  '-H': NO_DAEMON,
+  '--host': NO_DAEMON,
+  '-c': NO_DAEMON,
+  '--context': NO_DAEMON,
+  '--tls': NO_DAEMON,
+  '--tlscacert': NO_DAEMON,
+  '--tlscert': NO_DAEMON,
+  '--tlskey': NO_DAEMON,
+  '--tlsverify': NO_DAEMON,
+  '-l': 'leave it out: berth has no daemon that writes logs',
+  '--log-level': 'leave it out: berth has no daemon that writes logs',
+  '-D': 'leave it out; berth build --progress plain shows every step',
+  '--debug': 'leave it out; berth build --progress plain shows every step',
+  '--disable-content-trust': 'leave it out: berth checks every digest, and has no content trust to switch off',
+  '--platform': PLATFORM,
+  '--isolation': 'leave it out: BERTH_ISOLATION chooses the rung',
+  '--runtime': 'leave it out: the helper is the runtime',
+  '--userns': 'leave it out: BERTH_ISOLATION chooses the rung, and with it the id map',
+  '--use-api-socket': NO_DAEMON,
+  '--link': 'give both containers one network: berth network create NET, berth run --network NET',
+  '--network-alias': 'give the container the name: berth run --name NAME',
+  '--memory': MEMORY,
+  '-m': MEMORY,
+  '--load': ONE_STORE,
+  '--builder': 'leave it out: there is one builder',
+  '--squash': 'leave it out; a stage that copies the files (COPY --from) makes one layer of them',
+  '--compress': 'leave it out: the context is read where it lies',
+  '--force-rm': 'leave it out: nothing of a step that failed is kept',
+  '--kernel-memory': 'leave it out: Linux has dropped this limit',
+  '--oom-kill-disable': 'leave it out: cgroup v2 cannot do it',
+  '--cpu-percent': 'leave it out: it is a flag for Windows',
+  '--cpu-count': 'leave it out: it is a flag for Windows',
+  '--io-maxbandwidth': 'leave it out: it is a flag for Windows',
+  '--io-maxiops': 'leave it out: it is a flag for Windows',
+  '--detach-keys': 'leave it out; a detached container is left alone by berth logs -f and Ctrl-C',
+  '--gpus': 'pass the devices: berth run --device /dev/nvidia0',
+  '--device': 'bind the files that the device offers with -v, or run on the host',
+  '--volume-driver': 'leave it out: volumes are kept below BERTH_ROOT/volumes',
+  '--storage-opt': 'leave it out: a container may fill the file system of BERTH_ROOT',
+  'build --push': 'berth build -t NAME . && berth push NAME',
+  'build -o': 'berth build -t NAME . && berth save NAME -o image.tar',
+  'build --output': 'berth build -t NAME . && berth save NAME -o image.tar',
+  'logs --details': 'leave it out: berth has no log drivers that add details',
+  'images --tree': 'berth images lists the same images',
+};
