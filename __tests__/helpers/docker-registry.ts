@@ -9,6 +9,10 @@ import { join } from 'node:path';
 export interface DockerRegistry {
   /** `127.0.0.1:<port>` */
   readonly address: string;
+  /** Folder of everything that it keeps. */
+  readonly storage: string;
+  /** What it was asked, `GET /v2/app/blobs/sha256:…` each. */
+  readonly requests: () => readonly string[];
   close(): Promise<void>;
 }
 
@@ -24,9 +28,11 @@ export async function startDockerRegistry(options: { readonly htpasswd?: string 
   writeFileSync(join(folder, 'htpasswd'), `${options.htpasswd ?? ''}\n`);
   writeFileSync(join(folder, 'config.yml'), configOf(folder, port, options.htpasswd !== undefined));
   const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log: Buffer[] = [];
+  const access: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => access.push(chunk));
   const close = async (): Promise<void> => {
     if (child.exitCode === null && child.kill()) await once(child, 'exit');
     rmSync(folder, { recursive: true, force: true });
@@ -45,13 +51,19 @@ export async function startDockerRegistry(options: { readonly htpasswd?: string 
     await close();
     throw error;
   }
-  return { address: `127.0.0.1:${port}`, close };
+  const requests = (): readonly string[] =>
+    [
+      ...Buffer.concat(access)
+        .toString()
+        .matchAll(/"([A-Z]+ \S+) HTTP\/1\.1"/g),
+    ].map(([, request = '']) => request);
+  return { address: `127.0.0.1:${port}`, storage: join(folder, 'data'), requests, close };
 }
 
 function configOf(folder: string, port: number, withAuth: boolean): string {
   const auth = withAuth ? `auth:\n  htpasswd:\n    realm: test\n    path: ${folder}/htpasswd\n` : '';
   return `version: 0.1
-log: {level: info, accesslog: {disabled: true}}
+log: {level: info, accesslog: {disabled: false}}
 storage:
   filesystem: {rootdirectory: ${folder}/data}
   delete: {enabled: true}

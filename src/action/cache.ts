@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { messageOf, type Digest, type Engine, type Fetcher } from '../../engine/index.ts';
+import type { PassedBefore, PipelineResult } from '../pipeline/index.ts';
 import type { CacheSettings } from './cache-input.ts';
 import type { CacheDocument } from './cache/document.ts';
 import { createCacheHttp, type CacheHttp, type HttpLimits, type ProxySettings } from './cache/http.ts';
 import { scopeId, type Compression } from './cache/names.ts';
+import { findPass, passOf, withPass, type PassRecord } from './cache/passes.ts';
 import { planSave, type SavePlan } from './cache/plan.ts';
 import { isTrusted, mayWrite, type CacheAccess } from './cache/policy.ts';
 import { restoreIndex, type RestoreParts } from './cache/restore.ts';
@@ -22,6 +24,10 @@ export interface ActionsCache {
   restore(engine: CacheEngine, signal: AbortSignal): Promise<RestoreReport>;
   /** After a `CACHE_BLOB_LOST`: makes those layers misses. @returns false when there is nothing to forget, and so no use in building again */
   forgetLost(engine: CacheEngine): Promise<boolean>;
+  /** Whether an image passed before; `engine` names bundle, helper and isolation. */
+  passedBefore(engine: string): PassedBefore;
+  /** Keeps that an image passed, for `plan`. */
+  remember(result: PipelineResult, engine: string, now: Date): void;
   /** What the post step is to save. */
   plan(engine: CacheEngine, now: Date): Promise<PlanReport>;
   figures(): { readonly blobs: number; readonly bytes: number };
@@ -73,6 +79,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
   let restored: CacheDocument | undefined;
   let source: CacheSource | undefined;
   let faulty = false;
+  let passed: PassRecord | undefined;
 
   const parts = (endpoint: Extract<CacheAccess, { kind: 'service' }>['endpoint']): RestoreParts => {
     http ??= createCacheHttp(options.proxies, options.limits);
@@ -126,6 +133,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       },
       restored,
       available: source?.available ?? new Set<Digest>(),
+      passes: withPass(restored?.passes ?? [], passed),
       maxSize: MAX_SIZE,
       now,
     });
@@ -163,6 +171,10 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       if (lost.size === 0) return false;
       await engine.cache.forget(lost);
       return true;
+    },
+    passedBefore: (engine) => (key) => findPass(restored?.passes ?? [], key, engine),
+    remember: (result, engine, now) => {
+      passed = passOf(result, { engine, runId: runner.runId, at: now.toISOString() }) ?? passed;
     },
     plan: async (engine, now) => {
       try {

@@ -4,7 +4,14 @@ import { basename, delimiter, join, relative } from 'node:path';
 import { createEngine, EngineError, messageOf, type Engine, type EngineOptions } from '../../engine/index.ts';
 import { readSettings, parseMirrors } from '../cli/settings.ts';
 import { version } from '../cli/version.ts';
-import { formatReport, runPipeline, verdict, type PipelineRequest, type PipelineResult } from '../pipeline/index.ts';
+import {
+  formatReport,
+  runPipeline,
+  verdict,
+  type PassedBefore,
+  type PipelineRequest,
+  type PipelineResult,
+} from '../pipeline/index.ts';
 import { annotate, annotationsOf, errorAnnotation } from './annotations.ts';
 import { createActionsCache, type ActionsCache, type RestoreReport } from './cache.ts';
 import type { Compression } from './cache/names.ts';
@@ -14,6 +21,7 @@ import { readRunnerContext, readTokens, type RunnerContext } from './environment
 import { parseInputs, secretsOf, takeInputs, type ActionInputs, type MutableEnvironment } from './inputs.ts';
 import { createLog } from './log.ts';
 import { outputsOf, type CacheFigures } from './outputs.ts';
+import { engineIdentity } from './identity.ts';
 import { inWorkspace, resolveDockerfile, resolveInputPath } from './paths.ts';
 import { formatSummary } from './report.ts';
 import type { Runner } from './runner.ts';
@@ -173,7 +181,9 @@ async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
     await offerTools(job);
     const restored = await cache.restore(engine, signal);
     runner.commands.info(`cache: ${restored.text}`);
-    const result = await runRepeatedly(job, engine, signal);
+    const identity = await engineIdentity(settings.helper, rung);
+    const result = await runRepeatedly(job, engine, cache.passedBefore(identity), signal);
+    cache.remember(result, identity, new Date());
     const saved = await leavePlan(job, engine);
     return { result, restored, saved, isolation, cache: { state: restored.state, ...cache.figures() } };
   } finally {
@@ -185,12 +195,17 @@ async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
 }
 
 /** Runs the pipeline; a layer that the cache lost on the way makes its step a miss, and the pipeline begins again. */
-async function runRepeatedly(job: Job, engine: Engine, signal: AbortSignal): Promise<PipelineResult> {
+async function runRepeatedly(
+  job: Job,
+  engine: Engine,
+  passedBefore: PassedBefore,
+  signal: AbortSignal,
+): Promise<PipelineResult> {
   const { runner, request, redact, cache } = job;
   const build: Engine['build'] = (wanted, act) => engine.build({ ...wanted, completeStages: true }, act);
   for (let repeat = 0; ; repeat += 1) {
     const onEvent = createLog(runner.commands, { redact });
-    const result = await runPipeline(request, { engine: { ...engine, build }, onEvent, signal });
+    const result = await runPipeline(request, { engine: { ...engine, build }, passedBefore, onEvent, signal });
     runner.commands.endGroup();
     if (result.ok || repeat === MAX_REPEATS || !(await cache.forgetLost(engine))) return result;
     runner.commands.info('Building again without what the cache has lost');

@@ -42,6 +42,7 @@ export function firstLine(result: PipelineResult): string {
     ...(pushedDigest === undefined ? [] : [`${tested ? '=' : ''} pushed ${pushedDigest}`.trim()]),
   ].join(' ');
   const figures = [
+    ...(smoke?.passedIn === undefined ? [] : [`passed in ${escapeMarkdown(smoke.passedIn)}`]),
     ...(smoke?.readySeconds === undefined ? [] : [`ready ${smoke.readySeconds.toFixed(1)} s`]),
     ...(smoke?.firstPredictMs === undefined ? [] : [`first predict ${smoke.firstPredictMs.toFixed(0)} ms`]),
     ...(smoke?.memoryPeak === undefined ? [] : [`${size(smoke.memoryPeak.bytes)} peak`]),
@@ -88,7 +89,9 @@ function testedText({ smoke }: PipelineResult): string {
     .map((status) => [status, count(status)] as const)
     .filter(([, n]) => n > 0)
     .map(([status, n]) => `${n} ${status}`);
-  return `${smoke.verdict === 'untested' ? '<strong>UNTESTED</strong>: ' : ''}${counts.join(', ') || smoke.verdict}`;
+  const earlier =
+    smoke.passedIn === undefined ? '' : `not started again: passed in ${escapeMarkdown(smoke.passedIn)} · `;
+  return `${earlier}${smoke.verdict === 'untested' ? '<strong>UNTESTED</strong>: ' : ''}${counts.join(', ') || smoke.verdict}`;
 }
 
 function failureText({ error, smoke }: PipelineResult): string {

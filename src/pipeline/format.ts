@@ -68,7 +68,9 @@ const MARKS: Readonly<Record<Check['status'], string>> = {
 
 function smokeLines(report: SmokeReport, paint: Paint): readonly string[] {
   if (report.verdict === 'off') return [paint.warn('smoke test: OFF, nothing was tested')];
-  return ['smoke test', ...report.checks.flatMap((check) => checkLines(check, paint)), ...figures(report)];
+  const title =
+    report.passedIn === undefined ? 'smoke test' : `smoke test: not started again, passed in ${report.passedIn}`;
+  return [title, ...report.checks.flatMap((check) => checkLines(check, paint)), ...figures(report)];
 }
 
 function checkLines(check: Check, paint: Paint): readonly string[] {

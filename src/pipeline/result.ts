@@ -1,5 +1,6 @@
 import type { BuildResult, Digest, PushResult, VertexEvent } from '../../engine/index.ts';
 import type { ExitReason, SmokeReport } from '../smoke/index.ts';
+import type { PassKey } from './passed.ts';
 
 /** The steps of the pipeline, in their order. */
 export type StepName = 'check' | 'build' | 'smoke' | 'push' | 'compare';
@@ -18,6 +19,8 @@ export interface PipelineResult {
   readonly error?: unknown;
   readonly build?: BuildResult | undefined;
   readonly smoke?: SmokeReport | undefined;
+  /** What a pass of this image can be remembered by; undefined when the test was off. */
+  readonly passKey?: PassKey | undefined;
   /** Digest of the manifest that was built, and tested unless the test was off. */
   readonly testedDigest?: Digest | undefined;
   readonly pushes: readonly PushResult[];

@@ -8,6 +8,7 @@ import {
   type PushResult,
 } from '../../engine/index.ts';
 import { loadSmokeTest, smoke, type SmokeReport, type SmokeTest } from '../smoke/index.ts';
+import { passKeyOf, type PassedBefore, type PassKey } from './passed.ts';
 import type { PipelineRequest } from './request.ts';
 import type { PipelineExitReason, PipelineResult, StepName } from './result.ts';
 import { createRecorder } from './recorder.ts';
@@ -24,12 +25,13 @@ export interface PipelineEngine {
  * Builds, tests, and pushes the very image that passed. A test that fails, or a digest that is not the tested one, ends it: push is the
  * last step and is reached only by an image that passed.
  *
+ * @param options `passedBefore` is asked when nothing is to be pushed: an image that passed before is not started again
  * @returns what came of it, also when a step failed
  * @throws the signal's reason, when it aborts
  */
 export async function runPipeline(
   request: PipelineRequest,
-  options: ActOptions & { readonly engine: PipelineEngine },
+  options: ActOptions & { readonly engine: PipelineEngine; readonly passedBefore?: PassedBefore | undefined },
 ): Promise<PipelineResult> {
   const recorder = createRecorder(options.onEvent);
   const step = createSteps(options.signal);
@@ -39,7 +41,9 @@ export async function runPipeline(
     const test = await step('check', () => check(request));
     done.build = await step('build', () => build(request, act));
     done.testedDigest = digestOf(done.build);
-    done.smoke = await step('smoke', () => runSmoke(request, test, done, act));
+    done.passKey = passKeyOf(done.testedDigest, test);
+    done.smoke = passedBefore(request, done, options.passedBefore);
+    done.smoke ??= await step('smoke', () => runSmoke(request, test, done, act));
     if (done.smoke.verdict === 'failed')
       return finish(done, recorder, { failedStep: 'smoke', exitReason: done.smoke.exitReason });
     await step('push', () => name(request, done, act));
@@ -58,7 +62,8 @@ type Act = ActOptions & { readonly engine: PipelineEngine };
 interface Done {
   build?: BuildResult;
   testedDigest?: Digest;
-  smoke?: SmokeReport;
+  passKey?: PassKey | undefined;
+  smoke?: SmokeReport | undefined;
   readonly pushes: PushResult[];
   pushedDigest?: Digest;
 }
@@ -112,6 +117,15 @@ async function build(request: PipelineRequest, { engine, ...act }: Act): Promise
 function digestOf(built: BuildResult): Digest {
   if (built.manifest === undefined) throw new Error('the engine gave no manifest for a complete build');
   return built.manifest.digest;
+}
+
+/** What is pushed is always tested: a remembered pass saves a pull request the download of every layer, and vouches for nothing. */
+function passedBefore(
+  { push, noCache }: PipelineRequest,
+  { passKey }: Done,
+  ask: PassedBefore | undefined,
+): SmokeReport | undefined {
+  return push || noCache === true || passKey === undefined ? undefined : ask?.(passKey);
 }
 
 async function runSmoke(request: PipelineRequest, test: SmokeTest, { build }: Done, act: Act): Promise<SmokeReport> {

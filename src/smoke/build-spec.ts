@@ -7,7 +7,11 @@ import type { Placed, ReadinessProbe, RequestItem, RunSection, Shutdown, SmokeSp
 import { parseThreshold, type Threshold } from './threshold.ts';
 
 /** A checked raw spec with its defaults, its preset and its files; problems go to the context. */
-export async function buildSpec(raw: RawSpec, source: string, context: BuildContext): Promise<SmokeSpec> {
+export async function buildSpec(
+  raw: RawSpec,
+  source: string,
+  context: BuildContext,
+): Promise<Omit<SmokeSpec, 'fingerprint'>> {
   const preset = choosePreset(raw, context);
   return {
     source,
@@ -24,6 +28,7 @@ export async function buildSpec(raw: RawSpec, source: string, context: BuildCont
 export function autoSpec(): SmokeSpec {
   return {
     source: 'smoke-test: auto',
+    fingerprint: 'auto',
     run: { env: {}, readOnly: false, network: 'none' },
     readinessProbe: probeDefaults(GENERIC),
     requests: [],

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { isAbsolute, relative, resolve } from 'node:path';
 
@@ -8,6 +9,8 @@ const LIMIT = 32 << 20;
 export interface SpecFiles {
   /** @throws `Error` with a sentence that names the file and where it was looked for */
   read(name: string): Promise<Buffer>;
+  /** What was read so far: a line a file with its name and the hash of its bytes, sorted. */
+  readonly seen: () => readonly string[];
 }
 
 /**
@@ -15,11 +18,15 @@ export interface SpecFiles {
  * an example folder works from anywhere.
  */
 export function createSpecFiles(folders: readonly string[]): SpecFiles {
+  const seen = new Set<string>();
   return {
+    seen: () => [...seen].sort(),
     read: async (name) => {
       for (const candidate of new Set(folders.map((folder) => resolve(folder, name)))) {
         const content = await readRegular(candidate, name);
-        if (content !== undefined) return content;
+        if (content === undefined) continue;
+        seen.add(JSON.stringify([name, createHash('sha256').update(content).digest('hex')]));
+        return content;
       }
       const places = isAbsolute(name) ? '' : `, neither in ${[...new Set(folders)].map(shorten).join(' nor in ')}`;
       throw new Error(`there is no file ${name}${places}`);

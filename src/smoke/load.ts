@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '../../engine/index.ts';
@@ -48,11 +49,15 @@ export async function parseSpec(text: string, source: string, folders: readonly 
   if (yaml.problems.length > 0) throw new SmokeSpecError(source, yaml.problems);
   const problems = findProblems(yaml);
   if (problems.length > 0) throw new SmokeSpecError(source, problems);
-  const context = createBuildContext(yaml, createSpecFiles(folders));
+  const files = createSpecFiles(folders);
+  const context = createBuildContext(yaml, files);
   // The schema let it through, so it has this shape.
   const spec = await buildSpec(yaml.value as RawSpec, source, context);
   if (context.problems.length > 0) throw new SmokeSpecError(source, context.problems);
-  return spec;
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify([text, ...files.seen()]))
+    .digest('hex');
+  return { ...spec, fingerprint };
 }
 
 function notASpec(text: string, state: string): EngineError {

@@ -45,6 +45,8 @@ export interface Failure {
 
 /** What a smoke test found. */
 export interface SmokeReport {
+  /** The image was not started: it passed the same test before, there. What follows was found then. */
+  readonly passedIn?: string | undefined;
   /** `untested`: nothing could be tested; `off`: nothing was asked for. */
   readonly verdict: 'passed' | 'failed' | 'untested' | 'off';
   /** The first failure's. */

@@ -13,6 +13,8 @@ export type SmokeTest =
 export interface SmokeSpec {
   /** Where it was written, for people: a path, or `smoke-test`. */
   readonly source: string;
+  /** SHA-256 in hex over the text and every file that it names: equal ones ask for the same test. */
+  readonly fingerprint: string;
   readonly preset?: string | undefined;
   readonly run: RunSection;
   readonly readinessProbe: ReadinessProbe;

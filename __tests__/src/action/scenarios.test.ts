@@ -155,6 +155,34 @@ suite('the Action', () => {
     expect(second.summary).toContain('UNTESTED');
   });
 
+  test('nothing changed, tested but not pushed: it passed in an earlier run and no layer is downloaded', async () => {
+    const base = await run({ tags: `${registry.address}/base:1`, 'smoke-test': 'off', target: 'builder' });
+    const Dockerfile = APP_DOCKERFILE.replace(/^FROM scratch[^]*FROM builder/, `FROM ${registry.address}/base:1`);
+    await writeApp(job.workspace, { Dockerfile });
+    const first = await run();
+    cache.forgetRequests();
+    const asked = registry.requests().length;
+    const second = await run({ push: 'false' }, { runId: '1002' });
+    expect(second.outputs).toMatchObject({
+      'tested-digest': first.outputs['digest'],
+      'steps-cached': first.outputs['steps-total'],
+      'ready-seconds': first.outputs['ready-seconds'],
+      'cache-bytes-restored': '0',
+    });
+    expect(second.summary).toContain('passed in run 1001');
+    expect({ downloads: downloads(), created: created() }).toEqual({ downloads: 1, created: 0 });
+    const blobs = registry
+      .requests()
+      .slice(asked)
+      .filter((request) => request.includes('/blobs/'));
+    expect(blobs).toEqual([`GET /v2/base/blobs/${base.outputs['imageid'] ?? ''}`]);
+    // Another test of the same image is another question.
+    await writeApp(job.workspace, { Dockerfile, 'smoke-test.yaml': APP_SMOKE_TEST.replace('/health', '/health?deep') });
+    const third = await run({ push: 'false' });
+    expect(third.outputs['tested-digest']).toBe(first.outputs['digest']);
+    expect(third.summary).not.toContain('passed in run');
+  });
+
   test('one line of the app changed: only what comes after it runs, one small entry is saved', async () => {
     const first = await run();
     await writeApp(job.workspace, { 'www/page': 'new\n' });

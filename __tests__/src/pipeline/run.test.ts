@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { EngineError, type BuildResult, type Digest, type Engine } from '../../../engine/index.ts';
-import { formatReport, runPipeline, type PipelineEngine, type PipelineRequest } from '../../../src/pipeline/index.ts';
+import {
+  formatReport,
+  runPipeline,
+  type PassedBefore,
+  type PassKey,
+  type PipelineEngine,
+  type PipelineRequest,
+} from '../../../src/pipeline/index.ts';
 import { createProcessEngine, freePort } from '../../helpers/process-engine.ts';
 
 const DIGEST: Digest = `sha256:${'a'.repeat(64)}`;
@@ -78,6 +85,27 @@ const request = (changes: Partial<PipelineRequest> = {}): PipelineRequest => ({
 });
 
 describe('runPipeline', () => {
+  test('does not start again what passed the same test before, unless it is to be pushed', async () => {
+    const engine = await fakeEngine({});
+    const asked: PassKey[] = [];
+    const passedBefore: PassedBefore = (key) => {
+      asked.push(key);
+      return { verdict: 'passed', passedIn: 'run 7', checks: [] };
+    };
+    const remembered = await runPipeline(request({ push: false }), { engine, passedBefore });
+    expect(remembered).toMatchObject({ ok: true, testedDigest: DIGEST, smoke: { passedIn: 'run 7' } });
+    expect(formatReport(remembered)).toContain('smoke test: not started again, passed in run 7');
+    await runPipeline(request({ push: false, smokeTest: '{ preset: fastapi, payload: [1] }' }), {
+      engine,
+      passedBefore,
+    });
+    expect(new Set(asked.map(({ test: fingerprint }) => fingerprint)).size).toBe(2);
+    const pushed = await runPipeline(request(), { engine, passedBefore });
+    expect(pushed.smoke?.passedIn).toBeUndefined();
+    expect(pushed.passKey).toEqual(asked[0]);
+    expect(asked).toHaveLength(2);
+  });
+
   test('pushes the tested digest under every tag', async () => {
     const engine = await fakeEngine({});
     const result = await runPipeline(request(), { engine });

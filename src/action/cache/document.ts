@@ -1,5 +1,6 @@
 import { EngineError, parseCacheIndex, type CacheIndex, type Digest } from '../../../engine/index.ts';
 import type { Compression } from './names.ts';
+import { parsePasses, type PassRecord } from './passes.ts';
 
 /** File in an index entry. */
 export const INDEX_FILE = 'index.json';
@@ -11,6 +12,8 @@ export interface CacheDocument {
   readonly provenance: Provenance;
   readonly entries: readonly BlobEntry[];
   readonly index: CacheIndex;
+  /** Images that passed their smoke test. */
+  readonly passes: readonly PassRecord[];
 }
 
 /** Who wrote an index (hardening.md 5, rule 12). Without a signature it says what the writer claims; the wall is GitHub's ref scope. */
@@ -56,6 +59,7 @@ export function parseDocument(text: string): CacheDocument {
     provenance: toProvenance(value['provenance']),
     entries: value['entries'].map(toEntry),
     index: parseCacheIndex(value['index']),
+    passes: parsePasses(value['passes']),
   };
 }
 

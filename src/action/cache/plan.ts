@@ -1,5 +1,6 @@
 import type { CacheExport, Digest, ExportedBlob } from '../../../engine/index.ts';
 import type { BlobEntry, CacheDocument, Provenance } from './document.ts';
+import { keysOf, type PassRecord } from './passes.ts';
 import { blobName, packName, type Compression, type EntryName } from './names.ts';
 
 /** An entry that is to be made. */
@@ -30,6 +31,8 @@ export interface PlanOptions {
   /** What was restored, and which of its blobs can still be had. */
   readonly restored?: CacheDocument | undefined;
   readonly available: ReadonlySet<Digest>;
+  /** Images that passed, in this run or before. */
+  readonly passes?: readonly PassRecord[] | undefined;
   /** Bytes that one scope may take. */
   readonly maxSize: number;
   readonly now: Date;
@@ -60,6 +63,7 @@ export function planSave({ index, blobs }: CacheExport, options: PlanOptions): S
     provenance: options.provenance,
     entries: [...reused, ...uploads.map((upload) => entryOf(upload, options.compression))],
     index: { ...index, layers: index.layers.filter(({ blob }) => stored(blob.digest)) },
+    passes: options.passes ?? [],
   };
   if (uploads.length === 0 && options.restored && saysTheSame(options.restored, document, options.now))
     return undefined;
@@ -166,6 +170,7 @@ function saysTheSame(restored: CacheDocument, next: CacheDocument, now: Date): b
     recordsOf(restored) === recordsOf(next) &&
     layersOf(restored) === layersOf(next) &&
     entriesOf(restored) === entriesOf(next) &&
+    keysOf(restored.passes).join() === keysOf(next.passes).join() &&
     now.getTime() - newest < REFRESH
   );
 }
