@@ -112,6 +112,7 @@ interface Holder {
   hold(name: string, exclusive: boolean): Promise<void>;
   /** Takes it exclusively when nobody else has it. */
   tryHold(name: string): Promise<boolean>;
+  /** Gives it back; resolves when others can have it. */
   drop(name: string): Promise<void>;
   close(): Promise<void>;
 }
@@ -123,6 +124,8 @@ interface Held {
 
 function createHolder(helper: Pick<Helper, 'open'>): Holder {
   const waiting = new Map<string, (got: boolean) => void>();
+  /** Who waits until a lock is given back, by name, in the order of the requests. */
+  const leaving = new Map<string, (() => void)[]>();
   const held = new Map<string, Held>();
   let ended = false;
   const session: Session<'lock'> = helper.open(
@@ -131,6 +134,7 @@ function createHolder(helper: Pick<Helper, 'open'>): Holder {
     {
       onEvent: (event) => {
         if (event.type === 'locked' || event.type === 'busy') waiting.get(event.name)?.(event.type === 'locked');
+        if (event.type === 'released') leaving.get(event.name)?.shift()?.();
       },
     },
   );
@@ -182,7 +186,11 @@ function createHolder(helper: Pick<Helper, 'open'>): Holder {
     entry.count -= 1;
     if (entry.count > 0) return;
     held.delete(name);
-    if (!ended) await session.control({ control: 'release', name });
+    if (ended) return;
+    // Only the answer says that the kernel has the lock back: without it, the next to try could still find it taken.
+    const released = new Promise<void>((resolve) => leaving.set(name, [...(leaving.get(name) ?? []), resolve]));
+    await session.control({ control: 'release', name });
+    await Promise.race([released, gone]);
   }
 }
 
