@@ -16,24 +16,11 @@ export async function buildSpec(
   return {
     source,
     preset: raw.preset,
-    run: buildRun(raw.run, context),
+    run: buildRun(raw.run, preset, context),
     readinessProbe: buildProbe(raw.readinessProbe, preset, context),
     requests: await buildRequests(raw, preset, context),
     thresholds: buildThresholds(raw, context),
     shutdown: buildShutdown(raw.shutdown, context),
-  };
-}
-
-/** The spec of `auto`: the generic readiness and nothing else, since no payload is ever guessed. */
-export function autoSpec(): SmokeSpec {
-  return {
-    source: 'smoke-test: auto',
-    fingerprint: 'auto',
-    run: { env: {}, readOnly: false, network: 'none' },
-    readinessProbe: probeDefaults(GENERIC),
-    requests: [],
-    thresholds: [],
-    shutdown: SHUTDOWN,
   };
 }
 
@@ -51,7 +38,7 @@ function choosePreset(raw: RawSpec, context: BuildContext): Preset {
   return GENERIC;
 }
 
-function buildRun(run: RawSpec['run'], context: BuildContext): RunSection {
+function buildRun(run: RawSpec['run'], preset: Preset, context: BuildContext): RunSection {
   if (run?.user === 'random') {
     const place = context.place(['run', 'user']);
     context.problems.push({ message: '`user: random` is not supported yet', hint: 'Name a user: "1000:0"', place });
@@ -62,8 +49,11 @@ function buildRun(run: RawSpec['run'], context: BuildContext): RunSection {
     context.problems.push({ message, hint, place: context.place(['run', 'network']) });
   }
   return {
-    env: Object.fromEntries(Object.entries(run?.env ?? {}).map(([name, value]) => [name, String(value)])),
-    args: run?.args,
+    env: {
+      ...preset.run?.env,
+      ...Object.fromEntries(Object.entries(run?.env ?? {}).map(([name, value]) => [name, String(value)])),
+    },
+    args: run?.args ?? preset.run?.args,
     user: run?.user === undefined || run.user === 'image' ? undefined : String(run.user),
     readOnly: run?.readOnly ?? false,
     network: 'none',
@@ -76,7 +66,8 @@ function probeDefaults(preset: Preset): ReadinessProbe {
     fallbackPorts: preset.ports,
     periodSeconds: 1,
     timeoutSeconds: 2,
-    successThreshold: 1,
+    port: preset.port,
+    successThreshold: preset.readiness.successThreshold ?? 1,
     startupTimeoutSeconds: preset.readiness.startupTimeoutSeconds,
     jsonpath: [],
     failWhen: [],
@@ -86,16 +77,18 @@ function probeDefaults(preset: Preset): ReadinessProbe {
 function buildProbe(probe: RawProbe | undefined, preset: Preset, context: BuildContext): ReadinessProbe {
   const defaults = probeDefaults(preset);
   const at = ['readinessProbe', 'failWhen'];
+  // What the body of a preset's path must say is nothing to ask of another path.
+  const presetBody = probe?.httpGet?.path === undefined ? preset.readiness : undefined;
   return {
     ...defaults,
     ...(probe?.httpGet?.path === undefined ? {} : { paths: [probe.httpGet.path] }),
-    port: probe?.httpGet?.port,
+    port: probe?.httpGet?.port ?? defaults.port,
     periodSeconds: probe?.periodSeconds ?? defaults.periodSeconds,
     timeoutSeconds: probe?.timeoutSeconds ?? defaults.timeoutSeconds,
     successThreshold: probe?.successThreshold ?? defaults.successThreshold,
     startupTimeoutSeconds: probe?.startupTimeoutSeconds ?? defaults.startupTimeoutSeconds,
-    jsonpath: buildChecks(['readinessProbe', 'jsonpath'], probe?.jsonpath, context),
-    failWhen: Object.entries(probe?.failWhen ?? {}).flatMap(([source, values]) => {
+    jsonpath: buildChecks(['readinessProbe', 'jsonpath'], probe?.jsonpath ?? presetBody?.jsonpath, context),
+    failWhen: Object.entries(probe?.failWhen ?? presetBody?.failWhen ?? {}).flatMap(([source, values]) => {
       const path = context.jsonPath(at, source);
       return path === undefined ? [] : [{ path, values: Array.isArray(values) ? values : [values] }];
     }),
@@ -111,10 +104,21 @@ async function buildRequests(raw: RawSpec, preset: Preset, context: BuildContext
       hint,
       place: context.place(['payload']),
     });
-  } else if (raw.payload !== undefined) {
-    const { method, path } = preset.predict;
+  } else if (raw.payload !== undefined && preset.predict === undefined) {
+    context.problems.push({
+      message: `\`payload\` has no route: every API of \`${preset.name}\` has its own`,
+      hint: 'Write it under requests, with its path',
+      place: context.place(['payload']),
+    });
+  } else if (raw.payload !== undefined && preset.predict !== undefined) {
+    const { method, path, jsonpath } = preset.predict;
+    const response = jsonpath === undefined ? {} : { response: { jsonpath } };
     items.push(
-      await buildItem({ name: 'predict', request: { method, path, json: raw.payload } }, ['payload'], context),
+      await buildItem(
+        { name: 'predict', request: { method, path, json: raw.payload }, ...response },
+        ['payload'],
+        context,
+      ),
     );
   }
   for (const [index, item] of (raw.requests ?? []).entries()) {

@@ -8,6 +8,7 @@ import type {
   RunSpec,
 } from '../../engine/index.ts';
 import { createContainerLog, type ContainerLog } from './logs.ts';
+import { detectPreset } from './presets.ts';
 import type { SmokeSpec } from './spec.ts';
 
 /** What a smoke test needs of the engine. */
@@ -120,8 +121,9 @@ function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 1 && port <= 65535;
 }
 
-/** Whether `auto` may take the image for a server. */
+/** Whether `auto` may take the image for a server: it says so itself, or a preset knows its labels or variables. */
 export function looksLikeServer(config: ContainerConfig): boolean {
   const test = config.Healthcheck?.Test[0];
-  return Object.keys(config.ExposedPorts ?? {}).length > 0 || (test !== undefined && test !== 'NONE');
+  const says = Object.keys(config.ExposedPorts ?? {}).length > 0 || (test !== undefined && test !== 'NONE');
+  return says || detectPreset(config) !== undefined;
 }

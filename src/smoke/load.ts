@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { EngineError } from '../../engine/index.ts';
+import { EngineError, type ContainerConfig } from '../../engine/index.ts';
 import { createBuildContext } from './build-context.ts';
 import { buildSpec } from './build-spec.ts';
 import { createSpecFiles } from './files.ts';
 import { parsePlacedYaml } from './place.ts';
+import { detectPreset, GENERIC } from './presets.ts';
 import { SmokeSpecError } from './problem.ts';
 import type { RawSpec } from './raw.ts';
 import type { SmokeSpec, SmokeTest } from './spec.ts';
@@ -58,6 +59,12 @@ export async function parseSpec(text: string, source: string, folders: readonly 
     .update(JSON.stringify([text, ...files.seen()]))
     .digest('hex');
   return { ...spec, fingerprint };
+}
+
+/** The spec of `auto`: the readiness of the preset that the image shows to be its own, and no payload, since none is ever guessed. */
+export async function autoSpec(config: ContainerConfig): Promise<SmokeSpec> {
+  const { name } = detectPreset(config) ?? GENERIC;
+  return await parseSpec(`preset: ${name}`, 'smoke-test: auto', []);
 }
 
 function notASpec(text: string, state: string): EngineError {

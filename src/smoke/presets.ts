@@ -1,21 +1,42 @@
+import type { ContainerConfig } from '../../engine/index.ts';
+import type { Json } from './json.ts';
+import bentoml from './presets/bentoml.json' with { type: 'json' };
+import cog from './presets/cog.json' with { type: 'json' };
 import fastapi from './presets/fastapi.json' with { type: 'json' };
+import litserve from './presets/litserve.json' with { type: 'json' };
+import mlflow from './presets/mlflow.json' with { type: 'json' };
+import openai from './presets/openai.json' with { type: 'json' };
+import sagemaker from './presets/sagemaker.json' with { type: 'json' };
+import vertexAi from './presets/vertex-ai.json' with { type: 'json' };
 
-/** What is known of a kind of server, from a data file in `presets/` (smoke-test.md 2). */
+/** What is known of a kind of server, from a data file in `presets/` (smoke-test.md 2). What a spec says itself comes before it. */
 export interface Preset {
   readonly name: string;
   readonly description: string;
+  /** What tells an image of this kind: names of variables, and what its labels begin with. */
+  readonly detect?: { readonly labels?: readonly string[]; readonly env?: readonly string[] };
+  /** The only port, whatever the image EXPOSEs. */
+  readonly port?: number;
   /** Ports to try when the image EXPOSEs none. */
   readonly ports: readonly number[];
+  readonly run?: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> };
   readonly readiness: {
     /** Paths tried in order; the first that the server knows decides. */
     readonly paths: readonly string[];
     readonly startupTimeoutSeconds: number;
+    readonly successThreshold?: number;
+    readonly jsonpath?: Readonly<Record<string, Json>>;
+    readonly failWhen?: Readonly<Record<string, Json>>;
   };
-  /** Where `payload` goes. */
-  readonly predict: { readonly method: string; readonly path: string };
+  /** Where `payload` goes, and what its answer has; none where every API has a route of its own. */
+  readonly predict?: {
+    readonly method: string;
+    readonly path: string;
+    readonly jsonpath?: Readonly<Record<string, Json>>;
+  };
 }
 
-const PRESETS: readonly Preset[] = [fastapi];
+const PRESETS: readonly Preset[] = [fastapi, sagemaker, vertexAi, mlflow, cog, bentoml, litserve, openai];
 
 /** The preset that a spec without `preset` starts from. */
 export const GENERIC: Preset = fastapi;
@@ -26,4 +47,14 @@ export const presetNames: readonly string[] = PRESETS.map(({ name }) => name);
 /** The preset of that name, or undefined. */
 export function findPreset(name: string): Preset | undefined {
   return PRESETS.find((preset) => preset.name === name);
+}
+
+/** The preset whose label or variable an image has. */
+export function detectPreset({ Env = [], Labels = {} }: ContainerConfig): Preset | undefined {
+  const [variables, labels] = [Env.map((pair) => pair.split('=', 1)[0]), Object.keys(Labels ?? {})];
+  return PRESETS.find(
+    ({ detect = {} }) =>
+      (detect.env ?? []).some((name) => variables.includes(name)) ||
+      (detect.labels ?? []).some((prefix) => labels.some((label) => label.startsWith(prefix))),
+  );
 }

@@ -146,7 +146,7 @@ describe('a bad spec names the place and what to type', () => {
     ['multipart', 'requests: [{ request: { path: /p, multipart: {} } }]', '`multipart` is not supported yet', undefined],
     ['sse', req('response: { sse: {} }'), '`sse` is not supported yet', undefined],
     ['a field of Kubernetes', 'readinessProbe: { failureThreshold: 3 }', '`failureThreshold` is not supported yet', 'Use startupTimeoutSeconds'],
-    ['an unknown preset', 'preset: sagemaker', 's.yaml:1:9: there is no preset `sagemaker`', 'Presets: fastapi; or write readinessProbe and requests'],
+    ['an unknown preset', 'preset: triton', 's.yaml:1:9: there is no preset `triton`', 'Presets: fastapi, sagemaker, vertex-ai, mlflow, cog, bentoml, litserve, openai; or write readinessProbe and requests'],
     ['a payload without a preset', 'payload: row.json', '`payload` needs a preset', undefined],
     ['another version', 'version: 2', 's.yaml:1:10: `version` is 2: wanted 1', undefined],
     ['a status that is none', req('response: { status: 20x }'), 's.yaml:3:25: `requests[0].response.status` is "20x": wanted 200, 2xx or a list such as [200, 202]', undefined],

@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseSpec, smoke, type SmokeReport, type SmokeTest } from '../../../src/smoke/index.ts';
+import type { RunSpec } from '../../../engine/index.ts';
+import {
+  parseSpec,
+  presetNames,
+  smoke,
+  type SmokeEngine,
+  type SmokeReport,
+  type SmokeTest,
+} from '../../../src/smoke/index.ts';
 import { createProcessEngine, scriptImage } from '../../helpers/process-engine.ts';
 
 /** A healthy model server; `predict` is its answer to POST /predict, as JavaScript. */
@@ -75,6 +83,97 @@ describe('a healthy server', () => {
     const { report } = await run(script, item('[]'));
     expect(report.exitReason).toBe('assertion');
     expect(report.checks.at(1)?.failure?.problems[0]).toContain('$.id: wanted 1, got 2');
+  });
+});
+
+describe('auto, with an example in the OpenAPI document of the server', () => {
+  const described = (predict: string): string => {
+    const content = (schema: object): object => ({ content: { 'application/json': schema } });
+    const post = {
+      requestBody: content({ example: { features: [1, 2] } }),
+      responses: {
+        200: content({ schema: { required: ['prediction'], properties: { prediction: { type: 'number' } } } }),
+      },
+    };
+    const document = JSON.stringify({ paths: { '/predict': { post }, '/train': { post: {} } } });
+    return server(predict).replace(`'{"paths":{"/predict":{"post":{}}}}'`, () => JSON.stringify(document));
+  };
+  const name = 'POST /predict (example of its OpenAPI document)';
+  const table: readonly [string, string, object][] = [
+    ['sends it and takes a good answer', `let body = ''; request.on('data', (part) => (body += part)).on('end', () => json(body === '{"features":[1,2]}' ? 200 : 500, '{"prediction":1}'))`, { verdict: 'passed', row: 'passed' }],
+    ['fails when the first predict is a 500', `json(500, '{}')`, { verdict: 'failed', exitReason: 'readiness-lied', row: 'failed' }],
+    ['fails when a number is not finite', `json(200, '{"prediction":NaN}')`, { verdict: 'failed', exitReason: 'non-finite', row: 'failed' }],
+    ['fails when the process dies of it', `process.exit(3)`, { verdict: 'failed', exitReason: 'process-exited', row: 'failed' }],
+    ['only reports that the example is refused', `json(422, '{}')`, { verdict: 'passed', row: 'warning', summary: 'status: wanted 2xx, got 422' }],
+    ['only reports that the answer is not as described', `json(200, '{"prediction":"1"}')`, { verdict: 'passed', row: 'warning', summary: 'schema: $.prediction: wanted "number", got string' }],
+  ]; // prettier-ignore
+
+  test.each(table)('%s', async (_name, predict, wanted) => {
+    const { report } = await run(described(predict), 'auto');
+    const row = report.checks.find((check) => check.name === name);
+    expect({
+      verdict: report.verdict,
+      exitReason: report.exitReason,
+      row: row?.status,
+      summary: row?.summary,
+    }).toMatchObject(wanted);
+    if (report.verdict === 'passed') {
+      expect(report.firstPredictMs).toBeGreaterThan(0);
+      expect(report.checks).toContainEqual(
+        expect.objectContaining({ name: 'POST /train', status: 'untested', summary: 'it takes no body' }),
+      );
+    }
+  });
+});
+
+describe('presets', () => {
+  const cog = (status: string): string => `
+    require('node:http').createServer((request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(request.url === '/health-check' ? '{"status":"${status}"}' : '{"status":"failed"}');
+    }).listen(PORT, '0.0.0.0');
+    process.on('SIGTERM', () => process.exit(0));`;
+  const config = { Labels: { 'run.cog.version': '0.16' } };
+
+  test('a label tells the kind of server: one that will never be ready ends it though it answers 200', async () => {
+    const engine = createProcessEngine();
+    const image = await scriptImage(cog('SETUP_FAILED'));
+    const report = await smoke({ ...image, config: { ...image.config, ...config } }, { kind: 'auto' }, { engine });
+    expect(report).toMatchObject({ verdict: 'failed', exitReason: 'not-ready' });
+    expect(report.checks[0]?.summary).toContain('$.status is "SETUP_FAILED"');
+  });
+
+  test('what a preset knows of the answer is asked: 200 with a status that says failed', async () => {
+    const { report } = await run(cog('READY'), '{ preset: cog, payload: { input: {} } }');
+    expect(report).toMatchObject({ verdict: 'failed', exitReason: 'assertion', ready: { path: '/health-check' } });
+    expect(report.checks.at(1)?.failure?.problems[0]).toBe('$.status: wanted == "succeeded", got "failed"');
+  });
+
+  test('a path of the spec takes the place of the path of a preset, with all that it says', async () => {
+    const { report } = await run(HEALTHY, '{ preset: cog, readinessProbe: { httpGet: { path: /health } } }');
+    expect(report).toMatchObject({ verdict: 'passed', ready: { path: '/health' } });
+  });
+
+  test.each(presetNames)('%s is complete: what it says can be built', async (preset) => {
+    const spec = await parseSpec(`preset: ${preset}`, 'smoke.yaml', []);
+    expect(spec.readinessProbe.paths.every((path) => path.startsWith('/'))).toBe(true);
+    expect(spec.readinessProbe.fallbackPorts.length).toBeGreaterThan(0);
+  });
+
+  test('a variable makes an image without EXPOSE a server, with the arguments and the port that its platform gives', async () => {
+    const started: RunSpec[] = [];
+    const engine: SmokeEngine = {
+      containers: {
+        run: async (spec) => {
+          started.push(spec);
+          throw new Error('seen');
+        },
+        resolve: async () => Promise.reject(new Error('not there')),
+      },
+    };
+    const image = { reference: 'x', config: { Env: ['SAGEMAKER_BIND_TO_PORT=8080'] } };
+    await expect(smoke(image, { kind: 'auto' }, { engine })).rejects.toThrow('seen');
+    expect(started[0]).toMatchObject({ command: ['serve'], ports: [{ containerPort: 8080 }] });
   });
 });
 
