@@ -6,9 +6,10 @@ import { readDockerfile } from './build-file.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
 import type { Machine, Parts } from './connect.ts';
-import { parse, parseStages } from './dockerfile/index.ts';
+import { readGraph } from './build-graph.ts';
+import { readHiddenSources } from './context/index.ts';
 import type { BuildRequest, BuildResult } from './engine.ts';
-import { resolveBases, toGraph, type Graph, type GraphOptions, type Resolver, type VertexId } from './graph/index.ts';
+import type { Graph, GraphOptions, Resolver, VertexId } from './graph/index.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
 import type { Digest, Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
@@ -41,14 +42,9 @@ async function buildLocked(
   const machine = await parts.machine(act);
   const graphOptions = toGraphOptions(request);
   const source = await withVertex(LOAD_DOCKERFILE, act.onEvent, () => readDockerfile(request));
-  const ast = parse(source.text, { file: source.file });
-  const stages = parseStages(ast);
-  const bases = await resolveBases(stages, createResolver(parts, request, act), {
-    ...graphOptions,
-    signal: act.signal,
-  });
-  const graph = toGraph(bases, graphOptions);
-  for (const warning of graph.warnings) act.onEvent?.(warning);
+  const isIgnored = await readHiddenSources(request.context, { dockerfile: source.path });
+  const resolver = createResolver(parts, request, act);
+  const { graph } = await readGraph(source, { ...act, resolver, graph: { ...graphOptions, isIgnored } });
   const blobs = await createBlobMaker(parts, request.complete ?? false, act);
   const solved = await solveGraph(parts, machine, { request, source: source.path, graph, blobs }, act);
   const image = await withVertex(EXPORT, act.onEvent, async () => exportImage(parts, graph, solved, blobs, names));

@@ -40,6 +40,8 @@ export interface WarningEvent {
   readonly vertex?: string | undefined;
   readonly message: string;
   readonly hint?: string | undefined;
+  /** Name of the build check that it comes from. */
+  readonly rule?: string | undefined;
   readonly location?: { readonly file: string; readonly startLine: number; readonly endLine: number } | undefined;
 }
 

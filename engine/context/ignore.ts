@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { readIgnoreLines } from './ignorefile.ts';
-import { compilePatterns } from './pattern/ignore.ts';
+import { compilePatterns, type IgnorePattern } from './pattern/ignore.ts';
 import { createIgnoreMatcher, type IgnoreMatcher } from './pattern/matcher.ts';
 import { readRegularFile } from './regular.ts';
 
@@ -17,6 +17,7 @@ export interface IgnoreSources {
 /** What hides files of the context. */
 export interface Ignore {
   readonly matcher: IgnoreMatcher;
+  readonly patterns: readonly IgnorePattern[];
   /** The file that the patterns come from; undefined when there is none. */
   readonly path: string | undefined;
 }
@@ -34,12 +35,15 @@ export async function readIgnore(root: string, { dockerfile, ignoreFile }: Ignor
       act: 'read the ignore file',
       limit: MAX_SIZE,
     });
-    if (bytes) return { path, matcher: compile(path, bytes.toString('utf8')) };
+    if (bytes) {
+      const patterns = compile(path, bytes.toString('utf8'));
+      return { path, patterns, matcher: createIgnoreMatcher(patterns) };
+    }
   }
   if (ignoreFile !== undefined) {
     throw new EngineError('DOCKERIGNORE_INVALID', `Cannot read the ignore file ${ignoreFile}: there is none`);
   }
-  return { path: undefined, matcher: createIgnoreMatcher([]) };
+  return { path: undefined, patterns: [], matcher: createIgnoreMatcher([]) };
 }
 
 function defaultFiles(root: string, dockerfile: string | undefined): readonly string[] {
@@ -47,9 +51,9 @@ function defaultFiles(root: string, dockerfile: string | undefined): readonly st
   return [...own, join(root, '.dockerignore')];
 }
 
-function compile(path: string, text: string): IgnoreMatcher {
+function compile(path: string, text: string): readonly IgnorePattern[] {
   const compiled = compilePatterns(readIgnoreLines(text));
-  if ('patterns' in compiled) return createIgnoreMatcher(compiled.patterns);
+  if ('patterns' in compiled) return compiled.patterns;
   const message = `Cannot use the ignore file ${path}: "${escapeControl(compiled.bad)}" is no pattern`;
   throw new EngineError('DOCKERIGNORE_INVALID', message, {
     hint: 'Put a backslash before a bracket that means itself',

@@ -1,4 +1,5 @@
 /** The build context: one walk, `.dockerignore`, selection and digests. Source: spec/bad-inputs.md B and C. */
+export { readHiddenSources } from './hidden.ts';
 export { openContext } from './open.ts';
 export type { OpenContextOptions } from './open.ts';
 export type { StatCache } from './hashes.ts';

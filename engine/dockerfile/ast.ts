@@ -1,3 +1,5 @@
+import type { Findings } from './lint/findings.ts';
+
 /** A parsed Dockerfile: dumb syntax with line ranges. Lines count from 1. Source: spec/engine.md 1a; BuildKit's parser. */
 export interface Ast {
   /** Name of the file, for messages. */
@@ -9,7 +11,8 @@ export interface Ast {
   /** First and last line that an instruction stands on. */
   readonly startLine: number;
   readonly endLine: number;
-  readonly warnings: readonly DockerfileWarning[];
+  /** What the checks have found, and will find in later steps. */
+  readonly findings: Findings;
 }
 
 /** What stands in `# key=value` lines before anything else. */

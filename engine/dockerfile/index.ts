@@ -7,5 +7,17 @@ export type { MistakeKind, Range, Source } from './errors.ts';
 export { excerpt } from './excerpt.ts';
 export { createExpander, splitEntry, type Expander, type Lookup } from './expand.ts';
 export { chomp, parseHeredoc } from './heredoc.ts';
+export {
+  createFindings,
+  lintStage,
+  parseCheckOptions,
+  ruleOf,
+  selectFindings,
+  urlOf,
+  wordOf,
+  type CheckOptions,
+  type Findings,
+  type RuleName,
+} from './lint/index.ts';
 export { parse } from './parse.ts';
 export { parseStages } from './stages.ts';

@@ -1,4 +1,4 @@
-import type { AstNode, Ast, DockerfileWarning } from './ast.ts';
+import type { AstNode, Ast } from './ast.ts';
 
 /** A Dockerfile as typed stages. Words are as written: variables are expanded when the graph is made. */
 export interface Stages {
@@ -6,7 +6,6 @@ export interface Stages {
   /** ARG lines before the first FROM. */
   readonly globalArgs: readonly ArgInstruction[];
   readonly stages: readonly Stage[];
-  readonly warnings: readonly DockerfileWarning[];
 }
 
 /** FROM and what follows it. */

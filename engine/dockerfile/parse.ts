@@ -1,8 +1,9 @@
-import type { Ast, AstNode, Directives, DockerfileWarning } from './ast.ts';
+import type { Ast, AstNode, Directives } from './ast.ts';
 import { decode, MAX_INSTRUCTIONS } from './decode.ts';
 import { readDirectives } from './directives.ts';
 import { DockerfileError, SyntaxMistake, where, type Source } from './errors.ts';
 import { readHeredocs, takesHeredocs } from './heredoc.ts';
+import { createFindings, type Findings } from './lint/findings.ts';
 import { commentOf, createLineCursor, joinLines, trimNewline, type LineCursor } from './lines.ts';
 import { nodeFromLine } from './node.ts';
 import { trimSpace, trimStart } from '../base/space.ts';
@@ -18,18 +19,18 @@ export function parse(text: string | Uint8Array, options: { readonly file: strin
   const { directives, count } = readDirectives(firstLines(source.text), source);
   const cursor = createLineCursor(source.text);
   for (let line = 0; line < count; line += 1) cursor.next();
-  const warnings: DockerfileWarning[] = [];
-  const instructions = readInstructions(cursor, { source, directives, warnings });
+  const findings = createFindings();
+  const instructions = readInstructions(cursor, { source, directives, findings });
   const [first] = instructions;
   if (!first) throw noInstructions(source, cursor.taken);
   const endLine = instructions.at(-1)?.endLine ?? first.endLine;
-  return { ...source, directives, instructions, startLine: first.startLine, endLine, warnings };
+  return { ...source, directives, instructions, startLine: first.startLine, endLine, findings };
 }
 
 interface ParseState {
   readonly source: Source;
   readonly directives: Directives;
-  readonly warnings: DockerfileWarning[];
+  readonly findings: Findings;
 }
 
 /** Comments belong to the next instruction, also over blank lines; an empty comment parts them from it, as in BuildKit. */
@@ -52,7 +53,9 @@ function readInstructions(cursor: LineCursor, state: ParseState): readonly AstNo
 function readInstruction(first: string, cursor: LineCursor, state: ParseState): AstNode {
   const { text, startLine, hasEmptyContinuation } = joinLines(first, cursor, state.directives.escape);
   const joinedEnd = cursor.taken;
-  if (hasEmptyContinuation) state.warnings.push(emptyContinuation(joinedEnd));
+  if (hasEmptyContinuation) {
+    state.findings.report('NoEmptyContinuation', { startLine: joinedEnd, endLine: joinedEnd });
+  }
   try {
     const node = nodeFromLine(text, state.directives.escape);
     const heredocs = takesHeredocs(node) && text.includes('<<') ? readHeredocs(text, cursor) : [];
@@ -63,11 +66,6 @@ function readInstruction(first: string, cursor: LineCursor, state: ParseState): 
     const message = `Cannot read ${where(state.source, range)}: ${error.message}`;
     throw new DockerfileError('DOCKERFILE_INVALID', message, state.source, range, { hint: error.hint, cause: error });
   }
-}
-
-function emptyContinuation(line: number): DockerfileWarning {
-  const message = 'Empty continuation line: remove it, or start it with #';
-  return { rule: 'NoEmptyContinuation', message, startLine: line, endLine: line };
 }
 
 function noInstructions(source: Source, lines: number): DockerfileError {

@@ -1,57 +1,57 @@
-import type { Ast, AstNode, DockerfileWarning } from './ast.ts';
+import type { Ast, AstNode } from './ast.ts';
 import { locate, SyntaxMistake } from './errors.ts';
 import type { ArgInstruction, Instruction, Stage, Stages } from './instruction.ts';
 import { readFrom } from './instructions/from.ts';
 import { readInstruction } from './instructions/index.ts';
+import { lintDescription, lintFile, lintFrom } from './lint/file.ts';
 
 /**
- * Types the instructions of a file and sorts them into stages. Variables stay as they are written.
+ * Types the instructions of a file and sorts them into stages. Variables stay as they are written. What the checks find goes to the
+ * findings of the file.
  *
  * @throws DockerfileError `DOCKERFILE_INVALID` with the line; its cause says the kind of mistake
  */
 export function parseStages(ast: Ast): Stages {
   const globalArgs: ArgInstruction[] = [];
   const stages: OpenStage[] = [];
-  const warnings: DockerfileWarning[] = [...ast.warnings];
   for (const node of ast.instructions) {
     locate(ast, node, () => {
-      if (node.value.toLowerCase() === 'from') stages.push(openStage(node, stages, warnings));
-      else place(readInstruction(node), { globalArgs, current: stages.at(-1), warnings });
+      if (node.value.toLowerCase() === 'from') stages.push(openStage(ast, node, stages.length));
+      else place(readLinted(ast, node), globalArgs, stages.at(-1));
     });
   }
-  return { ast, globalArgs, stages, warnings };
+  lintFile(ast.instructions, stages, ast.findings);
+  return { ast, globalArgs, stages };
 }
 
 interface OpenStage extends Stage {
   readonly instructions: Instruction[];
 }
 
-function openStage(node: AstNode, stages: readonly Stage[], warnings: DockerfileWarning[]): OpenStage {
-  const { stage, writtenName } = readFrom(node, stages.length);
-  const { startLine, endLine } = stage;
-  if (writtenName !== stage.name) {
-    const message = `Stage name '${writtenName}' should be lowercase`;
-    warnings.push({ rule: 'StageNameCasing', message, startLine, endLine });
-  }
+function openStage({ findings }: Ast, node: AstNode, index: number): OpenStage {
+  const { stage } = readFrom(node, index);
+  lintFrom(node, stage, findings);
   return { ...stage, instructions: [] };
 }
 
-interface Places {
-  readonly globalArgs: ArgInstruction[];
-  readonly current: OpenStage | undefined;
-  readonly warnings: DockerfileWarning[];
+function readLinted({ findings }: Ast, node: AstNode): Instruction {
+  if (node.value.toLowerCase() === 'maintainer') findings.report('MaintainerDeprecated', node);
+  const instruction = readInstruction(node);
+  if (instruction.kind === 'arg') {
+    lintDescription(
+      node,
+      'ARG',
+      instruction.args.map(({ key }) => key),
+      findings,
+    );
+  }
+  return instruction;
 }
 
-function place(instruction: Instruction, { globalArgs, current, warnings }: Places): void {
-  if (instruction.kind === 'maintainer') warnings.push(deprecated(instruction));
+function place(instruction: Instruction, globalArgs: ArgInstruction[], current: OpenStage | undefined): void {
   if (current) current.instructions.push(instruction);
   else if (instruction.kind === 'arg') globalArgs.push(instruction);
   else throw noStage(instruction);
-}
-
-function deprecated({ startLine, endLine }: Instruction): DockerfileWarning {
-  const message = 'Maintainer instruction is deprecated in favor of using label';
-  return { rule: 'MaintainerDeprecated', message, startLine, endLine };
 }
 
 function noStage({ kind }: Instruction): SyntaxMistake {

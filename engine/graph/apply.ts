@@ -56,7 +56,7 @@ function applyCopy(conversion: Conversion, state: StageState, copy: CopyInstruct
 /** WORKDIR makes its directory, as a layer of its own even when it exists; `/` is always there. */
 function applyWorkdir(conversion: Conversion, state: StageState, instruction: WorkdirInstruction): StageState {
   const path = workdirAfter(state.workdir, conversion.expand(state, instruction.path));
-  const moved = { ...state, workdir: path, config: { ...state.config, WorkingDir: path } };
+  const moved = { ...state, workdir: path, isAnchored: true, config: { ...state.config, WorkingDir: path } };
   const createdBy = `WORKDIR ${path}`;
   if (path === '/') return remember(moved, createdBy);
   const mkdir = { action: 'mkdir', path, mode: 0o755, owner: state.config.User ?? '' } as const;

@@ -1,6 +1,7 @@
 import type { SourceLocation } from '../base/errors.ts';
-import { createExpander, excerpt, type Place, type Stages } from '../dockerfile/index.ts';
+import { createExpander, excerpt, type Instruction, type Place, type Stages } from '../dockerfile/index.ts';
 import { lookupOf } from './env.ts';
+import { lintVariables } from './lint/variables.ts';
 import type { GraphOptions } from './options.ts';
 import { proxyEnv } from './proxy.ts';
 import { globalScope } from './scope.ts';
@@ -19,6 +20,8 @@ export interface Conversion {
   readonly vertices: Vertices;
   /** Stages that are converted, by index. */
   readonly states: Map<number, StageState>;
+  /** The instruction that is converted: where the checks find what they find in its words. */
+  current: Instruction | undefined;
   /** Expands a word with the variables of a stage. */
   expand(state: StageState, word: string): string;
 }
@@ -27,7 +30,7 @@ export interface Conversion {
 export function createConversion(source: Stages, options: GraphOptions): Conversion {
   const expander = createExpander(source.ast.directives.escape);
   const buildArgs = options.buildArgs ?? {};
-  return {
+  const conversion: Conversion = {
     source,
     options,
     buildArgs,
@@ -35,8 +38,14 @@ export function createConversion(source: Stages, options: GraphOptions): Convers
     scope: globalScope(source, options),
     vertices: createVertices(),
     states: new Map(),
-    expand: (state, word) => expander.word(word, lookupOf(state.env)),
+    current: undefined,
+    expand: (state, word) => {
+      const { text, unmatched } = expander.words(word, lookupOf(state.env));
+      if (conversion.current) lintVariables(source.ast.findings, conversion.current, state, unmatched);
+      return text;
+    },
   };
+  return conversion;
 }
 
 /** The state of a stage that stands above; stages come in file order, so it is there. */

@@ -1,12 +1,13 @@
-import { locate } from '../dockerfile/index.ts';
+import { lintStage, locate, type Instruction } from '../dockerfile/index.ts';
 import { applyInstruction } from './apply.ts';
 import { createConversion, stateOf, type Conversion } from './conversion.ts';
+import { lintInstruction } from './lint/instruction.ts';
 import { openStage } from './open-stage.ts';
 import type { GraphOptions } from './options.ts';
 import type { ResolvedStage, ResolvedStages } from './resolve.ts';
 import type { StageState } from './state.ts';
 import type { Graph, ImageDraft } from './types.ts';
-import { warningsOf } from './warnings.ts';
+import { unusedArgs } from './warnings.ts';
 
 /**
  * The build graph of the target: vertices, edges and the image's configuration. Pure: no disk, no network, no clock.
@@ -22,16 +23,25 @@ export function toGraph(resolved: ResolvedStages, options: GraphOptions): Graph 
     vertices: conversion.vertices.list(),
     target: state.vertex,
     image: imageDraft(state, options),
-    warnings: warningsOf(resolved, options),
+    warnings: unusedArgs(source, options),
   };
 }
 
 function convertStage(conversion: Conversion, resolved: ResolvedStage): StageState {
+  const { ast } = conversion.source;
+  conversion.current = undefined;
+  const opened = openStage(conversion, resolved);
+  lintStage(resolved.stage, ast.findings);
   return resolved.stage.instructions.reduce(
-    (state, instruction) =>
-      locate(conversion.source.ast, instruction, () => applyInstruction(conversion, state, instruction)),
-    openStage(conversion, resolved),
+    (state, instruction) => locate(ast, instruction, () => convertInstruction(conversion, state, instruction)),
+    opened,
   );
+}
+
+function convertInstruction(conversion: Conversion, state: StageState, instruction: Instruction): StageState {
+  conversion.current = instruction;
+  lintInstruction(conversion, state, instruction);
+  return applyInstruction(conversion, state, instruction);
 }
 
 function imageDraft(

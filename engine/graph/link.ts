@@ -1,8 +1,10 @@
 import { createExpander, locate, SyntaxMistake, type Stage, type Stages } from '../dockerfile/index.ts';
+import { suggest } from '../base/suggest.ts';
 import { parsePlatform } from '../image/platform.ts';
 import type { Platform } from '../image/types.ts';
 import { atStage } from './at-stage.ts';
 import type { GraphOptions } from './options.ts';
+import { lintDefaults, lintFromNames, lintPlatform, namesInFrom } from './lint/from.ts';
 import { copySource, findByName } from './reference.ts';
 import { globalScope } from './scope.ts';
 
@@ -32,14 +34,34 @@ export interface StageBase {
 export function linkStages(source: Stages, options: GraphOptions): readonly LinkedStage[] {
   const scope = globalScope(source, options);
   const expander = createExpander(source.ast.directives.escape);
-  const expand = (word: string): string => expander.word(word, (name) => scope.get(name));
+  const known = namesInFrom(source, scope);
+  const expand = (stage: Stage, word: string): string => {
+    const { text, unmatched } = expander.words(word, (name) => scope.get(name));
+    lintFromNames(source, stage, known, unmatched);
+    return text;
+  };
+  lintDefaults(source, options);
   return source.stages.map((stage) =>
     locate(source.ast, stage, () => ({
       stage,
-      base: linkBase(source, stage, expand(stage.base)),
-      platform: stage.platform === undefined ? options.platform : readPlatform(source, stage, expand(stage.platform)),
+      base: linkBase(source, stage, expand(stage, stage.base)),
+      platform: platformOf(source, stage, { options, scope, expand }),
     })),
   );
+}
+
+interface Expansion {
+  readonly options: GraphOptions;
+  readonly scope: ReadonlyMap<string, string>;
+  readonly expand: (stage: Stage, word: string) => string;
+}
+
+function platformOf(source: Stages, stage: Stage, { options, scope, expand }: Expansion): Platform {
+  const { platform } = stage;
+  if (platform === undefined) return options.platform;
+  const text = expand(stage, platform);
+  lintPlatform(source, { ...stage, platform }, scope);
+  return readPlatform(source, stage, text, scope);
 }
 
 /** The stages that the target needs, in file order. */
@@ -66,8 +88,13 @@ function linkBase(source: Stages, stage: Stage, name: string): LinkedStage['base
   return name === 'scratch' ? { type: 'scratch' } : { type: 'image', name };
 }
 
-function readPlatform(source: Stages, stage: Stage, text: string): Platform {
-  if (text === '') throw new SyntaxMistake('bad-value', `the platform "${stage.platform ?? ''}" is empty`);
+function readPlatform(source: Stages, stage: Stage, text: string, scope: ReadonlyMap<string, string>): Platform {
+  if (text === '') {
+    const word = stage.platform ?? '';
+    const near = suggest(word.replace(/\W/g, ''), scope.keys());
+    const hint = near === undefined ? undefined : `Did you mean $${near}?`;
+    throw new SyntaxMistake('bad-value', `the platform "${word}" is empty`, hint);
+  }
   try {
     return parsePlatform(text);
   } catch (error) {

@@ -23,6 +23,7 @@ export function openStage(conversion: Conversion, resolved: ResolvedStage): Stag
     env: withConfig(new Map(), config),
     args: [],
     workdir: workdirAfter('/', config.WorkingDir ?? '/'),
+    isAnchored: false,
     config,
     base: base.type === 'image' ? base.config : undefined,
     history: [],

@@ -14,4 +14,8 @@ export interface GraphOptions {
   readonly noCache?: boolean | undefined;
   /** Names of the stages that are built without cache. */
   readonly noCacheFilter?: readonly string[] | undefined;
+  /** Every stage, not only those that the target needs: for the checks. */
+  readonly allStages?: boolean | undefined;
+  /** Whether the ignore file hides a path of the context; undefined when there is none, or it has exceptions. */
+  readonly isIgnored?: ((path: string) => boolean) | undefined;
 }

@@ -2,6 +2,7 @@ import { DockerfileError, where, type Stage, type Stages } from '../dockerfile/i
 import type { Platform } from '../image/types.ts';
 import { linkStages, reachableFrom, type LinkedStage, type ScratchBase, type StageBase } from './link.ts';
 import type { GraphOptions } from './options.ts';
+import { lintBase } from './lint/from.ts';
 import { createPin, type Pin, type PinnedBase } from './pin.ts';
 import { refuseUnsupported } from './supported.ts';
 import { findTarget } from './target.ts';
@@ -35,13 +36,14 @@ export async function resolveBases(
 ): Promise<ResolvedStages> {
   options.signal?.throwIfAborted();
   const target = findTarget(source, options.target);
-  const reachable = reachableFrom(source, linkStages(source, options), target.index);
-  for (const linked of reachable) {
-    refuseUnsupported(source, linked.stage);
-    refuseStageTriggers(source, linked);
+  const linked = linkStages(source, options);
+  const reachable = options.allStages === true ? linked : reachableFrom(source, linked, target.index);
+  for (const one of reachable) {
+    refuseUnsupported(source, one.stage);
+    refuseStageTriggers(source, one);
   }
   const pin = createPin(source, resolver);
-  const resolved = await Promise.all(reachable.map((linked) => resolveOne(linked, pin)));
+  const resolved = await Promise.all(reachable.map((linked) => resolveOne(source, linked, pin)));
   options.signal?.throwIfAborted();
   return { source, target: target.index, stages: inheritPlatforms(resolved) };
 }
@@ -55,8 +57,11 @@ function refuseStageTriggers(source: Stages, { stage, base }: LinkedStage): void
   throw new DockerfileError('UNSUPPORTED_INSTRUCTION', message, source.ast, stage);
 }
 
-async function resolveOne({ stage, base, platform }: LinkedStage, pin: Pin): Promise<ResolvedStage> {
-  return { stage, platform, base: base.type === 'image' ? await pin(stage, base.name, platform) : base };
+async function resolveOne(source: Stages, { stage, base, platform }: LinkedStage, pin: Pin): Promise<ResolvedStage> {
+  if (base.type !== 'image') return { stage, platform, base };
+  const pinned = await pin(stage, base.name, platform);
+  lintBase(source, stage, { name: base.name, actual: pinned.config, expected: platform });
+  return { stage, platform, base: pinned };
 }
 
 /** A stage on a stage is for the same platform; in file order the earlier one is done. */

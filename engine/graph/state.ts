@@ -16,6 +16,8 @@ export interface StageState {
   /** ARGs that are known, for the history of RUN. */
   readonly args: readonly ArgPair[];
   readonly workdir: string;
+  /** A WORKDIR stands in this stage or in one below it. */
+  readonly isAnchored: boolean;
   readonly config: ContainerConfig;
   readonly author?: string | undefined;
   readonly base?: ImageConfig | undefined;

@@ -55,8 +55,9 @@ function failures(result: PipelineResult, fileOf: (path: string) => string | und
 function warnings(result: PipelineResult, fileOf: (path: string) => string | undefined): readonly Annotation[] {
   return (result.build?.warnings ?? [])
     .filter(({ location }) => location !== undefined)
-    .map(({ message, hint, location }) => ({
+    .map(({ message, hint, location, rule }) => ({
       kind: 'warning',
+      ...(rule === undefined ? {} : { title: rule }),
       message: hint === undefined ? message : `${message}\n${hint}`,
       ...placeOf(location, fileOf),
     }));

@@ -134,7 +134,7 @@ describeVectors('dockerfile-parser', () => {
     expect(() => parse(text, { file })).toThrow('line 3 is longer than 65535 bytes');
   });
   test.each(fragments.empty_continuation)('fragments: empty continuation lines', ({ dockerfile, warnings }) => {
-    expect(parse(dockerfile, { file }).warnings.map((warning) => warning.startLine)).toEqual(
+    expect(parse(dockerfile, { file }).findings.list.map((finding) => finding.startLine)).toEqual(
       warnings.map(({ line }) => line),
     );
   });
@@ -181,7 +181,7 @@ function view(ast: Ast): unknown {
   return {
     escape: ast.directives.escape,
     lines: [ast.startLine, ast.endLine],
-    warnings: ast.warnings.map((warning) => warning.startLine),
+    warnings: ast.findings.list.map((finding) => finding.startLine),
     instructions: ast.instructions.map((node) => nodeView(node, true)),
   };
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { EngineError } from '../../../engine/base/errors.ts';
-import type { Resolver } from '../../../engine/graph/index.ts';
 import { createResolver, graphOf } from '../../helpers/graph.ts';
 
 async function errorOf(act: Promise<unknown>): Promise<EngineError> {
@@ -113,30 +112,6 @@ describe('a graph is refused', () => {
 });
 
 describe('a graph', () => {
-  test('warns of stages that share a name and of reserved names', async () => {
-    const { warnings } = await graphOf('FROM a AS x\nFROM a AS X\nFROM a AS context\n');
-    expect(warnings.map(({ message }) => message.split(':')[0])).toEqual([
-      'StageNameCasing',
-      'DuplicateStageName',
-      'ReservedStageName',
-    ]);
-  });
-
-  test('warns of a base whose programs cannot run on the platform of the build', async () => {
-    const resolver = createResolver();
-    const foreign: Resolver = {
-      resolve: async (reference) => resolver.resolve(reference, { os: 'linux', architecture: 'arm64' }),
-    };
-    const { warnings } = await graphOf('FROM scratch AS x\nFROM a\n', {}, foreign);
-    expect(warnings).toEqual([
-      {
-        type: 'warning',
-        message: 'InvalidBaseImagePlatform: docker.io/library/a is for linux/arm64, and this build is for linux/amd64',
-        location: { file: 'Dockerfile', startLine: 2, endLine: 2 },
-      },
-    ]);
-  });
-
   test('comes of any Dockerfile, or an error of the engine does', async () => {
     const line = fc.oneof(
       fc.constantFrom(

@@ -1,0 +1,58 @@
+import type { WarningEvent } from './base/progress.ts';
+import {
+  DockerfileError,
+  locate,
+  parseCheckOptions,
+  ruleOf,
+  selectFindings,
+  urlOf,
+  type Ast,
+  type CheckOptions,
+  type DockerfileWarning,
+} from './dockerfile/index.ts';
+
+/** The build argument that goes before `# check=`. */
+const ARGUMENT = 'BUILDKIT_DOCKERFILE_CHECK';
+
+/**
+ * What the file or the user wants to hear of the checks.
+ *
+ * @throws DockerfileError for options that are none, naming the line of `# check=`
+ */
+export function checkOptionsOf(ast: Ast, buildArgs: Readonly<Record<string, string>> = {}): CheckOptions {
+  const given = Object.hasOwn(buildArgs, ARGUMENT) ? buildArgs[ARGUMENT] : undefined;
+  const line = given === undefined ? ast.text.split('\n').findIndex((text) => /^\s*#\s*check\s*=/i.test(text)) + 1 : 0;
+  return locate(ast, { startLine: line, endLine: line }, () => parseCheckOptions(given ?? ast.directives.check));
+}
+
+/** What the checks have found and the user wants to hear, by line. */
+export function shownFindings(ast: Ast, options: CheckOptions): readonly DockerfileWarning[] {
+  return selectFindings(ast.findings.list, options, ast);
+}
+
+/** A finding as the event that the progress and the annotations show. */
+export function warningOf({ file }: Pick<Ast, 'file'>, finding: DockerfileWarning): WarningEvent {
+  const { rule, message, startLine, endLine } = finding;
+  const url = urlOf(ruleOf(rule) ?? { description: '', message: '' });
+  return {
+    type: 'warning',
+    rule,
+    message: `${rule}: ${message}`,
+    hint: url === '' ? undefined : url,
+    location: { file, startLine, endLine },
+  };
+}
+
+/**
+ * Ends the build when `error=true` is said and something was found.
+ *
+ * @throws DockerfileError `DOCKERFILE_CHECK_FAILED` at the first finding
+ */
+export function refuseFindings(ast: Ast, options: CheckOptions, findings: readonly DockerfileWarning[]): void {
+  const [first] = findings;
+  if (!options.isError || !first) return;
+  const rules = [...new Set(findings.map(({ rule }) => rule))].sort().join(', ');
+  const message = `Cannot build ${ast.file}: the checks found ${rules}, and check=error=true is set`;
+  const hint = `Mend the lines, or skip a rule: # check=skip=${first.rule};error=true`;
+  throw new DockerfileError('DOCKERFILE_CHECK_FAILED', message, ast, first, { hint });
+}
