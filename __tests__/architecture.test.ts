@@ -13,6 +13,7 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'engine/base': [],
   'engine/image': ['engine/base'],
+  'engine/archive': [],
   'engine/dockerfile': [],
   'engine/context': [],
   'engine/graph': ['engine/dockerfile'],
@@ -24,6 +25,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'engine/solver': ['engine/graph', 'engine/store', 'engine/context', 'engine/cache', 'engine/native'],
   'engine/compose': ['engine/runtime'],
   engine: [
+    'engine/archive',
     'engine/dockerfile',
     'engine/context',
     'engine/graph',
@@ -44,6 +46,7 @@ const openToEngine = ['engine/base', 'engine/image'];
 
 /** Packages that a folder may use; the rest of the tree may use none of these but what stands here. */
 const packages: Readonly<Record<string, readonly string[]>> = {
+  'engine/archive': ['tar-stream'],
   'engine/registry': ['undici'],
   'engine/graph': ['canonicalize'],
   'engine/solver': ['canonicalize'],

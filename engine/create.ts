@@ -2,14 +2,19 @@ import { build, hostPlatform } from './build.ts';
 import { createCacheExchange } from './cache/index.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
+import { createContainerFiles } from './container-files.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
+import { historyOf } from './history.ts';
 import { inspectImage, removeImage } from './images.ts';
+import { importImage } from './import-image.ts';
+import { loadImages } from './load.ts';
 import { requireTag } from './names.ts';
 import { createRegistryBackend } from './registry-backend.ts';
 import { createRegistryServer } from './registry/index.ts';
 import { resolveImage } from './resolve-image.ts';
 import { createContainers } from './runtime/index.ts';
+import { saveImages } from './save.ts';
 import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';
 import type { StoredImage } from './store/index.ts';
@@ -51,8 +56,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
           act,
         ),
       inspect: (nameOrId) => inspectImage(parts, nameOrId),
+      save: (names, how) => saveImages(parts, names, how),
+      load: (source, act) => loadImages(parts, source, act),
+      import: (source, how) => importImage(parts, source, how),
+      history: (nameOrId) => historyOf(parts, nameOrId),
     },
-    containers,
+    containers: { ...containers, ...createContainerFiles(parts) },
     cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
     serveRegistry: (how) => createRegistryServer(createRegistryBackend(store), how),

@@ -64,8 +64,16 @@ export interface Engine {
     /** Makes blobs and manifest where the image has none yet; gives the manifest. */
     complete(nameOrId: string, options?: ActOptions): Promise<Descriptor>;
     inspect(nameOrId: string): Promise<Record<string, unknown>>;
+    /** `docker save`: an archive of some images, streamed to `write`. */
+    save(names: readonly string[], options: SaveOptions & ActOptions): Promise<void>;
+    /** `docker load`: the images of an archive (docker-archive or oci-archive, plain, gzip or zstd). */
+    load(source: AsyncIterable<Uint8Array>, options?: ActOptions): Promise<readonly LoadedImage[]>;
+    /** `docker import`: an image of one layer, from the tar of a root file system. */
+    import(source: AsyncIterable<Uint8Array>, options?: ImportOptions & ActOptions): Promise<Digest>;
+    /** `docker history`, newest first. */
+    history(nameOrId: string): Promise<readonly HistoryLine[]>;
   };
-  readonly containers: Containers;
+  readonly containers: Containers & ContainerFiles;
   /** Records and layers for a cache outside this machine. */
   readonly cache: CacheExchange;
   readonly system: {
@@ -135,6 +143,57 @@ export interface PushResult {
   readonly mounted: number;
 }
 
+/** Where an archive goes. */
+export interface SaveOptions {
+  /** Awaited before more is made. */
+  readonly write: (chunk: Uint8Array) => void | Promise<void>;
+  /** `docker` (default) can be read by `docker load` and by OCI tools; `oci` leaves Docker's part out. */
+  readonly format?: 'docker' | 'oci' | undefined;
+}
+
+export interface LoadedImage {
+  readonly id: Digest;
+  /** In full; none when the archive gives none. */
+  readonly names: readonly string[];
+}
+
+export interface ImportOptions {
+  readonly name?: string | undefined;
+  /** Dockerfile instructions of metadata: `CMD ["app"]`, `ENV a=b`. */
+  readonly changes?: readonly string[] | undefined;
+  readonly message?: string | undefined;
+  readonly platform?: Platform | undefined;
+}
+
+/** A step of an image's history. */
+export interface HistoryLine {
+  /** Only the newest one has an id. */
+  readonly id?: Digest | undefined;
+  /** RFC 3339. */
+  readonly created?: string | undefined;
+  readonly createdBy: string;
+  readonly comment: string;
+  /** Bytes of its layer; 0 for metadata. */
+  readonly size: number;
+}
+
+/** A `docker commit`. */
+export interface CommitOptions {
+  readonly name?: string | undefined;
+  readonly author?: string | undefined;
+  readonly message?: string | undefined;
+  readonly changes?: readonly string[] | undefined;
+  /** Stop the processes of a running container while its files are read. */
+  readonly pause?: boolean | undefined;
+}
+
+/** What a container has done to a path of its image. */
+export interface FileChange {
+  readonly kind: 'added' | 'changed' | 'deleted';
+  /** imagePath; bytes that are no UTF-8 are replaced. */
+  readonly path: string;
+}
+
 /** Containers, as Docker's commands see them. */
 export interface Containers {
   /** Starts a container; attached ones are talked to through the handle. */
@@ -155,6 +214,16 @@ export interface Containers {
     nameOrId: string,
     options?: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
   ): Promise<void>;
+}
+
+/** What turns containers into files and images. */
+export interface ContainerFiles {
+  /** `docker export`: the container's file system as a tar, streamed. */
+  export(nameOrId: string, options: Pick<SaveOptions, 'write'> & ActOptions): Promise<void>;
+  /** `docker diff`, by path. */
+  changes(nameOrId: string, options?: ActOptions): Promise<readonly FileChange[]>;
+  /** `docker commit`; gives the image id. */
+  commit(nameOrId: string, options?: CommitOptions & ActOptions): Promise<Digest>;
 }
 
 export interface OutputOptions {

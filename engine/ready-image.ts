@@ -62,7 +62,10 @@ async function createContent(
       const places = sources.get(descriptor.digest) ?? [];
       const isRemote =
         places.length > 0 && !isGraphType(descriptor.mediaType) && !(await store.content.exists(descriptor));
-      if (!isRemote) return yield* store.content.fetch(descriptor, { signal });
+      if (!isRemote) {
+        yield* store.content.fetch(descriptor, { signal });
+        return;
+      }
       try {
         yield* fetchBlob(descriptor, places, { signal });
       } catch (error) {

@@ -2,7 +2,7 @@ import { CONTAINER_KEYS, HISTORY_KEYS } from './config.ts';
 import { bareDescriptor } from './descriptor.ts';
 import { digestOf } from './digest.ts';
 import { continueHistory, newest } from './history.ts';
-import { OCI_CONFIG, OCI_MANIFEST, toOciType } from './media-type.ts';
+import { DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, toDockerType, toOciType } from './media-type.ts';
 import { normalizePlatform } from './platform.ts';
 import type { ContainerConfig, Descriptor, Digest, ImageConfig, Manifest, Platform } from './types.ts';
 
@@ -61,15 +61,42 @@ export interface Content {
  */
 export function assemble(request: AssembleRequest): AssembledImage {
   const imageConfig = toImageConfig(request);
-  const config = toContent(OCI_CONFIG, ordered(imageConfig));
+  const config = assembleConfig(imageConfig);
   const blobs = knownBlobs(request);
   const manifest = blobs === undefined ? undefined : assembleManifest(config.descriptor, blobs);
   return { id: config.descriptor.digest, imageConfig, config, manifest };
 }
 
+/** A configuration as bytes, keys as BuildKit writes them. */
+export function assembleConfig(imageConfig: ImageConfig): Content {
+  return toContent(OCI_CONFIG, ordered(imageConfig));
+}
+
+/** How a manifest is written, beside what it names. */
+export interface ManifestForm {
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** Docker's media types instead of OCI's. */
+  readonly docker?: boolean | undefined;
+}
+
 /** The manifest of a config and its layers' blobs, lowest first: the same bytes whenever it is made. */
-export function assembleManifest(config: Descriptor, blobs: readonly Descriptor[]): Content {
-  return toContent(OCI_MANIFEST, toManifest(config, blobs));
+export function assembleManifest(config: Descriptor, blobs: readonly Descriptor[], form: ManifestForm = {}): Content {
+  const { docker = false, annotations = {} } = form;
+  const manifest = toManifest(config, blobs);
+  const sayable = docker ? withDockerTypes(manifest) : manifest;
+  const isAnnotated = Object.keys(annotations).length > 0;
+  return toContent(
+    docker ? DOCKER_MANIFEST : OCI_MANIFEST,
+    isAnnotated ? { ...sayable, annotations: sorted(annotations) } : sayable,
+  );
+}
+
+function withDockerTypes({ config, layers }: Manifest): Manifest {
+  const named = <T extends Descriptor>(descriptor: T): T => ({
+    ...descriptor,
+    mediaType: toDockerType(descriptor.mediaType),
+  });
+  return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config: named(config), layers: layers.map(named) };
 }
 
 function toImageConfig({ draft, layers, created }: AssembleRequest): ImageConfig {

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import { Readable, type Transform } from 'node:stream';
-import * as zlib from 'node:zlib';
 import { collect } from '../base/collect.ts';
 import { EngineError } from '../base/errors.ts';
 import { verify } from '../base/verify.ts';
 import { MAX_CONFIG_SIZE, parseConfig } from './config.ts';
 import { isAttestation } from './choose.ts';
 import { requireImage } from './image-manifest.ts';
+import { inflate } from './inflate.ts';
 import { MAX_MANIFEST_SIZE, parseGraphNode } from './manifest.ts';
 import { type Compression, compressionOf } from './media-type.ts';
 import type { Descriptor, Digest, Fetcher, ImageConfig, Manifest } from './types.ts';
@@ -66,22 +65,6 @@ async function diffIdOf(source: AsyncIterable<Uint8Array>, compression: Compress
   const hash = createHash('sha256');
   for await (const chunk of inflate(source, compression)) hash.update(chunk);
   return `sha256:${hash.digest('hex')}`;
-}
-
-function inflate(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
-  if (compression === 'none') return source;
-  const input = Readable.from(source);
-  const output = compression === 'gzip' ? zlib.createGunzip() : createUnzstd();
-  input.on('error', (error) => output.destroy(error));
-  return input.pipe(output);
-}
-
-function createUnzstd(): Transform {
-  // Node 20 has no zstd; the types are those of Node 24.
-  const create = zlib.createZstdDecompress as (() => Transform) | undefined;
-  if (create === undefined)
-    throw new EngineError('LAYER_UNSUPPORTED', `Cannot inflate a zstd layer: Node ${process.version} has no zstd`);
-  return create();
 }
 
 function read(

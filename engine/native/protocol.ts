@@ -14,7 +14,7 @@ export type StoreLocation = {
  */
 root: string, uid: number, gid: number, };
 export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
-export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs };
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs };
 export type ProbeArgs = { 
 /**
  * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
@@ -77,7 +77,11 @@ clamp: Timestamp | null,
 /**
  * False when the snapshot is finished already (a blob is made again): nothing is removed or renamed.
  */
-finish: boolean, };
+finish: boolean, 
+/**
+ * The container whose upper snapshot it is: mount targets that were made for it are left out.
+ */
+container: string | null, };
 export type ChecksumArgs = { snapshots: Array<string>, patterns: Array<string>, };
 export type ReadFileArgs = { snapshots: Array<string>, path: string, maxBytes: number, };
 export type RemoveArgs = { snapshots: Array<string>, containers: Array<string>, force: boolean, 
@@ -90,6 +94,17 @@ export type UsageArgs = { names: Array<string>,
  * Walk and add up the bytes; else only names are given.
  */
 measure: boolean, };
+export type ExportArgs = { snapshots: Array<string>, 
+/**
+ * Times in the tar after this one are set to it.
+ */
+clamp: Timestamp | null, };
+export type ChangesArgs = { snapshot: string, lowers: Array<string>, 
+/**
+ * The container whose upper snapshot it is: mount targets that were made for it are left out.
+ */
+container: string | null, };
+export type ExtractArgs = { hostPath: string, };
 export type Rootfs = { 
 /**
  * Snapshots, topmost first.
@@ -182,7 +197,7 @@ hint?: string,
 message: string, };
 export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, };
 export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
-export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" };
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" };
 export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
 /**
  * File system of the store root: `ext4`, `overlay`, `tmpfs` …
@@ -243,6 +258,8 @@ removed: Array<string>,
 warnings: Array<string>, };
 export type UsageReply = { snapshots: Array<SnapshotUsage>, };
 export type SnapshotUsage = { name: string, bytes: number, inodes: number, };
+export type ExportReply = { entries: number, };
+export type ExtractReply = { entries: number, };
 export type Ended = { 
 /**
  * The exit code, 128 + n for signal n; `None` while it runs.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import type { Digest } from '../image/types.ts';
@@ -23,6 +23,11 @@ export async function createIngest(
   const hash = createHash('sha256');
   let size = 0;
   let isOpen = true;
+  let sealed: Digest | undefined;
+  const seal = (): { readonly digest: Digest; readonly size: number } => {
+    sealed ??= `sha256:${hash.digest('hex')}`;
+    return { digest: sealed, size };
+  };
   const close = async (): Promise<void> => {
     if (isOpen) await file.close();
     isOpen = false;
@@ -34,6 +39,12 @@ export async function createIngest(
   };
   return {
     abort,
+    seal,
+    read: async (limit) => {
+      if (size > limit)
+        throw new EngineError('TOO_LARGE', `Cannot read ${path}: it is over the limit of ${limit} bytes`);
+      return await readFile(path);
+    },
     write: async (chunk) => {
       try {
         for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
@@ -44,7 +55,9 @@ export async function createIngest(
       size += chunk.length;
     },
     commit: async (digest) => {
-      const found: Digest = `sha256:${hash.digest('hex')}`;
+      // The same file may stand under two names.
+      if (!isOpen) return;
+      const found = seal().digest;
       if (found !== digest) {
         await abort();
         throw new EngineError(

@@ -2,11 +2,12 @@ import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import { chainIds } from '../image/chain-id.ts';
 import { shortDigest } from '../image/digest.ts';
-import { compressionOf, layerType } from '../image/media-type.ts';
+import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { Codec } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import { LostLayerError } from './lost-layer.ts';
+import { transcode } from './transcode.ts';
 import type { LayerRecord, SnapshotForm, Store } from './types.ts';
 
 /** Limits of one layer: more is refused as a bomb (spec/bad-inputs.md; the largest ML layers are some 20 GiB). */
@@ -29,6 +30,8 @@ export interface SnapshotOptions extends ActOptions {
 export interface Packing {
   readonly codec: Codec;
   readonly level: number;
+  /** A blob that is known and has another codec does not do: it is packed again. */
+  readonly force?: boolean | undefined;
 }
 
 /** A layer that was packed again. */
@@ -60,6 +63,8 @@ export interface Snapshots {
    * @throws `LAYER_LOST` when the snapshot is not here either
    */
   repack(layers: readonly Digest[], packing: Packing, options?: SnapshotOptions): Promise<Repacked>;
+  /** The topmost of `layers` with no time later than `clamp` (seconds since 1970), as a layer of its own. */
+  rewrite(layers: readonly Digest[], packing: Packing, clamp: number, options?: SnapshotOptions): Promise<Repacked>;
   /** Removes uppers that a failed step left. */
   discard(uppers: readonly string[]): Promise<void>;
 }
@@ -75,7 +80,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       .then(({ snapshots }) => new Set(snapshots.map(({ name }) => name))));
   /** What is under way, so that two stages on one base unpack it once. */
   const applying = new Map<Digest, Promise<string>>();
-  const packing = new Map<Digest, Promise<Descriptor>>();
+  const packing = new Map<string, Promise<Descriptor>>();
 
   const find = async (record: LayerRecord | undefined, chainId: Digest): Promise<SnapshotForm | undefined> => {
     const forms =
@@ -174,13 +179,21 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
 
   const makeBlob = async (
     diffIds: readonly Digest[],
-    { codec, level }: Packing,
+    { codec, level, force = false }: Packing,
     options: SnapshotOptions,
   ): Promise<Descriptor> => {
     const diffId = diffIds.at(-1) ?? missingLayer();
     const record = await layers.get(diffId);
-    const known = (await localBlob(record)) ?? remoteBlob(record);
+    const fits =
+      record && force ? { ...record, blobs: record.blobs.filter(({ mediaType }) => isOf(mediaType, codec)) } : record;
+    const known = (await localBlob(fits)) ?? remoteBlob(fits);
     if (known) return known;
+    // From the bytes that there are, where there are any: the files of a layer that another tool packed give another tar.
+    if (force && ((await localBlob(record)) ?? remoteBlob(record))) {
+      const blob = await transcode(content, await bring(diffId, options), { codec, level }, options.signal);
+      await layers.add(diffId, { blobs: [blob] });
+      return blob;
+    }
     const packed = await packSnapshot(diffIds, { codec, level }, options);
     if (packed.diffId !== diffId) throw changedLayer(diffId, packed.diffId);
     await layers.add(diffId, { size: packed.size, blobs: [packed.blob] });
@@ -191,13 +204,23 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     diffIds: readonly Digest[],
     { codec, level }: Packing,
     options: SnapshotOptions,
+    clamp?: number,
   ): Promise<Repacked & { readonly size: number }> => {
     const [snapshot, ...lowers] = await ensure(diffIds, options);
     const ingest = content.newIngest();
     const report = reporter(options, `pack ${shortDigest(diffIds.at(-1) ?? missingLayer())}`);
     const reply = await helper.call(
       'diff',
-      { snapshot: snapshot ?? missingLayer(), lowers, output: ingest, codec, level, clamp: null, finish: false },
+      {
+        snapshot: snapshot ?? missingLayer(),
+        lowers,
+        output: ingest,
+        codec,
+        level,
+        clamp: clamp === undefined ? null : { seconds: clamp },
+        finish: false,
+        container: null,
+      },
       {
         signal: options.signal,
         onEvent: (event) => {
@@ -240,7 +263,16 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     finish: async (upper, lowers, options = {}) => {
       const reply = await helper.call(
         'diff',
-        { snapshot: upper, lowers: [...lowers], output: null, codec: 'none', level: 0, clamp: null, finish: true },
+        {
+          snapshot: upper,
+          lowers: [...lowers],
+          output: null,
+          codec: 'none',
+          level: 0,
+          clamp: null,
+          finish: true,
+          container: null,
+        },
         { signal: options.signal },
       );
       const diffId = reply.diffId as Digest;
@@ -250,12 +282,23 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       return reply.entries === 0 ? null : diffId;
     },
     pack: (diffIds, how, options = {}) =>
-      once(packing, diffIds.at(-1) ?? missingLayer(), () => makeBlob(diffIds, how, options)),
+      once(packing, `${diffIds.at(-1) ?? missingLayer()} ${how.codec} ${how.level} ${how.force ?? false}`, () =>
+        makeBlob(diffIds, how, options),
+      ),
     repack,
+    rewrite: async (diffIds, how, clamp, options = {}) => {
+      const { diffId, blob, size } = await packSnapshot(diffIds, how, options, clamp);
+      await layers.add(diffId, { size, blobs: [blob] });
+      return { diffId, blob };
+    },
     discard: async (uppers) => {
       await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
     },
   };
+}
+
+function isOf(mediaType: string, codec: Codec): boolean {
+  return isLayerType(mediaType) && compressionOf(mediaType) === codec;
 }
 
 /** This disk's fault, not that of the place that has the blob. */

@@ -40,6 +40,10 @@ export interface ContentStore extends Storage {
 /** Content on its way in, hashed while it is written. */
 export interface Ingest {
   write(chunk: Uint8Array): Promise<void>;
+  /** Digest and size of what has come; nothing more may come. */
+  seal(): { readonly digest: Digest; readonly size: number };
+  /** The bytes, where there are few. @throws `TOO_LARGE` */
+  read(limit: number): Promise<Buffer>;
   /** Makes the bytes a blob. @throws `CONTENT_MISMATCH` when they have another digest; they are gone then */
   commit(digest: Digest): Promise<void>;
   /** Forgets the bytes; nothing happens after a commit. */

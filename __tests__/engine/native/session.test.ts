@@ -84,7 +84,7 @@ describe('a call of the helper', () => {
   test('throws the failure with step, subject, errno and hint', async () => {
     const helper = await helperOf(`readRequest(); untilEnd();
       say({ failure: { code: 'no-space', step: 'write', message: 'no space left', errno: 'ENOSPC', subject: 'blobs/x', hint: 'free some' } });`);
-    await expect(helper.call('diff', { snapshot: 'a', lowers: [], output: null, codec: 'none', level: 0, clamp: null, finish: true })).rejects.toMatchObject({
+    await expect(helper.call('diff', { snapshot: 'a', lowers: [], output: null, codec: 'none', level: 0, clamp: null, finish: true, container: null })).rejects.toMatchObject({
       code: 'NATIVE_NO_SPACE',
       message: 'Cannot make a layer: write: no space left (blobs/x, ENOSPC)',
       hint: 'free some',

@@ -29,7 +29,7 @@ enum Style {
 
 fn style(operation: &Operation) -> Style {
     match operation {
-        Operation::Probe(_) | Operation::Lock(_) => Style::Direct,
+        Operation::Probe(_) | Operation::Lock(_) | Operation::Extract(_) => Style::Direct,
         // They talk to namespaces that exist already, as their owner.
         Operation::State(_) | Operation::Kill(_) | Operation::Logs(_) => Style::Watched {
             enters_user_namespace: false,

@@ -17,7 +17,7 @@ use berth_sys::xattr;
 use berth_tar::{Entry, writer};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, fsync, syncfs, unlinkat};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// How much tar is gathered before it is written to the pipe.
 const BUFFER: usize = 1 << 20;
@@ -36,6 +36,8 @@ pub struct Diff<'a> {
     pub clamp: Option<i64>,
     /// Remove what did not change, and rename the snapshot to the diff id.
     pub finish: bool,
+    /// Paths (without a slash before) that are no change while they are new and empty: targets of mounts of a container that runs.
+    pub untouched: BTreeSet<Vec<u8>>,
     /// Who hashes and compresses.
     pub identity: Option<Identity>,
     /// Who owns the blob; `None` leaves it to whom it belongs.
@@ -65,7 +67,7 @@ pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &
     compress::check_level(what.codec, what.level)?;
     let root = snapshot::open(snapshots, what.snapshot)?;
     let lowers = snapshot::stack(snapshots, what.lowers)?;
-    let plan = plan(&root, &lowers)?;
+    let plan = plan(&root, &lowers, &what.untouched)?;
     let blob = what.output.map(|path| create_blob(store, path, what.owner)).transpose()?;
     let form = Form {
         codec: what.codec,

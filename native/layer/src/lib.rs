@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod changes;
 pub mod checksum;
 mod clean;
 mod codec;
@@ -11,6 +12,8 @@ pub mod copy;
 pub mod diff;
 mod digest;
 pub mod error;
+pub mod export;
+pub mod extract;
 mod glob;
 mod inflate;
 mod output;

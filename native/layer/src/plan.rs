@@ -8,7 +8,7 @@ use berth_sys::file::{self, Meta, PATH_MAX};
 use berth_sys::xattr::{self, Attribute};
 use rustix::fd::OwnedFd;
 use rustix::fs::FileType;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// Something in the upper snapshot. Directories come before what they hold, names in the order of their bytes.
@@ -25,6 +25,10 @@ pub(crate) struct Item {
     pub(crate) marked: bool,
     /// The mark hides something: a directory is below.
     pub(crate) opaque: bool,
+    /// Something of that name is below.
+    pub(crate) existed: bool,
+    /// Names below that the mark hides.
+    pub(crate) hides: Vec<Vec<u8>>,
 }
 
 /// Device and inode.
@@ -46,14 +50,15 @@ struct Frame {
     names: Vec<Vec<u8>>,
 }
 
-/// Walk the upper snapshot below `root`.
-pub(crate) fn plan(root: &OwnedFd, lowers: &Stack) -> Result<Plan> {
+/// Walk the upper snapshot below `root`. Paths in `untouched` are no change while they are new and empty.
+pub(crate) fn plan(root: &OwnedFd, lowers: &Stack, untouched: &BTreeSet<Vec<u8>>) -> Result<Plan> {
     let dir = file::open_dir(root, b".").step("openat", b"/")?;
     let meta = file::stat_fd(&dir).step("statx", b"/")?;
     let keep = root_differs(&dir, &meta, lowers)?;
     let mut walk = Walk {
         items: vec![item(0, 0, Vec::new(), meta)],
         frames: Vec::new(),
+        untouched,
     };
     walk.enter(dir, lowers.root(), 0, 0)?;
     while let Some(frame) = walk.frames.last_mut() {
@@ -79,6 +84,8 @@ fn item(parent: usize, depth: usize, name: Vec<u8>, meta: Meta) -> Item {
         keep: false,
         marked: false,
         opaque: false,
+        existed: false,
+        hides: Vec::new(),
     }
 }
 
@@ -89,12 +96,13 @@ fn root_differs(dir: &OwnedFd, meta: &Meta, lowers: &Stack) -> Result<bool> {
     Ok((meta.mode, meta.uid, meta.gid) != (below.mode, below.uid, below.gid) || own != below.xattrs)
 }
 
-struct Walk {
+struct Walk<'a> {
     items: Vec<Item>,
     frames: Vec<Frame>,
+    untouched: &'a BTreeSet<Vec<u8>>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn enter(&mut self, dir: OwnedFd, lower: Option<Dir>, index: usize, length: usize) -> Result<()> {
         let mut names = file::names(&dir).step("getdents64", b"")?;
         names.reverse();
@@ -128,12 +136,17 @@ impl Walk {
             None => None,
         };
         let (index, parent) = (self.items.len(), frame.index);
-        self.items.push(item(parent, self.frames.len(), name.clone(), meta));
+        let mut made = item(parent, self.frames.len(), name.clone(), meta);
+        made.existed = below.is_some();
+        self.items.push(made);
+        let untouched = below.is_none() && self.is_untouched(index, &meta);
         if meta.is_dir() {
-            return self.directory(index, &name, below, length);
+            return self.directory(index, &name, below, length, untouched);
         }
+        let Some(frame) = self.frames.last() else { return Ok(()) };
         let changed = match meta.kind {
             FileType::Socket => false,
+            _ if untouched => false,
             _ if meta.is_whiteout() => below.is_some(),
             _ => differs(&frame.dir, &name, &meta, below.as_ref())?,
         };
@@ -143,7 +156,13 @@ impl Walk {
         Ok(())
     }
 
-    fn directory(&mut self, index: usize, name: &[u8], below: Option<Node>, length: usize) -> Result<()> {
+    /// A target of a mount as it was made: what was put into a directory counts by itself.
+    fn is_untouched(&self, index: usize, meta: &Meta) -> bool {
+        let empty = meta.is_dir() || (meta.is_file() && meta.size == 0);
+        empty && !self.untouched.is_empty() && self.untouched.contains(&path(&self.items, index))
+    }
+
+    fn directory(&mut self, index: usize, name: &[u8], below: Option<Node>, length: usize, untouched: bool) -> Result<()> {
         let Some(frame) = self.frames.last() else { return Ok(()) };
         let dir = file::open_dir(&frame.dir, name).step("openat", name)?;
         let marked = is_opaque(&dir)?;
@@ -154,11 +173,14 @@ impl Walk {
         let changed = match (&lower, self.items.get_mut(index)) {
             (Some(lower), Some(item)) => {
                 (item.marked, item.opaque) = (marked, marked);
+                if marked {
+                    item.hides = lower.names()?;
+                }
                 marked || dir_differs(&dir, &item.meta, lower)?
             }
             (None, Some(item)) => {
                 item.marked = marked;
-                true
+                !untouched
             }
             _ => false,
         };
@@ -201,15 +223,19 @@ impl Plan {
 
     /// The path of an item.
     pub(crate) fn path(&self, index: usize) -> Vec<u8> {
-        let mut names = Vec::new();
-        let mut at = index;
-        while let Some(item) = self.items.get(at).filter(|item| item.parent != at) {
-            names.push(item.name.as_slice());
-            at = item.parent;
-        }
-        names.reverse();
-        names.join(&b'/')
+        path(&self.items, index)
     }
+}
+
+fn path(items: &[Item], index: usize) -> Vec<u8> {
+    let mut names = Vec::new();
+    let mut at = index;
+    while let Some(item) = items.get(at).filter(|item| item.parent != at) {
+        names.push(item.name.as_slice());
+        at = item.parent;
+    }
+    names.reverse();
+    names.join(&b'/')
 }
 
 /// A directory's own time and size say nothing: they change whenever something inside comes and goes.

@@ -18,6 +18,9 @@ pub enum Reply {
     ReadFile,
     Remove(Remove),
     Usage(Usage),
+    Export(Export),
+    Changes,
+    Extract(Extract),
     Start(Ended),
     Exec(Ended),
     State(States),
@@ -214,4 +217,20 @@ pub struct Kill {
     pub ended: Option<Ended>,
     /// SIGKILL was needed.
     pub forced: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ExportReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Export {
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub entries: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ExtractReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Extract {
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub entries: u64,
 }

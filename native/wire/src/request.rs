@@ -61,6 +61,9 @@ pub enum Operation {
     ReadFile(ReadFile),
     Remove(Remove),
     Usage(Usage),
+    Export(Export),
+    Changes(Changes),
+    Extract(Extract),
     Start(Box<Start>),
     Exec(Box<Exec>),
     State(State),
@@ -230,6 +233,38 @@ pub struct Diff {
     pub clamp: Option<Timestamp>,
     /// False when the snapshot is finished already (a blob is made again): nothing is removed or renamed.
     pub finish: bool,
+    /// The container whose upper snapshot it is: mount targets that were made for it are left out.
+    pub container: Option<String>,
+}
+
+/// Send the merged tree of `snapshots` (topmost first) as a tar, in `Data` frames.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ExportArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Export {
+    pub snapshots: Vec<String>,
+    /// Times in the tar after this one are set to it.
+    pub clamp: Option<Timestamp>,
+}
+
+/// Send what an upper snapshot changes against `lowers` as `Data`: records of one letter (`A`, `C` or `D`), the absolute path, and a NUL.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ChangesArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Changes {
+    pub snapshot: String,
+    pub lowers: Vec<String>,
+    /// The container whose upper snapshot it is: mount targets that were made for it are left out.
+    pub container: Option<String>,
+}
+
+/// Unpack a plain tar, sent in `Data` frames, into an existing directory of the host. Everything belongs to the user that the helper runs as;
+/// no link is followed; devices, set-id bits and capabilities are left out with a warning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ExtractArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Extract {
+    pub host_path: String,
 }
 
 /// Content digest of what `patterns` select in the merged tree of `snapshots`: names, types, modes, owners, link targets and content, not times.

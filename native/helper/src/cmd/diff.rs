@@ -1,6 +1,6 @@
 //! `diff`: an upper snapshot becomes a layer.
 
-use crate::cmd::layers::{codec, failure, identity, progress, seconds, warning};
+use crate::cmd::layers::{codec, failure, identity, progress, seconds, untouched, warning};
 use crate::context::Context;
 use berth_layer::{Report, diff};
 use berth_wire::{Failure, Reply, reply, request};
@@ -16,6 +16,7 @@ pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failu
         level: args.level,
         clamp: seconds(args.clamp),
         finish: args.finish,
+        untouched: untouched(context, args.container.as_deref())?,
         identity,
         owner: identity,
         threads: None,

@@ -1,11 +1,14 @@
 //! What the commands on layers and snapshots share: from the crate's words to the protocol's.
 
+use crate::container::Folder;
 use crate::context::Context;
+use berth_jail::Stub;
 use berth_layer::{Codec, Error, Kind};
 use berth_sys::errno;
 use berth_sys::strict::Identity;
 use berth_wire::request::{Codec as WireCodec, Owner, Timestamp};
 use berth_wire::{Code, Event, Failure};
+use std::collections::BTreeSet;
 
 /// The failure that leaves the helper.
 pub(crate) fn failure(error: Error) -> Failure {
@@ -57,4 +60,14 @@ pub(crate) fn progress(context: &Context) -> impl Fn(u64, Option<u64>) + '_ {
 /// Sends warnings to the engine.
 pub(crate) fn warning(context: &Context) -> impl Fn(String) + '_ {
     |message| context.status.event(Event::Warning { message })
+}
+
+/// Targets of mounts that were made in the upper snapshot of a container, without the slash before: no change of its own.
+pub(crate) fn untouched(context: &Context, container: Option<&str>) -> Result<BTreeSet<Vec<u8>>, Failure> {
+    let Some(id) = container else { return Ok(BTreeSet::new()) };
+    let folder = Folder::open(context, id)?;
+    // A container that has ended has none left, and one that was never started has no list.
+    let stubs = folder.read::<Vec<Stub>>("stubs.json").unwrap_or_default();
+    let relative = |path: Vec<u8>| path.strip_prefix(b"/").map(<[u8]>::to_vec).unwrap_or(path);
+    Ok(stubs.into_iter().map(|stub| relative(stub.path)).collect())
 }

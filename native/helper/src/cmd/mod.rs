@@ -9,9 +9,12 @@ mod start;
 mod state;
 
 mod apply;
+mod changes;
 mod checksum;
 mod copy;
 mod diff;
+mod export;
+mod extract;
 mod layers;
 mod lock;
 mod prepare;
@@ -32,6 +35,9 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::Checksum(args) => checksum::run(context, args),
         Operation::ReadFile(args) => read_file::run(context, args),
         Operation::Usage(args) => usage::run(context, args),
+        Operation::Export(args) => export::run(context, args),
+        Operation::Changes(args) => changes::run(context, args),
+        Operation::Extract(args) => extract::run(context, args),
         Operation::Probe(args) => probe::run(context, &args),
         Operation::Start(args) => start::run(context, &args),
         Operation::Exec(args) => exec::run(context, &args),
@@ -53,6 +59,9 @@ pub(crate) fn word(operation: &Operation) -> &'static str {
         Operation::Diff(_) => "diff",
         Operation::Checksum(_) => "checksum",
         Operation::ReadFile(_) => "read-file",
+        Operation::Export(_) => "export",
+        Operation::Changes(_) => "changes",
+        Operation::Extract(_) => "extract",
         Operation::Remove(_) => "remove",
         Operation::Usage(_) => "usage",
         Operation::Start(_) => "start",

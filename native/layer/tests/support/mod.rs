@@ -85,6 +85,7 @@ impl Store {
             level: 1,
             clamp: None,
             finish: false,
+            untouched: std::collections::BTreeSet::new(),
             identity: None,
             owner: None,
             threads: None,

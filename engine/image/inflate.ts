@@ -1,0 +1,89 @@
+import { pipeline, Readable, type Duplex } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { EngineError } from '../base/errors.ts';
+import type { Compression } from './media-type.ts';
+
+/**
+ * Bytes without their compression.
+ *
+ * @throws `LAYER_UNSUPPORTED` where this Node has no zstd; `ARCHIVE_INVALID` while reading, for bytes that are damaged
+ */
+export async function* inflate(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  what = 'a layer',
+): AsyncGenerator<Uint8Array> {
+  if (compression === 'none') return yield* pass(source);
+  yield* through(source, compression === 'gzip' ? zlib.createGunzip() : createUnzstd(what), what);
+}
+
+/** Bytes with that compression. @throws `LAYER_UNSUPPORTED` where this Node has no zstd */
+export async function* deflate(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  level: number,
+): AsyncGenerator<Uint8Array> {
+  if (compression === 'none') return yield* pass(source);
+  yield* through(
+    source,
+    compression === 'gzip' ? zlib.createGzip({ level: Math.min(level, 9) }) : createZstd(level),
+    'a layer',
+  );
+}
+
+async function* pass(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield chunk;
+}
+
+async function* through(source: AsyncIterable<Uint8Array>, codec: Duplex, what: string): AsyncGenerator<Uint8Array> {
+  let ours: unknown;
+  const guarded = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* pass(source);
+    } catch (error) {
+      ours = error;
+      throw error;
+    }
+  };
+  // Errors come out of the iteration below; the callback keeps them from being thrown beside it.
+  pipeline(Readable.from(guarded(), { objectMode: false }), codec, () => undefined);
+  try {
+    for await (const chunk of codec) yield chunk as Uint8Array;
+  } catch (cause) {
+    if (ours !== undefined) throw ours;
+    if (!isZlibError(cause)) throw cause;
+    throw new EngineError(
+      'ARCHIVE_INVALID',
+      `Cannot unpack ${what}: its compressed bytes are damaged (${cause.code})`,
+      { cause },
+    );
+  }
+}
+
+function isZlibError(error: unknown): error is Error & { readonly code: string } {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^(?:Z_|ZSTD_|ERR_ZSTD)/i.test(error.code)
+  );
+}
+
+// Node 20 has no zstd; the types are those of Node 24.
+function createUnzstd(what: string): Duplex {
+  const create = zlib.createZstdDecompress as (() => Duplex) | undefined;
+  if (create === undefined) throw noZstd(`unpack ${what} packed with zstd`);
+  return create();
+}
+
+function createZstd(level: number): Duplex {
+  const create = zlib.createZstdCompress as typeof zlib.createZstdCompress | undefined;
+  if (create === undefined) throw noZstd('pack a layer with zstd');
+  return create({ params: { [zlib.constants.ZSTD_c_compressionLevel]: level } });
+}
+
+function noZstd(action: string): EngineError {
+  return new EngineError('LAYER_UNSUPPORTED', `Cannot ${action}: Node ${process.version} has no zstd`, {
+    hint: 'Use Node 24, or gzip',
+  });
+}

@@ -1,0 +1,67 @@
+import { findImages, type FoundImage } from './archive/images.ts';
+import { readArchive } from './archive/read.ts';
+import { withVertex, type ActOptions } from './base/progress.ts';
+import { hostPlatform } from './build.ts';
+import type { Parts } from './connect.ts';
+import type { LoadedImage } from './engine.ts';
+import { assembleManifest } from './image/assemble.ts';
+import { bareDescriptor } from './image/descriptor.ts';
+import { withStore } from './leftovers.ts';
+import { requireTag } from './names.ts';
+import type { Ingest } from './store/index.ts';
+
+const SMALL = 8 * 1024 * 1024;
+
+/**
+ * A `docker load`: images of an archive (docker-archive or oci-archive, plain or packed), read as a stream. Nothing of it is among the blobs
+ * before all that its images name has been found in it and has the right digest; what no image names is never kept.
+ *
+ * @throws `ARCHIVE_INVALID`, `CONTENT_MISMATCH`, `REFERENCE_INVALID` and the documents' errors, naming what is wrong
+ */
+export async function loadImages(
+  parts: Parts,
+  source: AsyncIterable<Uint8Array>,
+  options: ActOptions = {},
+): Promise<readonly LoadedImage[]> {
+  const { store } = parts;
+  const vertex = { id: 'load archive', name: 'loading images' };
+  return await withStore(parts, options, () =>
+    withVertex(vertex, options.onEvent, async () => {
+      const drafts: Ingest[] = [];
+      const open = async (): Promise<Ingest> => {
+        const draft = await store.content.openIngest();
+        drafts.push(draft);
+        return draft;
+      };
+      try {
+        const files = await readArchive(source, open, options.signal);
+        const found = await findImages(files, { platform: hostPlatform(), read: ({ draft }) => draft.read(SMALL) });
+        // Names first: a bad one must not be found when the image is there.
+        const named = found.map((image) => ({ image, names: image.names.map(requireTag) }));
+        const loaded: LoadedImage[] = [];
+        for (const { image, names } of named) loaded.push(await keep(parts, image, names));
+        return loaded;
+      } finally {
+        for (const draft of drafts) await draft.abort();
+      }
+    }),
+  );
+}
+
+async function keep(
+  { store }: Parts,
+  { descriptors, manifest, config, files }: FoundImage<Ingest>,
+  names: readonly string[],
+): Promise<LoadedImage> {
+  for (const [digest, { draft }] of files) await draft.commit(digest);
+  const layers = descriptors.layers.map(bareDescriptor);
+  for (const [at, blob] of layers.entries()) {
+    const diffId = config.rootfs.diff_ids[at];
+    if (diffId !== undefined) await store.layers.add(diffId, { blobs: [blob] });
+  }
+  const made = manifest === undefined ? assembleManifest(descriptors.config, layers) : undefined;
+  if (made) await store.content.write(made.descriptor.mediaType, made.content);
+  const { digest: id } = descriptors.config;
+  await store.images.put({ id, manifest: bareDescriptor(manifest ?? made?.descriptor ?? descriptors.config), names });
+  return { id, names };
+}
