@@ -13,8 +13,8 @@ export async function* inflate(
   compression: Compression,
   what = 'a layer',
 ): AsyncGenerator<Uint8Array> {
-  if (compression === 'none') return yield* pass(source);
-  yield* through(source, compression === 'gzip' ? zlib.createGunzip() : createUnzstd(what), what);
+  if (compression === 'none') yield* pass(source);
+  else yield* through(source, compression === 'gzip' ? zlib.createGunzip() : createUnzstd(what), what);
 }
 
 /** Bytes with that compression. @throws `LAYER_UNSUPPORTED` where this Node has no zstd */
@@ -23,12 +23,13 @@ export async function* deflate(
   compression: Compression,
   level: number,
 ): AsyncGenerator<Uint8Array> {
-  if (compression === 'none') return yield* pass(source);
-  yield* through(
-    source,
-    compression === 'gzip' ? zlib.createGzip({ level: Math.min(level, 9) }) : createZstd(level),
-    'a layer',
-  );
+  if (compression === 'none') yield* pass(source);
+  else
+    yield* through(
+      source,
+      compression === 'gzip' ? zlib.createGzip({ level: Math.min(level, 9) }) : createZstd(level),
+      'a layer',
+    );
 }
 
 async function* pass(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -36,12 +37,12 @@ async function* pass(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
 }
 
 async function* through(source: AsyncIterable<Uint8Array>, codec: Duplex, what: string): AsyncGenerator<Uint8Array> {
-  let ours: unknown;
+  const ours: unknown[] = [];
   const guarded = async function* (): AsyncGenerator<Uint8Array> {
     try {
       yield* pass(source);
     } catch (error) {
-      ours = error;
+      ours.push(error);
       throw error;
     }
   };
@@ -50,19 +51,21 @@ async function* through(source: AsyncIterable<Uint8Array>, codec: Duplex, what: 
   try {
     for await (const chunk of codec) yield chunk as Uint8Array;
   } catch (cause) {
-    if (ours !== undefined) throw ours;
+    if (ours.length > 0) throw ours[0];
     if (!isZlibError(cause)) throw cause;
     throw new EngineError(
       'ARCHIVE_INVALID',
-      `Cannot unpack ${what}: its compressed bytes are damaged (${cause.code})`,
+      `Cannot unpack ${what}: its compressed bytes are damaged (${cause.message})`,
       { cause },
     );
   }
 }
 
-function isZlibError(error: unknown): error is Error & { readonly code: string } {
+/** By shape: an error of Node's own may come from another realm (a vm context), where instanceof says no. */
+function isZlibError(error: unknown): error is { readonly code: string; readonly message: string } {
   return (
-    error instanceof Error &&
+    typeof error === 'object' &&
+    error !== null &&
     'code' in error &&
     typeof error.code === 'string' &&
     /^(?:Z_|ZSTD_|ERR_ZSTD)/i.test(error.code)

@@ -1,8 +1,10 @@
 import type { AnyCommand } from './command.ts';
+import { commit, diff, exportContainer, importImage, load, save } from './commands/archives.ts';
 import { build } from './commands/build.ts';
 import { ci } from './commands/ci.ts';
 import { completion } from './commands/completion.ts';
 import { exec } from './commands/exec.ts';
+import { history } from './commands/history.ts';
 import { images, rmi, tag } from './commands/images.ts';
 import { inspect, inspectContainer, inspectImage } from './commands/inspect.ts';
 import { kill, rm, stop, wait } from './commands/lifecycle.ts';
@@ -29,6 +31,13 @@ export const COMMANDS: readonly AnyCommand[] = [
   rmi,
   inspect,
   tag,
+  history,
+  save,
+  load,
+  importImage,
+  exportContainer,
+  commit,
+  diff,
   pull,
   push,
   info,
@@ -42,11 +51,39 @@ export const GROUPS: Readonly<
 > = {
   container: {
     docs: 'Manage containers',
-    commands: { run, exec, ls: ps, list: ps, ps, logs, stop, kill, wait, rm, inspect: inspectContainer },
+    commands: {
+      run,
+      exec,
+      ls: ps,
+      list: ps,
+      ps,
+      logs,
+      stop,
+      kill,
+      wait,
+      rm,
+      inspect: inspectContainer,
+      commit,
+      diff,
+      export: exportContainer,
+    },
   },
   image: {
     docs: 'Manage images',
-    commands: { build, ls: images, list: images, rm: rmi, inspect: inspectImage, tag, pull, push },
+    commands: {
+      build,
+      ls: images,
+      list: images,
+      rm: rmi,
+      inspect: inspectImage,
+      tag,
+      pull,
+      push,
+      history,
+      save,
+      load,
+      import: importImage,
+    },
   },
   builder: { docs: 'Manage builds', commands: { build } },
   system: { docs: 'Manage the store', commands: { df, fsck, prune, info } },
@@ -56,14 +93,14 @@ export const GROUPS: Readonly<
 /** Docker's commands, and ours to come, that are not there yet. */
 export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...(
-    'attach commit compose cp create diff events export history import load login logout network pause plugin port ' +
-    'rename restart save search smoke start stats top unpause update volume buildx context manifest ' +
+    'attach compose cp create events login logout network pause plugin port ' +
+    'rename restart search smoke start stats top unpause update volume buildx context manifest ' +
     'checkpoint config node secret service stack swarm trust'
   ).split(' '),
-  ...'attach commit cp create diff export pause port prune rename restart start stats top unpause update'
+  ...'attach cp create pause port prune rename restart start stats top unpause update'
     .split(' ')
     .map((name) => `container ${name}`),
-  ...'history import load prune save'.split(' ').map((name) => `image ${name}`),
+  ...'prune'.split(' ').map((name) => `image ${name}`),
   'builder prune',
   'system events',
 ]);

@@ -19,12 +19,7 @@ pub enum Change {
 ///
 /// # Errors
 /// The error of a system call.
-pub fn changes(
-    snapshots: &impl AsFd,
-    name: &str,
-    lowers: &[String],
-    untouched: &BTreeSet<Vec<u8>>,
-) -> Result<Vec<(Vec<u8>, Change)>> {
+pub fn changes(snapshots: &impl AsFd, name: &str, lowers: &[String], untouched: &BTreeSet<Vec<u8>>) -> Result<Vec<(Vec<u8>, Change)>> {
     let root = snapshot::open(snapshots, name)?;
     let lowers = snapshot::stack(snapshots, lowers)?;
     let plan = plan::plan(&root, &lowers, untouched)?;

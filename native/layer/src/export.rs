@@ -119,7 +119,8 @@ impl Tar<'_, '_> {
         self.header(&entry)?;
         let taken = self.content(&opened, size, &entry.path)?;
         if taken < size {
-            self.report.warn(format!("{} became shorter while it was read", display(&entry.path)));
+            self.report
+                .warn(format!("{} became shorter while it was read", display(&entry.path)));
             self.zeros(size - taken)?;
         }
         self.bytes.extend_from_slice(writer::padding(size));
@@ -189,6 +190,10 @@ impl Tar<'_, '_> {
     fn flush(&mut self) -> Result<()> {
         let wanted = (self.sink)(&self.bytes);
         self.bytes.clear();
-        if wanted { Ok(()) } else { Err(Error::system("write tar", Errno::PIPE)) }
+        if wanted {
+            Ok(())
+        } else {
+            Err(Error::system("write tar", Errno::PIPE))
+        }
     }
 }

@@ -103,8 +103,9 @@ impl<'a> Extract<'a> {
         self.enter(parent)?;
         let here = self.here();
         if entry.mode & !DIRECTORY_MODE != 0 && !matches!(entry.kind, berth_tar::Kind::Symlink) {
-            self.report
-                .warn_once("set-id", || format!("Left out the set-id bits of {} and of all files after it", display(&entry.path)));
+            self.report.warn_once("set-id", || {
+                format!("Left out the set-id bits of {} and of all files after it", display(&entry.path))
+            });
         }
         match entry.kind {
             berth_tar::Kind::Directory => self.directory(&here, name, &path, &entry),
@@ -128,7 +129,8 @@ impl<'a> Extract<'a> {
                     berth_tar::Kind::CharDevice => FileType::CharacterDevice,
                     _ => FileType::BlockDevice,
                 };
-                self.report.warn(format!("Left out {}: it is {}", display(&entry.path), describe(kind)));
+                self.report
+                    .warn(format!("Left out {}: it is {}", display(&entry.path), describe(kind)));
                 Ok(())
             }
         }
@@ -177,7 +179,10 @@ impl<'a> Extract<'a> {
         if meta.is_none_or(|meta| meta.is_dir()) {
             return Err(Error::invalid("linkat", "the target of the hard link is not in the archive"));
         }
-        place(here, name, || linkat(&*from, target_name.as_slice(), &**here, name, AtFlags::empty())).step("linkat", name)
+        place(here, name, || {
+            linkat(&*from, target_name.as_slice(), &**here, name, AtFlags::empty())
+        })
+        .step("linkat", name)
     }
 
     fn xattrs(&self, file: &OwnedFd, attributes: &[Attribute], name: &[u8]) -> Result<()> {

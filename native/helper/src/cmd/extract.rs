@@ -24,7 +24,13 @@ pub(crate) fn run(context: &Context, args: request::Extract) -> Result<Reply, Fa
                     let entries = extract.finish().map_err(failure)?;
                     return Ok(Reply::Extract(reply::Extract { entries }));
                 }
-                other => return Err(Failure::new(Code::Request, "read frame", format!("this operation takes no {other:?} frame"))),
+                other => {
+                    return Err(Failure::new(
+                        Code::Request,
+                        "read frame",
+                        format!("this operation takes no {other:?} frame"),
+                    ));
+                }
             }
         }
         fill(&mut input)?;

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto';
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Context } from './context.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Takes bytes; awaited before more is made. */
+export type Write = (chunk: Uint8Array) => Promise<void>;
+
+/**
+ * Lets `act` write to a file, or to standard output where none is named. A file appears under its name when it is complete; until then, and
+ * after a failure, what was there before stays.
+ *
+ * @throws {UsageError} for a terminal, which bytes would upset
+ */
+export async function withSink<T>(
+  { cwd, stdout }: Pick<Context, 'cwd' | 'stdout'>,
+  file: string | undefined,
+  act: (write: Write) => Promise<T>,
+): Promise<T> {
+  if (file === undefined || file === '-') {
+    if (stdout.isTTY)
+      throw new UsageError('Cannot write to the terminal: these are bytes of an archive', 'use -o FILE, or redirect');
+    return await act((chunk) => stdout.send(chunk));
+  }
+  const path = resolve(cwd, file);
+  const special = await stat(path).then(
+    (found) => !found.isFile(),
+    () => false,
+  );
+  return special ? await writeTo(path, 'w', act) : await writeAside(path, act);
+}
+
+async function writeAside<T>(path: string, act: (write: Write) => Promise<T>): Promise<T> {
+  const part = `${path}.part-${randomBytes(8).toString('hex')}`;
+  try {
+    const result = await writeTo(part, 'wx', act);
+    await rename(part, path);
+    return result;
+  } catch (error) {
+    await rm(part, { force: true });
+    throw error;
+  }
+}
+
+async function writeTo<T>(path: string, flags: string, act: (write: Write) => Promise<T>): Promise<T> {
+  const handle = await open(path, flags, 0o644).catch((error: unknown) => {
+    throw new UsageError(`Cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  });
+  try {
+    return await act(async (chunk) => {
+      for (let at = 0; at < chunk.length;) at += (await handle.write(chunk, at)).bytesWritten;
+    });
+  } finally {
+    await handle.close();
+  }
+}
