@@ -7,6 +7,7 @@ import type { Descriptor, Digest } from '../image/types.ts';
 import type { Codec } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import { LostLayerError } from './lost-layer.ts';
+import { requireSpace, type WantedLayer } from './space.ts';
 import { transcode } from './transcode.ts';
 import type { LayerRecord, SnapshotForm, Store } from './types.ts';
 
@@ -160,9 +161,16 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     return reply.snapshot;
   };
 
+  const wanted = async (diffId: Digest): Promise<WantedLayer> => {
+    const record = await layers.get(diffId);
+    return { record, local: await localBlob(record) };
+  };
+
   const ensure: Snapshots['ensure'] = async (diffIds, options = {}) => {
     const chain = chainIds(diffIds).map((chainId, at) => ({ chainId, diffId: diffIds[at] ?? chainId }));
     const found = await Promise.all(chain.map(async ({ diffId, chainId }) => find(await layers.get(diffId), chainId)));
+    const missing = chain.filter((_layer, at) => !found[at]);
+    await requireSpace(store.root, await Promise.all(missing.map(({ diffId }) => wanted(diffId))));
     // Blobs come in parallel; each is unpacked when those below it are.
     const blobs = chain.map(({ diffId }, at) => (found[at] ? undefined : settled(bring(diffId, options))));
     const lowers: string[] = [];
