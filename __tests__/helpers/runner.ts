@@ -16,6 +16,8 @@ export interface StepOptions {
   readonly repository?: string;
   readonly runId?: string;
   readonly debug?: boolean;
+  /** For post: what the main of the same step has left; default is the last main's. */
+  readonly state?: Readonly<Record<string, string>>;
   /** Secrets that the runner knows from the start. */
   readonly secrets?: readonly string[];
 }
@@ -97,7 +99,10 @@ export async function createJob({ script = SCRIPT }: { readonly script?: string 
   for (const folder of [workspace, temp, toolCache]) await mkdir(folder, { recursive: true });
   let state: Readonly<Record<string, string>> = {};
   const start = (stage: 'main' | 'post', options: StepOptions = {}): RunningStep => {
-    const step = startStep({ script, workspace, temp, toolCache, state: stage === 'post' ? state : {} }, options);
+    const step = startStep(
+      { script, workspace, temp, toolCache, state: stage === 'post' ? (options.state ?? state) : {} },
+      options,
+    );
     const result = step.result.then((ended) => {
       if (stage === 'main') state = ended.state;
       return ended;

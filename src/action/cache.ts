@@ -20,8 +20,10 @@ import type { RunnerContext } from './environment.ts';
 export interface ActionsCache {
   /** The engine's source of layers that `restore` promised. */
   readonly source: Fetcher;
-  /** Finds the newest index and the entries that are still there; loads no layer. */
-  restore(engine: CacheEngine, signal: AbortSignal): Promise<RestoreReport>;
+  /** Names what belongs together in the cache. */
+  readonly scope: string;
+  /** Finds the newest index and the entries that are still there; loads no layer. @param scope another one than this build's */
+  restore(engine: CacheEngine, signal: AbortSignal, scope?: string): Promise<RestoreReport>;
   /** After a `CACHE_BLOB_LOST`: makes those layers misses. @returns false when there is nothing to forget, and so no use in building again */
   forgetLost(engine: CacheEngine): Promise<boolean>;
   /** Whether an image passed before; `engine` names bundle, helper and isolation. */
@@ -59,6 +61,8 @@ export interface ActionsCacheOptions {
   readonly compressions: readonly [Compression, ...Compression[]];
   readonly proxies: ProxySettings;
   readonly limits?: HttpLimits | undefined;
+  /** Bytes that one scope may take. */
+  readonly maxSize: number;
   readonly engineVersion: string;
   /** Folder of the job for what is on its way. */
   readonly folder: string;
@@ -68,8 +72,6 @@ export interface ActionsCacheOptions {
 
 /** Time for the index and the look-ups, in milliseconds. */
 const RESTORE_TIME = 60_000;
-/** Bytes that one scope may take of the repository's 10 GB. */
-const MAX_SIZE = 8_000_000_000;
 
 export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
   const { access, settings, runner } = options;
@@ -89,8 +91,13 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       compressions: options.compressions,
     };
   };
-  const load = async (restoreParts: RestoreParts, engine: CacheEngine, signal: AbortSignal): Promise<RestoreReport> => {
-    const document = await restoreIndex(restoreParts, scope, signal);
+  const load = async (
+    restoreParts: RestoreParts,
+    engine: CacheEngine,
+    wanted: string,
+    signal: AbortSignal,
+  ): Promise<RestoreReport> => {
+    const document = await restoreIndex(restoreParts, wanted, signal);
     if (!document) return { state: 'miss', text: 'no cache of this build yet', layers: 0 };
     if (!isTrusted(document.provenance, runner)) {
       return {
@@ -134,7 +141,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       restored,
       available: source?.available ?? new Set<Digest>(),
       passes: withPass(restored?.passes ?? [], passed),
-      maxSize: MAX_SIZE,
+      maxSize: options.maxSize,
       now,
     });
     if (!made) return { plan: undefined, text: 'nothing new to save' };
@@ -142,13 +149,14 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
   };
 
   return {
+    scope,
     source: {
       fetch: async function* (descriptor, how) {
         if (!source) throw new Error('The cache has promised no layer');
         yield* source.fetch(descriptor, how);
       },
     },
-    restore: async (engine, signal) => {
+    restore: async (engine, signal, other) => {
       if (!settings.read) return { state: 'off', text: 'reading is switched off', layers: 0 };
       if (access.kind === 'none') return { state: 'off', text: access.why, layers: 0 };
       if (!access.readable) return { state: 'off', text: 'the job may not read it', layers: 0 };
@@ -157,7 +165,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
           signal,
           AbortSignal.timeout(options.limits ? options.limits.idle * 3 : RESTORE_TIME),
         ]);
-        return await load(parts(access.endpoint), engine, budget);
+        return await load(parts(access.endpoint), engine, other ?? scope, budget);
       } catch (error) {
         signal.throwIfAborted();
         // A service that limits or does not answer is left alone for the rest of the job.

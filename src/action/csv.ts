@@ -15,14 +15,23 @@ export interface ListOptions {
  * @throws `INPUT_INVALID` naming the input, for a quote that never ends
  */
 export function parseList(name: string, text: string, options: ListOptions = {}): readonly string[] {
-  return parseRecords(name, text, options.comment ?? false)
+  return parseRecords(name, text, { comment: options.comment ?? false })
     .flatMap((fields) => (options.ignoreComma ? [fields.join(',')] : fields))
     .map((value) => value.trim())
     .filter((value) => value !== '');
 }
 
-/** Rows of fields. A quote opens only at the start of a field, and text after the closing one is kept, so that `a="b"` stays as it is. */
-function parseRecords(name: string, text: string, comment: boolean): readonly (readonly string[])[] {
+/**
+ * Rows of fields, with the blanks around them. A quote opens only at the start of a field and closes only at its end, so that `a="b"` and JSON stay as
+ * they are.
+ *
+ * @throws `INPUT_INVALID` naming the input, for a quote that never ends
+ */
+export function parseRecords(
+  name: string,
+  text: string,
+  { comment }: { readonly comment: boolean },
+): readonly (readonly string[])[] {
   const records: string[][] = [];
   let at = 0;
   while (at < text.length) {
@@ -44,10 +53,14 @@ function parseRecords(name: string, text: string, comment: boolean): readonly (r
 
 /** One field from `start`; `end` is the place of the comma, the newline or the end of the text after it. */
 function readField(name: string, text: string, start: number): { readonly value: string; readonly end: number } {
-  const quoted = text[start] === '"' ? readQuoted(name, text, start) : { value: '', end: start };
-  let end = quoted.end;
+  const quoted = text[start] === '"' ? readQuoted(name, text, start) : undefined;
+  if (quoted && /^(?:\r?\n|,|\r?$)/.test(text.slice(quoted.end, quoted.end + 2))) {
+    return { value: quoted.value, end: text[quoted.end] === '\r' ? quoted.end + 1 : quoted.end };
+  }
+  // No quote, or one that ends in the middle of a field, as in `{"a":1,"b":2}`: then quotes are characters like others.
+  let end = start;
   while (end < text.length && text[end] !== ',' && text[end] !== '\n') end += 1;
-  return { value: (quoted.value + text.slice(quoted.end, end)).replace(/\r$/, ''), end };
+  return { value: text.slice(start, end).replace(/\r$/, ''), end };
 }
 
 function readQuoted(name: string, text: string, start: number): { readonly value: string; readonly end: number } {

@@ -58,5 +58,7 @@ export const OWN_INPUTS = [
   'build-ca',
   'registry-mirrors',
   'cache',
+  'cache-max-size',
+  'image',
   'summary',
 ] as const;

@@ -2,12 +2,15 @@ import { EngineError } from '../../engine/index.ts';
 import { parseCacheInputs, type CacheSettings } from './cache-input.ts';
 import { parseList } from './csv.ts';
 import type { RunnerContext } from './environment.ts';
+import { parseImageInput } from './image-input.ts';
 import { BUILD_PUSH_INPUTS } from './input-table.ts';
 import { findSecret, type Secret } from './secrets.ts';
-import { parseBoolean, parseChoice, parsePairs } from './values.ts';
+import { parseBoolean, parseChoice, parsePairs, parseSize } from './values.ts';
 
 /** The step's `with:`, checked. Paths are as they were written; secrets are in `password` and `secrets` alone. */
 export interface ActionInputs {
+  /** An image that is tested and pushed as it is; undefined: one is built. */
+  readonly image: string | undefined;
   readonly context: string;
   readonly file: string | undefined;
   readonly target: string | undefined;
@@ -31,6 +34,8 @@ export interface ActionInputs {
   /** `docker.io=https://mirror.example`, one a line; as BERTH_REGISTRY_MIRRORS says it. */
   readonly registryMirrors: readonly string[];
   readonly cache: CacheSettings;
+  /** Bytes that one scope of the cache may take. */
+  readonly cacheMaxSize: number;
   readonly summary: boolean;
   /** Values that must be nowhere. */
   readonly secrets: readonly Secret[];
@@ -38,6 +43,8 @@ export interface ActionInputs {
 
 export type Isolation = (typeof ISOLATIONS)[number];
 
+/** Of the repository's 10 GB. */
+const CACHE_MAX_SIZE = 8_000_000_000;
 const ISOLATIONS = ['auto', 'root', 'userns-full', 'userns', 'userns-single', 'chroot'] as const;
 
 /** Variables of the process that the runner started; `INPUT_*` is taken out of them. */
@@ -66,20 +73,21 @@ export function secretsOf(raw: ReadonlyMap<string, string>, tokens: readonly Sec
 /**
  * Checks the inputs. Inputs that nobody declared are left to the runner, which warns of them by name.
  *
+ * @param secrets all that must be nowhere
  * @param env where `build-args` without a value look it up
  * @throws `INPUT_INVALID`, `INPUT_REFUSED`, `INPUT_SECRET`, `CREDENTIAL_EMPTY`, each naming the input
  */
 export function parseInputs(
   raw: ReadonlyMap<string, string>,
   runner: RunnerContext,
-  tokens: readonly Secret[],
+  secrets: readonly Secret[],
   env: Readonly<MutableEnvironment>,
 ): ActionInputs {
   refuse(raw);
   const text = (name: string): string => (raw.get(name) ?? '').trim();
   const flag = (name: string, fallback: boolean): boolean => parseBoolean(name, text(name), fallback);
-  const secrets = secretsOf(raw, tokens);
   const inputs: ActionInputs = {
+    image: parseImageInput(raw),
     context: contextOf(text('context')),
     file: text('file') || undefined,
     target: text('target') || undefined,
@@ -99,6 +107,7 @@ export function parseInputs(
     buildCa: flag('build-ca', false),
     registryMirrors: parseList('registry-mirrors', raw.get('registry-mirrors') ?? '', { comment: true }),
     cache: parseCacheInputs(text('cache'), raw.get('cache-from') ?? '', raw.get('cache-to') ?? ''),
+    cacheMaxSize: parseSize('cache-max-size', text('cache-max-size'), CACHE_MAX_SIZE),
     summary: flag('summary', true),
     secrets,
   };

@@ -1,5 +1,5 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { saveCache } from '@actions/cache';
 import { createEngine, messageOf, type Engine } from '../../engine/index.ts';
 import { readSettings } from '../cli/settings.ts';
@@ -9,6 +9,7 @@ import type { SavePlan } from './cache/plan.ts';
 import { readCacheAccess } from './cache/policy.ts';
 import { savePlan } from './cache/save.ts';
 import { createCacheService } from './cache/service.ts';
+import { jobFolder } from './job.ts';
 import { readRunnerContext, readTokens, type RunnerContext } from './environment.ts';
 import { takeInputs, type MutableEnvironment } from './inputs.ts';
 import type { Runner } from './runner.ts';
@@ -39,7 +40,9 @@ export async function post(env: MutableEnvironment, runner: Runner): Promise<voi
     warn(`The post step could not do its work: ${messageOf(error)}`);
   } finally {
     cancellation.dispose();
-    await rm(join(context.temp, 'berth-cache'), { recursive: true, force: true }).catch(() => undefined);
+    // Post steps run in reverse, and what the others have left for theirs stays.
+    const left = state.first ? jobFolder(context) : state.folder;
+    if (left !== '') await rm(left, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 
@@ -93,7 +96,7 @@ async function save(
   const http = createCacheHttp(readSettings({ ...env, BERTH_ROOT: '/' }, { uid: process.getuid?.() ?? 0 }));
   const service = createCacheService(http, access.endpoint, (values) => runner.commands.mask(values));
   const budget = AbortSignal.any([signal, AbortSignal.timeout(SAVE_TIME)]);
-  const folder = join(context.temp, 'berth-cache', 'save');
+  const folder = join(dirname(path), 'save');
   try {
     const { entries, bytes, indexSaved } = await runner.commands.resumed(() =>
       inFolder(env, folder, () =>

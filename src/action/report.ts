@@ -59,9 +59,10 @@ function reasonOf({ error, smoke, failedStep }: PipelineResult): string {
 }
 
 function overview(result: PipelineResult, { cache, isolation, push }: ReportOptions): string {
-  const { build, smoke, pushes } = result;
+  const { build, given, smoke, pushes } = result;
   const rows: (readonly string[])[] = [];
-  if (build) {
+  if (build && given) rows.push(['image', `${code(build.imageId)} · as it is · ${size(build.size)}`]);
+  else if (build) {
     const { total, cached, executed } = build.steps;
     rows.push([
       'built',

@@ -4,6 +4,8 @@ export interface ActionState {
   readonly root: string;
   /** This step made the store; no other step of the job needs it after this one's post. */
   readonly first: boolean;
+  /** Folder of this step for what is on its way to the cache. */
+  readonly folder: string;
   /** Main came to its end and has stopped all it started. */
   readonly ended: boolean;
   /** File with the plan of what to save in the cache. */
@@ -21,6 +23,7 @@ export function readState(env: Environment): ActionState {
   return {
     root: env['STATE_root'] ?? '',
     first: env['STATE_first'] === 'true',
+    folder: env['STATE_folder'] ?? '',
     ended: env['STATE_ended'] === 'true',
     plan: env['STATE_plan'] || undefined,
   };

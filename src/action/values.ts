@@ -27,6 +27,28 @@ export function parseChoice<T extends string>(name: string, value: string, choic
   });
 }
 
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+};
+
+/** Bytes of `8GB`, `500 MB`, `2GiB` or a number. @returns `fallback` for an empty value @throws `INPUT_INVALID` */
+export function parseSize(name: string, value: string, fallback: number): number {
+  if (value === '') return fallback;
+  const [, digits = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg]?i?)b?$/i.exec(value) ?? [];
+  const factor = UNITS[unit.toLowerCase()];
+  const bytes = Math.floor(Number(digits) * (factor ?? 0));
+  if (digits !== '' && factor !== undefined && Number.isSafeInteger(bytes)) return bytes;
+  throw new EngineError('INPUT_INVALID', `Cannot read input '${name}': '${value}' is no size`, {
+    hint: `Write ${name}: 8GB`,
+  });
+}
+
 /**
  * `KEY=value` lines to a record; the last of two equal keys wins, as in Docker.
  *

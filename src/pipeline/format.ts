@@ -45,9 +45,10 @@ function pushNote({ pushes }: PipelineResult): string {
   return `, but these were pushed before: ${pushes.map(({ name }) => name).join(', ')}`;
 }
 
-function buildLines({ build }: PipelineResult): readonly string[] {
+function buildLines({ build, given }: PipelineResult): readonly string[] {
   if (build === undefined) return [];
   const { total, cached, executed } = build.steps;
+  if (given) return [`image ${build.imageId}: as it is, ${bytes(build.size)}`];
   return [`built ${build.imageId}: ${total} steps, ${cached} cached, ${executed} executed, ${bytes(build.size)}`];
 }
 

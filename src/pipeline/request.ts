@@ -1,5 +1,7 @@
 /** What the pipeline is asked to do; made by `src/cli/` or `src/action/`, the only places that read flags, inputs and environment. */
 export interface PipelineRequest {
+  /** An image of the store, by name, id or digest: it is tested and pushed as it is, and nothing is built. */
+  readonly image?: string | undefined;
   /** Directory of the build context, absolute. */
   readonly context: string;
   /** Dockerfile, absolute; default `Dockerfile` in the context. */

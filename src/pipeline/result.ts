@@ -18,6 +18,8 @@ export interface PipelineResult {
   /** What the engine threw, with its code, hint and place. A failed smoke test has none: its report says it. */
   readonly error?: unknown;
   readonly build?: BuildResult | undefined;
+  /** Nothing was built: the image was given. */
+  readonly given: boolean;
   readonly smoke?: SmokeReport | undefined;
   /** What a pass of this image can be remembered by; undefined when the test was off. */
   readonly passKey?: PassKey | undefined;

@@ -17,7 +17,7 @@ import { createRecorder } from './recorder.ts';
 export interface PipelineEngine {
   readonly build: Engine['build'];
   readonly push: Engine['push'];
-  readonly images: Pick<Engine['images'], 'tag' | 'resolve'>;
+  readonly images: Pick<Engine['images'], 'tag' | 'resolve' | 'complete'>;
   readonly containers: Pick<Engine['containers'], 'run' | 'resolve'>;
 }
 
@@ -36,7 +36,7 @@ export async function runPipeline(
   const recorder = createRecorder(options.onEvent);
   const step = createSteps(options.signal);
   const act: Act = { ...options, onEvent: recorder.onEvent };
-  const done: Done = { pushes: [] };
+  const done: Done = { given: request.image !== undefined, pushes: [] };
   try {
     const test = await step('check', () => check(request));
     done.build = await step('build', () => build(request, act));
@@ -60,6 +60,7 @@ type Act = ActOptions & { readonly engine: PipelineEngine };
 
 /** What has been reached so far: the one value that grows. */
 interface Done {
+  readonly given: boolean;
   build?: BuildResult;
   testedDigest?: Digest;
   passKey?: PassKey | undefined;
@@ -109,9 +110,18 @@ async function check(request: PipelineRequest): Promise<SmokeTest> {
 }
 
 async function build(request: PipelineRequest, { engine, ...act }: Act): Promise<BuildResult> {
+  if (request.image !== undefined) return await take(request.image, engine, act);
   const { context, file, target, buildArgs, labels, noCache, pull } = request;
   // No tag yet: a name moves only to an image that passed.
   return await engine.build({ context, file, target, buildArgs, labels, noCache, pull, complete: true }, act);
+}
+
+/** An image that is there, in the words of a build that had nothing to do. */
+async function take(reference: string, engine: PipelineEngine, act: ActOptions): Promise<BuildResult> {
+  const { id, config, size } = await engine.images.resolve(reference);
+  const manifest = await engine.images.complete(id, act);
+  const steps = { total: 0, cached: 0, executed: 0 };
+  return { imageId: id, manifest, names: [], config: config.config ?? {}, steps, warnings: [], size };
 }
 
 function digestOf(built: BuildResult): Digest {

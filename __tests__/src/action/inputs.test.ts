@@ -22,7 +22,8 @@ function read(
   event: unknown = {},
   env: Record<string, string> = {},
 ): ActionInputs {
-  return parseInputs(new Map(Object.entries(inputs)), readRunnerContext(PUSHED, event), [], env);
+  const raw = new Map(Object.entries(inputs));
+  return parseInputs(raw, readRunnerContext(PUSHED, event), secretsOf(raw, []), env);
 }
 
 describe('inputs', () => {
@@ -81,6 +82,27 @@ describe('inputs', () => {
   test('name the input that has an open quote', () => {
     expect(() => read({ 'build-args': 'A=1\n"B=2' })).toThrow("Cannot read input 'build-args'");
     expect(parseList('tags', '"a""b",c')).toEqual(['a"b', 'c']);
+  });
+
+  test('refuse beside image what says how to build', () => {
+    expect(read({ image: 'sha256:abc', context: '.', 'no-cache': 'false' }).image).toBe('sha256:abc');
+    expect(() => read({ image: 'sha256:abc', file: 'Dockerfile', labels: 'a=b' })).toThrow(
+      expect.objectContaining({ message: expect.stringContaining('beside file, labels') as unknown }),
+    );
+  });
+
+  test.each([
+    ['', 8e9],
+    ['500MB', 5e8],
+    ['2 GiB', 2 ** 31],
+    ['1.5g', 1.5e9],
+    ['123', 123],
+  ])('read the size %p as %d bytes', (size, bytes) => {
+    expect(read({ 'cache-max-size': size }).cacheMaxSize).toBe(bytes);
+  });
+
+  test.each(['8 TB', 'much', '-1', '1e30g'])('refuse the size %p', (size) => {
+    expect(() => read({ 'cache-max-size': size })).toThrow("'cache-max-size'");
   });
 
   test('refuse every input of docker/build-push-action that is not done, by name and with what to do', () => {

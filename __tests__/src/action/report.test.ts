@@ -17,6 +17,7 @@ function vertex(id: string, name: string, from: number, to: number, more: Partia
 function result(more: Partial<PipelineResult> = {}): PipelineResult {
   return {
     ok: true,
+    given: false,
     build: {
       imageId: DIGEST,
       manifest: { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: DIGEST, size: 500 },

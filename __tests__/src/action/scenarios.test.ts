@@ -316,6 +316,29 @@ suite('the Action', () => {
     expect(done.env).not.toHaveProperty('EVIL');
   });
 
+  test('two steps of one job: the image of the first is tested and pushed by the second, as it is', async () => {
+    const warm = await run();
+    const built = await job.main(options({ push: 'false', 'smoke-test': 'off' }));
+    expect(built.outputs['steps-cached']).toBe(warm.outputs['steps-total']);
+    const given = { image: built.outputs['digest'] ?? '', tags: `${registry.address}/app:2` };
+    const pushed = await job.main(options(given));
+    expect({ code: pushed.exitCode, annotations: pushed.annotations }).toEqual({ code: 0, annotations: [] });
+    expect(pushed.outputs).toMatchObject({
+      digest: built.outputs['digest'],
+      'tested-digest': built.outputs['digest'],
+      imageid: built.outputs['imageid'],
+      'cache-state': 'hit',
+    });
+    expect(pushed.log).toMatch(/image sha256:\w+: as it is/);
+    expect((await manifest('2')).digest).toBe(built.outputs['digest']);
+    // Post steps run in reverse; the last one leaves nothing behind.
+    for (const { state } of [pushed, built]) expect((await job.post({ ...options(), state })).annotations).toEqual([]);
+    expect((await readdir(job.temp)).filter((name) => name.startsWith('berth'))).toEqual([]);
+    const missing = await job.main(options({ image: `sha256:${'0'.repeat(64)}` }));
+    expect(missing.annotations[0]?.message).toContain("Cannot use input 'image'");
+    await job.post(options());
+  });
+
   test('offers berth to later steps, on the store of the job, and once a version', async () => {
     const done = await job.main(options({ push: 'false' }));
     const [folder] = done.path;

@@ -1,0 +1,158 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { delimiter, join, relative } from 'node:path';
+import { EngineError, type EngineOptions } from '../../engine/index.ts';
+import { readSettings, parseMirrors } from '../cli/settings.ts';
+import { version } from '../cli/version.ts';
+import type { PipelineRequest } from '../pipeline/index.ts';
+import { createActionsCache, type ActionsCache } from './cache.ts';
+import type { Compression } from './cache/names.ts';
+import { readCacheAccess } from './cache/policy.ts';
+import type { ReadSecrets } from './build-secrets.ts';
+import { createCredentials } from './credentials.ts';
+import type { RunnerContext } from './environment.ts';
+import { createBuiltScopes, type BuiltScopes } from './image-input.ts';
+import { parseInputs, type ActionInputs, type MutableEnvironment } from './inputs.ts';
+import { resolveDockerfile, resolveInputPath } from './paths.ts';
+import type { Runner } from './runner.ts';
+import type { Secret } from './secrets.ts';
+import { chooseStorePlace } from './store-place.ts';
+
+/** Everything that is known before the engine opens. */
+export interface Job {
+  readonly runner: Runner;
+  readonly redact: (text: string) => string;
+  readonly context: RunnerContext;
+  readonly inputs: ActionInputs;
+  readonly request: PipelineRequest;
+  readonly settings: EngineOptions;
+  readonly cache: ActionsCache;
+  /** Where the layers of images of earlier steps can be had again. */
+  readonly scopes: BuiltScopes;
+  /** Folder of this step for what is on its way to or from the cache. */
+  readonly folder: string;
+  /** Dockerfile, absolute. */
+  readonly dockerfile: string;
+}
+
+/** What the step was given. */
+export interface Given {
+  readonly env: MutableEnvironment;
+  readonly raw: ReadonlyMap<string, string>;
+  readonly context: RunnerContext;
+  /** All that must be nowhere. */
+  readonly secrets: readonly Secret[];
+  readonly build: ReadSecrets;
+  readonly runner: Runner;
+  readonly redact: (text: string) => string;
+}
+
+/** Checks the inputs and finds what they name. @throws naming the input that cannot be used */
+export async function prepare({ env, raw, context, secrets, build, runner, redact }: Given): Promise<Job> {
+  build.check();
+  const inputs = parseInputs(raw, context, secrets, env);
+  refuseOtherPlatform(inputs.platform);
+  const source = await resolveInputPath('context', inputs.context, context);
+  const file = inputs.file === undefined ? undefined : await resolveDockerfile(inputs.file, source, context);
+  const dockerfile = file ?? (await resolveDockerfile(undefined, source, context));
+  const settings = await engineSettings(env, inputs, context);
+  const scopeParts = [
+    relative(context.workspace, source),
+    relative(context.workspace, dockerfile),
+    inputs.target ?? '',
+    `linux/${process.arch}`,
+  ];
+  const folder = join(jobFolder(context), `${context.runId}-${process.pid}`);
+  const cache = createActionsCache({
+    access: readCacheAccess(env),
+    settings: inputs.cache,
+    runner: context,
+    scopeParts,
+    maxSize: inputs.cacheMaxSize,
+    compressions: compressionsOf(env['PATH'] ?? ''),
+    proxies: settings,
+    engineVersion: version(),
+    folder,
+    warn: (message) => runner.commands.annotate('warning', redact(message)),
+    mask: (values) => runner.commands.mask(values),
+  });
+  return {
+    runner,
+    redact,
+    context,
+    inputs,
+    settings: { ...settings, cacheSource: cache.source },
+    cache,
+    scopes: createBuiltScopes(join(jobFolder(context), 'scopes')),
+    folder,
+    dockerfile,
+    request: { ...requestOf(inputs, context), context: source, file },
+  };
+}
+
+/** Folder that the steps of a job share; the post step of the first of them removes it. */
+export function jobFolder({ temp }: RunnerContext): string {
+  return join(temp, 'berth-cache');
+}
+
+function requestOf(inputs: ActionInputs, context: RunnerContext): Omit<PipelineRequest, 'context'> {
+  return {
+    image: inputs.image,
+    target: inputs.target,
+    buildArgs: inputs.buildArgs,
+    labels: inputs.labels,
+    tags: inputs.tags,
+    push: inputs.push,
+    smokeTest: inputs.smokeTest,
+    workingDirectory: context.workspace,
+    noCache: inputs.noCache,
+    pull: inputs.pull,
+    secrets: inputs.secrets.map(({ value }) => value),
+  };
+}
+
+async function engineSettings(
+  env: MutableEnvironment,
+  inputs: ActionInputs,
+  context: RunnerContext,
+): Promise<EngineOptions> {
+  const { root } = await chooseStorePlace(context.temp, env['BERTH_ROOT']);
+  const settings = readSettings({ ...env, BERTH_ROOT: root }, { uid: process.getuid?.() ?? 0 });
+  const caFile =
+    inputs.caFile === undefined ? settings.caFile : await resolveInputPath('ca-file', inputs.caFile, context);
+  return {
+    ...settings,
+    isolation: inputs.isolation === 'auto' ? settings.isolation : inputs.isolation,
+    mirrors: { ...settings.mirrors, ...parseMirrors(inputs.registryMirrors.join(',')) },
+    credentials: createCredentials(inputs, settings.credentials),
+    caFile,
+    buildCa: inputs.buildCa,
+  };
+}
+
+/** The event's payload, if there is one. */
+export async function readEvent(path: string | undefined): Promise<unknown> {
+  if (!path) return undefined;
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as unknown;
+  } catch {
+    // No event: then no pull request either, and no default branch to save on.
+    return undefined;
+  }
+}
+
+function refuseOtherPlatform(platform: string | undefined): void {
+  const own = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  if (platform === undefined || platform === own || platform === `${own}/v8`) return;
+  throw new EngineError(
+    'INPUT_REFUSED',
+    `Cannot use input 'platforms': ${platform} was asked for, and this runner is ${own}`,
+    { hint: `Use a runner of that architecture, or write platforms: ${own}` },
+  );
+}
+
+/** The toolkit's choice: zstd where the program is on the PATH. */
+function compressionsOf(path: string): readonly [Compression, ...Compression[]] {
+  const hasZstd = path.split(delimiter).some((folder) => folder !== '' && existsSync(join(folder, 'zstd')));
+  return hasZstd ? ['zstd-without-long', 'gzip'] : ['gzip', 'zstd-without-long'];
+}

@@ -1,0 +1,119 @@
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createEngine, messageOf, type Engine } from '../../engine/index.ts';
+import { version } from '../cli/version.ts';
+import { runPipeline, type PassedBefore, type PipelineResult } from '../pipeline/index.ts';
+import type { RestoreReport } from './cache.ts';
+import type { SavePlan } from './cache/plan.ts';
+import { engineIdentity } from './identity.ts';
+import { imageMissing } from './image-input.ts';
+import type { Job } from './job.ts';
+import { createLog } from './log.ts';
+import type { CacheFigures } from './outputs.ts';
+import { installTools, locateTools } from './tools.ts';
+
+/** How often a pipeline is begun again because a layer of the cache turned out to be lost. */
+const MAX_REPEATS = 5;
+
+/** What came of it. */
+export interface Done {
+  readonly result: PipelineResult;
+  readonly restored: RestoreReport;
+  readonly saved: string;
+  readonly isolation: string;
+  readonly cache: CacheFigures;
+}
+
+/** Opens the engine, restores, runs the pipeline, and leaves the post step what it is to save. */
+export async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
+  const { runner, settings, cache } = job;
+  // Post steps run in reverse, so the first use of a store clears it last.
+  if (!existsSync(settings.root)) runner.saveState('first', 'true');
+  runner.saveState('root', settings.root);
+  runner.saveState('folder', job.folder);
+  const engine = await createEngine(settings);
+  try {
+    const { rung, elevation } = await engine.info({ signal });
+    const isolation = elevation === 'sudo' ? `${rung}, through sudo` : rung;
+    runner.commands.info(`berth ${version()} · isolation ${isolation} · store ${settings.root}`);
+    await offerTools(job);
+    const restored = await cache.restore(engine, signal, await scopeOf(job, engine));
+    runner.commands.info(`cache: ${restored.text}`);
+    const identity = await engineIdentity(settings.helper, rung);
+    const result = await runRepeatedly(job, engine, cache.passedBefore(identity), signal);
+    cache.remember(result, identity, new Date());
+    if (job.request.image === undefined && result.build) await job.scopes.remember(result.build.imageId, cache.scope);
+    const saved = await leavePlan(job, engine);
+    return { result, restored, saved, isolation, cache: { state: restored.state, ...cache.figures() } };
+  } finally {
+    await cache.close();
+    await engine.close();
+    // Whatever was started has ended with it.
+    runner.saveState('ended', 'true');
+  }
+}
+
+/** The cache scope of a given image; undefined for a build, which has its own. @throws `IMAGE_NOT_FOUND` */
+async function scopeOf({ request, scopes }: Job, engine: Engine): Promise<string | undefined> {
+  const { image } = request;
+  if (image === undefined) return undefined;
+  const { id } = await engine.images.resolve(image).catch((error: unknown) => {
+    throw imageMissing(image, error);
+  });
+  return await scopes.find(id);
+}
+
+/** Runs the pipeline; a layer that the cache lost on the way makes its step a miss, and the pipeline begins again. */
+async function runRepeatedly(
+  job: Job,
+  engine: Engine,
+  passedBefore: PassedBefore,
+  signal: AbortSignal,
+): Promise<PipelineResult> {
+  const { runner, request, redact, cache } = job;
+  const build: Engine['build'] = (wanted, act) => engine.build({ ...wanted, completeStages: true }, act);
+  for (let repeat = 0; ; repeat += 1) {
+    const onEvent = createLog(runner.commands, { redact });
+    const result = await runPipeline(request, { engine: { ...engine, build }, passedBefore, onEvent, signal });
+    runner.commands.endGroup();
+    const again = request.image === undefined && repeat < MAX_REPEATS;
+    if (result.ok || !again || !(await cache.forgetLost(engine))) return result;
+    runner.commands.info('Building again without what the cache has lost');
+  }
+}
+
+/** The post step saves; what and whether is known here. */
+async function leavePlan({ runner, cache, folder, request }: Job, engine: Engine): Promise<string> {
+  if (request.image !== undefined) return 'nothing was built';
+  const { plan, text } = await cache.plan(engine, new Date());
+  if (!plan) return text;
+  const path = join(folder, 'plan.json');
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await writeFile(path, JSON.stringify(plan), { mode: 0o600 });
+  runner.saveState('plan', path);
+  return `${text}${leftOutText(plan.leftOut)}`;
+}
+
+/** Which layers were not saved, the largest first. */
+function leftOutText(leftOut: SavePlan['leftOut']): string {
+  if (leftOut.length === 0) return '';
+  const named = leftOut
+    .slice(0, 5)
+    .map(({ digest, size, why }) => `${digest.slice(0, 19)} with ${(size / 1e6).toFixed(1)} MB, ${why}`);
+  const rest = leftOut.length - named.length;
+  return `, left out ${named.join('; ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+}
+
+/** `berth` for the steps that follow. A runner whose tool cache cannot be written works without. */
+async function offerTools({ runner, settings, context }: Job): Promise<void> {
+  const source = locateTools(settings.helper);
+  if (!source || context.toolCache === undefined) return;
+  try {
+    const folder = await installTools(source, { version: version(), node: process.execPath, temp: context.temp });
+    runner.addPath(folder);
+    runner.exportVariable('BERTH_ROOT', settings.root);
+  } catch (error) {
+    runner.commands.annotate('warning', `berth is not on the PATH of later steps: ${messageOf(error)}`);
+  }
+}
