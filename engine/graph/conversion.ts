@@ -24,11 +24,14 @@ export interface Conversion {
   current: Instruction | undefined;
   /** Expands a word with the variables of a stage. */
   expand(state: StageState, word: string): string;
+  /** Expands a here-document: quotes in it are text. */
+  expandDocument(state: StageState, text: string): string;
 }
 
 /** A {@link Conversion} of a file that has no stage converted yet. */
 export function createConversion(source: Stages, options: GraphOptions): Conversion {
   const expander = createExpander(source.ast.directives.escape);
+  const documents = createExpander('\\', { skipQuotes: true });
   const buildArgs = options.buildArgs ?? {};
   const conversion: Conversion = {
     source,
@@ -44,6 +47,7 @@ export function createConversion(source: Stages, options: GraphOptions): Convers
       if (conversion.current) lintVariables(source.ast.findings, conversion.current, state, unmatched);
       return text;
     },
+    expandDocument: (state, text) => documents.word(text, lookupOf(state.env)),
   };
   return conversion;
 }

@@ -1,10 +1,11 @@
 import { SyntaxMistake, type AddInstruction, type CopyInstruction } from '../dockerfile/index.ts';
 import type { SourceLocation } from '../base/errors.ts';
+import { readChmod } from './chmod.ts';
 import type { Conversion } from './conversion.ts';
 import { checkOwner } from './owner.ts';
-import { contextSource, destinationOf, stageSource } from './path.ts';
+import { contextSource, destinationOf, splitAtPivot, stageSource } from './path.ts';
 import type { StageState } from './state.ts';
-import type { CopyFileAction, FileOp } from './types.ts';
+import type { CopyFileAction, FileAction, FileOp, Placement } from './types.ts';
 
 /** A COPY or ADD with its variables expanded. */
 export interface ExpandedCopy {
@@ -13,8 +14,14 @@ export interface ExpandedCopy {
   readonly createdBy: string;
 }
 
+/** Where the files of a copy come from, and where it stands. */
+export interface CopyPlace {
+  readonly from: CopyFileAction['from'];
+  readonly location: SourceLocation;
+}
+
 /**
- * COPY or ADD as operation; `from` says whether input 1 is the stage that files come from.
+ * COPY or ADD as operation: its sources in their order, then its here-documents.
  *
  * @throws SyntaxMistake
  */
@@ -22,37 +29,83 @@ export function copyOp(
   conversion: Conversion,
   state: StageState,
   copy: CopyInstruction | AddInstruction,
-  { from, location }: { readonly from: 'context' | 1; readonly location: SourceLocation },
+  place: CopyPlace,
 ): ExpandedCopy {
   const expand = (word: string): string => conversion.expand(state, word);
-  const sources = copy.sources.map(expand);
-  const dest = expand(copy.dest);
-  const owner = copy.chown === undefined ? undefined : checkOwner('--chown', expand(copy.chown));
-  const chmod = copy.chmod === undefined ? undefined : expand(copy.chmod);
+  const words: Words = {
+    sources: copy.sources.map(expand),
+    dest: expand(copy.dest),
+    owner: copy.chown === undefined ? '' : checkOwner('--chown', expand(copy.chown)),
+    chmod: copy.chmod === undefined ? '' : expand(copy.chmod),
+    exclude: copy.exclude.map(expand),
+  };
+  const placement = placementOf(state, words, place.location);
+  const files = copy.inlineFiles.map(({ path, data, expand: isExpanded }): FileAction => {
+    requireName(path);
+    const text = isExpanded ? conversion.expandDocument(state, data) : data;
+    return { action: 'inline', name: path, data: text, ...placement };
+  });
+  const actions = [...sourceActions(copy, words, placement, place), ...files];
+  // BuildKit makes a layer of its own only when no mode is given.
+  const isLink = copy.link && words.chmod === '';
+  return { op: { type: 'file', actions, ...(isLink ? { link: true } : {}) }, createdBy: historyOf(copy, words) };
+}
+
+/** The words of the instruction, expanded. */
+interface Words {
+  readonly sources: readonly string[];
+  readonly dest: string;
+  readonly owner: string;
+  readonly chmod: string;
+  readonly exclude: readonly string[];
+}
+
+function placementOf(state: StageState, { dest, owner, chmod }: Words, location: SourceLocation): Placement {
   const { path, isDirectory } = destinationOf(state.workdir, dest);
+  return {
+    dest: path,
+    destIsDirectory: isDirectory,
+    ...(owner === '' ? {} : { owner }),
+    ...(chmod === '' ? {} : readChmod(chmod)),
+    location,
+  };
+}
+
+function sourceActions(
+  copy: CopyInstruction | AddInstruction,
+  { sources, exclude }: Words,
+  placement: Placement,
+  { from }: CopyPlace,
+): readonly CopyFileAction[] {
+  if (sources.length === 0) return [];
+  const toSource = typeof from === 'number' ? stageSource : contextSource;
+  const isParents = copy.kind === 'copy' && copy.parents;
+  const pivoted = sources.map((source) => (isParents ? splitAtPivot(source) : { base: source, include: '' }));
   const action: CopyFileAction = {
     action: 'copy',
     from,
-    sources: sources.map(from === 'context' ? contextSource : stageSource),
-    dest: path,
-    // Several sources only fit into a directory: BuildKit takes the destination for one without a slash too.
-    destIsDirectory: isDirectory || sources.length > 1,
-    owner: owner === '' ? undefined : owner,
-    mode: chmod === undefined || chmod === '' ? undefined : readMode(chmod),
-    unpack: copy.kind === 'add',
-    location,
+    sources: pivoted.map(({ base }) => toSource(base)),
+    ...(isParents ? { include: pivoted.map(({ include }) => include) } : {}),
+    ...(exclude.length > 0 ? { exclude } : {}),
+    unpack: copy.kind === 'add' && copy.unpack !== false,
+    ...placement,
   };
-  const flags = [...(owner ? [`--chown=${owner}`] : []), ...(chmod ? [`--chmod=${chmod}`] : [])];
-  const createdBy = [copy.kind.toUpperCase(), ...flags, ...sources, dest, '# buildkit'].join(' ');
-  return { op: { type: 'file', actions: [action] }, createdBy };
+  return [action];
 }
 
-function readMode(chmod: string): number {
-  const mode = /^[0-7]+$/.test(chmod) ? Number.parseInt(chmod, 8) : Number.NaN;
-  if (mode <= 0o7777) return mode;
-  throw new SyntaxMistake(
-    'bad-value',
-    `--chmod=${chmod} is no mode`,
-    'Write an octal number up to 7777, such as --chmod=755',
-  );
+/** A here-document becomes a file of its name: what names a way to one is refused. */
+function requireName(name: string): void {
+  if (name !== '.' && name !== '..' && !name.includes('/')) return;
+  throw new SyntaxMistake('bad-value', `the here-document "${name}" is no file name`, 'Use a word without slashes');
+}
+
+/** BuildKit's line: `--link`, `--exclude` and here-documents' texts are not in it. */
+function historyOf(copy: CopyInstruction | AddInstruction, { sources, dest, owner, chmod }: Words): string {
+  const flags = [
+    ...(copy.kind === 'copy' && copy.parents ? ['--parents'] : []),
+    ...(owner ? [`--chown=${owner}`] : []),
+    ...(chmod ? [`--chmod=${chmod}`] : []),
+  ];
+  const documents = copy.inlineFiles.map(({ path }) => `<<${path}`);
+  return [copy.kind.toUpperCase(), ...flags, ...sources, ...documents, dest, '# buildkit'].join(' ');
 }

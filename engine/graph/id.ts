@@ -31,7 +31,7 @@ function definitionOf(op: Op, platform: Platform): unknown {
       return { type, args, env, cwd, user, platform };
     }
     case 'file':
-      return { type: op.type, actions: op.actions.map(withoutPlace) };
+      return { type: op.type, actions: op.actions.map(withoutPlace), ...(op.link ? { link: true } : {}) };
   }
 }
 

@@ -28,6 +28,16 @@ export function contextSource(source: string): string {
   return path === '' ? '.' : path;
 }
 
+/**
+ * A source of `--parents`: the directory that the copy begins in, up to `/./`, else the root, and the path or pattern below it that is
+ * meant (empty: all).
+ */
+export function splitAtPivot(source: string): { readonly base: string; readonly include: string } {
+  const at = source.indexOf('/./');
+  const [base, rest] = at < 0 ? ['/', source] : [source.slice(0, at), source.slice(at + 3)];
+  return { base, include: stageSource(rest).slice(1) };
+}
+
 function trimSlash(path: string): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }

@@ -52,9 +52,11 @@ export interface ExecOp {
 export interface FileOp {
   readonly type: 'file';
   readonly actions: readonly FileAction[];
+  /** `--link`: the layer is made on nothing and put on the state below, so that it does not depend on it. */
+  readonly link?: true | undefined;
 }
 
-export type FileAction = MkdirAction | CopyFileAction;
+export type FileAction = MkdirAction | CopyFileAction | InlineFileAction;
 
 /** WORKDIR: `mkdir -p` with 0755, owned by the user of the stage. */
 export interface MkdirAction {
@@ -65,21 +67,81 @@ export interface MkdirAction {
   readonly owner: string;
 }
 
-export interface CopyFileAction {
-  readonly action: 'copy';
-  /** `context`, or the index of the input vertex. */
-  readonly from: 'context' | number;
-  /** Paths or Go `filepath.Match` patterns, relative to the context or absolute in the stage. */
-  readonly sources: readonly string[];
+/** Where files go, and what is changed on the way. */
+export interface Placement {
   readonly dest: string;
   readonly destIsDirectory: boolean;
-  /** As written in `--chown`; undefined: 0:0 from a context, kept from a stage. */
+  /** As written in `--chown`; undefined: 0:0 from outside, kept from a stage. */
   readonly owner?: string | undefined;
   readonly mode?: number | undefined;
-  /** ADD: archives are unpacked by content. Local tar archives only; refused by name until done. */
-  readonly unpack: boolean;
+  /** Symbolic `--chmod`: changes of the files' own modes. */
+  readonly modeChanges?: readonly ModeChange[] | undefined;
   /** Which words of the instruction the sources stand in, for errors. */
   readonly location?: SourceLocation | undefined;
+}
+
+export interface CopyFileAction extends Placement {
+  readonly action: 'copy';
+  /** The build context, the index of the input vertex, or files from elsewhere. */
+  readonly from: 'context' | number | TreeSource;
+  /** Paths or Go `filepath.Match` patterns, relative to the context or absolute in the stage. */
+  readonly sources: readonly string[];
+  /** `--parents`: for each source, what is meant below it, with the directories that lead there. */
+  readonly include?: readonly string[] | undefined;
+  /** `--exclude`: patterns as in ignore files, below each source. */
+  readonly exclude?: readonly string[] | undefined;
+  /** ADD: tar archives among the sources are unpacked, by content. */
+  readonly unpack: boolean;
+}
+
+/** A here-document of COPY or ADD: a file with mode 0644. */
+export interface InlineFileAction extends Placement {
+  readonly action: 'inline';
+  readonly name: string;
+  readonly data: string;
+}
+
+/** Files that are neither of a stage nor of the build context. */
+export type TreeSource = NamedSource | HttpSource | GitSource;
+
+/** A named context that is a folder, a repository or an archive. */
+export interface NamedSource {
+  readonly type: 'named';
+  readonly name: string;
+}
+
+/** ADD of a URL: one file. */
+export interface HttpSource {
+  readonly type: 'http';
+  readonly url: string;
+  /** `sha256:…` that the body must have. */
+  readonly checksum?: string | undefined;
+}
+
+/** ADD of a repository: the files of one commit. */
+export interface GitSource {
+  readonly type: 'git';
+  readonly remote: string;
+  readonly ref?: string | undefined;
+  readonly subdir?: string | undefined;
+  /** Commit, or the beginning of one, that the ref must lead to. */
+  readonly checksum?: string | undefined;
+  readonly keepGitDir: boolean;
+  readonly submodules: boolean;
+}
+
+/** One step of a symbolic mode: first `clear`, then the rest. */
+export interface ModeChange {
+  readonly clear: number;
+  readonly set: number;
+  /** For directories, and for files that somebody may execute before the first change. */
+  readonly setIfExecutable: number;
+  /** Bits of one class for others, as they were before `clear`. */
+  readonly copy: {
+    readonly from: 'user' | 'group' | 'other';
+    readonly to: number;
+    readonly remove: boolean;
+  } | null;
 }
 
 /** What is to be solved, and the image that comes of it. */

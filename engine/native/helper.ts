@@ -66,6 +66,7 @@ const ACTIONS: Readonly<Record<OperationName, string>> = {
   diff: 'make a layer',
   checksum: 'hash files of a stage',
   'read-file': 'read a file of the image',
+  unpack: 'unpack an archive',
   remove: 'remove snapshots',
   usage: 'measure snapshots',
   export: 'export the file system',

@@ -14,7 +14,7 @@ export type StoreLocation = {
  */
 root: string, uid: number, gid: number, };
 export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
-export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs };
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs };
 export type ProbeArgs = { 
 /**
  * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
@@ -61,10 +61,50 @@ owner: Owner | null,
  */
 mode: number | null, 
 /**
+ * Changes of permission bits, one after the other; on top of `mode`, else of the source's own.
+ */
+modeChanges: Array<ModeChange>, 
+/**
  * Time of directories that the copy creates itself (parents of `dest`).
  */
 created: Timestamp | null, } | { "kind": "write", path: string, content: string, mode: number, owner: Owner, created: Timestamp | null, };
-export type CopySource = { "from": "context", hostPath: string, listBytes: number, } | { "from": "snapshots", snapshots: Array<string>, patterns: Array<string>, };
+export type CopySource = { "from": "context", hostPath: string, listBytes: number, } | { "from": "snapshots", snapshots: Array<string>, patterns: Array<string>, filter: TreeFilter, } | { "from": "inline", name: string, mode: number, contentBytes: number, };
+export type TreeFilter = { 
+/**
+ * For each source pattern: only what this matches, with the directories that lead there; empty takes all.
+ */
+include: Array<string>, 
+/**
+ * Nothing that these match; a file that is a source itself is matched by its name.
+ */
+exclude: Array<string>, };
+export type ModeChange = { 
+/**
+ * Bits to take away.
+ */
+clear: number, 
+/**
+ * Bits to give.
+ */
+set: number, 
+/**
+ * Bits to give to directories, and to files that somebody may execute before the first change.
+ */
+setIfExecutable: number, 
+/**
+ * Bits of one class for others, as they were before `clear`.
+ */
+copy: ModeCopy | null, };
+export type ModeCopy = { from: ModeClass, 
+/**
+ * Mask of the bits that may change.
+ */
+to: number, 
+/**
+ * Take them away instead.
+ */
+remove: boolean, };
+export type ModeClass = "user" | "group" | "other";
 export type DiffArgs = { snapshot: string, lowers: Array<string>, 
 /**
  * Where the blob goes, relative to the store root, created exclusively; `None` computes digests only.
@@ -82,8 +122,17 @@ finish: boolean,
  * The container whose upper snapshot it is: mount targets that were made for it are left out.
  */
 container: string | null, };
-export type ChecksumArgs = { snapshots: Array<string>, patterns: Array<string>, };
+export type ChecksumArgs = { snapshots: Array<string>, patterns: Array<string>, filter: TreeFilter, };
 export type ReadFileArgs = { snapshots: Array<string>, path: string, maxBytes: number, };
+export type UnpackArgs = { 
+/**
+ * Path of the file, relative to the store root.
+ */
+archive: string, 
+/**
+ * An empty folder, relative to the store root.
+ */
+folder: string, };
 export type RemoveArgs = { snapshots: Array<string>, containers: Array<string>, force: boolean, 
 /**
  * Also every `.part-` folder and every random upper that no container or live process uses.
@@ -197,7 +246,7 @@ hint?: string,
 message: string, };
 export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, };
 export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
-export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" };
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" };
 export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
 /**
  * File system of the store root: `ext4`, `overlay`, `tmpfs` …
@@ -247,6 +296,11 @@ export type ChecksumReply = {
  * `blake3:…`, one for each pattern, in their order; `None` where a pattern matched nothing.
  */
 digests: Array<string | null>, };
+export type UnpackReply = { 
+/**
+ * False when the file is no archive, and nothing was done.
+ */
+isArchive: boolean, entries: number, };
 export type RemoveReply = { 
 /**
  * Names of what was removed.

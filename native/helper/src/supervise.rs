@@ -196,6 +196,10 @@ fn list_length(operation: &Operation) -> u64 {
             source: CopySource::Context { list_bytes, .. },
             ..
         } => *list_bytes,
+        CopyAction::Copy {
+            source: CopySource::Inline { content_bytes, .. },
+            ..
+        } => *content_bytes,
         _ => 0,
     });
     lengths.fold(0, u64::saturating_add)

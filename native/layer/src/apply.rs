@@ -75,7 +75,7 @@ pub fn apply(snapshots: &impl AsFd, what: &Apply<'_>, report: &Report<'_>) -> Re
     let diff_name = name(what.diff_id)?;
     let chain_name = name(what.chain_id)?;
     let lowers = snapshot::stack(snapshots, what.lowers)?;
-    let inflating = inflate::start(&what.blob, what.codec, what.max_bytes, what.identity)?;
+    let inflating = inflate::start(&what.blob, what.codec.into(), what.max_bytes, what.identity)?;
     let part = Part::create(snapshots)?;
     let mut unpack = Unpack::new(part.fs(), &lowers, what, report)?;
     let parsed = unpack.read(&inflating);

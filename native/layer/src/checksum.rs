@@ -2,11 +2,12 @@
 //!
 //! Everything is framed with its length, so that no two trees give the same bytes.
 
+use crate::copy::{Selected, Selection};
 use crate::error::{Context, Result};
-use crate::glob::{self, Match};
+use crate::filter::Chosen;
+use crate::glob::Match;
 use crate::report::Report;
 use crate::stack::{Dir, Leaf, Node, Stack, join};
-use crate::walk::Walk;
 use berth_sys::file;
 use berth_sys::xattr::Attribute;
 use rustix::fs::FileType;
@@ -19,15 +20,14 @@ const BUFFER: usize = 1 << 20;
 ///
 /// # Errors
 /// `Request` for a malformed pattern; the error of a system call.
-pub fn checksum(stack: &Stack, patterns: &[String], report: &Report<'_>) -> Result<Vec<Option<String>>> {
-    patterns.iter().map(|pattern| one(stack, pattern, report)).collect()
+pub fn checksum(stack: &Stack, selection: &Selection<'_>, report: &Report<'_>) -> Result<Vec<Option<String>>> {
+    let selected = selection.resolve(stack)?;
+    selected.into_iter().map(|selected| one(selected, report)).collect()
 }
 
-fn one(stack: &Stack, pattern: &str, report: &Report<'_>) -> Result<Option<String>> {
-    let matches = glob::select(stack, pattern)?;
-    if matches.is_empty() {
-        return Ok(None);
-    }
+fn one(selected: Selected, report: &Report<'_>) -> Result<Option<String>> {
+    let Selected { matches, filter, required } = selected;
+    let mut found = required.is_none() && !matches.is_empty();
     let mut sum = Sum {
         hasher: blake3::Hasher::new(),
         buffer: vec![0; BUFFER],
@@ -35,15 +35,23 @@ fn one(stack: &Stack, pattern: &str, report: &Report<'_>) -> Result<Option<Strin
     };
     sum.frame(VERSION);
     for Match { name, node } in matches {
-        sum.node(&name, &node)?;
-        if let Node::Dir(dir) = node {
-            let mut walk = Walk::new(dir)?;
-            while let Some((path, node)) = walk.next()? {
-                sum.node(&join(&path), &node)?;
+        match node {
+            Node::Leaf(_) if filter.hides(&name) => found = true,
+            Node::Leaf(_) => {
+                found = true;
+                sum.node(&name, &node)?;
+            }
+            Node::Dir(ref dir) => {
+                sum.node(&name, &node)?;
+                let mut walk = Chosen::new(dir.clone(), &filter)?;
+                while let Some((path, node)) = walk.next()? {
+                    sum.node(&join(&path), &node)?;
+                }
+                found |= walk.found();
             }
         }
     }
-    Ok(Some(format!("blake3:{}", sum.hasher.finalize().to_hex())))
+    Ok(found.then(|| format!("blake3:{}", sum.hasher.finalize().to_hex())))
 }
 
 struct Sum<'a> {

@@ -16,9 +16,11 @@ pub(crate) struct Record<'a> {
     /// Path below the destination; empty is the destination itself.
     pub(crate) dest: &'a [u8],
     pub(crate) mode: Option<u32>,
+    /// An archive is unpacked.
+    pub(crate) unpack: bool,
 }
 
-/// Read a list of `path NUL dest NUL mode NUL`.
+/// Read a list of `path NUL dest NUL mode NUL`; an `a` behind the mode is for archives.
 pub(crate) fn records(list: &[u8]) -> Result<Vec<Record<'_>>> {
     let malformed = || Error::new(Kind::Request, "read list", "the list of files is malformed");
     let Some(whole) = list.strip_suffix(b"\0") else {
@@ -31,11 +33,15 @@ pub(crate) fn records(list: &[u8]) -> Result<Vec<Record<'_>>> {
     }
     records
         .map(|fields| match fields {
-            [path, dest, mode] => Ok(Record {
-                path,
-                dest,
-                mode: octal(mode).ok_or_else(malformed)?,
-            }),
+            [path, dest, mode] => {
+                let (mode, unpack) = mode.strip_suffix(b"a").map_or((*mode, false), |mode| (mode, true));
+                Ok(Record {
+                    path,
+                    dest,
+                    mode: octal(mode).ok_or_else(malformed)?,
+                    unpack,
+                })
+            }
             _ => Err(malformed()),
         })
         .collect()
@@ -128,14 +134,16 @@ mod tests {
                 path: b"a\n",
                 dest: b"",
                 mode: None,
+                unpack: false,
             },
             Record {
                 path: b"b/c",
                 dest: b"d",
                 mode: Some(0o644),
+                unpack: true,
             },
         ];
-        assert_eq!(records(b"a\n\0\0\0b/c\0d\x00644\0").unwrap(), expected);
+        assert_eq!(records(b"a\n\0\0\0b/c\0d\x00644a\0").unwrap(), expected);
         assert_eq!(records(b"").unwrap(), []);
         for bad in [b"a\0\0".as_slice(), b"a\0b\0\0c", b"a\0b\x009\0", b"a\0b\x0010000\0", b"a"] {
             assert!(records(bad).is_err(), "{bad:?}");

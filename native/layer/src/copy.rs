@@ -2,15 +2,17 @@
 
 use crate::context::{Record, Tree, records};
 use crate::error::{Context as _, Error, Kind, Result, display};
+use crate::filter::{Chosen, Filter, Matcher};
 use crate::glob::{self, Match};
 use crate::place::Missing;
 use crate::plan::FileId;
 use crate::report::Report;
 use crate::snapshot::{self, Part};
 use crate::stack::{Leaf, Node, Stack, components, describe, join};
-use crate::walk::Walk;
+use crate::unpack;
 use crate::writer::{Attributes, Present, Writer};
 use berth_sys::file::{self, Meta, Time};
+use berth_sys::strict::Identity;
 use berth_sys::xattr::Attribute;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::FileType;
@@ -53,8 +55,90 @@ pub struct Copy<'a> {
     /// `None` keeps the owner in a snapshot, and is 0:0 from a context.
     pub owner: Option<Owner>,
     pub mode: Option<u32>,
+    /// Changes of the permission bits, one after the other.
+    pub changes: Vec<ModeChange>,
     /// Time of directories that the copy makes by itself.
     pub created: Option<i64>,
+}
+
+/// One step of a symbolic mode: first `clear`, then the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ModeChange {
+    pub clear: u32,
+    pub set: u32,
+    /// Given to directories, and to files that somebody may execute before the first change.
+    pub set_if_executable: u32,
+    /// Bits of one class for others, as they were before `clear`.
+    pub copy: Option<ModeCopy>,
+}
+
+/// Permission bits of one class for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModeCopy {
+    /// How far right the bits of the class stand: 6 for the user, 3 for the group, 0 for others.
+    pub shift: u32,
+    /// Which bits may change.
+    pub to: u32,
+    /// Take them away instead.
+    pub remove: bool,
+}
+
+/// The mode that the changes make of `mode`.
+#[must_use]
+pub fn changed_mode(mode: u32, is_directory: bool, changes: &[ModeChange]) -> u32 {
+    let executable = is_directory || mode & 0o111 != 0;
+    changes.iter().fold(mode, |before, change| {
+        let conditional = if executable { change.set_if_executable } else { 0 };
+        let mode = before & !change.clear | change.set | conditional;
+        match change.copy {
+            None => mode,
+            Some(copy) => {
+                let bits = (((before >> copy.shift) & 0o7) * 0o111) & copy.to;
+                if copy.remove { mode & !bits } else { mode | bits }
+            }
+        }
+    })
+}
+
+/// What of the directories that patterns select is meant.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Selection<'a> {
+    pub patterns: &'a [String],
+    /// For each pattern: only what this matches; an empty text or list takes all.
+    pub include: &'a [String],
+    /// Nothing that these match.
+    pub exclude: &'a [String],
+}
+
+/// What one source pattern selects.
+pub(crate) struct Selected {
+    pub(crate) matches: Vec<Match>,
+    pub(crate) filter: Filter,
+    /// The path that must be there, when the pattern to include has no wildcard.
+    pub(crate) required: Option<String>,
+}
+
+impl Selection<'_> {
+    /// What each pattern selects, in their order.
+    pub(crate) fn resolve(&self, stack: &Stack) -> Result<Vec<Selected>> {
+        let exclude = Matcher::parse(self.exclude)?;
+        let one = |(at, pattern): (usize, &String)| {
+            let include = self.include.get(at).filter(|include| !include.is_empty());
+            let is_plain = |text: &&String| !text.contains(['*', '?', '[', '\\']) && !pattern.contains(['*', '?', '[', '\\']);
+            let required = include
+                .filter(is_plain)
+                .map(|include| format!("{}/{include}", pattern.trim_end_matches('/')));
+            Ok(Selected {
+                matches: glob::select(stack, pattern)?,
+                filter: Filter {
+                    include: Matcher::parse(include.map(std::slice::from_ref).unwrap_or_default())?,
+                    exclude: exclude.clone(),
+                },
+                required,
+            })
+        };
+        self.patterns.iter().enumerate().map(one).collect()
+    }
 }
 
 /// Where a copy reads from.
@@ -62,8 +146,10 @@ pub struct Copy<'a> {
 pub enum Source<'a> {
     /// A directory of the host, and the list of what to take.
     Context { root: OwnedFd, list: &'a [u8] },
-    /// The merged tree of snapshots, and Go patterns of absolute paths.
-    Snapshots { stack: Stack, patterns: &'a [String] },
+    /// The merged tree of snapshots, and what of it is meant, by Go patterns of absolute paths.
+    Snapshots { stack: Stack, selection: Selection<'a> },
+    /// A file that the caller has written.
+    Inline { name: &'a str, mode: u32, content: &'a [u8] },
 }
 
 /// How much was copied.
@@ -73,12 +159,19 @@ pub struct Copied {
     pub bytes: u64,
 }
 
-/// Make the snapshot `name` on top of `lowers`.
+/// Make the snapshot `name` on top of `lowers`. `identity` is who inflates archives.
 ///
 /// # Errors
 /// `NotFound` with the pattern that selects nothing; `Invalid` when a file changes or a file and a directory collide; `Conflict` when the snapshot
 /// exists; the error of a system call.
-pub fn copy(snapshots: &impl AsFd, name: &str, lowers: &[String], actions: Vec<Action<'_>>, report: &Report<'_>) -> Result<Copied> {
+pub fn copy(
+    snapshots: &impl AsFd,
+    name: &str,
+    lowers: &[String],
+    actions: Vec<Action<'_>>,
+    identity: Option<Identity>,
+    report: &Report<'_>,
+) -> Result<Copied> {
     if snapshot::exists(snapshots, name)? {
         return Err(snapshot::taken(name));
     }
@@ -96,6 +189,9 @@ pub fn copy(snapshots: &impl AsFd, name: &str, lowers: &[String], actions: Vec<A
         report,
         copied: Copied::default(),
         links: HashMap::new(),
+        identity,
+        missing,
+        has_whole: false,
     };
     for action in actions {
         job.action(action)?;
@@ -115,6 +211,11 @@ struct Job<'a> {
     copied: Copied,
     /// Where the first name of a file with several names went.
     links: HashMap<FileId, Vec<Vec<u8>>>,
+    identity: Option<Identity>,
+    /// How directories are made that exist nowhere, in the current copy.
+    missing: Missing,
+    /// A file of the current copy has become the destination itself.
+    has_whole: bool,
 }
 
 /// Where the sources of one action go.
@@ -123,7 +224,15 @@ struct Target<'a> {
     is_directory: bool,
     owner: Option<Owner>,
     mode: Option<u32>,
+    changes: &'a [ModeChange],
     shown: &'a str,
+}
+
+impl Target<'_> {
+    /// The mode of what had `own` as source.
+    fn mode(&self, own: u32, is_directory: bool) -> u32 {
+        changed_mode(self.mode.unwrap_or(own), is_directory, self.changes)
+    }
 }
 
 /// A file to copy.
@@ -131,18 +240,13 @@ struct File<'a> {
     meta: Meta,
     xattrs: &'a [Attribute],
     owner: Owner,
-    mode: Option<u32>,
+    mode: u32,
 }
 
 impl File<'_> {
     fn attributes(&self) -> Attributes<'_> {
-        let mode = if self.meta.is_link() {
-            self.meta.mode
-        } else {
-            self.mode.unwrap_or(self.meta.mode)
-        };
         Attributes {
-            mode,
+            mode: if self.meta.is_link() { self.meta.mode } else { self.mode },
             uid: self.owner.0,
             gid: self.owner.1,
             modified: Some(self.meta.modified),
@@ -219,24 +323,48 @@ impl Job<'_> {
 
     fn copy(&mut self, copy: Copy<'_>) -> Result<()> {
         let (uid, gid) = copy.owner.unwrap_or_default();
-        self.writer.set_missing(Missing {
+        self.missing = Missing {
             mode: DIRECTORY,
             uid,
             gid,
             modified: time(copy.created),
-        });
+        };
+        self.writer.set_missing(self.missing);
+        self.has_whole = false;
         let dest = Vec::from(components(copy.dest.as_bytes()));
         let target = Target {
             dest,
             is_directory: copy.dest_is_directory,
             owner: copy.owner,
             mode: copy.mode,
+            changes: &copy.changes,
             shown: copy.dest,
         };
         match copy.source {
             Source::Context { root, list } => self.take_context(&target, Tree::new(root), list),
-            Source::Snapshots { stack, patterns } => self.take_snapshots(&target, &stack, patterns),
+            Source::Snapshots { stack, selection } => self.take_snapshots(&target, &stack, &selection),
+            Source::Inline { name, mode, content } => self.inline(&target, name.as_bytes(), mode, content),
         }
+    }
+
+    fn inline(&mut self, target: &Target<'_>, name: &[u8], mode: u32, content: &[u8]) -> Result<()> {
+        if !file::is_component(name) {
+            return Err(Error::new(Kind::Request, "copy", "the name is not one of a file").subject(name));
+        }
+        let (uid, gid) = target.owner.unwrap_or_default();
+        let attributes = Attributes {
+            mode: target.mode(mode, false),
+            uid,
+            gid,
+            modified: None,
+            xattrs: &[],
+        };
+        let place = self.place(target, &[], name)?;
+        let mut sink = self.writer.file(&place)?;
+        sink.write(0, content, &place)?;
+        self.writer.finish_file(&sink, content.len() as u64, &attributes, &place)?;
+        self.count(content.len() as u64);
+        Ok(())
     }
 
     fn take_context(&mut self, target: &Target<'_>, mut tree: Tree, list: &[u8]) -> Result<()> {
@@ -255,19 +383,26 @@ impl Job<'_> {
             meta,
             xattrs: &[],
             owner: target.owner.unwrap_or_default(),
-            mode: target.mode.or(record.mode),
+            mode: target.mode(record.mode.unwrap_or(meta.mode), meta.is_dir()),
         };
-        let below = Vec::from(components(record.dest));
+        // A source itself, with the name that it has in a directory.
+        let (below, name_there) = match record.dest.strip_prefix(b"/") {
+            Some(given) => (Vec::new(), given),
+            None => (Vec::from(components(record.dest)), name),
+        };
         match meta.kind {
             FileType::Directory => self.directory(target, &below, &file),
             FileType::RegularFile => {
                 let source = Tree::open(&dir, name, &meta, record.path)?;
-                let place = self.place(target, &below, name)?;
+                if record.unpack && self.unpack(target, &source)? {
+                    return Ok(());
+                }
+                let place = self.place(target, &below, name_there)?;
                 self.file(&place, &source, &file)
             }
             FileType::Symlink => {
                 let link = file::read_link(&*dir, name).step("readlinkat", record.path)?;
-                let place = self.place(target, &below, name)?;
+                let place = self.place(target, &below, name_there)?;
                 self.symlink(&place, &link, &file)
             }
             kind => {
@@ -281,44 +416,63 @@ impl Job<'_> {
         }
     }
 
-    fn take_snapshots(&mut self, target: &Target<'_>, stack: &Stack, patterns: &[String]) -> Result<()> {
-        let mut matches = Vec::new();
-        for pattern in patterns {
-            let found = glob::select(stack, pattern)?;
-            if found.is_empty() {
-                return Err(Error::new(Kind::NotFound, "copy", "nothing in the image has this name").subject(pattern.as_bytes()));
+    /// False when the file is no archive.
+    fn unpack(&mut self, target: &Target<'_>, source: &OwnedFd) -> Result<bool> {
+        let Some(packing) = unpack::detect(source, self.identity)? else {
+            rustix::fs::seek(source, rustix::fs::SeekFrom::Start(0)).step("lseek", b"")?;
+            return Ok(false);
+        };
+        let into = unpack::Target {
+            dest: &target.dest,
+            owner: target.owner,
+            plain: false,
+        };
+        let (entries, bytes) = unpack::unpack(&mut self.writer, source, packing, &into, self.identity, self.report)?;
+        self.writer.set_missing(self.missing);
+        self.copied.entries += entries;
+        self.copied.bytes = self.copied.bytes.saturating_add(bytes);
+        Ok(true)
+    }
+
+    fn take_snapshots(&mut self, target: &Target<'_>, stack: &Stack, selection: &Selection<'_>) -> Result<()> {
+        let selected = selection.resolve(stack)?;
+        for (one, pattern) in selected.iter().zip(selection.patterns) {
+            if one.matches.is_empty() {
+                return Err(nothing(pattern));
             }
-            matches.extend(found);
         }
-        let files = matches.iter().filter(|found| matches!(found.node, Node::Leaf(_))).count();
-        if files > 1 && !target.is_directory && !self.is_directory(&target.dest)? {
-            let message = "several files are to be copied, and the destination is not a directory";
-            return Err(Error::invalid("copy", message)
-                .subject(target.shown.as_bytes())
-                .hint("end the destination with a slash"));
-        }
-        for Match { name, node } in matches {
-            match node {
-                Node::Leaf(leaf) => self.leaf(target, &[], &name, &leaf)?,
-                Node::Dir(dir) => {
-                    self.writer.enter(&target.dest).map_err(|error| about(error, target.shown))?;
-                    self.tree(target, Walk::new(dir)?)?;
+        for Selected { matches, filter, required } in selected {
+            let mut found = required.is_none();
+            for Match { name, node } in matches {
+                match node {
+                    Node::Leaf(_) if filter.hides(&name) => found = true,
+                    Node::Leaf(leaf) => {
+                        found = true;
+                        self.leaf(target, &[], &name, &leaf)?;
+                    }
+                    Node::Dir(dir) => {
+                        self.writer.enter(&target.dest).map_err(|error| about(error, target.shown))?;
+                        found |= self.tree(target, Chosen::new(dir, &filter)?)?;
+                    }
                 }
+            }
+            if let Some(path) = required.filter(|_| !found) {
+                return Err(nothing(&path));
             }
         }
         Ok(())
     }
 
-    fn tree(&mut self, target: &Target<'_>, mut walk: Walk) -> Result<()> {
+    /// Whether anything was meant.
+    fn tree(&mut self, target: &Target<'_>, mut walk: Chosen<'_>) -> Result<bool> {
         while let Some((path, node)) = walk.next()? {
             match node {
                 Node::Leaf(leaf) => self.leaf(target, &path, &[], &leaf)?,
                 Node::Dir(dir) => {
                     let own = dir.attributes()?;
                     let (uid, gid) = target.owner.unwrap_or((own.uid, own.gid));
-                    let mode = target.mode.unwrap_or(own.mode);
                     let attributes = Attributes {
-                        mode,
+                        mode: target.mode(own.mode, true),
                         uid,
                         gid,
                         modified: Some(own.modified),
@@ -328,7 +482,7 @@ impl Job<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(walk.found())
     }
 
     fn leaf(&mut self, target: &Target<'_>, below: &[Vec<u8>], name: &[u8], leaf: &Leaf) -> Result<()> {
@@ -343,7 +497,7 @@ impl Job<'_> {
             meta,
             xattrs: &xattrs,
             owner: target.owner.unwrap_or((meta.uid, meta.gid)),
-            mode: target.mode,
+            mode: target.mode(meta.mode, false),
         };
         let place = self.place(target, below, name)?;
         let key = (meta.device, meta.inode);
@@ -370,6 +524,14 @@ impl Job<'_> {
     /// or `name` in it.
     fn place(&mut self, target: &Target<'_>, below: &[Vec<u8>], name: &[u8]) -> Result<Vec<u8>> {
         if below.is_empty() && !target.is_directory && !self.is_directory(&target.dest)? {
+            if std::mem::replace(&mut self.has_whole, true) {
+                self.report.warn_once(target.shown, || {
+                    let shown = display(target.shown.as_bytes());
+                    format!(
+                        "Several files go to {shown}, which is no directory: only the last one stays. End it with a slash to keep them all"
+                    )
+                });
+            }
             return self.file_place(&target.dest).map_err(|error| about(error, target.shown));
         }
         let own = [name.to_vec()];
@@ -443,6 +605,10 @@ impl Job<'_> {
         self.copied.entries += 1;
         self.writer.symlink(name, link, &file.attributes())
     }
+}
+
+fn nothing(pattern: &str) -> Error {
+    Error::new(Kind::NotFound, "copy", "nothing in the image has this name").subject(pattern.as_bytes())
 }
 
 /// The path of the request is the subject when nothing deeper is.

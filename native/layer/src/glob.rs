@@ -5,7 +5,7 @@ use crate::stack::{Dir, Node, Resolved, Stack, components, join};
 
 /// One element of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+pub(crate) enum Token {
     /// `*`
     Star,
     /// `?`
@@ -83,7 +83,7 @@ impl Pattern {
 }
 
 impl Token {
-    fn takes(&self, unit: u32) -> bool {
+    pub(crate) fn takes(&self, unit: u32) -> bool {
         match self {
             Self::Star => false,
             Self::Any => true,
@@ -94,7 +94,7 @@ impl Token {
 }
 
 /// Characters; a byte that is no UTF-8 is a unit of its own beyond them.
-fn units(bytes: &[u8]) -> Vec<u32> {
+pub(crate) fn units(bytes: &[u8]) -> Vec<u32> {
     let mut units = Vec::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         units.extend(chunk.valid().chars().map(u32::from));
@@ -103,7 +103,7 @@ fn units(bytes: &[u8]) -> Vec<u32> {
     units
 }
 
-fn take(rest: &mut &[u32]) -> Option<u32> {
+pub(crate) fn take(rest: &mut &[u32]) -> Option<u32> {
     let (first, after) = rest.split_first()?;
     *rest = after;
     Some(*first)
@@ -119,7 +119,7 @@ fn next_is(rest: &mut &[u32], wanted: char) -> bool {
     }
 }
 
-fn class(rest: &mut &[u32]) -> Option<Token> {
+pub(crate) fn class(rest: &mut &[u32]) -> Option<Token> {
     let negated = next_is(rest, '^');
     let mut ranges = Vec::new();
     loop {

@@ -20,6 +20,30 @@ const FREE: u64 = 1 << 30;
 const MAX_RATIO_GZIP: u64 = 1_000;
 /// Plain bytes for one byte of zstd, beyond [`FREE`]. Our own frames of zeros have about 20 000.
 const MAX_RATIO_ZSTD: u64 = 50_000;
+/// Plain bytes for one byte of bzip2 or xz, beyond [`FREE`]: what zeros give, and some.
+const MAX_RATIO_ARCHIVE: u64 = 60_000;
+/// The largest dictionary of xz that is taken, in KiB: eight times that of `xz -9`.
+const MAX_XZ_MEMORY: u32 = 640 << 10;
+
+/// How foreign bytes are packed: layers as [`Codec`] says, archives also in ways that we never write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    None,
+    Gzip,
+    Zstd,
+    Bzip2,
+    Xz,
+}
+
+impl From<Codec> for Packing {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::None => Self::None,
+            Codec::Gzip => Self::Gzip,
+            Codec::Zstd => Self::Zstd,
+        }
+    }
+}
 
 /// Plain tar of a blob, and where it comes from.
 pub(crate) struct Inflating {
@@ -35,13 +59,13 @@ pub(crate) struct Inflated {
 }
 
 /// Start to inflate `blob`. More than `max_bytes` of plain tar are refused.
-pub(crate) fn start(blob: &OwnedFd, codec: Codec, max_bytes: u64, identity: Option<Identity>) -> Result<Inflating> {
+pub(crate) fn start(blob: &OwnedFd, packing: Packing, max_bytes: u64, identity: Option<Identity>) -> Result<Inflating> {
     let (plain, plain_end) = stream::pipe(true)?;
     let (result, result_end) = stream::pipe(false)?;
     let limits = Limits { identity, filter: true };
     let descriptors = [blob.as_fd(), plain_end.as_fd(), result_end.as_fd()];
     let child = strict::start(limits, &descriptors, |fds| match fds {
-        [blob, plain, result] => u8::from(!stream::send(result, &work(blob, plain, codec, max_bytes))),
+        [blob, plain, result] => u8::from(!stream::send(result, &work(blob, plain, packing, max_bytes))),
         _ => 1,
     })
     .map_err(|errno| Error::system("fork", errno))?;
@@ -83,15 +107,15 @@ fn lost(end: End) -> Error {
     )
 }
 
-fn work(blob: &OwnedFd, plain: &OwnedFd, codec: Codec, max_bytes: u64) -> Outcome {
+fn work(blob: &OwnedFd, plain: &OwnedFd, packing: Packing, max_bytes: u64) -> Outcome {
     let mut input = Counted {
         inner: Stream(blob),
         count: 0,
     };
     let mut hasher = Hasher::default();
-    match codec {
-        Codec::None => pump(&mut input, |input| input, plain, max_bytes, None, &mut hasher),
-        Codec::Gzip => {
+    match packing {
+        Packing::None => pump(&mut input, |input| input, plain, max_bytes, None, &mut hasher),
+        Packing::Gzip => {
             let mut decoder = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(INPUT, input));
             pump(
                 &mut decoder,
@@ -102,7 +126,7 @@ fn work(blob: &OwnedFd, plain: &OwnedFd, codec: Codec, max_bytes: u64) -> Outcom
                 &mut hasher,
             )
         }
-        Codec::Zstd => {
+        Packing::Zstd => {
             let reader = BufReader::with_capacity(INPUT, input);
             let mut decoder = zstd::stream::read::Decoder::with_buffer(reader).map_err(|error| malformed(&error))?;
             pump(
@@ -111,6 +135,30 @@ fn work(blob: &OwnedFd, plain: &OwnedFd, codec: Codec, max_bytes: u64) -> Outcom
                 plain,
                 max_bytes,
                 Some(MAX_RATIO_ZSTD),
+                &mut hasher,
+            )
+        }
+        Packing::Bzip2 => {
+            let reader = BufReader::with_capacity(INPUT, input);
+            let mut decoder = bzip2::bufread::MultiBzDecoder::new(reader);
+            pump(
+                &mut decoder,
+                |decoder| decoder.get_ref().get_ref(),
+                plain,
+                max_bytes,
+                Some(MAX_RATIO_ARCHIVE),
+                &mut hasher,
+            )
+        }
+        Packing::Xz => {
+            let reader = BufReader::with_capacity(INPUT, input);
+            let mut decoder = lzma_rust2::XzReader::new_mem_limit(reader, true, MAX_XZ_MEMORY);
+            pump(
+                &mut decoder,
+                |decoder| decoder.inner().get_ref(),
+                plain,
+                max_bytes,
+                Some(MAX_RATIO_ARCHIVE),
                 &mut hasher,
             )
         }

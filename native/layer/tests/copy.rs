@@ -4,7 +4,7 @@
 mod support;
 
 use berth_layer::checksum::checksum;
-use berth_layer::copy::{Action, Copied, Copy, Owner, Source, copy};
+use berth_layer::copy::{Action, Copied, Copy, ModeChange, ModeCopy, Owner, Selection, Source, changed_mode, copy};
 use berth_layer::stack::open_file;
 use berth_layer::{Error, Kind, Report, snapshot, usage};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -13,7 +13,7 @@ use support::{Store, d, f, h, is_root, l, node, read, tree, with};
 
 fn run(store: &Store, lowers: &[String], actions: Vec<Action<'_>>) -> Result<Copied, Error> {
     let warn = store.warn();
-    copy(&store.snapshots, "new", lowers, actions, &Report::new(&|_, _| {}, &warn))
+    copy(&store.snapshots, "new", lowers, actions, None, &Report::new(&|_, _| {}, &warn))
 }
 
 fn list(records: &[(&str, &str, &str)]) -> Vec<u8> {
@@ -31,18 +31,28 @@ fn context<'a>(root: &Path, list: &'a [u8], dest: &'a str, dest_is_directory: bo
         dest_is_directory,
         owner: None,
         mode: None,
+        changes: Vec::new(),
         created: Some(1_000_000_000),
     }
 }
 
 fn stage<'a>(store: &Store, layers: &[String], patterns: &'a [String], dest: &'a str, dest_is_directory: bool) -> Copy<'a> {
+    let selection = Selection {
+        patterns,
+        ..Selection::default()
+    };
+    selected(store, layers, selection, dest, dest_is_directory)
+}
+
+fn selected<'a>(store: &Store, layers: &[String], selection: Selection<'a>, dest: &'a str, dest_is_directory: bool) -> Copy<'a> {
     let stack = snapshot::stack(&store.snapshots, layers).unwrap();
     Copy {
-        source: Source::Snapshots { stack, patterns },
+        source: Source::Snapshots { stack, selection },
         dest,
         dest_is_directory,
         owner: None,
         mode: None,
+        changes: Vec::new(),
         created: None,
     }
 }
@@ -271,8 +281,13 @@ fn patterns_select_from_the_merged_tree_of_a_stage() {
     assert_eq!((missing.kind, missing.subject.as_deref()), (Kind::NotFound, Some("/none*")));
     assert_eq!(copied(&["/out/gone.so"], "/x", false).unwrap_err().kind, Kind::NotFound);
     assert_eq!(copied(&["/out/[a"], "/x", false).unwrap_err().kind, Kind::Request);
-    let several = copied(&["/out/*.so"], "/x", false).unwrap_err();
-    assert!(several.hint.is_some_and(|hint| hint.contains("slash")));
+    // As with BuildKit, the last one stays.
+    assert!(copied(&["/out/*.so"], "/x", false).unwrap()["x"].ends_with("\"new\""));
+    assert!(
+        store.warnings.borrow()[0].contains("only the last one stays"),
+        "{:?}",
+        store.warnings
+    );
 }
 
 #[test]
@@ -349,9 +364,12 @@ fn checksums_follow_content_and_ignore_times_and_layers() {
     let store = Store::new();
     let sum = |layers: &[String], pattern: &str| {
         let stack = snapshot::stack(&store.snapshots, layers).unwrap();
-        checksum(&stack, &[pattern.to_owned()], &Report::new(&|_, _| {}, &|_| {}))
-            .unwrap()
-            .remove(0)
+        let patterns = [pattern.to_owned()];
+        let selection = Selection {
+            patterns: &patterns,
+            ..Selection::default()
+        };
+        checksum(&stack, &selection, &Report::new(&|_, _| {}, &|_| {})).unwrap().remove(0)
     };
     let whole = store.layer(&[d("d"), f("d/a", "1"), f("d/b", "2")], &[]);
     let base = store.layer(&[d("d"), f("d/a", "old"), f("d/b", "2"), f("d/gone", "")], &[]);
@@ -419,4 +437,282 @@ fn usage_counts_a_file_with_two_names_once() {
     let measured = usage::measure(&store.snapshots, &name).unwrap();
     assert_eq!(measured.inodes, 3);
     assert!((8192..64_000).contains(&measured.bytes), "{measured:?}");
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn parents_and_exclusions_choose_what_a_directory_gives() {
+    let store = Store::new();
+    let base = vec![store.layer(
+        &[
+            with(d("x"), |entry| entry.mode = 0o710),
+            with(d("x/y"), |entry| entry.mode = 0o701),
+            f("x/y/a.txt", "a"),
+            f("x/y/b.md", "b"),
+            d("x/z"),
+            f("x/z/c.txt", "c"),
+            f("top.txt", "t"),
+        ],
+        &[],
+    )];
+    let taken = |patterns: &[&str], include: &[&str], exclude: &[&str]| {
+        let (patterns, include, exclude) = (strings(patterns), strings(include), strings(exclude));
+        let selection = Selection {
+            patterns: &patterns,
+            include: &include,
+            exclude: &exclude,
+        };
+        let stack = snapshot::stack(&store.snapshots, &base).unwrap();
+        let sum = checksum(&stack, &selection, &Report::new(&|_, _| {}, &|_| {})).unwrap().remove(0);
+        let result = run(&store, &[], vec![Action::Copy(selected(&store, &base, selection, "/d/", true))]);
+        let found = result.map(|_| tree(&store.path("new")));
+        berth_layer::remove_tree(&store.snapshots, b"new").unwrap();
+        assert_eq!(found.is_ok(), sum.is_some());
+        found
+    };
+    let names = |found: Result<std::collections::BTreeMap<String, String>, Error>| -> Vec<String> { found.unwrap().into_keys().collect() };
+    let parents = taken(&["/"], &["x/*/*.txt"], &[]).unwrap();
+    assert_eq!(
+        parents.keys().collect::<Vec<_>>(),
+        ["d", "d/x", "d/x/y", "d/x/y/a.txt", "d/x/z", "d/x/z/c.txt"]
+    );
+    assert!(parents["d/x"].starts_with("Directory 710") && parents["d/x/y"].starts_with("Directory 701"));
+    assert_eq!(names(taken(&["/x"], &["y/a.txt"], &[])), ["d", "d/y", "d/y/a.txt"]);
+    assert_eq!(names(taken(&["/x"], &["**/*.txt"], &["z"])), ["d", "d/y", "d/y/a.txt"]);
+    assert_eq!(
+        names(taken(&["/x"], &[], &["y", "!y/a.txt", "z/**"])),
+        ["d", "d/y", "d/y/a.txt", "d/z"]
+    );
+    assert_eq!(names(taken(&["/top.txt", "/x/y/b.md"], &[], &["*.txt"])), ["d", "d/b.md"]);
+    let missing = taken(&["/x"], &["y/none"], &[]).unwrap_err();
+    assert_eq!((missing.kind, missing.subject.as_deref()), (Kind::NotFound, Some("/x/y/none")));
+    assert_eq!(names(taken(&["/x"], &["no*"], &[])), ["d"]);
+}
+
+#[test]
+fn symbolic_modes_change_the_bits_that_a_file_has() {
+    let (user, group, other) = (0o700, 0o070, 0o007);
+    let set = |who: u32, bits: u32| ModeChange {
+        clear: who,
+        set: bits & who,
+        ..ModeChange::default()
+    };
+    let conditional = |who: u32| ModeChange {
+        set_if_executable: 0o111 & who,
+        ..ModeChange::default()
+    };
+    // u=rwX,go=rX
+    let changes = [
+        ModeChange {
+            set_if_executable: 0o100,
+            ..set(user | 0o4000, 0o600)
+        },
+        ModeChange {
+            set_if_executable: 0o011,
+            ..set(group | other | 0o2000, 0o444)
+        },
+    ];
+    assert_eq!(changed_mode(0o600, false, &changes), 0o644);
+    assert_eq!(changed_mode(0o4701, false, &changes), 0o755);
+    assert_eq!(changed_mode(0o1700, true, &changes), 0o1755);
+    let from_user = ModeChange {
+        clear: group | other,
+        copy: Some(ModeCopy {
+            shift: 6,
+            to: group | other,
+            remove: false,
+        }),
+        ..ModeChange::default()
+    };
+    assert_eq!(changed_mode(0o640, false, &[from_user]), 0o666);
+    // What was executable before the first change counts.
+    assert_eq!(changed_mode(0o755, false, &[set(0o777, 0o444), conditional(user)]), 0o544);
+}
+
+#[test]
+fn inline_files_go_where_a_file_of_that_name_would() {
+    let store = Store::new();
+    let base = vec![store.layer(&[d("dir")], &[])];
+    let inline = |dest, dest_is_directory, changes| {
+        Action::Copy(Copy {
+            source: Source::Inline {
+                name: "EOF",
+                mode: 0o644,
+                content: b"text",
+            },
+            dest,
+            dest_is_directory,
+            owner: None,
+            mode: None,
+            changes,
+            created: None,
+        })
+    };
+    let executable = ModeChange {
+        set: 0o111,
+        ..ModeChange::default()
+    };
+    run(
+        &store,
+        &base,
+        vec![
+            inline("/file", false, vec![executable]),
+            inline("/dir", false, vec![]),
+            inline("/new/", true, vec![]),
+        ],
+    )
+    .unwrap();
+    let found = tree(&store.path("new"));
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["dir", "dir/EOF", "file", "new", "new/EOF"]);
+    assert!(found["file"].starts_with("RegularFile 755") && found["dir/EOF"].starts_with("RegularFile 644"));
+}
+
+/// The same bytes in every form that an archive has.
+fn packed(tar: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    use std::io::{Read, Write};
+    let (mut gzip, mut bzip2) = (Vec::new(), Vec::new());
+    flate2::read::GzEncoder::new(tar, flate2::Compression::fast())
+        .read_to_end(&mut gzip)
+        .unwrap();
+    bzip2::read::BzEncoder::new(tar, bzip2::Compression::fast())
+        .read_to_end(&mut bzip2)
+        .unwrap();
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+    xz.write_all(tar).unwrap();
+    vec![
+        ("plain", tar.to_vec()),
+        ("gzip", gzip),
+        ("bzip2", bzip2),
+        ("xz", xz.finish().unwrap()),
+        ("zstd", zstd::bulk::compress(tar, 1).unwrap()),
+    ]
+}
+
+#[test]
+fn archives_are_unpacked_by_their_content() {
+    let owner = is_root().then_some((5, 6));
+    let tar = support::tar(&[
+        with(d("./"), |entry| entry.mode = 0o700),
+        with(d("run"), |entry| entry.mode = 0o700),
+        f("run/pid", "1"),
+        f("sub/new", "2"),
+        f(".wh.name", "no whiteout"),
+        f("file", "file"),
+        h("sub/again", "file"),
+        l("link", "/etc/passwd"),
+        d("was-file"),
+    ]);
+    for (name, bytes) in packed(&tar) {
+        let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+        std::fs::write(host.path().join("data.bin"), bytes).unwrap();
+        let base = vec![store.layer(
+            &[
+                d("in"),
+                d("in/real"),
+                l("in/run", "real"),
+                d("in/file"),
+                f("in/file/old", ""),
+                f("in/was-file", ""),
+            ],
+            &[],
+        )];
+        let list = list(&[("data.bin", "data.bin", "a")]);
+        let copy = Copy {
+            owner,
+            ..context(host.path(), &list, "/in", false)
+        };
+        run(&store, &base, vec![Action::Copy(copy)]).unwrap();
+        let found = tree(&store.path("new"));
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            [
+                "in",
+                "in/.wh.name",
+                "in/file",
+                "in/link",
+                "in/real",
+                "in/real/pid",
+                "in/sub",
+                "in/sub/again",
+                "in/sub/new",
+                "in/was-file"
+            ],
+            "{name}"
+        );
+        assert!(found["in"].starts_with("Directory 755 0:0") || !is_root(), "{found:?}");
+        assert!(found["in/sub/again"].contains("=in/file"), "{found:?}");
+        if is_root() {
+            assert!(
+                found["in/file"].contains(" 5:6 ") && found["in/link"].contains(" 5:6 "),
+                "{found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_copied_and_a_broken_one_is_named() {
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    for (name, bytes) in packed(b"no tar in here") {
+        std::fs::write(host.path().join(name), bytes).unwrap();
+    }
+    std::fs::write(host.path().join("empty"), "").unwrap();
+    std::fs::write(host.path().join("zeros"), [0; 2048]).unwrap();
+    let files = ["plain", "gzip", "bzip2", "xz", "zstd", "empty", "zeros"];
+    let records: Vec<_> = files.iter().map(|name| (*name, *name, "a")).collect();
+    let all = list(&records);
+    run(&store, &[], vec![Action::Copy(context(host.path(), &all, "/", true))]).unwrap();
+    for name in files {
+        let expected = std::fs::read(host.path().join(name)).unwrap();
+        assert_eq!(std::fs::read(store.path("new").join(name)).unwrap(), expected, "{name}");
+    }
+    let tar = support::tar(&[f("a", &"x".repeat(5000)), f("../../b", "")]);
+    std::fs::write(host.path().join("cut"), &tar[..1000]).unwrap();
+    std::fs::write(host.path().join("escape"), &tar).unwrap();
+    for (name, kind, subject) in [("cut", Kind::Invalid, "a"), ("escape", Kind::Attack, "../../b")] {
+        let store = Store::new();
+        let one = list(&[(name, name, "a")]);
+        let error = run(&store, &[], vec![Action::Copy(context(host.path(), &one, "/", true))]).unwrap_err();
+        assert_eq!((error.kind, error.subject.as_deref()), (kind, Some(subject)), "{error}");
+        assert_eq!(store.parts(), 0);
+    }
+}
+
+#[test]
+fn a_source_has_its_own_name_in_a_directory_only() {
+    let (store, host) = (Store::new(), host());
+    let base = vec![store.layer(&[d("dir")], &[])];
+    let one = list(&[("src/main.py", "/link.py", "")]);
+    let copy = |dest| Action::Copy(context(host.path(), &one, dest, false));
+    run(&store, &base, vec![copy("/dir"), copy("/file")]).unwrap();
+    assert_eq!(names(&store), ["dir", "dir/link.py", "file"]);
+}
+
+#[test]
+fn an_archive_becomes_a_folder_of_the_host() {
+    use berth_layer::unpack::into_folder;
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    let tar = support::tar(&[
+        with(f("src/tool", "1"), |entry| entry.mode = 0o4755),
+        node("pipe", berth_tar::Kind::Fifo, (0, 0)),
+        l("out", "/etc"),
+        f("out/inside", "2"),
+    ]);
+    std::fs::write(host.path().join("tar"), &tar).unwrap();
+    std::fs::create_dir(host.path().join("out")).unwrap();
+    let open = |name: &str| std::fs::File::open(host.path().join(name)).unwrap().into();
+    let owner = if is_root() {
+        (5, 6)
+    } else {
+        (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw())
+    };
+    let warn = store.warn();
+    let report = Report::new(&|_, _| {}, &warn);
+    assert_eq!(into_folder(&open("out"), &open("tar"), owner, None, &report).unwrap(), Some(4));
+    let found = tree(&host.path().join("out"));
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["etc", "etc/inside", "out", "src", "src/tool"]);
+    assert!(found["src/tool"].starts_with("RegularFile 755") && found["src/tool"].contains(&format!(" {}:{} ", owner.0, owner.1)));
 }

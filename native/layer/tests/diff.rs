@@ -510,13 +510,16 @@ fn without_times_of_directories(tree: BTreeMap<String, String>) -> BTreeMap<Stri
 
 /// What the merged view shows, in the form of `tree`, by copying it into an empty snapshot.
 fn merged(store: &Store, layers: &[String]) -> BTreeMap<String, String> {
-    use berth_layer::copy::{Action, Copy, Source, copy};
+    use berth_layer::copy::{Action, Copy, Selection, Source, copy};
     let stack = berth_layer::snapshot::stack(&store.snapshots, layers).unwrap();
     let name = format!("copy-{}", layers[0]);
     let patterns = ["/".to_owned()];
     let source = Source::Snapshots {
         stack,
-        patterns: &patterns,
+        selection: Selection {
+            patterns: &patterns,
+            ..Selection::default()
+        },
     };
     let action = Action::Copy(Copy {
         source,
@@ -524,6 +527,7 @@ fn merged(store: &Store, layers: &[String]) -> BTreeMap<String, String> {
         dest_is_directory: true,
         owner: None,
         mode: None,
+        changes: Vec::new(),
         created: None,
     });
     let warn = store.warn();
@@ -532,6 +536,7 @@ fn merged(store: &Store, layers: &[String]) -> BTreeMap<String, String> {
         &name,
         &[],
         vec![action],
+        None,
         &berth_layer::Report::new(&|_, _| {}, &warn),
     )
     .unwrap();

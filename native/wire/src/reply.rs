@@ -16,6 +16,7 @@ pub enum Reply {
     Diff(Diff),
     Checksum(Checksum),
     ReadFile,
+    Unpack(Unpack),
     Remove(Remove),
     Usage(Usage),
     Export(Export),
@@ -134,6 +135,16 @@ pub struct Blob {
 pub struct Checksum {
     /// `blake3:…`, one for each pattern, in their order; `None` where a pattern matched nothing.
     pub digests: Vec<Option<String>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "UnpackReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Unpack {
+    /// False when the file is no archive, and nothing was done.
+    pub is_archive: bool,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub entries: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

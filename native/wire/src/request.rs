@@ -59,6 +59,7 @@ pub enum Operation {
     Diff(Diff),
     Checksum(Checksum),
     ReadFile(ReadFile),
+    Unpack(Unpack),
     Remove(Remove),
     Usage(Usage),
     Export(Export),
@@ -172,6 +173,8 @@ pub enum CopyAction {
         owner: Option<Owner>,
         /// Permission bits to set on files and directories.
         mode: Option<u32>,
+        /// Changes of permission bits, one after the other; on top of `mode`, else of the source's own.
+        mode_changes: Vec<ModeChange>,
         /// Time of directories that the copy creates itself (parents of `dest`).
         created: Option<Timestamp>,
     },
@@ -184,6 +187,43 @@ pub enum CopyAction {
         owner: Owner,
         created: Option<Timestamp>,
     },
+}
+
+/// One step of a symbolic mode, such as `go-w` or `u=g`: first `clear`, then the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModeChange {
+    /// Bits to take away.
+    pub clear: u32,
+    /// Bits to give.
+    pub set: u32,
+    /// Bits to give to directories, and to files that somebody may execute before the first change.
+    pub set_if_executable: u32,
+    /// Bits of one class for others, as they were before `clear`.
+    pub copy: Option<ModeCopy>,
+}
+
+/// Permission bits of `from`, for each class of `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModeCopy {
+    pub from: ModeClass,
+    /// Mask of the bits that may change.
+    pub to: u32,
+    /// Take them away instead.
+    pub remove: bool,
+}
+
+/// Whom permission bits are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "lowercase")]
+pub enum ModeClass {
+    User,
+    Group,
+    Other,
 }
 
 /// Seconds since 1970.
@@ -201,8 +241,8 @@ pub struct Timestamp {
 #[serde(tag = "from", rename_all = "camelCase", deny_unknown_fields)]
 pub enum CopySource {
     /// A directory on the host. The next `list_bytes` bytes of the `Data` frames (sent right after the request, in the order of the actions) name what to copy, one record an entry:
-    /// `[source path below the root]\0[destination below dest]\0[mode override, octal, or empty]\0`.
-    /// An empty destination is `dest` itself. Directories are listed before what they hold.
+    /// `[source path below the root]\0[destination below dest]\0[mode override, octal, or empty][a]\0`.
+    /// An empty destination is `dest` itself; one with a slash in front is `dest` itself too, or has that name in it when it is a directory. A file marked with `a` that is a tar archive, plain or packed, is unpacked into `dest`. Directories are listed before what they hold.
     /// The root is opened once; entries are opened beneath it without following links.
     #[serde(rename_all = "camelCase")]
     Context {
@@ -213,7 +253,31 @@ pub enum CopySource {
     /// The merged tree of snapshots. `patterns` are Go `filepath.Match` patterns of absolute paths; a directory's content is copied, not
     /// the directory itself, as COPY does; a final link of the source is followed inside the root.
     #[serde(rename_all = "camelCase")]
-    Snapshots { snapshots: Vec<String>, patterns: Vec<String> },
+    Snapshots {
+        snapshots: Vec<String>,
+        patterns: Vec<String>,
+        filter: TreeFilter,
+    },
+    /// A file whose content is the next `content_bytes` bytes of the `Data` frames. `name` is taken where the destination is a directory.
+    #[serde(rename_all = "camelCase")]
+    Inline {
+        name: String,
+        mode: u32,
+        #[cfg_attr(feature = "ts", ts(type = "number"))]
+        content_bytes: u64,
+    },
+}
+
+/// What of the directories that patterns select is meant. The patterns here are those of ignore files: `**` is any depth, `!` an exception, and
+/// what matches a directory matches all that it holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TreeFilter {
+    /// For each source pattern: only what this matches, with the directories that lead there; empty takes all.
+    pub include: Vec<String>,
+    /// Nothing that these match; a file that is a source itself is matched by its name.
+    pub exclude: Vec<String>,
 }
 
 /// Turn an upper snapshot into a layer: one walk gives the tar, both digests and the blob.
@@ -274,6 +338,7 @@ pub struct Extract {
 pub struct Checksum {
     pub snapshots: Vec<String>,
     pub patterns: Vec<String>,
+    pub filter: TreeFilter,
 }
 
 /// Send a regular file of the merged tree as `Data`; links resolve inside the root; anything but a regular file is `Invalid`.
@@ -285,6 +350,18 @@ pub struct ReadFile {
     pub path: String,
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub max_bytes: u64,
+}
+
+/// Unpack a tar archive, plain or packed, into a folder of the store, for a build context that came as one. The files belong to the store's owner
+/// and keep their permission bits and times, without set-id bits; devices and FIFOs are left out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "UnpackArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unpack {
+    /// Path of the file, relative to the store root.
+    pub archive: String,
+    /// An empty folder, relative to the store root.
+    pub folder: String,
 }
 
 /// Remove snapshots and containers. What is not there counts as removed. A running container is a `Conflict` unless `force`.

@@ -1,11 +1,11 @@
 //! `copy`: files of the host or of other snapshots go into a new snapshot.
 
-use crate::cmd::layers::{failure, owner, progress, seconds, warning};
+use crate::cmd::layers::{failure, identity, owner, progress, seconds, warning};
 use crate::context::Context;
 use crate::fail::failed_on;
-use berth_layer::copy::{self, Action, Source};
+use berth_layer::copy::{self, Action, Selection, Source};
 use berth_layer::{Report, snapshot};
-use berth_wire::request::{self, CopyAction, CopySource};
+use berth_wire::request::{self, CopyAction, CopySource, ModeChange, ModeClass};
 use berth_wire::{Code, Failure, Reply, reply};
 
 pub(crate) fn run(context: &Context, args: request::Copy) -> Result<Reply, Failure> {
@@ -17,7 +17,7 @@ pub(crate) fn run(context: &Context, args: request::Copy) -> Result<Reply, Failu
     }
     let (progress, warning) = (progress(context), warning(context));
     let report = Report::new(&progress, &warning);
-    let copied = copy::copy(&context.snapshots()?, &args.name, &args.lowers, actions, &report).map_err(failure)?;
+    let copied = copy::copy(&context.snapshots()?, &args.name, &args.lowers, actions, identity(context), &report).map_err(failure)?;
     Ok(Reply::Copy(reply::Copy {
         entries: copied.entries,
         bytes: copied.bytes,
@@ -56,6 +56,7 @@ fn action<'a>(context: &Context, wanted: &'a CopyAction, list: &mut &'a [u8]) ->
             dest_is_directory,
             owner: to,
             mode,
+            mode_changes,
             created,
         } => Action::Copy(copy::Copy {
             source: source(context, from, list)?,
@@ -63,6 +64,7 @@ fn action<'a>(context: &Context, wanted: &'a CopyAction, list: &mut &'a [u8]) ->
             dest_is_directory: *dest_is_directory,
             owner: to.map(owner),
             mode: mode.map(permissions).transpose()?,
+            changes: mode_changes.iter().map(change).collect::<Result<_, _>>()?,
             created: seconds(*created),
         }),
     })
@@ -72,16 +74,58 @@ fn source<'a>(context: &Context, wanted: &'a CopySource, list: &mut &'a [u8]) ->
     match wanted {
         CopySource::Context { host_path, list_bytes } => {
             let root = berth_sys::file::open_trusted_dir(host_path.as_bytes()).map_err(failed_on("open context", host_path))?;
-            let cut = usize::try_from(*list_bytes).ok().and_then(|length| list.split_at_checked(length));
-            let (own, rest) = cut.ok_or_else(|| Failure::new(Code::Request, "read list", "the list is shorter than announced"))?;
-            *list = rest;
-            Ok(Source::Context { root, list: own })
+            Ok(Source::Context {
+                root,
+                list: cut(list, *list_bytes)?,
+            })
         }
-        CopySource::Snapshots { snapshots, patterns } => {
+        CopySource::Snapshots {
+            snapshots,
+            patterns,
+            filter,
+        } => {
             let stack = snapshot::stack(context.snapshots()?, snapshots).map_err(failure)?;
-            Ok(Source::Snapshots { stack, patterns })
+            let selection = Selection {
+                patterns,
+                include: &filter.include,
+                exclude: &filter.exclude,
+            };
+            Ok(Source::Snapshots { stack, selection })
         }
+        CopySource::Inline { name, mode, content_bytes } => Ok(Source::Inline {
+            name,
+            mode: permissions(*mode)?,
+            content: cut(list, *content_bytes)?,
+        }),
     }
+}
+
+/// Takes the announced number of bytes from what was sent.
+fn cut<'a>(list: &mut &'a [u8], bytes: u64) -> Result<&'a [u8], Failure> {
+    let parts = usize::try_from(bytes).ok().and_then(|length| list.split_at_checked(length));
+    let (own, rest) = parts.ok_or_else(|| Failure::new(Code::Request, "read list", "the list is shorter than announced"))?;
+    *list = rest;
+    Ok(own)
+}
+
+fn change(wanted: &ModeChange) -> Result<copy::ModeChange, Failure> {
+    let copied = wanted.copy.map(|copied| {
+        Ok(copy::ModeCopy {
+            shift: match copied.from {
+                ModeClass::User => 6,
+                ModeClass::Group => 3,
+                ModeClass::Other => 0,
+            },
+            to: permissions(copied.to)?,
+            remove: copied.remove,
+        })
+    });
+    Ok(copy::ModeChange {
+        clear: permissions(wanted.clear)?,
+        set: permissions(wanted.set)?,
+        set_if_executable: permissions(wanted.set_if_executable)?,
+        copy: copied.transpose()?,
+    })
 }
 
 fn permissions(mode: u32) -> Result<u32, Failure> {

@@ -19,6 +19,7 @@ mod layers;
 mod lock;
 mod prepare;
 mod read_file;
+mod unpack;
 mod usage;
 
 use crate::context::Context;
@@ -34,6 +35,7 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::Diff(args) => diff::run(context, args),
         Operation::Checksum(args) => checksum::run(context, args),
         Operation::ReadFile(args) => read_file::run(context, args),
+        Operation::Unpack(args) => unpack::run(context, args),
         Operation::Usage(args) => usage::run(context, args),
         Operation::Export(args) => export::run(context, args),
         Operation::Changes(args) => changes::run(context, args),
@@ -62,6 +64,7 @@ pub(crate) fn word(operation: &Operation) -> &'static str {
         Operation::Export(_) => "export",
         Operation::Changes(_) => "changes",
         Operation::Extract(_) => "extract",
+        Operation::Unpack(_) => "unpack",
         Operation::Remove(_) => "remove",
         Operation::Usage(_) => "usage",
         Operation::Start(_) => "start",
