@@ -30,6 +30,7 @@ export async function createBuildExecutor(
   return createExecutor({
     snapshots: await parts.snapshots(act),
     context: createLazyContext(parts, request, dockerfile, act),
+    source: (from) => Promise.reject(new Error(`No source of type ${from.type} is known`)),
     specOf: createBuildSpec({ helper, probe: isolation.probe, caFile: options.buildCa ? options.caFile : undefined }),
     identify: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
     keepState: (_vertex, op, base) => keepState(parts, op, base, platform),

@@ -220,15 +220,74 @@ RUN stat -c '%n %u:%g' /by-name /by-names /by-number /work && id && touch mine`)
     });
   });
 
-  test('refuses an archive in ADD by name, and copies what is none', async () => {
-    await it.write({ 'model.bin': 'weights' });
-    await run('tar', ['-czf', join(it.context, 'data.bin'), '-C', it.context, 'model.bin']);
-    await expect(it.build('FROM scratch\nADD data.bin /\n')).rejects.toMatchObject({
-      code: 'ADD_ARCHIVE_UNSUPPORTED',
-      location: { startLine: 2 },
+  test('copies with every flag, here-documents and archives', async () => {
+    await it.write({
+      'app/src/main.py': 'main',
+      'app/src/test.md': 'md',
+      'app/docs/a.md': 'a',
+      'model.bin': 'weights',
+      'bin/tool': 'tool',
     });
-    const built = await it.build('FROM scratch\nADD model.bin /models/\n');
-    expect(built.steps.executed).toBe(1);
+    await run('tar', ['-cJf', join(it.context, 'data.bin'), '-C', it.context, 'model.bin']);
+    const built = await it.build(`${SHELL}FROM scratch AS files
+ARG NAME=world
+COPY --parents app/*/main.py /parents/
+COPY --parents app/./src /pivot/
+COPY --exclude=**/*.md --exclude=bin --exclude=busybox . /excluded/
+COPY --chmod=u=rwX,go=rX app bin/tool /modes/
+COPY <<hello.txt <<'raw' model.bin /texts/
+"hello" $NAME
+hello.txt
+$NAME
+raw
+ADD data.bin model.bin /unpacked/
+ADD --unpack=false data.bin /packed/
+COPY model.bin bin/tool /last
+FROM shell
+COPY --from=files --exclude=**/*.md --parents /./pivot /stage/
+COPY --link --chown=3:4 model.bin /link/deep/
+COPY --from=files /modes/ /texts/ /both/
+COPY --from=files / /all/
+RUN cd /all && find . -path ./busybox -o -type f -print | sort && cat texts/* last && stat -c '%n %a %u' modes/* modes/src/main.py && \
+  cd / && find /stage /link /both | sort && stat -c '%n %u:%g' /link /link/deep/model.bin`);
+    expect(built.output.split('\n').map((line) => line.trim())).toEqual([
+      ...['app/src/main.py', 'data.bin', 'model.bin'].map((name) => `./excluded/${name}`),
+      './last',
+      ...['docs/a.md', 'src/main.py', 'src/test.md', 'tool'].map((name) => `./modes/${name}`),
+      './packed/data.bin',
+      './parents/app/src/main.py',
+      './pivot/src/main.py',
+      './pivot/src/test.md',
+      ...['hello.txt', 'model.bin', 'raw'].map((name) => `./texts/${name}`),
+      './unpacked/model.bin',
+      '"hello" world',
+      'weights$NAME',
+      'toolmodes/docs 755 0',
+      'modes/src 755 0',
+      'modes/tool 755 0',
+      'modes/src/main.py 644 0',
+      ...['', '/docs', '/docs/a.md', '/hello.txt', '/model.bin', '/raw'].map((name) => `/both${name}`),
+      ...['/src', '/src/main.py', '/src/test.md', '/tool'].map((name) => `/both${name}`),
+      ...['/link', '/link/deep', '/link/deep/model.bin'],
+      ...['/stage', '/stage/pivot', '/stage/pivot/src', '/stage/pivot/src/main.py'],
+      '/link 3:4',
+      '/link/deep/model.bin 3:4',
+      '',
+    ]);
+    expect(built.warnings.map(({ message }) => message)).toEqual([expect.stringContaining('only the last one stays')]);
+  });
+
+  test('makes the layer of a linked copy once, whatever is below', async () => {
+    await it.write({ model: 'weights' });
+    const linked = (below: string): string => `${SHELL}RUN echo ${below} > /below\nCOPY --link model /models/\n`;
+    const first = await it.build(linked('one'), { complete: true });
+    const second = await it.build(`${linked('two')}RUN cat /below /models/model`, { complete: true });
+    expect(executed(second).map((name) => name.split('] ')[1])).toEqual([
+      'RUN echo two > /below',
+      'RUN cat /below /models/model',
+    ]);
+    expect(second.output).toBe('two\nweights');
+    expect((await layersOf(second)).at(-1)).toBe((await layersOf(first)).at(-1));
   });
 
   test('runs independent stages at the same time', async () => {

@@ -3,4 +3,5 @@ export { readHiddenSources } from './hidden.ts';
 export { openContext } from './open.ts';
 export type { OpenContextOptions } from './open.ts';
 export type { StatCache } from './hashes.ts';
-export type { Context, ContextEntry, Selected } from './types.ts';
+export { cleanPatterns } from './filter.ts';
+export type { Context, ContextEntry, Selected, SelectOptions } from './types.ts';

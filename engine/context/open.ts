@@ -1,6 +1,5 @@
 import { escapeControl } from '../base/escape.ts';
 import type { WarningEvent } from '../base/progress.ts';
-import { joinBytes } from './bytes.ts';
 import { digestSelection } from './digest.ts';
 import { createHashes, type StatCache } from './hashes.ts';
 import { readIgnore } from './ignore.ts';
@@ -45,10 +44,9 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });
   return {
     root: real,
-    select: async (sources, { destIsDirectory }) => selectFrom(tree, sources, { destIsDirectory, missing }),
+    select: async (sources, how) => selectFrom(tree, sources, { ...how, missing }),
     digest: (selected, how = {}) => digestSelection(selected, hashes, how),
     records: toRecords,
-    pathOf: (entry) => joinBytes(rootBytes, entry.path),
     skipped: skipped.map(({ path }) => path),
   };
 }

@@ -2,10 +2,25 @@ import type { Selected } from './types.ts';
 
 const END = Buffer.from([0]);
 
+const UNPACK = Buffer.from('a');
+const NOTHING = Buffer.alloc(0);
+
 /**
  * What the helper's `copy` reads: `[path]\0[dest]\0[mode]\0` for each entry. The mode is empty where the file's own is meant: names come
- * as they are, and nothing in them is read as anything else.
+ * as they are, and nothing in them is read as anything else. With `unpack`, files that are sources themselves are marked.
  */
-export function toRecords(selected: readonly Selected[]): Buffer {
-  return Buffer.concat(selected.flatMap(({ entry, dest }) => [entry.path, END, dest, END, END]));
+export function toRecords(
+  selected: readonly Selected[],
+  { unpack = false }: { readonly unpack?: boolean } = {},
+): Buffer {
+  return Buffer.concat(
+    selected.flatMap(({ entry, dest, isSource }) => [
+      entry.path,
+      END,
+      dest,
+      END,
+      unpack && isSource ? UNPACK : NOTHING,
+      END,
+    ]),
+  );
 }

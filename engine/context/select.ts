@@ -2,15 +2,16 @@ import { posix } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { baseName } from './bytes.ts';
+import { createFilter, createMatch, type Filter } from './filter.ts';
 import { followLinks } from './follow.ts';
 import type { Tree } from './listing.ts';
 import { matchTokens } from './pattern/match.ts';
+import type { IgnoreMatcher } from './pattern/matcher.ts';
 import { tokenize } from './pattern/tokens.ts';
-import type { Selected } from './types.ts';
+import type { Selected, SelectOptions } from './types.ts';
 
 /** How {@link selectFrom} behaves. */
-export interface SelectOptions {
-  readonly destIsDirectory: boolean;
+export interface SelectFromOptions extends SelectOptions {
   /** What to say about a source that is not there. */
   readonly missing: (source: string) => EngineError;
 }
@@ -24,21 +25,28 @@ export interface SelectOptions {
 export function selectFrom(
   tree: Tree,
   sources: readonly string[],
-  { destIsDirectory, missing }: SelectOptions,
+  { destIsDirectory, include = [], exclude = [], missing }: SelectFromOptions,
 ): readonly Selected[] {
   const matched = sources.map((source) => ({ source, paths: pathsOf(tree, source) }));
-  const isDirectory = destIsDirectory || matched.reduce((sum, { paths }) => sum + paths.length, 0) > 1;
   for (const { source, paths } of matched) {
     if (paths.length === 0 && !hasWildcard(source)) throw missing(source);
   }
   if (matched.every(({ paths }) => paths.length === 0)) throw missing(sources.join(' '));
-  return matched.flatMap(({ source, paths }) =>
-    paths.flatMap((path) => {
-      const selected = selectOne(tree, path, isDirectory);
-      if (!selected) throw missing(source);
-      return selected;
-    }),
-  );
+  const hidden = createMatch(exclude);
+  return matched.flatMap(({ source, paths }, at) => {
+    const wanted = include[at] ?? '';
+    const filter = createFilter(createMatch(wanted === '' ? [] : [wanted]), hidden);
+    const selected = paths.flatMap((path) => {
+      const found = selectOne(tree, path, { destIsDirectory, filter, hidden });
+      if (!found) throw missing(source);
+      return found;
+    });
+    // A way without wildcards must lead somewhere.
+    if (!filter.found && wanted !== '' && !hasWildcard(wanted) && !hasWildcard(source)) {
+      throw missing(posix.join(source, wanted));
+    }
+    return selected;
+  });
 }
 
 /** Paths that a source names, links not yet followed. */
@@ -60,15 +68,34 @@ function pathsOf(tree: Tree, source: string): readonly Buffer[] {
     .map(({ path }) => path);
 }
 
+/** How one source is taken. */
+interface SelectOne {
+  readonly destIsDirectory: boolean;
+  readonly filter: Filter;
+  readonly hidden: IgnoreMatcher;
+}
+
 /** A directory is its content; its own entry stands for the destination, but for that of the whole context. */
-function selectOne(tree: Tree, path: Buffer, isDirectory: boolean): readonly Selected[] | undefined {
+function selectOne(
+  tree: Tree,
+  path: Buffer,
+  { destIsDirectory, filter, hidden }: SelectOne,
+): readonly Selected[] | undefined {
   const real = followLinks(tree, path);
   if (!real) return undefined;
   const entry = tree.get(real);
-  if (!tree.isDirectory(real)) return entry && [{ entry, dest: isDirectory ? baseName(path) : Buffer.alloc(0) }];
-  const own: readonly Selected[] = entry ? [{ entry, dest: Buffer.alloc(0) }] : [];
-  return [...own, ...tree.below(real).map(({ entry: below, rest }) => ({ entry: below, dest: rest }))];
+  if (tree.isDirectory(real)) {
+    const own: readonly Selected[] = entry ? [{ entry, dest: Buffer.alloc(0) }] : [];
+    return [...own, ...filter.take(tree.below(real))];
+  }
+  const name = baseName(path);
+  filter.find();
+  if (!entry || hidden.verdict(name.toString('utf8'), undefined).isIgnored) return entry && [];
+  const dest = destIsDirectory ? name : Buffer.concat([SLASH, name]);
+  return [{ entry, dest, isSource: true }];
 }
+
+const SLASH = Buffer.from('/');
 
 function hasWildcard(source: string): boolean {
   return /^(?:[^\\*?[]|\\.)*[*?[]/s.test(source);

@@ -15,7 +15,19 @@ export interface ContextEntry {
 /** One thing that a COPY takes, with its place below the destination (empty: the destination itself). */
 export interface Selected {
   readonly entry: ContextEntry;
+  /** A source that is a file has a slash in front of its name: it is the destination itself, or has that name in it. */
   readonly dest: Buffer;
+  /** The file is a source itself, and ADD unpacks it when it is an archive. */
+  readonly isSource?: true;
+}
+
+/** What a COPY or ADD takes. */
+export interface SelectOptions {
+  readonly destIsDirectory: boolean;
+  /** `--parents`: for each source, the path or ignore-file pattern below it that is meant; empty takes all. */
+  readonly include?: readonly string[] | undefined;
+  /** `--exclude`: ignore-file patterns below each source; a file that is a source itself is matched by its name. */
+  readonly exclude?: readonly string[] | undefined;
 }
 
 /** The build context, listed once. */
@@ -26,16 +38,14 @@ export interface Context {
    *
    * @throws `COPY_SOURCE_NOT_FOUND` naming the pattern, and `.dockerignore` when it is what hides the file
    */
-  select(sources: readonly string[], options: { readonly destIsDirectory: boolean }): Promise<readonly Selected[]>;
+  select(sources: readonly string[], options: SelectOptions): Promise<readonly Selected[]>;
   /** Content digest of a selection: names, types, modes, link targets and bytes, not times. Unchanged files come from the stat cache. */
   digest(
     selected: readonly Selected[],
     options?: { readonly mode?: number | undefined; readonly signal?: AbortSignal | undefined },
   ): Promise<string>;
-  /** Records for the helper's `copy`: `[path]\0[dest]\0[mode]\0`. */
-  records(selected: readonly Selected[]): Buffer;
-  /** The file at that place of the context, for ADD's look at its content. */
-  pathOf(entry: ContextEntry): Buffer;
+  /** Records for the helper's `copy`: `[path]\0[dest]\0[mode]\0`; with `unpack`, sources that are archives are unpacked. */
+  records(selected: readonly Selected[], options?: { readonly unpack?: boolean }): Buffer;
   /** FIFOs, sockets and devices that were left out. */
   readonly skipped: readonly string[];
 }

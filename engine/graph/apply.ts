@@ -1,14 +1,21 @@
-import type { CopyInstruction, Instruction, RunInstruction, WorkdirInstruction } from '../dockerfile/index.ts';
+import type {
+  AddInstruction,
+  CopyInstruction,
+  Instruction,
+  RunInstruction,
+  WorkdirInstruction,
+} from '../dockerfile/index.ts';
 import { applyArg } from './arg.ts';
 import { locationOf, stateOf, type Conversion } from './conversion.ts';
-import { copyOp } from './copy.ts';
+import { copyOp, type CopyPlace } from './copy.ts';
 import { summarize } from './name.ts';
 import { workdirAfter } from './path.ts';
 import { copySource } from './reference.ts';
 import { execOp, runHistory } from './run.ts';
 import { applySetting } from './settings.ts';
 import { remember, type StageState } from './state.ts';
-import { addStep } from './step.ts';
+import { addSource, addStep } from './step.ts';
+import type { VertexId } from './types.ts';
 
 /**
  * The state of a stage after one more instruction.
@@ -25,13 +32,11 @@ export function applyInstruction(conversion: Conversion, state: StageState, inst
       return applyRun(conversion, state, instruction);
     case 'copy':
       return applyCopy(conversion, state, instruction);
-    case 'add': {
-      const { op, createdBy } = copyOp(conversion, state, instruction, {
+    case 'add':
+      return addCopy(conversion, state, instruction, {
         from: 'context',
         location: locationOf(conversion, instruction),
       });
-      return addStep(conversion, state, op, { place: instruction, createdBy });
-    }
     default:
       return applySetting(conversion, state, instruction);
   }
@@ -45,12 +50,30 @@ function applyRun(conversion: Conversion, state: StageState, run: RunInstruction
 }
 
 function applyCopy(conversion: Conversion, state: StageState, copy: CopyInstruction): StageState {
+  const location = locationOf(conversion, copy);
   const { from } = copy;
-  const stage = from === undefined ? undefined : copySource(conversion.source, state.stage, { ...copy, from });
-  const place = { from: stage ? 1 : 'context', location: locationOf(conversion, copy) } as const;
+  if (from === undefined) return addCopy(conversion, state, copy, { from: 'context', location });
+  const stage = copySource(conversion.source, state.stage, { ...copy, from });
+  if (stage) {
+    return addCopy(conversion, state, copy, { from: 1, location }, stateOf(conversion, stage.index).vertex);
+  }
+  const source = state.sources.get(from);
+  if (!source) throw new Error(`COPY --from=${from} was not resolved`);
+  if (source.type === 'files') {
+    return addCopy(conversion, state, copy, { from: { type: 'named', name: source.name }, location });
+  }
+  return addCopy(conversion, state, copy, { from: 1, location }, addSource(conversion, state, copy, source));
+}
+
+function addCopy(
+  conversion: Conversion,
+  state: StageState,
+  copy: CopyInstruction | AddInstruction,
+  place: CopyPlace,
+  input?: VertexId,
+): StageState {
   const { op, createdBy } = copyOp(conversion, state, copy, place);
-  const inputs = stage ? [stateOf(conversion, stage.index).vertex] : [];
-  return addStep(conversion, state, op, { place: copy, createdBy, inputs });
+  return addStep(conversion, state, op, { place: copy, createdBy, inputs: input === undefined ? [] : [input] });
 }
 
 /** WORKDIR makes its directory, as a layer of its own even when it exists; `/` is always there. */

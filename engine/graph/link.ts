@@ -1,23 +1,37 @@
-import { createExpander, locate, SyntaxMistake, type Stage, type Stages } from '../dockerfile/index.ts';
+import {
+  createExpander,
+  locate,
+  SyntaxMistake,
+  type CopyInstruction,
+  type Stage,
+  type Stages,
+} from '../dockerfile/index.ts';
 import { suggest } from '../base/suggest.ts';
 import { parsePlatform } from '../image/platform.ts';
 import type { Platform } from '../image/types.ts';
 import { atStage } from './at-stage.ts';
 import type { GraphOptions } from './options.ts';
 import { lintDefaults, lintFromNames, lintPlatform, namesInFrom } from './lint/from.ts';
+import { contextNamed } from './named.ts';
 import { copySource, findByName } from './reference.ts';
 import { globalScope } from './scope.ts';
 
 /** A stage whose base is known by name only. */
 export interface LinkedStage {
   readonly stage: Stage;
-  readonly base: ScratchBase | StageBase | { readonly type: 'image'; readonly name: string };
+  readonly base: ScratchBase | StageBase | FilesBase | { readonly type: 'image'; readonly name: string };
   readonly platform: Platform;
 }
 
 /** FROM scratch. */
 export interface ScratchBase {
   readonly type: 'scratch';
+}
+
+/** FROM a named context that is a folder, a repository or an archive. */
+export interface FilesBase {
+  readonly type: 'files';
+  readonly name: string;
 }
 
 /** FROM an earlier stage. */
@@ -43,8 +57,7 @@ export function linkStages(source: Stages, options: GraphOptions): readonly Link
   lintDefaults(source, options);
   return source.stages.map((stage) =>
     locate(source.ast, stage, () => ({
-      stage,
-      base: linkBase(source, stage, expand(stage, stage.base)),
+      ...linkBase(source, stage, expand(stage, stage.base), options),
       platform: platformOf(source, stage, { options, scope, expand }),
     })),
   );
@@ -75,7 +88,12 @@ export function reachableFrom(source: Stages, linked: readonly LinkedStage[], ta
   return linked.filter(({ stage }) => reached.has(stage.index));
 }
 
-function linkBase(source: Stages, stage: Stage, name: string): LinkedStage['base'] {
+function linkBase(
+  source: Stages,
+  stage: Stage,
+  name: string,
+  { contexts = {} }: GraphOptions,
+): Pick<LinkedStage, 'stage' | 'base'> {
   if (name === '') {
     throw new SyntaxMistake(
       'bad-value',
@@ -83,8 +101,15 @@ function linkBase(source: Stages, stage: Stage, name: string): LinkedStage['base
       'Give the ARG a default, or pass --build-arg',
     );
   }
+  // A context with the name of a stage takes the place of the whole stage, as in BuildKit.
+  const instead = contextNamed(contexts, stage.name);
+  if (instead) return { stage: { ...stage, instructions: [] }, base: instead };
   const earlier = findByName(source.stages.slice(0, stage.index), name);
-  if (earlier) return { type: 'stage', index: earlier.index };
+  if (earlier) return { stage, base: { type: 'stage', index: earlier.index } };
+  return { stage, base: contextNamed(contexts, name) ?? imageBase(name) };
+}
+
+function imageBase(name: string): LinkedStage['base'] {
   return name === 'scratch' ? { type: 'scratch' } : { type: 'image', name };
 }
 
@@ -103,8 +128,13 @@ function readPlatform(source: Stages, stage: Stage, text: string, scope: Readonl
 }
 
 function copySources(source: Stages, stage: Stage): readonly Stage[] {
+  return copiesFrom(stage).flatMap((copy) => copySource(source, stage, copy) ?? []);
+}
+
+/** The instructions of a stage that copy from somewhere else than the context. */
+export function copiesFrom(stage: Stage): readonly (CopyInstruction & { readonly from: string })[] {
   return stage.instructions.flatMap((instruction) => {
     if (instruction.kind !== 'copy' || instruction.from === undefined) return [];
-    return [copySource(source, stage, { ...instruction, from: instruction.from })];
+    return [{ ...instruction, from: instruction.from }];
   });
 }

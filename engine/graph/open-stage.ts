@@ -1,7 +1,7 @@
-import { splitEntry } from '../dockerfile/index.ts';
+import { splitEntry, type Stage } from '../dockerfile/index.ts';
 import type { ContainerConfig } from '../image/types.ts';
 import { inheritedConfig } from './config.ts';
-import { stateOf, type Conversion } from './conversion.ts';
+import { locationOf, stateOf, type Conversion } from './conversion.ts';
 import { withVariable, type Env } from './env.ts';
 import { stepPrefix } from './name.ts';
 import { workdirAfter } from './path.ts';
@@ -28,25 +28,42 @@ export function openStage(conversion: Conversion, resolved: ResolvedStage): Stag
     base: base.type === 'image' ? base.config : undefined,
     history: [],
   };
-  if (base.type === 'scratch') {
-    return addVertex(conversion, state, { type: 'scratch' }, { name: 'FROM scratch', inputs: [], place: stage });
+  if (base.type === 'scratch' || base.type === 'files') {
+    const place = { name: 'FROM scratch', inputs: [], place: stage };
+    const empty = addVertex(conversion, state, { type: 'scratch' }, place);
+    return base.type === 'scratch' ? empty : addFiles(conversion, { ...empty, step: 1 }, stage, base.name);
   }
   return addImage(conversion, { ...state, step: 1 }, { ...resolved, base });
 }
 
-type Fresh = Pick<StageState, 'stage' | 'label' | 'platform' | 'hasCmd' | 'step' | 'steps'>;
+type Fresh = Pick<StageState, 'stage' | 'label' | 'platform' | 'sources' | 'hasCmd' | 'step' | 'steps'>;
 
 /** What no stage inherits. */
-function freshOf({ source }: Conversion, { stage, base, platform }: ResolvedStage): Fresh {
+function freshOf({ source }: Conversion, { stage, base, platform, sources }: ResolvedStage): Fresh {
   const label = source.stages.length === 1 ? '' : stage.name || `stage-${stage.index}`;
-  const steps = stage.instructions.filter(isStep).length + (base.type === 'image' ? 1 : 0);
-  return { stage, label, platform, hasCmd: false, step: 0, steps };
+  const steps = stage.instructions.filter(isStep).length + (base.type === 'image' || base.type === 'files' ? 1 : 0);
+  return { stage, label, platform, sources, hasCmd: false, step: 0, steps };
 }
 
 /** A stage on a stage goes on with its variables, ARGs and history. */
 function inherit(below: StageState, fresh: Fresh): StageState {
   const config = inheritedConfig(below.config);
   return { ...below, ...fresh, config, env: withConfig(below.env, config) };
+}
+
+/** A named context as root file system. */
+function addFiles(conversion: Conversion, state: StageState, stage: Stage, name: string): StageState {
+  const from = { type: 'named', name } as const;
+  const place = { dest: '/', destIsDirectory: true, location: locationOf(conversion, stage) };
+  const copy = { action: 'copy', from, sources: ['.'], unpack: false, ...place } as const;
+  const shown = `${stepPrefix(state)}FROM context ${name}`;
+  const made = addVertex(
+    conversion,
+    state,
+    { type: 'file', actions: [copy] },
+    { name: shown, inputs: [state.vertex], place: stage },
+  );
+  return { ...made, history: [{ createdBy: `FROM context ${name}`, vertex: made.vertex }] };
 }
 
 type OnImage = ResolvedStage & { readonly base: Extract<ResolvedStage['base'], { readonly type: 'image' }> };

@@ -12,6 +12,8 @@ export interface GraphOptions {
   /** What we run on (`BUILDPLATFORM`). Default: `platform`. */
   readonly buildPlatform?: Platform | undefined;
   readonly noCache?: boolean | undefined;
+  /** Named contexts: what takes the place of stages, images and `--from` of these names. */
+  readonly contexts?: Readonly<Record<string, NamedContext>> | undefined;
   /** Names of the stages that are built without cache. */
   readonly noCacheFilter?: readonly string[] | undefined;
   /** Every stage, not only those that the target needs: for the checks. */
@@ -19,3 +21,6 @@ export interface GraphOptions {
   /** Whether the ignore file hides a path of the context; undefined when there is none, or it has exceptions. */
   readonly isIgnored?: ((path: string) => boolean) | undefined;
 }
+
+/** What a named context gives: an image, or files that the executor opens by the name. */
+export type NamedContext = { readonly type: 'image'; readonly reference: string } | { readonly type: 'files' };

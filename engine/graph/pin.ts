@@ -1,4 +1,4 @@
-import { DockerfileError, where, type Stage, type Stages } from '../dockerfile/index.ts';
+import { DockerfileError, where, type Range, type Stages } from '../dockerfile/index.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { Descriptor, ImageConfig, Platform } from '../image/types.ts';
 import { atStage } from './at-stage.ts';
@@ -12,25 +12,42 @@ export interface PinnedBase {
   readonly config: ImageConfig;
 }
 
-/** Pins the base of a stage. */
-export type Pin = (stage: Stage, name: string, platform: Platform) => Promise<PinnedBase>;
+/** Pins the base of a stage, or the image that a COPY names, where `place` stands. */
+export interface Pin {
+  /** FROM: its triggers count. */
+  base(place: Range, name: string, platform: Platform): Promise<PinnedBase>;
+  /** `--from`: only its files do. `hint` is what to say when there is no such image. */
+  source(place: Range, name: string, platform: Platform, hint?: string): Promise<PinnedBase>;
+}
 
 /** A {@link Pin} that asks for each image and platform once. */
 export function createPin(source: Stages, resolver: Resolver): Pin {
   const asked = new Map<string, ReturnType<Resolver['resolve']>>();
-  return async (stage, name, platform) => {
+  const pin = async (name: string, platform: Platform): Promise<PinnedBase> => {
     const key = JSON.stringify([name, formatPlatform(platform)]);
     const answer = asked.get(key) ?? resolver.resolve(name, platform);
     asked.set(key, answer);
-    try {
-      return refuseTriggers(source, stage, { type: 'image', ...(await answer) });
-    } catch (error) {
-      throw atStage(source, stage, error);
-    }
+    return { type: 'image', ...(await answer) };
+  };
+  return {
+    base: async (place, name, platform) => {
+      try {
+        return refuseTriggers(source, place, await pin(name, platform));
+      } catch (error) {
+        throw atStage(source, place, error);
+      }
+    },
+    source: async (place, name, platform, hint) => {
+      try {
+        return await pin(name, platform);
+      } catch (error) {
+        throw atStage(source, place, error, hint);
+      }
+    },
   };
 }
 
-function refuseTriggers(source: Stages, stage: Stage, base: PinnedBase): PinnedBase {
+function refuseTriggers(source: Stages, stage: Range, base: PinnedBase): PinnedBase {
   const [trigger] = base.config.config?.OnBuild ?? [];
   if (trigger === undefined) return base;
   const shown = `${base.reference} has ONBUILD triggers (${trigger.slice(0, 80)})`;

@@ -6,11 +6,7 @@ import { DockerfileError, where, type Place, type Stage, type Stages } from '../
  *
  * @throws DockerfileError naming stage and line: the stage itself, a later one, a number that is none
  */
-export function copySource(
-  source: Stages,
-  stage: Stage,
-  copy: Place & { readonly from: string },
-): Stage | undefined {
+export function copySource(source: Stages, stage: Stage, copy: Place & { readonly from: string }): Stage | undefined {
   const { from } = copy;
   const isNumber = /^[+-]?\d+$/.test(from);
   const found = isNumber ? source.stages[Number(from)] : findByName(source.stages, from);

@@ -1,9 +1,19 @@
 import { DockerfileError, where, type Stage, type Stages } from '../dockerfile/index.ts';
 import type { Platform } from '../image/types.ts';
-import { linkStages, reachableFrom, type LinkedStage, type ScratchBase, type StageBase } from './link.ts';
+import {
+  copiesFrom,
+  linkStages,
+  reachableFrom,
+  type FilesBase,
+  type LinkedStage,
+  type ScratchBase,
+  type StageBase,
+} from './link.ts';
+import { contextNamed } from './named.ts';
 import type { GraphOptions } from './options.ts';
 import { lintBase } from './lint/from.ts';
 import { createPin, type Pin, type PinnedBase } from './pin.ts';
+import { copySource, nearStage } from './reference.ts';
 import { refuseUnsupported } from './supported.ts';
 import { findTarget } from './target.ts';
 import type { Resolver } from './types.ts';
@@ -12,7 +22,9 @@ import type { Resolver } from './types.ts';
 export interface ResolvedStage {
   readonly stage: Stage;
   readonly platform: Platform;
-  readonly base: ScratchBase | StageBase | PinnedBase;
+  readonly base: ScratchBase | StageBase | FilesBase | PinnedBase;
+  /** What `--from` means where it is no stage: an image, or a named context with files. */
+  readonly sources: ReadonlyMap<string, PinnedBase | FilesBase>;
 }
 
 /** The reachable stages in file order; all that {@link toGraph} needs. */
@@ -43,7 +55,7 @@ export async function resolveBases(
     refuseStageTriggers(source, one);
   }
   const pin = createPin(source, resolver);
-  const resolved = await Promise.all(reachable.map((linked) => resolveOne(source, linked, pin)));
+  const resolved = await Promise.all(reachable.map((linked) => resolveOne(source, linked, pin, options)));
   options.signal?.throwIfAborted();
   return { source, target: target.index, stages: inheritPlatforms(resolved) };
 }
@@ -57,11 +69,39 @@ function refuseStageTriggers(source: Stages, { stage, base }: LinkedStage): void
   throw new DockerfileError('UNSUPPORTED_INSTRUCTION', message, source.ast, stage);
 }
 
-async function resolveOne(source: Stages, { stage, base, platform }: LinkedStage, pin: Pin): Promise<ResolvedStage> {
-  if (base.type !== 'image') return { stage, platform, base };
-  const pinned = await pin(stage, base.name, platform);
-  lintBase(source, stage, { name: base.name, actual: pinned.config, expected: platform });
-  return { stage, platform, base: pinned };
+async function resolveOne(
+  source: Stages,
+  linked: LinkedStage,
+  pin: Pin,
+  options: GraphOptions,
+): Promise<ResolvedStage> {
+  const { stage, base, platform } = linked;
+  const [pinned, sources] = await Promise.all([
+    base.type === 'image' ? pin.base(stage, base.name, platform) : base,
+    resolveSources(source, linked, pin, options),
+  ]);
+  if (base.type === 'image' && pinned.type === 'image') {
+    lintBase(source, stage, { name: base.name, actual: pinned.config, expected: platform });
+  }
+  return { stage, platform, base: pinned, sources };
+}
+
+/** Named contexts go before images, but not before stages: one with the name of a stage has taken its place already. */
+async function resolveSources(
+  source: Stages,
+  { stage, platform }: LinkedStage,
+  pin: Pin,
+  { contexts = {} }: GraphOptions,
+): Promise<ReadonlyMap<string, PinnedBase | FilesBase>> {
+  const others = copiesFrom(stage).filter((copy) => copySource(source, stage, copy) === undefined);
+  const resolved = others.map(async (copy): Promise<readonly [string, PinnedBase | FilesBase]> => {
+    const named = contextNamed(contexts, copy.from) ?? { type: 'image', name: copy.from };
+    if (named.type === 'files') return [copy.from, named];
+    const near = nearStage(source.stages, copy.from);
+    const hint = near === undefined ? undefined : `Did you mean the stage --from=${near}?`;
+    return [copy.from, await pin.source(copy, named.name, platform, hint)];
+  });
+  return new Map(await Promise.all(resolved));
 }
 
 /** A stage on a stage is for the same platform; in file order the earlier one is done. */

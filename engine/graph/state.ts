@@ -1,6 +1,7 @@
 import type { ArgPair, Instruction, Stage } from '../dockerfile/index.ts';
 import type { ContainerConfig, ImageConfig, Platform } from '../image/types.ts';
 import type { Env } from './env.ts';
+import type { ResolvedStage } from './resolve.ts';
 import type { HistoryDraft, VertexId } from './types.ts';
 
 /** A stage while its instructions are applied one after another; each gives a new state. */
@@ -9,6 +10,8 @@ export interface StageState {
   /** Name in front of the steps; empty when there is only one stage. */
   readonly label: string;
   readonly platform: Platform;
+  /** What `--from` means where it is no stage. */
+  readonly sources: ResolvedStage['sources'];
   /** The newest vertex. */
   readonly vertex: VertexId;
   /** What RUN sees and words are expanded with: ENV and ARG in the order in which they were set. */

@@ -4,6 +4,7 @@ import { lookupOf } from './env.ts';
 import { vertexId } from './id.ts';
 import { shownInstruction, stepPrefix } from './name.ts';
 import type { GraphOptions } from './options.ts';
+import type { PinnedBase } from './pin.ts';
 import type { StageState } from './state.ts';
 import type { Op, VertexId } from './types.ts';
 
@@ -29,6 +30,18 @@ export function addStep(conversion: Conversion, state: StageState, op: Op, optio
     place: options.place,
   });
   return { ...next, history: [...next.history, { createdBy: options.createdBy, vertex: next.vertex }] };
+}
+
+/** The vertex of an image that files are copied from; it is no step of the stage. */
+export function addSource(
+  conversion: Conversion,
+  state: StageState,
+  place: Place,
+  { reference, manifest, config }: PinnedBase,
+): VertexId {
+  const pinned = reference.includes('@') ? reference : `${reference}@${manifest.digest}`;
+  const op = { type: 'image', reference, manifest, config, platform: state.platform } as const;
+  return addVertex(conversion, state, op, { name: `FROM ${pinned}`, inputs: [], place }).vertex;
 }
 
 /** What a vertex is beside its operation. */

@@ -38,13 +38,12 @@ function gapsOf(instruction: Instruction): readonly Gap[] {
     case 'run':
       return runGaps(instruction);
     case 'copy':
-      return [...(instruction.parents ? [flag('COPY --parents')] : []), ...sourceGaps('COPY', instruction)];
+      return remoteGaps('COPY', instruction);
     case 'add':
       return [
         ...(instruction.checksum === undefined ? [] : [flag('ADD --checksum')]),
         ...(instruction.keepGitDir === undefined ? [] : [flag('ADD --keep-git-dir')]),
-        ...(instruction.unpack === undefined ? [] : [flag('ADD --unpack')]),
-        ...sourceGaps('ADD', instruction),
+        ...remoteGaps('ADD', instruction),
       ];
     default:
       return [];
@@ -65,17 +64,9 @@ function runGaps(run: RunInstruction): readonly Gap[] {
   ];
 }
 
-function sourceGaps(word: string, { link, exclude, inlineFiles, sources, chmod }: SourcesAndDest): readonly Gap[] {
+function remoteGaps(word: string, { sources }: SourcesAndDest): readonly Gap[] {
   const remote = sources.find((source) => REMOTE.test(source));
-  return [
-    ...(link ? [flag(`${word} --link`, 'Remove --link: the files are the same without it')] : []),
-    ...(exclude.length > 0 ? [flag(`${word} --exclude`, 'Use .dockerignore')] : []),
-    ...(chmod !== undefined && /^[ugoa]*[-+=]/.test(chmod)
-      ? [flag(`${word} --chmod=${chmod}`, 'Write the mode as octal number')]
-      : []),
-    ...(inlineFiles.length > 0 ? [instruction(`${word} of a here-document`, 'Put the text into a file')] : []),
-    ...(remote === undefined ? [] : [instruction(`${word} of ${remote}`, 'Fetch it in a RUN')]),
-  ];
+  return remote === undefined ? [] : [instruction(`${word} of ${remote}`, 'Fetch it in a RUN')];
 }
 
 function flag(what: string, hint?: string): Gap {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Context } from '../context/index.ts';
-import type { ExecOp, Vertex } from '../graph/types.ts';
+import type { ExecOp, TreeSource, Vertex } from '../graph/types.ts';
 import type { Digest } from '../image/types.ts';
 import type { StartArgs } from '../native/protocol.ts';
 import type { Snapshots } from '../store/snapshots.ts';
@@ -14,6 +14,8 @@ export interface ExecutorParts {
   readonly snapshots: Snapshots;
   /** The build context, opened when the first COPY needs it. */
   readonly context: () => Promise<Context>;
+  /** Files from elsewhere as a context: a named one, a repository, a download. */
+  readonly source: (from: TreeSource) => Promise<Context>;
   /** Makes what `start` needs for a RUN, but for its root file system. */
   readonly specOf: (
     op: ExecOp,
@@ -33,7 +35,7 @@ export interface ExecutorParts {
 /** The {@link Executor} on the helper. Uppers have random names until they are hashed; those of failed steps are removed. */
 export function createExecutor(parts: ExecutorParts): Executor {
   const { snapshots } = parts;
-  const select = createSelect(parts.context);
+  const select = createSelect(parts);
   /** Lets `act` fill an upper on the layers, and makes a layer of it. */
   const onUpper = async (
     base: readonly Digest[],
@@ -59,10 +61,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
       onUpper(base, vertex, options, (upper, lowers) =>
         runFile({ ...parts, select }, { vertex, op, inputs, upper, lowers }, options),
       ),
-    checksum: (vertex, layers, sources, options) => checksumStage(snapshots, vertex, layers, sources, options),
+    checksum: (vertex, layers, action, options) => checksumStage(snapshots, vertex, layers, action, options),
     contextDigest: async (action, options) => {
-      const selected = await select(action);
-      return await (await parts.context()).digest(selected, { mode: action.mode, signal: options.signal });
+      const { context, selected } = await select(action);
+      return await context.digest(selected, { mode: action.mode, signal: options.signal });
     },
     has: (layer, below) => snapshots.has(layer, below),
   };

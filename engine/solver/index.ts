@@ -2,4 +2,4 @@
 export { createExecutor, type ExecutorParts } from './executor.ts';
 export { diffIdsOf, solve, type SolveParts } from './solve.ts';
 export { StepError } from './step-error.ts';
-export type { ContextCopy, Executor, Ref, RefLayer, Solved } from './types.ts';
+export type { Executor, Ref, RefLayer, Solved } from './types.ts';

@@ -1,7 +1,7 @@
 import canonicalize from 'canonicalize';
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { CopyFileAction, ExecOp, FileOp, ImageOp } from '../graph/types.ts';
+import type { CopyFileAction, ExecOp, FileAction, FileOp, ImageOp, InlineFileAction } from '../graph/types.ts';
 import { chainIds } from '../image/chain-id.ts';
 import type { Digest, Platform } from '../image/types.ts';
 
@@ -38,7 +38,9 @@ export function execKey({ args, env, cwd, user }: ExecOp, platform: Platform, ba
  */
 export function contentKey(op: FileOp, digests: readonly (readonly string[])[], base: string): Key {
   const actions = op.actions.map((action, at) =>
-    action.action === 'mkdir' ? action : { ...effectOf(action), names: namesOf(action), digests: digests[at] ?? [] },
+    action.action === 'copy'
+      ? { ...effectOf(action), names: namesOf(action), digests: digests[at] ?? [] }
+      : definitionOf(action),
   );
   return toKey({ type: 'file', actions }, [base]);
 }
@@ -53,31 +55,54 @@ export function definitionKey(
   inputs: ReadonlyMap<number, string>,
 ): Key {
   const actions = op.actions.map((action, at) => {
-    if (action.action === 'mkdir') return action;
-    if (action.from === 'context') return { ...effectOf(action), digests: digests[at] ?? [] };
+    if (action.action !== 'copy') return definitionOf(action);
+    if (typeof action.from !== 'number') return { ...effectOf(action), digests: digests[at] ?? [] };
     return { ...effectOf(action), sources: action.sources, input: inputs.get(action.from) ?? null };
   });
   return toKey({ type: 'file-definition', actions }, [base]);
 }
 
+/**
+ * The state of a `COPY --link`: its layer, whose key knows nothing of the state below, on that state.
+ */
+export function linkKey(base: string, layer: string): Key {
+  return toKey({ type: 'link' }, [base, layer]);
+}
+
+/** An action that copies nothing: all of it but its place in the Dockerfile. */
+function definitionOf(action: Exclude<FileAction, CopyFileAction>): unknown {
+  if (action.action === 'mkdir') return action;
+  return { ...placementOf(action), name: action.name, data: action.data };
+}
+
 /** What a copy does to the destination, wherever its files come from. */
-function effectOf({
-  action,
-  from,
-  dest,
-  destIsDirectory,
-  owner,
-  mode,
-  unpack,
-}: CopyFileAction): Record<string, unknown> {
-  const kept = { action, dest, destIsDirectory, owner: owner ?? null, mode: mode ?? null, unpack };
-  // From the context owners are 0:0, from a stage they are kept: the same content gives two layers.
-  return { ...kept, from: from === 'context' ? 'context' : 'stage' };
+function effectOf(action: CopyFileAction): Record<string, unknown> {
+  const { from, include, exclude, unpack } = action;
+  return {
+    ...placementOf(action),
+    unpack,
+    ...(include ? { include } : {}),
+    ...(exclude ? { exclude } : {}),
+    // From outside owners are 0:0, from a stage they are kept: the same content gives two layers.
+    from: typeof from === 'number' ? 'stage' : 'context',
+  };
+}
+
+function placementOf(action: CopyFileAction | InlineFileAction): Record<string, unknown> {
+  const { dest, destIsDirectory, owner, mode, modeChanges } = action;
+  return {
+    action: action.action,
+    dest,
+    destIsDirectory,
+    owner: owner ?? null,
+    mode: mode ?? null,
+    ...(modeChanges ? { modeChanges } : {}),
+  };
 }
 
 /** Of a source in a stage only the last name reaches the destination; names from the context are in its digest. */
 function namesOf({ from, sources }: CopyFileAction): readonly string[] {
-  return from === 'context' ? [] : sources.map((source) => posix.basename(source));
+  return typeof from !== 'number' ? [] : sources.map((source) => posix.basename(source));
 }
 
 function platformOf({ os, architecture, variant }: Platform): Record<string, unknown> {

@@ -5,7 +5,7 @@ import { withVertex, type ActOptions } from '../base/progress.ts';
 import type { ExecOp, FileOp, Graph, ImageOp, Vertex, VertexId } from '../graph/types.ts';
 import { chainIds } from '../image/chain-id.ts';
 import type { Digest } from '../image/types.ts';
-import { contentKey, definitionKey, execKey, imageKey, scratchKey, type Key } from './key.ts';
+import { contentKey, definitionKey, execKey, imageKey, linkKey, scratchKey, type Key } from './key.ts';
 import type { Executor, Ref, Solved } from './types.ts';
 
 /** What solving needs beside the graph. */
@@ -24,6 +24,8 @@ export interface SolveParts {
 interface StepKey extends Key {
   readonly definition?: Key | undefined;
 }
+
+const NOTHING: Ref = { layers: [] };
 
 type Step = Vertex & { readonly op: ExecOp | FileOp };
 
@@ -98,9 +100,19 @@ function createRun(
         return imageKey(vertex.op);
       case 'exec':
         return execKey(vertex.op, graph.image.platform, (await keyOf(inputOf(vertex, 0))).key);
-      case 'file':
-        return await fileKey(vertex, vertex.op);
+      case 'file': {
+        if (!vertex.op.link) return await fileKey(vertex, vertex.op, () => keyOf(inputOf(vertex, 0)));
+        const [base, layer] = await both(keyOf(inputOf(vertex, 0)), layerKeyOf(id));
+        return linkKey(base.key, layer.key);
+      }
     }
+  });
+
+  /** The key of the layer that a `COPY --link` makes on nothing. */
+  const layerKeyOf = memo(async (id: VertexId): Promise<StepKey> => {
+    const vertex = vertexOf(id);
+    if (vertex.op.type !== 'file') throw new Error(`Vertex ${vertex.name} makes no layer on nothing`);
+    return await fileKey(vertex, vertex.op, async () => scratchKey());
   });
 
   /** A vertex whose definition says nothing about its result: it, or something below it, is built without cache. */
@@ -113,10 +125,21 @@ function createRun(
     const { op } = vertex;
     if (op.type === 'scratch') return { layers: [] };
     if (op.type === 'image') return solveImage(vertex, op);
+    if (op.type === 'file' && op.link) return await solveLink({ ...vertex, op });
     const [base, key] = await both(refOf(inputOf(vertex, 0)), keyOf(vertex.id));
     const hit = await find(vertex, base, key.key);
     if (hit) return hit;
     return await execute({ ...vertex, op }, base, key);
+  }
+
+  /** The layer on nothing, and at the same time the state below; nothing is done to put one on the other. */
+  async function solveLink(vertex: Step): Promise<Ref> {
+    const onNothing = async (): Promise<Ref> => {
+      const key = await layerKeyOf(vertex.id);
+      return (await find(vertex, NOTHING, key.key)) ?? (await execute(vertex, NOTHING, key));
+    };
+    const [base, { own = null, createdAt = '' }] = await both(refOf(inputOf(vertex, 0)), onNothing());
+    return extend(base, own, createdAt);
   }
 
   async function solveImage(vertex: Vertex, op: ImageOp): Promise<Ref> {
@@ -185,10 +208,10 @@ function createRun(
   }
 
   /** The key of a COPY: by its definition where that is known, else by the content of what it copies. */
-  async function fileKey(vertex: Vertex, op: FileOp): Promise<StepKey> {
+  async function fileKey(vertex: Vertex, op: FileOp, below: () => Promise<Key>): Promise<StepKey> {
     const stages = stagesOf(op);
     for (const index of stages) void begin(inputOf(vertex, index)).catch(() => undefined);
-    const base = (await keyOf(inputOf(vertex, 0))).key;
+    const base = (await below()).key;
     const fromContext = await contextDigests(vertex, op);
     if (stages.length === 0) return contentKey(op, fromContext, base);
     const volatile = (await Promise.all(stages.map((index) => isVolatile(inputOf(vertex, index))))).includes(true);
@@ -213,7 +236,7 @@ function createRun(
 
   async function contextDigests(vertex: Vertex, op: FileOp): Promise<readonly (readonly string[])[]> {
     const digests = op.actions.map(async (action) =>
-      action.action === 'copy' && action.from === 'context'
+      action.action === 'copy' && typeof action.from !== 'number'
         ? [await tracked(vertex, executor.contextDigest(action, options))]
         : [],
     );
@@ -227,8 +250,8 @@ function createRun(
   ): Promise<readonly (readonly string[])[]> {
     const layers = await inputLayers(vertex, op);
     const digests = op.actions.map(async (action, at) => {
-      if (action.action !== 'copy' || action.from === 'context') return fromContext[at] ?? [];
-      return await tracked(vertex, executor.checksum(vertex, layers.get(action.from) ?? [], action.sources, options));
+      if (action.action !== 'copy' || typeof action.from !== 'number') return fromContext[at] ?? [];
+      return await tracked(vertex, executor.checksum(vertex, layers.get(action.from) ?? [], action, options));
     });
     return await Promise.all(digests);
   }
@@ -283,7 +306,7 @@ function finish(graph: Graph, run: Run, { onEvent }: ActOptions): Solved['steps'
 
 function stagesOf(op: FileOp): readonly number[] {
   const indexes = op.actions.flatMap((action) =>
-    action.action === 'copy' && action.from !== 'context' ? [action.from] : [],
+    action.action === 'copy' && typeof action.from === 'number' ? [action.from] : [],
   );
   return [...new Set(indexes)];
 }

@@ -1,6 +1,6 @@
 import type { ActOptions } from '../base/progress.ts';
 import type { Digest } from '../image/types.ts';
-import type { ExecOp, FileOp, Vertex, VertexId } from '../graph/types.ts';
+import type { CopyFileAction, ExecOp, FileOp, Vertex, VertexId } from '../graph/types.ts';
 
 /** What a vertex gave: its layers, bottom first. No layer is touched until somebody needs its files. */
 export interface Ref {
@@ -32,20 +32,13 @@ export interface Executor {
   checksum(
     vertex: Vertex,
     layers: readonly Digest[],
-    sources: readonly string[],
+    action: CopyFileAction,
     options: ActOptions,
   ): Promise<readonly string[]>;
-  /** Content digest of what a copy selects in the build context. @throws `COPY_SOURCE_NOT_FOUND` */
-  contextDigest(action: ContextCopy, options: ActOptions): Promise<string>;
+  /** Content digest of what a copy selects outside of stages: in the context, a repository, behind a URL. @throws `COPY_SOURCE_NOT_FOUND` */
+  contextDigest(action: CopyFileAction, options: ActOptions): Promise<string>;
   /** True when the layer can be had on top of `below` without making it again. */
   has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
-}
-
-/** The part of a copy from the context that selects files. */
-export interface ContextCopy {
-  readonly sources: readonly string[];
-  readonly destIsDirectory: boolean;
-  readonly mode?: number | undefined;
 }
 
 /** What `solve` found out. */

@@ -187,7 +187,7 @@ describe('select', () => {
   });
 
   test.each([
-    [['a.txt'], false, ['a.txt -> ']],
+    [['a.txt'], false, ['a.txt -> /a.txt']],
     [['a.txt'], true, ['a.txt -> a.txt']],
     [['dir'], false, ['dir -> ', 'dir/c.txt -> c.txt', 'dir/sub -> sub', 'dir/sub/d.txt -> sub/d.txt']],
     [['dir/sub/'], true, ['dir/sub -> ', 'dir/sub/d.txt -> d.txt']],
@@ -204,6 +204,36 @@ describe('select', () => {
     ],
   ])('%j, directory %j', async (sources, destIsDirectory, wanted) => {
     expect(await select(sources, { destIsDirectory })).toEqual(wanted);
+  });
+
+  test.each([
+    [
+      'below the root',
+      ['.'],
+      ['dir/*/*.txt'],
+      [],
+      ['dir -> dir', 'dir/sub -> dir/sub', 'dir/sub/d.txt -> dir/sub/d.txt'],
+    ],
+    ['below a pivot', ['dir'], ['sub/d.txt'], [], ['dir -> ', 'dir/sub -> sub', 'dir/sub/d.txt -> sub/d.txt']],
+    ['at any depth', ['.'], ['**/d.txt'], [], ['dir -> dir', 'dir/sub -> dir/sub', 'dir/sub/d.txt -> dir/sub/d.txt']],
+    ['a whole directory', ['.'], ['dir2'], [], ['dir2 -> dir2', 'dir2/e.txt -> dir2/e.txt']],
+    ['nothing for a pattern', ['.'], ['none*'], [], []],
+    ['without names', ['dir'], [], ['*.txt'], ['dir -> ', 'dir/sub -> sub', 'dir/sub/d.txt -> sub/d.txt']],
+    ['without a directory', ['dir'], [], ['sub'], ['dir -> ', 'dir/c.txt -> c.txt']],
+    ['with an exception', ['.'], [], ['**', '!dir2/e.txt'], ['dir2 -> dir2', 'dir2/e.txt -> dir2/e.txt']],
+    ['of files by their names', ['?.txt', 'dir/c.txt'], [], ['[ac].txt'], ['b.txt -> b.txt']],
+    ['each directory once', ['.'], ['dir/c.txt'], ['none'], ['dir -> dir', 'dir/c.txt -> dir/c.txt']],
+  ])('chooses %s', async (_what, sources, include, exclude, wanted) => {
+    const context = await openContext(root);
+    expect(show(await context.select(sources, { destIsDirectory: true, include, exclude }))).toEqual(wanted);
+  });
+
+  test('refuses a way of --parents that leads nowhere, and what is no pattern', async () => {
+    const context = await openContext(root);
+    const choose = (include: string[], exclude: string[] = []): Promise<unknown> =>
+      context.select(['dir'], { destIsDirectory: true, include, exclude });
+    expect((await errorOf(choose(['sub/none']))).message).toContain('"dir/sub/none"');
+    expect((await errorOf(choose([], ['a[']))).code).toBe('COPY_PATTERN_INVALID');
   });
 
   test('takes the whole context, without an entry for its root', async () => {
@@ -260,6 +290,10 @@ describe('select', () => {
     const context = await openContext(root);
     const records = context.records(await context.select(['dir/sub'], { destIsDirectory: false }));
     expect(records.toString()).toBe('dir/sub\0\0\0dir/sub/d.txt\0d.txt\0\0');
+    const sources = await context.select(['a.txt', 'dir/sub'], { destIsDirectory: false });
+    expect(context.records(sources, { unpack: true }).toString()).toBe(
+      'a.txt\0/a.txt\0a\0dir/sub\0\0\0dir/sub/d.txt\0d.txt\0\0',
+    );
   });
 });
 

@@ -44,7 +44,7 @@ export function counting({ context = {}, content, during, salt = '' }: Behaviour
     layers,
     run: (vertex, _op, base, options) => work(vertex, base, options),
     file: (vertex, _op, base, _inputs, options) => work(vertex, base, options),
-    checksum: async (vertex, stage, sources) => {
+    checksum: async (vertex, stage, { sources }) => {
       checksums.push(vertex.name);
       return sources.map((source) => digestOf(content?.(stage, source) ?? source));
     },

@@ -1,13 +1,6 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
-import type { Context, ContextEntry } from '../../../engine/context/index.ts';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { createLogTail } from '../../../engine/solver/log-tail.ts';
-import { refuseArchives } from '../../../engine/solver/ops/archive.ts';
 import { resolveOwner } from '../../../engine/solver/ops/owner.ts';
-import { scratch } from './doubles.ts';
 
 describe('resolveOwner', () => {
   const asked: string[] = [];
@@ -50,66 +43,5 @@ describe('createLogTail', () => {
     tail.add(Buffer.alloc(1_000_000, 'x'));
     expect(tail.lines()[0]?.length).toBeLessThan(20_000);
     expect(createLogTail().lines()).toEqual([]);
-  });
-});
-
-describe('refuseArchives', () => {
-  let folder = '';
-  beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'berth-archive-'));
-  });
-  afterEach(async () => {
-    await rm(folder, { recursive: true, force: true });
-  });
-
-  const add = async (name: string, content: Uint8Array): Promise<void> => {
-    await writeFile(join(folder, name), content);
-    const entry: ContextEntry = {
-      path: Buffer.from(name),
-      type: 'file',
-      mode: 0o644,
-      size: content.length,
-      mtimeNs: 0n,
-      ctimeNs: 0n,
-      inode: 1n,
-    };
-    const context: Pick<Context, 'pathOf'> = { pathOf: ({ path }) => Buffer.from(join(folder, path.toString())) };
-    // Type: only pathOf is asked.
-    await refuseArchives(context as Context, scratch(), [{ entry, dest: Buffer.alloc(0) }]);
-  };
-
-  /** A tar header with a right checksum, of a file without content. */
-  function tar(): Buffer {
-    const block = Buffer.alloc(1536);
-    block.write('file.txt', 0);
-    block.write('0000644\0', 100);
-    block.write('00000000000\0', 124);
-    block.write('        ', 148);
-    block.write('ustar\0', 257);
-    const sum = block.subarray(0, 512).reduce((total, byte) => total + byte, 0);
-    block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
-    return block;
-  }
-
-  test.each([
-    ['a plain tar', tar(), 'a tar archive'],
-    ['a packed tar', gzipSync(tar()), 'packed with gzip'],
-    ['bzip2', Buffer.from('BZh91AY&SY'), 'bzip2'],
-    ['xz', Buffer.from('fd377a585a0000', 'hex'), 'xz'],
-  ])('names %s', async (_what, content, kind) => {
-    await expect(add('data', content)).rejects.toMatchObject({
-      code: 'ADD_ARCHIVE_UNSUPPORTED',
-      message: expect.stringContaining(kind),
-    });
-  });
-
-  test.each([
-    ['text', Buffer.from('hello')],
-    ['nothing', Buffer.alloc(0)],
-    ['zeros', Buffer.alloc(2048)],
-    ['a packed file that is no archive', gzipSync(Buffer.alloc(100_000, 'weights'))],
-    ['a broken gzip file', Buffer.from('1f8b0800deadbeef', 'hex')],
-  ])('lets %s through', async (_what, content) => {
-    await expect(add('model.tar.gz', content)).resolves.toBeUndefined();
   });
 });

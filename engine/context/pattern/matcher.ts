@@ -11,6 +11,8 @@ export interface IgnoreVerdict {
 
 /** Decides for each path of a walk whether it is ignored. */
 export interface IgnoreMatcher {
+  /** There are no patterns. */
+  readonly isEmpty: boolean;
   /** The verdict about a path, given that of its directory; the last pattern that matches path or directory decides. */
   verdict(path: string, parent: ParentMatches | undefined): IgnoreVerdict;
   /** Whether an exception may match below an ignored directory; if not, it need not be read. */
@@ -21,6 +23,7 @@ export interface IgnoreMatcher {
 export function createIgnoreMatcher(patterns: readonly IgnorePattern[]): IgnoreMatcher {
   const exceptions = patterns.filter(({ isException }) => isException);
   return {
+    isEmpty: patterns.length === 0,
     verdict(path, parent) {
       const matches: boolean[] = [];
       let isIgnored = false;

@@ -1,15 +1,24 @@
+import { posix } from 'node:path';
 import { EngineError } from '../../base/errors.ts';
 import type { ActOptions } from '../../base/progress.ts';
-import type { CopyFileAction, FileAction, FileOp, MkdirAction, Vertex } from '../../graph/types.ts';
+import { cleanPatterns } from '../../context/index.ts';
+import type {
+  CopyFileAction,
+  FileAction,
+  FileOp,
+  InlineFileAction,
+  MkdirAction,
+  Placement,
+  Vertex,
+} from '../../graph/types.ts';
 import type { Digest } from '../../image/types.ts';
-import type { CopyAction } from '../../native/protocol.ts';
+import type { CopyAction, CopySource, TreeFilter } from '../../native/protocol.ts';
 import type { Snapshots } from '../../store/snapshots.ts';
 import type { ExecutorParts } from '../executor.ts';
-import { refuseArchives } from './archive.ts';
 import type { Select } from './context.ts';
 import { resolveOwner } from './owner.ts';
 
-type FileParts = Pick<ExecutorParts, 'snapshots' | 'context' | 'identify'> & { readonly select: Select };
+type FileParts = Pick<ExecutorParts, 'snapshots' | 'identify'> & { readonly select: Select };
 
 /** A WORKDIR, COPY or ADD to be done. */
 export interface FileStep {
@@ -21,10 +30,10 @@ export interface FileStep {
   readonly lowers: readonly string[];
 }
 
-/** An action for the helper, and the list of paths that belongs to it. */
+/** An action for the helper, and what belongs to it: the list of paths, or the content. */
 interface Prepared {
   readonly action: CopyAction;
-  readonly list?: Uint8Array | undefined;
+  readonly data?: Uint8Array | undefined;
 }
 
 /** Does all actions of the step in one call of the helper, which resolves every path inside the merged root. */
@@ -36,7 +45,7 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
     { name: step.upper, lowers: [...step.lowers], actions: prepared.map(({ action }) => action) },
     {
       signal: options.signal,
-      data: prepared.flatMap(({ list }) => (list ? [list] : [])),
+      data: prepared.flatMap(({ data }) => (data ? [data] : [])),
       onEvent: (event) => {
         const { vertex } = step;
         if (event.type === 'warning') options.onEvent?.({ type: 'warning', vertex: vertex.id, message: event.message });
@@ -50,9 +59,14 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
 }
 
 async function prepare(parts: FileParts, step: FileStep, action: FileAction, options: ActOptions): Promise<Prepared> {
-  return action.action === 'mkdir'
-    ? { action: await prepareMkdir(parts, step, action, options) }
-    : await prepareCopy(parts, step, action, options);
+  switch (action.action) {
+    case 'mkdir':
+      return { action: await prepareMkdir(parts, step, action, options) };
+    case 'inline':
+      return await prepareInline(parts, step, action, options);
+    case 'copy':
+      return await prepareCopy(parts, step, action, options);
+  }
 }
 
 async function prepareMkdir(
@@ -64,28 +78,61 @@ async function prepareMkdir(
   return { kind: 'mkdir', path, mode, owner: await ownerOf(parts, step, owner, options), created: null };
 }
 
+async function prepareInline(
+  parts: FileParts,
+  step: FileStep,
+  action: InlineFileAction,
+  options: ActOptions,
+): Promise<Prepared> {
+  const data = Buffer.from(action.data);
+  const source: CopySource = { from: 'inline', name: action.name, mode: 0o644, contentBytes: data.length };
+  return { action: { ...(await placed(parts, step, action, options)), source }, data };
+}
+
 async function prepareCopy(
   parts: FileParts,
   step: FileStep,
   action: CopyFileAction,
   options: ActOptions,
 ): Promise<Prepared> {
-  const { dest, destIsDirectory, mode } = action;
-  const owner = action.owner === undefined ? null : await ownerOf(parts, step, action.owner, options);
-  const common = { kind: 'copy', dest, destIsDirectory, owner, mode: mode ?? null, created: null } as const;
-  if (action.from === 'context') {
-    const [context, selected] = [await parts.context(), await parts.select(action)];
-    if (action.unpack) await refuseArchives(context, step.vertex, selected);
-    const list = context.records(selected);
-    return {
-      action: { ...common, source: { from: 'context', hostPath: context.root, listBytes: list.length } },
-      list,
-    };
+  const place = await placed(parts, step, action, options);
+  if (typeof action.from !== 'number') {
+    const { context, selected } = await parts.select(action);
+    const data = context.records(selected, { unpack: action.unpack });
+    return { action: { ...place, source: { from: 'context', hostPath: context.root, listBytes: data.length } }, data };
   }
   const layers = step.inputs.get(action.from) ?? [];
   const snapshots = await parts.snapshots.ensure(layers, { ...options, vertex: step.vertex.id });
+  const source: CopySource = { from: 'snapshots', snapshots: [...snapshots], ...patternsOf(action) };
+  return { action: { ...place, source } };
+}
+
+/** Where files go and what is changed on the way, in the helper's words. */
+async function placed(
+  parts: FileParts,
+  step: FileStep,
+  { dest, destIsDirectory, owner, mode, modeChanges }: Placement,
+  options: ActOptions,
+): Promise<Omit<Extract<CopyAction, { kind: 'copy' }>, 'source'>> {
   return {
-    action: { ...common, source: { from: 'snapshots', snapshots: [...snapshots], patterns: absolute(action.sources) } },
+    kind: 'copy',
+    dest,
+    destIsDirectory,
+    owner: owner === undefined ? null : await ownerOf(parts, step, owner, options),
+    mode: mode ?? null,
+    modeChanges: [...(modeChanges ?? [])],
+    created: null,
+  };
+}
+
+/** What of a stage is meant. Sources count from its root, also when they are written without a slash. */
+function patternsOf({ sources, include = [], exclude = [] }: CopyFileAction): {
+  readonly patterns: string[];
+  readonly filter: TreeFilter;
+} {
+  return {
+    patterns: sources.map((source) => (source.startsWith('/') ? source : `/${source}`)),
+    filter: { include: include.map((one) => cleanPatterns([one])[0] ?? ''), exclude: cleanPatterns(exclude) },
   };
 }
 
@@ -107,22 +154,23 @@ export async function checksumStage(
   snapshots: Snapshots,
   vertex: Vertex,
   layers: readonly Digest[],
-  sources: readonly string[],
+  action: CopyFileAction,
   options: ActOptions,
 ): Promise<readonly string[]> {
+  const { sources } = action;
   const names = await snapshots.ensure(layers, { ...options, vertex: vertex.id });
   if (names.length === 0) sourceNotFound(vertex, sources[0] ?? '');
   const { digests } = await snapshots.helper.call(
     'checksum',
-    { snapshots: [...names], patterns: absolute(sources) },
+    { snapshots: [...names], ...patternsOf(action) },
     { signal: options.signal },
   );
-  return sources.map((source, at) => digests[at] ?? sourceNotFound(vertex, source));
+  return sources.map((source, at) => digests[at] ?? sourceNotFound(vertex, shownSource(action, source, at)));
 }
 
-/** Sources of a stage count from its root, also when they are written without a slash. */
-function absolute(sources: readonly string[]): string[] {
-  return sources.map((source) => (source.startsWith('/') ? source : `/${source}`));
+function shownSource({ include = [] }: CopyFileAction, source: string, at: number): string {
+  const wanted = include[at] ?? '';
+  return wanted === '' ? source : posix.join(source, wanted);
 }
 
 function sourceNotFound(vertex: Vertex, source: string): never {
