@@ -13,6 +13,7 @@ ensurePrograms([
   'umoci',
   'runc',
   'mmdebstrap',
+  'setfattr',
   'setpriv',
   'git',
   'xz',

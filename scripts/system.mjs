@@ -14,6 +14,7 @@ const programs = {
   runc: { package: 'runc', use: 'running what we push elsewhere' },
   mmdebstrap: { package: 'mmdebstrap', use: 'base image when Docker Hub is out of reach' },
   bsdtar: { package: 'libarchive-tools', use: 'layers of another maker' },
+  setfattr: { package: 'attr', use: 'files with extended attributes' },
   setpriv: { package: 'util-linux', use: 'tests as another user' },
   strace: { package: 'strace', use: 'tests that kill at a system call' },
   zstd: { package: 'zstd', use: 'layers of another codec' },
