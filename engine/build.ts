@@ -6,6 +6,7 @@ import { readDockerfile } from './build-file.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
 import type { Machine, Parts } from './connect.ts';
+import type { DescribeOptions } from './build-describe.ts';
 import { readGraph } from './build-graph.ts';
 import { readHiddenSources } from './context/index.ts';
 import type { BuildRequest, BuildResult } from './engine.ts';
@@ -64,6 +65,11 @@ const EXPORT = { id: 'export image', name: 'exporting to image' };
 
 function toGraphOptions({ target, buildArgs, labels, noCache, platform }: BuildRequest): GraphOptions {
   return { target, buildArgs, labels, noCache, platform: platform ?? hostPlatform(), buildPlatform: hostPlatform() };
+}
+
+/** How {@link build} reads a Dockerfile, for those who only want to know what it says. */
+export function describeOptions(parts: Parts, request: BuildRequest, act: ActOptions = {}): DescribeOptions {
+  return { ...act, resolver: createResolver(parts, request, act), graph: toGraphOptions(request) };
 }
 
 /** What this machine runs. */

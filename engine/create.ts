@@ -1,4 +1,5 @@
-import { build, hostPlatform } from './build.ts';
+import { build, describeOptions, hostPlatform } from './build.ts';
+import { checkDockerfile, listTargets, outlineDockerfile } from './build-describe.ts';
 import { createCacheExchange } from './cache/index.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
@@ -10,6 +11,7 @@ import { inspectImage, removeImage } from './images.ts';
 import { importImage } from './import-image.ts';
 import { loadImages } from './load.ts';
 import { requireTag } from './names.ts';
+import { withStore } from './leftovers.ts';
 import { createRegistryBackend } from './registry-backend.ts';
 import { createRegistryServer } from './registry/index.ts';
 import { resolveImage } from './resolve-image.ts';
@@ -41,6 +43,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     root: options.root,
     info: (act) => info(parts, act),
     build: (request, act) => build(parts, request, act),
+    dockerfile: {
+      check: (request, act = {}) =>
+        withStore(parts, act, () => checkDockerfile(request, describeOptions(parts, request, act))),
+      outline: (request, act = {}) =>
+        withStore(parts, act, () => outlineDockerfile(request, describeOptions(parts, request, act))),
+      targets: listTargets,
+    },
     pull: (name, act) => pull(parts, name, act?.platform ?? hostPlatform(), act),
     push: (image, name, act) => push(parts, image, name, act),
     images: {

@@ -1,5 +1,6 @@
 import type { CacheExchange } from './cache/index.ts';
 import type { ActOptions, WarningEvent } from './base/progress.ts';
+import type { Outline } from './graph/index.ts';
 import type { ContainerConfig, Descriptor, Digest, Fetcher, Platform } from './image/types.ts';
 import type { Ended, ProbeReply, PublishedPort, RungName } from './native/protocol.ts';
 import type { StoredImage } from './store/types.ts';
@@ -52,6 +53,12 @@ export interface Engine {
   /** The probe's findings and the rung in use. Probes on first use. */
   info(options?: ActOptions): Promise<EngineInfo>;
   build(request: BuildRequest, options?: ActOptions): Promise<BuildResult>;
+  /** What a Dockerfile says, without building it; only the configurations of base images are asked for. */
+  readonly dockerfile: {
+    check(request: BuildRequest, options?: ActOptions): Promise<CheckReport>;
+    outline(request: BuildRequest, options?: ActOptions): Promise<Outline & { readonly text: string }>;
+    targets(request: BuildRequest): Promise<TargetList>;
+  };
   pull(name: string, options?: ActOptions & { readonly platform?: Platform | undefined }): Promise<StoredImage>;
   /** Pushes an image of the store under `name`; blobs are made first where they are missing. */
   push(image: string, name: string, options?: ActOptions): Promise<PushResult>;
@@ -121,6 +128,45 @@ export interface BuildRequest {
   readonly complete?: boolean | undefined;
   /** Make the blobs of the other stages' layers too, since an outer cache will take them. */
   readonly completeStages?: boolean | undefined;
+}
+
+/** What the build checks found. */
+export interface CheckReport {
+  /** Name of the Dockerfile. */
+  readonly file: string;
+  readonly text: string;
+  /** By line. */
+  readonly warnings: readonly CheckWarning[];
+  /** What a build would end with before its first step. */
+  readonly error?: unknown;
+}
+
+/** A finding of a build check. */
+export interface CheckWarning {
+  readonly rule: string;
+  readonly description: string;
+  /** Where the rule is explained; empty without a page. */
+  readonly url: string;
+  readonly detail: string;
+  readonly startLine: number;
+  readonly endLine: number;
+  /** The lines around it, the guilty ones marked. */
+  readonly excerpt: string;
+}
+
+/** The stages of a Dockerfile. */
+export interface TargetList {
+  readonly text: string;
+  readonly targets: readonly {
+    /** Empty without one. */
+    readonly name: string;
+    readonly description: string;
+    readonly base: string;
+    readonly platform?: string | undefined;
+    readonly isDefault: boolean;
+    readonly startLine: number;
+    readonly endLine: number;
+  }[];
 }
 
 export interface BuildResult {

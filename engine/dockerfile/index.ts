@@ -19,5 +19,6 @@ export {
   type Findings,
   type RuleName,
 } from './lint/index.ts';
+export { parseMount, type Mount } from './instructions/mount.ts';
 export { parse } from './parse.ts';
 export { parseStages } from './stages.ts';

@@ -29,7 +29,7 @@ interface OpenStage extends Stage {
 }
 
 function openStage({ findings }: Ast, node: AstNode, index: number): OpenStage {
-  const { stage } = readFrom(node, index);
+  const stage = readFrom(node, index);
   lintFrom(node, stage, findings);
   return { ...stage, instructions: [] };
 }

@@ -15,9 +15,8 @@ import { unusedArgs } from './warnings.ts';
  * @throws DockerfileError naming the line
  */
 export function toGraph(resolved: ResolvedStages, options: GraphOptions): Graph {
-  const { source, stages, target } = resolved;
-  const conversion = createConversion(source, options);
-  for (const one of stages) conversion.states.set(one.stage.index, convertStage(conversion, one));
+  const { source, target } = resolved;
+  const conversion = convertStages(resolved, options);
   const state = stateOf(conversion, target);
   return {
     vertices: conversion.vertices.list(),
@@ -25,6 +24,18 @@ export function toGraph(resolved: ResolvedStages, options: GraphOptions): Graph 
     image: imageDraft(state, options),
     warnings: unusedArgs(source, options),
   };
+}
+
+/**
+ * The stages, each at its end.
+ *
+ * @throws DockerfileError naming the line
+ */
+export function convertStages({ source, stages }: ResolvedStages, options: GraphOptions): Conversion {
+  const conversion = createConversion(source, options);
+  for (const one of stages) conversion.states.set(one.stage.index, convertStage(conversion, one));
+  conversion.current = undefined;
+  return conversion;
 }
 
 function convertStage(conversion: Conversion, resolved: ResolvedStage): StageState {

@@ -113,7 +113,7 @@ function viewOfLine(input: string): unknown {
   const [first] = parse(input, { file }).instructions;
   if (!first) throw new Error('the vector holds no instruction');
   if (first.value.toLowerCase() === 'from') {
-    const { instructions: _, commands: __, ...stage } = viewOfStage(readFrom(first, 0).stage);
+    const { instructions: _, commands: __, ...stage } = viewOfStage(readFrom(first, 0));
     return stage;
   }
   return view(readInstruction(first));

@@ -7,8 +7,8 @@ import { placeOf } from './request.ts';
 
 const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/;
 
-/** FROM; the name is lower-cased, `writtenName` is not. */
-export function readFrom(node: AstNode, index: number): { readonly stage: Stage; readonly writtenName: string } {
+/** FROM; the name is lower-cased. */
+export function readFrom(node: AstNode, index: number): Stage {
   const flags = readFlags(node.flags, { platform: 'string' });
   const [base, as, writtenName = ''] = node.args;
   const isPlain = node.args.length === 1;
@@ -23,16 +23,15 @@ export function readFrom(node: AstNode, index: number): { readonly stage: Stage;
   const name = writtenName.toLowerCase();
   if (isNamed && !STAGE_NAME.test(name)) throw badName(writtenName);
   const platform = flags.text('platform') || undefined;
-  const stage = {
+  return {
     ...placeOf(node),
     index,
     name,
     base,
     platform,
-    doc: docOf(node.comments, writtenName),
+    doc: docOf(node.comments, name),
     instructions: [],
   };
-  return { stage, writtenName };
 }
 
 function badName(name: string): SyntaxMistake {

@@ -5,12 +5,15 @@ import { choice, list, single, text, texts, toggle, type Values } from '../flags
 import { PROGRESS, withRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
+import { answerCall, parseCall } from './build-call.ts';
 import { contextOf, fileOf } from './build-context.ts';
 import { ownPlatform, parsePlatform } from './transfer.ts';
 
 const FLAGS = {
   buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
   buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
+  call: single('--call METHOD', 'build, or tell: check, outline or targets, with ,format=json', parseCall),
+  check: toggle('--check', 'shorthand for --call=check'),
   file: text('-f, --file FILE', 'the Dockerfile (default Dockerfile in the context)'),
   iidfile: text('--iidfile FILE', 'write the image id to a file'),
   label: list('--label NAME=VALUE', 'set a label', parseLabel),
@@ -25,7 +28,7 @@ const FLAGS = {
 };
 
 const REFUSED = (
-  'add-host allow annotation attest builder build-context cache-from cache-to call cgroup-parent check compress ' +
+  'add-host allow annotation attest builder build-context cache-from cache-to cgroup-parent compress ' +
   'cpu-period cpu-quota c cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust force-rm isolation load m ' +
   'memory memory-swap network no-cache-filter o output policy provenance push rm sbom secret security-opt shm-size ' +
   'squash ssh ulimit'
@@ -42,20 +45,20 @@ export const build = defineCommand({
     const directory = contextOf(operand, context.cwd);
     checkPlatform(values.platform);
     const engine = await context.engine({ buildCa: values.buildCa });
+    const request = {
+      context: directory,
+      ...(values.file === undefined ? {} : { file: fileOf(values.file, context.cwd) }),
+      target: values.target,
+      buildArgs: Object.fromEntries(values.buildArg.filter((pair) => pair !== undefined)),
+      labels: Object.fromEntries(values.label),
+      tags: values.tag,
+      noCache: values.noCache,
+      pull: values.pull,
+    };
+    const call = values.check ? parseCall('check') : values.call;
+    if (call && call.kind !== 'build') return await answerCall(context, engine, call, request);
     const result = await withRenderer(values.quiet ? 'quiet' : (values.progress ?? 'auto'), context, async (onEvent) =>
-      engine.build(
-        {
-          context: directory,
-          ...(values.file === undefined ? {} : { file: fileOf(values.file, context.cwd) }),
-          target: values.target,
-          buildArgs: Object.fromEntries(values.buildArg.filter((pair) => pair !== undefined)),
-          labels: Object.fromEntries(values.label),
-          tags: values.tag,
-          noCache: values.noCache,
-          pull: values.pull,
-        },
-        { onEvent, signal: context.signal },
-      ),
+      engine.build(request, { onEvent, signal: context.signal }),
     );
     writeResults(values, result);
     if (values.quiet) context.stdout.write(`${result.imageId}\n`);
