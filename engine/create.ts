@@ -15,7 +15,6 @@ import { withStore } from './leftovers.ts';
 import { createRegistryBackend } from './registry-backend.ts';
 import { createRegistryServer } from './registry/index.ts';
 import { resolveImage } from './resolve-image.ts';
-import { createContainers } from './runtime/index.ts';
 import { saveImages } from './save.ts';
 import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';

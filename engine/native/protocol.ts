@@ -14,7 +14,11 @@ export type StoreLocation = {
  */
 root: string, uid: number, gid: number, };
 export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
+<<<<<<< HEAD
 export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs };
+=======
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs };
+>>>>>>> a0614ae (Give containers a network of their own on a bridge, with names and a way out)
 export type ProbeArgs = { 
 /**
  * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
@@ -202,12 +206,64 @@ export type ProcessId = { pid: number,
  */
 startTime: number, };
 export type BoundFile = { destination: string, content: string, mode: number, };
-export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "private", address: string, ports: Array<PublishedPort>, };
-export type PublishedPort = { hostAddress: string, 
+export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "private", address: string, ports: Array<PublishedPort>, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, };
+export type BridgeNetwork = { 
+/**
+ * 64 hex digits; the folder below `networks/`. Bridge and rules are named by it.
+ */
+id: string, name: string, 
+/**
+ * IPv4, as `172.24.0.0/20`.
+ */
+subnet: string, 
+/**
+ * The bridge's address, in the subnet.
+ */
+gateway: string, 
+/**
+ * Nothing of it is forwarded to other networks.
+ */
+internal: boolean, mtu: number, };
+export type Endpoint = { network: BridgeNetwork, 
+/**
+ * IPv4, in the subnet.
+ */
+address: string, 
+/**
+ * `02:42:ac:18:00:02`.
+ */
+mac: string, 
+/**
+ * `eth0`, `eth1` …
+ */
+interface: string, 
+/**
+ * By which others on the network find it; empty on a network without names.
+ */
+names: Array<string>, 
+/**
+ * The way out of the container leads over this one.
+ */
+defaultRoute: boolean, };
+export type Resolver = { 
+/**
+ * IP addresses of the resolvers that are asked for all other names, from the host's namespace.
+ */
+upstreams: Array<string>, };
+export type NetworkArgs = { "act": "connect", container: string, endpoint: Endpoint, } | { "act": "disconnect", container: string, network: string, } | { "act": "sweep" };
+export type PublishedPort = { 
+/**
+ * An IP address; empty listens on `0.0.0.0` and, where there is IPv6, on `::`.
+ */
+hostAddress: string, 
 /**
  * 0 lets the kernel choose; the event `Listening` tells which.
  */
-hostPort: number, containerPort: number, protocol: Protocol, };
+hostPort: number, 
+/**
+ * Any free port from `host_port` to this one.
+ */
+hostPortLast?: number, containerPort: number, protocol: Protocol, };
 export type Protocol = "tcp" | "udp";
 export type ExecArgs = { container: string, process: Process, 
 /**
@@ -244,14 +300,27 @@ hint?: string,
  * The state that stood in the way: `parent is a symbolic link`.
  */
 message: string, };
-export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, };
+export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, protocol: Protocol, };
 export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
+<<<<<<< HEAD
 export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" };
+=======
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" };
+>>>>>>> a0614ae (Give containers a network of their own on a bridge, with names and a way out)
 export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
 /**
  * File system of the store root: `ext4`, `overlay`, `tmpfs` …
  */
-fileSystem: string, };
+fileSystem: string, network: NetworkProbe, };
+export type NetworkProbe = { 
+/**
+ * Bridges, veth pairs and packet rules can be made, and packets are forwarded.
+ */
+bridge: boolean, 
+/**
+ * What stood in the way.
+ */
+reason: string | null, hint: string | null, };
 export type Rung = { name: RungName, possible: boolean, 
 /**
  * What stood in the way: the step and the error number.

@@ -31,7 +31,7 @@ fn style(operation: &Operation) -> Style {
     match operation {
         Operation::Probe(_) | Operation::Lock(_) | Operation::Extract(_) => Style::Direct,
         // They talk to namespaces that exist already, as their owner.
-        Operation::State(_) | Operation::Kill(_) | Operation::Logs(_) => Style::Watched {
+        Operation::State(_) | Operation::Kill(_) | Operation::Logs(_) | Operation::Network(_) => Style::Watched {
             enters_user_namespace: false,
         },
         Operation::Exec(_) => Style::Streaming {

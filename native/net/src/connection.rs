@@ -78,7 +78,12 @@ impl Connection {
     /// Starts to connect `client` with `target`, in the namespace of this process.
     pub(crate) fn open(client: OwnedFd, target: SocketAddr) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let server = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+        let family = if target.is_ipv4() {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
+        };
+        let server = net::socket_with(family, SocketType::STREAM, flags, None)?;
         for socket in [&client, &server] {
             sockopt::set_tcp_nodelay(socket, true)?;
         }
@@ -94,6 +99,13 @@ impl Connection {
             inward: Flow::default(),
             outward: Flow::default(),
         })
+    }
+
+    /// As [`Self::open`], for a client of which `already` was read.
+    pub(crate) fn open_after(client: OwnedFd, target: SocketAddr, already: Vec<u8>) -> io::Result<Self> {
+        let mut connection = Self::open(client, target)?;
+        connection.inward.buffer = already;
+        Ok(connection)
     }
 
     /// Both sockets, with what to wait for on each.

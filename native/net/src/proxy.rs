@@ -1,19 +1,23 @@
 //! The proxy of published ports: one loop over all listeners and connections of a container.
 
 use crate::connection::Connection;
-use crate::fail::failed;
 use crate::listener::Listener;
+use crate::polling;
+use crate::udp::Relay;
 use berth_wire::Failure;
-use rustix::event::{PollFd, PollFlags, poll};
+use berth_wire::request::Protocol;
+use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::io::Errno;
 use rustix::net::{self, SocketFlags};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 /// Connections at a time; further ones wait in the backlog of the kernel.
 const MAX_CONNECTIONS: usize = 4096;
+/// How often silent clients of udp ports are looked for.
+const LOOK: Duration = Duration::from_secs(10);
 
-/// Passes connections of `listeners` on to `address`, until `life` is readable or closed.
+/// Passes connections and datagrams of `listeners` on to `address`, until `life` is readable or closed.
 ///
 /// The caller is in the network namespace of the container; the listeners were opened in the host's. A connection that the container refuses is
 /// closed, as Docker's proxy does.
@@ -21,65 +25,61 @@ const MAX_CONNECTIONS: usize = 4096;
 /// # Errors
 /// Only when waiting itself fails.
 pub fn serve(listeners: &[Listener], address: Ipv4Addr, life: impl AsFd) -> Result<(), Failure> {
+    let target = |listener: &Listener| SocketAddr::new(address.into(), listener.port.container_port);
+    let (streams, datagrams): (Vec<_>, Vec<_>) = listeners.iter().partition(|listener| listener.port.protocol == Protocol::Tcp);
+    let mut relays: Vec<Relay<'_>> = datagrams
+        .into_iter()
+        .map(|listener| Relay::new(listener, target(listener)))
+        .collect();
     let mut connections: Vec<Connection> = Vec::new();
+    let mut buffer = Vec::new();
     loop {
-        let accepting = connections.len() < MAX_CONNECTIONS;
-        let ready = wait(listeners, &connections, life.as_fd(), accepting)?;
-        let mut flags = ready.into_iter();
-        if flags.next().is_some_and(|life| !life.is_empty()) {
+        let ready = wait(&streams, &relays, &connections, life.as_fd())?;
+        let mut rest = ready.as_slice();
+        if take(&mut rest, 1).iter().any(|life| !life.is_empty()) {
             return Ok(());
         }
-        let readable: Vec<bool> = flags.by_ref().take(listeners.len()).map(|ready| !ready.is_empty()).collect();
-        connections.retain_mut(|connection| turn(connection, &mut flags));
-        for (listener, _) in listeners.iter().zip(readable).filter(|(_, readable)| *readable) {
-            accept(listener, address, &mut connections);
+        let readable = take(&mut rest, streams.len());
+        for relay in &mut relays {
+            let length = relay.interests().len();
+            relay.turn(take(&mut rest, length), &mut buffer);
+        }
+        connections.retain_mut(|connection| turn(connection, take(&mut rest, 2)));
+        for (listener, _) in streams.iter().zip(readable).filter(|(_, ready)| !ready.is_empty()) {
+            accept(listener, target(listener), &mut connections);
         }
     }
 }
 
-/// Waits for anything; gives what is ready of life, listeners and each connection's client and server, in this order.
-fn wait(listeners: &[Listener], connections: &[Connection], life: BorrowedFd<'_>, accepting: bool) -> Result<Vec<PollFlags>, Failure> {
+/// Takes the next `length` of what is ready.
+pub(crate) fn take<'r>(ready: &mut &'r [PollFlags], length: usize) -> &'r [PollFlags] {
+    let (head, tail) = ready.split_at_checked(length).unwrap_or((ready, &[]));
+    *ready = tail;
+    head
+}
+
+/// Waits for anything; gives what is ready of life, listeners, relays and each connection's client and server, in this order.
+fn wait(streams: &[&Listener], relays: &[Relay<'_>], connections: &[Connection], life: BorrowedFd<'_>) -> Result<Vec<PollFlags>, Failure> {
+    let accepting = connections.len() < MAX_CONNECTIONS;
     let listening = if accepting { PollFlags::IN } else { PollFlags::empty() };
-    let mut fds = vec![PollFd::from_borrowed_fd(life, PollFlags::IN)];
-    fds.extend(
-        listeners
-            .iter()
-            .map(|listener| PollFd::from_borrowed_fd(listener.as_fd(), listening)),
-    );
-    let interests: Vec<_> = connections.iter().flat_map(Connection::interests).collect();
-    // A socket that nothing is wanted of is left out: a hang-up is reported unasked, and would keep the loop spinning.
-    let wanted = interests.iter().filter(|(_, flags)| !flags.is_empty());
-    fds.extend(wanted.map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)));
-    loop {
-        match poll(&mut fds, None) {
-            Ok(_) => break,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(failed("poll")(error)),
-        }
-    }
-    let mut ready = fds.iter().map(PollFd::revents);
-    let mut all: Vec<PollFlags> = ready.by_ref().take(listeners.len().saturating_add(1)).collect();
-    let none = PollFlags::empty();
-    all.extend(
-        interests
-            .iter()
-            .map(|(_, flags)| if flags.is_empty() { none } else { ready.next().unwrap_or(none) }),
-    );
-    Ok(all)
+    let mut wanted = vec![(life, PollFlags::IN)];
+    wanted.extend(streams.iter().map(|listener| (listener.as_fd(), listening)));
+    wanted.extend(relays.iter().flat_map(Relay::interests));
+    wanted.extend(connections.iter().flat_map(Connection::interests));
+    let timeout = (!relays.iter().all(Relay::is_idle)).then_some(LOOK);
+    polling::wait(&wanted, timeout)
 }
 
 /// Moves one connection on; false when it is over. A broken connection ends alone.
-fn turn(connection: &mut Connection, flags: &mut impl Iterator<Item = PollFlags>) -> bool {
-    let client = flags.next().unwrap_or(PollFlags::empty());
-    let server = flags.next().unwrap_or(PollFlags::empty());
+pub(crate) fn turn(connection: &mut Connection, ready: &[PollFlags]) -> bool {
+    let [client, server] = [0, 1].map(|at| ready.get(at).copied().unwrap_or(PollFlags::empty()));
     if client.is_empty() && server.is_empty() {
         return true;
     }
     connection.turn(client, server).unwrap_or(false)
 }
 
-fn accept(listener: &Listener, address: Ipv4Addr, connections: &mut Vec<Connection>) {
-    let target = SocketAddr::new(address.into(), listener.port.container_port);
+fn accept(listener: &Listener, target: SocketAddr, connections: &mut Vec<Connection>) {
     while connections.len() < MAX_CONNECTIONS {
         // Any error means that there is no connection to take now: none waits, the client is gone, or descriptors have run out.
         let Ok(client) = net::accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) else {
@@ -95,7 +95,7 @@ mod tests {
     use crate::listen;
     use berth_wire::request::{Protocol, PublishedPort};
     use std::io::{Read, Write};
-    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
     use std::thread;
 
     /// A proxy to a server that `answer`s, as it is while `act` runs.
@@ -105,6 +105,7 @@ mod tests {
         let port = PublishedPort {
             host_address: "127.0.0.1".to_owned(),
             host_port: 0,
+            host_port_last: None,
             container_port,
             protocol: Protocol::Tcp,
         };
@@ -154,6 +155,7 @@ mod tests {
         let port = PublishedPort {
             host_address: "127.0.0.1".to_owned(),
             host_port: 0,
+            host_port_last: None,
             container_port: unused,
             protocol: Protocol::Tcp,
         };
@@ -164,6 +166,43 @@ mod tests {
             let mut client = TcpStream::connect(("127.0.0.1", listeners[0].port.host_port)).unwrap();
             let mut got = Vec::new();
             assert!(client.read_to_end(&mut got).map_or(true, |length| length == 0));
+            drop(end);
+        });
+    }
+
+    #[test]
+    fn carries_datagrams_of_two_clients_back_to_each() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = PublishedPort {
+            host_address: "127.0.0.1".to_owned(),
+            host_port: 0,
+            host_port_last: None,
+            container_port: server.local_addr().unwrap().port(),
+            protocol: Protocol::Udp,
+        };
+        let listeners = listen(&[port]).unwrap();
+        let address = ("127.0.0.1", listeners[0].port.host_port);
+        let (life, end) = rustix::pipe::pipe().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| serve(&listeners, Ipv4Addr::LOCALHOST, &life).unwrap());
+            scope.spawn(|| {
+                let mut buffer = [0; 2000];
+                for _ in 0..4 {
+                    let (length, from) = server.recv_from(&mut buffer).unwrap();
+                    server.send_to(&buffer[..length], from).unwrap();
+                }
+            });
+            let clients = ["one", "two"].map(|text| (UdpSocket::bind("127.0.0.1:0").unwrap(), text));
+            for _ in 0..2 {
+                for (client, text) in &clients {
+                    client.send_to(text.as_bytes(), address).unwrap();
+                }
+                for (client, text) in &clients {
+                    let mut got = [0; 100];
+                    let (length, from) = client.recv_from(&mut got).unwrap();
+                    assert_eq!((&got[..length], from.port()), (text.as_bytes(), address.1));
+                }
+            }
             drop(end);
         });
     }

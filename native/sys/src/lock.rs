@@ -4,6 +4,19 @@ use rustix::fd::AsFd;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::{Errno, Result};
 
+/// Lock an open file, and wait for whoever holds it.
+///
+/// # Errors
+/// The error of `flock`.
+pub fn lock(file: impl AsFd, exclusive: bool) -> Result<()> {
+    let operation = if exclusive {
+        FlockOperation::LockExclusive
+    } else {
+        FlockOperation::LockShared
+    };
+    rustix::io::retry_on_intr(|| flock(&file, operation))
+}
+
 /// Try to lock an open file without waiting; false when somebody else holds it.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! What the helper reports while it works: JSON lines on fd 2, `{"event": …}`; the last line is `{"reply": …}` or `{"failure": …}`.
 
+use crate::request::Protocol;
 use crate::{Failure, Reply};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,7 @@ pub enum Event {
         host_address: String,
         host_port: u16,
         container_port: u16,
+        protocol: Protocol,
     },
 }
 

@@ -27,6 +27,7 @@ pub enum Reply {
     State(States),
     Kill(Kill),
     Logs,
+    Network,
 }
 
 /// What this machine allows to this user.
@@ -42,6 +43,19 @@ pub struct Probe {
     pub seccomp: bool,
     /// File system of the store root: `ext4`, `overlay`, `tmpfs` …
     pub file_system: String,
+    pub network: NetworkProbe,
+}
+
+/// What containers on rung `root` can have as network.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkProbe {
+    /// Bridges, veth pairs and packet rules can be made, and packets are forwarded.
+    pub bridge: bool,
+    /// What stood in the way.
+    pub reason: Option<String>,
+    pub hint: Option<String>,
 }
 
 /// One rung of the isolation ladder and whether it holds here.

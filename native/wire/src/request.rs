@@ -70,6 +70,7 @@ pub enum Operation {
     State(State),
     Kill(Kill),
     Logs(Logs),
+    Network(ChangeNetwork),
 }
 
 /// What is possible here. Enters no namespace of the request; tries each rung in a child.
@@ -462,6 +463,72 @@ pub enum Network {
     /// bound to 127.0.0.1 is not reachable, as with Docker.
     #[serde(rename_all = "camelCase")]
     Private { address: String, ports: Vec<PublishedPort> },
+    /// A namespace with an interface on each of some networks; only as root. Published ports are proxied to the first endpoint's address.
+    #[serde(rename_all = "camelCase")]
+    Bridge {
+        endpoints: Vec<Endpoint>,
+        ports: Vec<PublishedPort>,
+        dns: Resolver,
+    },
+}
+
+/// A network of the store: a bridge of the host with what lets its containers out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BridgeNetwork {
+    /// 64 hex digits; the folder below `networks/`. Bridge and rules are named by it.
+    pub id: String,
+    pub name: String,
+    /// IPv4, as `172.24.0.0/20`.
+    pub subnet: String,
+    /// The bridge's address, in the subnet.
+    pub gateway: String,
+    /// Nothing of it is forwarded to other networks.
+    pub internal: bool,
+    pub mtu: u32,
+}
+
+/// One interface of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Endpoint {
+    pub network: BridgeNetwork,
+    /// IPv4, in the subnet.
+    pub address: String,
+    /// `02:42:ac:18:00:02`.
+    pub mac: String,
+    /// `eth0`, `eth1` …
+    pub interface: String,
+    /// By which others on the network find it; empty on a network without names.
+    pub names: Vec<String>,
+    /// The way out of the container leads over this one.
+    pub default_route: bool,
+}
+
+/// The responder for names at 127.0.0.11 in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Resolver {
+    /// IP addresses of the resolvers that are asked for all other names, from the host's namespace.
+    pub upstreams: Vec<String>,
+}
+
+/// Changes of networks, outside of starts and ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "NetworkArgs"))]
+#[serde(tag = "act", rename_all = "camelCase", deny_unknown_fields)]
+pub enum ChangeNetwork {
+    /// Give a running container one more interface.
+    #[serde(rename_all = "camelCase")]
+    Connect { container: String, endpoint: Box<Endpoint> },
+    /// Take the interface of a network away from a container, running or not.
+    #[serde(rename_all = "camelCase")]
+    Disconnect { container: String, network: String },
+    /// Remove what is left of networks without a container: bridges, rules, names. Of all networks of the store.
+    Sweep,
 }
 
 /// A published port.
@@ -469,9 +536,14 @@ pub enum Network {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PublishedPort {
+    /// An IP address; empty listens on `0.0.0.0` and, where there is IPv6, on `::`.
     pub host_address: String,
     /// 0 lets the kernel choose; the event `Listening` tells which.
     pub host_port: u16,
+    /// Any free port from `host_port` to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub host_port_last: Option<u16>,
     pub container_port: u16,
     pub protocol: Protocol,
 }

@@ -3,6 +3,7 @@
 mod exec;
 mod kill;
 mod logs;
+mod network;
 mod probe;
 pub(crate) mod remove;
 mod start;
@@ -46,6 +47,7 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::State(args) => state::run(context, &args),
         Operation::Kill(args) => kill::run(context, &args),
         Operation::Logs(args) => logs::run(context, &args),
+        Operation::Network(args) => network::run(context, &args),
         Operation::Remove(args) => remove::run(context, &args),
     }
 }
@@ -72,10 +74,11 @@ pub(crate) fn word(operation: &Operation) -> &'static str {
         Operation::State(_) => "state",
         Operation::Kill(_) => "kill",
         Operation::Logs(_) => "logs",
+        Operation::Network(_) => "network",
     }
 }
 
 /// Whether the command word names work inside an image, for which the helper runs from a sealed copy.
 pub(crate) fn touches_images(word: &str) -> bool {
-    !matches!(word, "probe" | "lock" | "state" | "kill" | "logs")
+    !matches!(word, "probe" | "lock" | "state" | "kill" | "logs" | "network")
 }

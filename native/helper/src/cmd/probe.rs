@@ -15,17 +15,20 @@ use rustix::pipe::PipeFlags;
 
 pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
     let layout = berth_cgroup::Layout::detect();
+    let rungs = rungs(context, args);
+    let network = network(&rungs);
     Ok(Reply::Probe(reply::Probe {
         protocol: berth_wire::PROTOCOL_VERSION,
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
         uid: rustix::process::geteuid().as_raw(),
-        rungs: rungs(context, args),
+        rungs,
         cgroup: Cgroup {
             mode: layout.mode().name().to_owned(),
             controllers: layout.writable(),
         },
         seccomp: berth_sys::seccomp::available(),
         file_system: file_system(context)?,
+        network,
     }))
 }
 
@@ -37,6 +40,40 @@ fn rungs(context: &Context, args: &Probe) -> Vec<Rung> {
         rung(RungName::UsernsSingle, None, Err(not_built("a user namespace with a single id"))),
         rung(RungName::Chroot, None, Err(not_built("chroot"))),
     ]
+}
+
+/// Whether containers can have bridges, with all that belongs to them tried in a namespace that is thrown away.
+fn network(rungs: &[Rung]) -> reply::NetworkProbe {
+    let tried = if rungs.iter().any(|rung| matches!(rung.name, RungName::Root) && rung.possible) {
+        berth_net::bridge::look_at_host().and_then(|()| rehearse())
+    } else {
+        Err(Failure::new(Code::NotPermitted, "make bridge", "only rung root can"))
+    };
+    let failure = tried.err();
+    reply::NetworkProbe {
+        bridge: failure.is_none(),
+        reason: failure.as_ref().map(ToString::to_string),
+        hint: failure.and_then(|failure| failure.hint),
+    }
+}
+
+fn rehearse() -> Result<(), Failure> {
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    match process::fork(Namespaces::NETWORK).map_err(failed("clone"))? {
+        Forked::Child => {
+            drop(reader);
+            if let Err(failure) = berth_net::bridge::rehearse() {
+                let _ = rustix::io::write(&writer, &serde_json::to_vec(&failure).unwrap_or_default());
+            }
+            process::exit_now(0)
+        }
+        Forked::Parent(child) => {
+            drop(writer);
+            let told = read_failure(&reader);
+            process::wait(child.pid).map_err(failed("wait"))?;
+            told
+        }
+    }
 }
 
 fn rung(name: RungName, id_map: Option<IdMap>, tried: Result<(), Failure>) -> Rung {

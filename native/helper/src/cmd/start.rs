@@ -3,11 +3,11 @@
 use crate::container::{self, Folder};
 use crate::context::{self, Context};
 use crate::fail::{failed, of_layer};
+use crate::run::attendant::Attendant;
 use crate::run::engine::{self, Listener};
 use crate::run::launch::{self, Launched};
 use crate::run::pipes::{self, Ours};
-use crate::run::proxy::{self, Proxy};
-use crate::run::{detach, ended};
+use crate::run::{detach, ended, network, proxy};
 use berth_cgroup::{Group, Layout};
 use berth_jail::plan::{CgroupView, Confinement, Filter, Jail, Recipe, Stdio};
 use berth_jail::report::{self, Reporter};
@@ -70,6 +70,10 @@ impl<'a> Order<'a> {
         }
         let (address, ports) = match &args.network {
             Network::Host | Network::None => (None, [].as_slice()),
+            Network::Bridge { ports, .. } => {
+                network::check(&context.id_map, &args.network)?;
+                (None, ports.as_slice())
+            }
             Network::Private { address, ports } => {
                 let parsed = address.parse().map_err(|_| refused("network.address", "it is no IPv4 address"))?;
                 (Some(parsed), ports.as_slice())
@@ -137,7 +141,7 @@ struct Running<'a> {
     upper: OwnedFd,
     launched: Launched,
     streams: Ours,
-    proxy: Option<Proxy>,
+    attendants: Vec<Attendant>,
     signals: SignalFd,
     state: ContainerState,
     /// The writing end of the pipe by which children notice that this process has gone.
@@ -178,24 +182,34 @@ impl<'a> Running<'a> {
         folder.write("config.json", &args.config)?;
         folder.write("rootfs.json", &args.rootfs)?;
         folder.write("keep.json", &args.keep)?;
+        network::keep(&folder, &args.network)?;
         state.monitor = process_id::of(rustix::process::getpid());
         folder.set_state(&state)?;
         let layout = Layout::detect();
         let group = Group::create(&layout, &order.cgroup(context)?, args.config.linux.resources.as_ref())?;
-        let spawned = spawn(order, recipe, &layout, &group).and_then(|mut spawned| {
+        let spawned = spawn(context, order, &folder, recipe, &layout, &group).and_then(|mut spawned| {
             let mut launched = Launched {
                 commands,
                 ..Launched::default()
             };
             let result = launch::follow(&spawned.child, &spawned.receiver, engine, &context.status, &mut launched)
-                .and_then(|()| spawned.publish(order, &ports));
+                .and_then(|()| spawned.publish(&folder, &ports));
             if result.is_err() {
                 launch::tidy(&upper, &launched.stubs);
             }
-            result.map(|proxy| (spawned, launched, proxy))
+            result.map(|()| (spawned, launched))
         });
-        let (spawned, launched, proxy) = spawned.inspect_err(|_| group.remove())?;
-        let Spawned { child, streams, life, .. } = spawned;
+        let (spawned, launched) = spawned.inspect_err(|_| {
+            group.remove();
+            network::release(context, &folder);
+        })?;
+        let Spawned {
+            child,
+            streams,
+            life,
+            attendants,
+            ..
+        } = spawned;
         folder.write("stubs.json", &launched.stubs)?;
         state.status = container::RUNNING.to_owned();
         state.process = process_id::of(child.pid);
@@ -211,7 +225,7 @@ impl<'a> Running<'a> {
             upper,
             launched,
             streams,
-            proxy,
+            attendants,
             signals,
             state,
             _life: life,
@@ -221,10 +235,11 @@ impl<'a> Running<'a> {
     /// Attends the process to its end, and clears up after it.
     fn attend(mut self, engine: Option<&mut Listener<'_>>) -> Result<Reply, Failure> {
         let result = self.watch(engine);
-        drop(self.proxy.take());
+        self.attendants.clear();
         let usage = self.group.usage();
         self.group.remove();
         launch::tidy(&self.upper, &self.launched.stubs);
+        network::release(self.context, &self.folder);
         let result = result.map(|ending| (ending, ended::describe(&ending.exit, Some(usage))));
         self.state.status = container::EXITED.to_owned();
         self.state.finished_at = Some(berth_monitor::clock::now());
@@ -290,6 +305,7 @@ fn announce(context: &Context, child: &Child, state: &ContainerState) {
             host_address: port.host_address.clone(),
             host_port: port.host_port,
             container_port: port.container_port,
+            protocol: port.protocol,
         });
     }
     context.status.event(Event::Started {
@@ -361,14 +377,17 @@ struct Spawned {
     streams: Ours,
     notice: OwnedFd,
     life: OwnedFd,
+    /// Processes that serve its network.
+    attendants: Vec<Attendant>,
 }
 
 impl Spawned {
     /// Starts the proxy. Not before exec: until then the process belongs to the namespaces of the helper, and cannot be joined from within a user
     /// namespace. Connections wait in the backlog meanwhile.
-    fn publish(&mut self, order: &Order<'_>, ports: &[Port]) -> Result<Option<Proxy>, Failure> {
-        let address = order.address.unwrap_or(Ipv4Addr::LOCALHOST);
-        proxy::start(ports, address, &self.child.pidfd, &self.notice).inspect_err(|_| kill(&self.child))
+    fn publish(&mut self, folder: &Folder, ports: &[Port]) -> Result<(), Failure> {
+        let proxy = proxy::start(ports, network::address(folder), &self.child.pidfd, &self.notice);
+        self.attendants.extend(proxy.inspect_err(|_| kill(&self.child))?);
+        Ok(())
     }
 }
 
@@ -378,7 +397,14 @@ fn kill(child: &Child) {
 }
 
 /// Forks the first process of the container, puts it into its cgroup, and lets it go.
-fn spawn(order: &Order<'_>, recipe: Recipe, layout: &Layout, group: &Group) -> Result<Spawned, Failure> {
+fn spawn(
+    context: &Context,
+    order: &Order<'_>,
+    folder: &Folder,
+    recipe: Recipe,
+    layout: &Layout,
+    group: &Group,
+) -> Result<Spawned, Failure> {
     let args = order.args;
     let (receiver, reporter) = report::channel()?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
@@ -395,6 +421,7 @@ fn spawn(order: &Order<'_>, recipe: Recipe, layout: &Layout, group: &Group) -> R
             group
                 .add_limited(child.pid, args.config.linux.resources.as_ref())
                 .inspect_err(|_| kill(&child))?;
+            let responder = network::attach(context, folder, &child, &notice).inspect_err(|_| kill(&child))?;
             let _ = rustix::io::write(&open, &[1]);
             Ok(Spawned {
                 child,
@@ -402,6 +429,7 @@ fn spawn(order: &Order<'_>, recipe: Recipe, layout: &Layout, group: &Group) -> R
                 streams,
                 notice,
                 life,
+                attendants: responder.into_iter().collect(),
             })
         }
     }
@@ -410,7 +438,8 @@ fn spawn(order: &Order<'_>, recipe: Recipe, layout: &Layout, group: &Group) -> R
 fn enter(order: &Order<'_>, recipe: Recipe, layout: &Layout, stdio: Stdio, life: OwnedFd, gate: &OwnedFd, reporter: &Reporter) -> ! {
     let args = order.args;
     let network = || match &args.network {
-        Network::Host => Ok(()),
+        // A bridge's interfaces are there already.
+        Network::Host | Network::Bridge { .. } => Ok(()),
         Network::None | Network::Private { .. } => berth_net::bring_up(order.address),
     };
     let requested = args

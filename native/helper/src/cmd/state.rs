@@ -2,12 +2,18 @@
 
 use crate::container::{Folder, life};
 use crate::context::Context;
+use crate::run::network;
 use berth_wire::reply::States;
 use berth_wire::request::State;
 use berth_wire::{Code, Failure, Reply};
 
 pub(crate) fn run(context: &Context, args: &State) -> Result<Reply, Failure> {
     let all = args.containers.is_empty();
+    if all && let Err(failure) = network::collect(context) {
+        context
+            .status
+            .warning(format!("what is left of networks could not be collected: {failure}"));
+    }
     let names = if all { Folder::all(context)? } else { args.containers.clone() };
     let mut containers = Vec::new();
     for name in names {

@@ -51,6 +51,7 @@ fn collect(context: &Context, folder: &Folder, mut state: ContainerState) -> Res
     );
     Group::find(&Layout::detect(), &path?).remove();
     remove_stubs(context, folder);
+    crate::run::network::release(context, folder);
     if matches!(folder.read("keep.json"), Ok(false)) {
         super::remove_folder(context, &folder.id)?;
         return Ok(None);

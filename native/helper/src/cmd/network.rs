@@ -1,0 +1,128 @@
+//! `network`: containers join and leave networks, and what is left of networks is collected.
+
+use crate::container::{Folder, life};
+use crate::context::Context;
+use crate::fail::{failed, failed_on};
+use crate::run::network::{self, FILE};
+use berth_monitor::process_id;
+use berth_net::book;
+use berth_net::bridge::{self, Port};
+use berth_sys::process::{self, Forked, Namespaces};
+use berth_wire::request::{ChangeNetwork, Endpoint, Network};
+use berth_wire::{Code, Failure, Reply};
+use rustix::fd::{AsFd as _, OwnedFd};
+
+pub(crate) fn run(context: &Context, args: &ChangeNetwork) -> Result<Reply, Failure> {
+    match args {
+        ChangeNetwork::Connect { container, endpoint } => connect(context, container, endpoint)?,
+        ChangeNetwork::Disconnect { container, network } => disconnect(context, container, network)?,
+        ChangeNetwork::Sweep => network::collect(context)?,
+    }
+    Ok(Reply::Network)
+}
+
+/// A container on bridges, and its process while it runs.
+struct Member {
+    folder: Folder,
+    process: Option<OwnedFd>,
+    pid: u32,
+    network: Network,
+}
+
+impl Member {
+    fn find(context: &Context, id: &str) -> Result<Self, Failure> {
+        let folder = Folder::open(context, id)?;
+        let state = life::look(context, &folder)?;
+        let process = state.filter(life::runs).and_then(|state| state.process);
+        let network: Network = folder.read(FILE)?;
+        network::check(&context.id_map, &network)?;
+        if !matches!(network, Network::Bridge { .. }) {
+            return Err(Failure::new(Code::Conflict, "change network", "the container is on no bridge").subject(id));
+        }
+        Ok(Self {
+            folder,
+            pid: process.map(|process| process.pid.unsigned_abs()).unwrap_or_default(),
+            process: process.and_then(process_id::open),
+            network,
+        })
+    }
+
+    fn endpoints(&mut self) -> Option<&mut Vec<Endpoint>> {
+        match &mut self.network {
+            Network::Bridge { endpoints, .. } => Some(endpoints),
+            _ => None,
+        }
+    }
+
+    fn keep(&self) -> Result<(), Failure> {
+        self.folder.write(FILE, &self.network)
+    }
+}
+
+fn connect(context: &Context, id: &str, endpoint: &Endpoint) -> Result<(), Failure> {
+    let port = Port::read(endpoint)?;
+    let mut member = Member::find(context, id)?;
+    if let Some(process) = &member.process {
+        let networks = network::folder(context)?;
+        let held = network::hold(networks.as_fd())?;
+        bridge::attach(&port, id, member.pid, &|sentence| context.status.warning(sentence))?;
+        drop(held);
+        inside(process, || bridge::configure_port(&port))?;
+        network::enter(networks.as_fd(), id, endpoint, &port)?;
+    }
+    if let Some(endpoints) = member.endpoints() {
+        endpoints.retain(|other| other.network.id != endpoint.network.id);
+        endpoints.push(endpoint.clone());
+    }
+    member.keep()
+}
+
+fn disconnect(context: &Context, id: &str, network: &str) -> Result<(), Failure> {
+    let mut member = Member::find(context, id)?;
+    let Some(endpoints) = member.endpoints() else { return Ok(()) };
+    let led_out = endpoints
+        .iter()
+        .any(|endpoint| endpoint.network.id == network && endpoint.default_route);
+    endpoints.retain(|endpoint| endpoint.network.id != network);
+    let next = endpoints.iter_mut().find(|endpoint| led_out && !endpoint.network.internal);
+    let next = next.map(|endpoint| {
+        endpoint.default_route = true;
+        Port::read(endpoint)
+    });
+    let networks = network::folder(context)?;
+    book::strike(networks.as_fd(), network, id).map_err(failed_on("strike names", network))?;
+    if let Some(process) = &member.process {
+        let _held = network::hold(networks.as_fd())?;
+        bridge::detach(id, network)?;
+        bridge::sweep(&[network.to_owned()])?;
+        if let Some(next) = next.transpose()? {
+            inside(process, || bridge::configure_port(&next))?;
+        }
+    }
+    member.keep()
+}
+
+/// Does `act` in the network namespace of `process`, in a child, since this process has more to do in its own.
+fn inside(process: &OwnedFd, act: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let (told, tell) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
+        Forked::Child => {
+            let entered = process::enter(process, Namespaces::NETWORK).map_err(failed("enter network namespace"));
+            if let Err(failure) = entered.and_then(|()| act()) {
+                let _ = rustix::io::write(&tell, &serde_json::to_vec(&failure).unwrap_or_default());
+            }
+            process::exit_now(0)
+        }
+        Forked::Parent(child) => {
+            drop(tell);
+            let mut text = vec![0; 16 * 1024];
+            let length = berth_sys::file::read_full(&told, &mut text).map_err(failed("read pipe"))?;
+            process::wait(child.pid).map_err(failed("wait"))?;
+            text.truncate(length);
+            if text.is_empty() {
+                return Ok(());
+            }
+            Err(serde_json::from_slice(&text).unwrap_or_else(|_| Failure::new(Code::System, "change network", "it failed without a word")))
+        }
+    }
+}

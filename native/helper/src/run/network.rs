@@ -1,0 +1,183 @@
+//! The network of a container from its start to its end: interfaces on bridges, names, the responder; and what is left of it.
+
+use crate::container::Folder;
+use crate::context::Context;
+use crate::fail::failed;
+use crate::run::attendant::{self, Attendant};
+use berth_net::bridge::{self, Port};
+use berth_net::{Responder, Upstreams, book};
+use berth_sys::lock;
+use berth_sys::process::{self, Child, Namespaces};
+use berth_wire::request::{Endpoint, IdMap, Network};
+use berth_wire::{Code, Failure};
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The network of a container, in its folder: `connect` and `disconnect` change it.
+pub(crate) const FILE: &str = "network.json";
+const DNS: u16 = 53;
+
+/// The store's folder of networks.
+pub(crate) fn folder(context: &Context) -> Result<OwnedFd, Failure> {
+    context.directory(context.store.as_fd(), "networks", Some(context.owner))
+}
+
+/// Held while bridges and rules are made or removed; freed when it is dropped.
+pub(crate) fn hold(networks: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let file = lock_file(networks)?;
+    lock::lock(&file, true).map_err(failed("lock networks"))?;
+    Ok(file)
+}
+
+fn lock_file(networks: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(networks, ".lock", flags, Mode::RUSR | Mode::WUSR).map_err(failed("open networks/.lock"))
+}
+
+/// Checks what a request says about endpoints and resolvers.
+pub(crate) fn check(id_map: &IdMap, network: &Network) -> Result<(), Failure> {
+    let Network::Bridge { endpoints, dns, .. } = network else {
+        return Ok(());
+    };
+    if !matches!(id_map, IdMap::Root) {
+        let message = "only rung root has networks that containers share";
+        return Err(Failure::new(Code::Unsupported, "make network", message).hint("Use --network none or host, or --isolation root"));
+    }
+    ports(endpoints)?;
+    upstreams(&dns.upstreams).map(drop)
+}
+
+/// Keeps the network of a container that starts for the first time; later it is what `connect` and `disconnect` have made of it.
+pub(crate) fn keep(folder: &Folder, network: &Network) -> Result<(), Failure> {
+    match folder.read::<Network>(FILE) {
+        Ok(_) => Ok(()),
+        Err(_) => folder.write(FILE, network),
+    }
+}
+
+/// Where published ports lead: the address that the container has for others.
+pub(crate) fn address(folder: &Folder) -> Ipv4Addr {
+    let text = match folder.read(FILE) {
+        Ok(Network::Bridge { endpoints, .. }) => endpoints.into_iter().next().map(|endpoint| endpoint.address),
+        Ok(Network::Private { address, .. }) => Some(address),
+        _ => None,
+    };
+    text.and_then(|text| text.parse().ok()).unwrap_or(Ipv4Addr::LOCALHOST)
+}
+
+fn ports(endpoints: &[Endpoint]) -> Result<Vec<Port>, Failure> {
+    endpoints.iter().map(Port::read).collect()
+}
+
+fn upstreams(texts: &[String]) -> Result<Upstreams, Failure> {
+    let read = |text: &String| {
+        let address: IpAddr = text
+            .parse()
+            .map_err(|_| Failure::new(Code::Request, "read network", "a resolver is not an IP address").subject(text.clone()))?;
+        Ok(SocketAddr::new(address, DNS))
+    };
+    texts.iter().map(read).collect()
+}
+
+/// Connects a container whose first process waits in its namespaces; gives the responder for names. Nothing to do unless it is on a bridge.
+pub(crate) fn attach(context: &Context, folder: &Folder, child: &Child, life: &OwnedFd) -> Result<Option<Attendant>, Failure> {
+    let Ok(Network::Bridge { endpoints, dns, .. }) = folder.read(FILE) else {
+        return Ok(None);
+    };
+    let networks = self::folder(context)?;
+    let ports = ports(&endpoints)?;
+    let process = child.pid.as_raw_nonzero().get().unsigned_abs();
+    let warn = |sentence| context.status.warning(sentence);
+    let held = hold(networks.as_fd())?;
+    for port in &ports {
+        bridge::attach(port, &folder.id, process, &warn)?;
+    }
+    drop(held);
+    let responder = respond(&networks, &folder.id, &ports, &upstreams(&dns.upstreams)?, &child.pidfd, life)?;
+    for (endpoint, port) in endpoints.iter().zip(&ports) {
+        enter(networks.as_fd(), &folder.id, endpoint, port)?;
+    }
+    Ok(Some(responder))
+}
+
+/// Writes an endpoint into the book of its network.
+pub(crate) fn enter(networks: BorrowedFd<'_>, container: &str, endpoint: &Endpoint, port: &Port) -> Result<(), Failure> {
+    let entry = book::Entry {
+        address: port.address,
+        network: endpoint.network.name.clone(),
+        names: endpoint.names.clone(),
+    };
+    book::enter(networks, &endpoint.network.id, container, &entry).map_err(failed("write names"))
+}
+
+/// Starts the process that brings the container's side up and answers for names: it listens inside and asks outside.
+fn respond(
+    networks: &OwnedFd,
+    container: &str,
+    ports: &[Port],
+    upstreams: &Upstreams,
+    pidfd: &OwnedFd,
+    life: &OwnedFd,
+) -> Result<Attendant, Failure> {
+    let kept = [networks.as_fd(), pidfd.as_fd(), life.as_fd()];
+    attendant::start("name responder", &kept, |announce| {
+        let host = rustix::fs::open("/proc/self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(failed("open network namespace"))?;
+        process::enter(pidfd, Namespaces::NETWORK).map_err(failed("enter network namespace"))?;
+        bridge::configure(ports)?;
+        let responder = Responder::open()?;
+        process::enter(&host, Namespaces::NETWORK).map_err(failed("leave network namespace"))?;
+        drop(host);
+        announce.serve()?;
+        responder.serve(networks.as_fd(), container, upstreams, life)
+    })
+}
+
+/// Takes away what a container that has ended leaves of its network: its names at once, its devices soon after. What goes wrong is collected by
+/// the next command.
+pub(crate) fn release(context: &Context, folder: &Folder) {
+    if let Err(failure) = try_release(context, folder) {
+        context
+            .status
+            .warning(format!("the network of container {} is not quite gone: {failure}", folder.id));
+    }
+}
+
+fn try_release(context: &Context, folder: &Folder) -> Result<(), Failure> {
+    let Ok(Network::Bridge { endpoints, .. }) = folder.read(FILE) else {
+        return Ok(());
+    };
+    let networks = self::folder(context)?;
+    let ids: Vec<String> = endpoints.into_iter().map(|endpoint| endpoint.network.id).collect();
+    for id in &ids {
+        book::strike(networks.as_fd(), id, &folder.id).map_err(failed("strike names"))?;
+    }
+    // The kernel takes some hundredths of a second for each device, for which nobody has to wait.
+    attendant::behind(&[networks.as_fd()], || drop(clear(networks.as_fd(), &folder.id, &ids)))
+}
+
+fn clear(networks: BorrowedFd<'_>, container: &str, ids: &[String]) -> Result<(), Failure> {
+    let _held = hold(networks)?;
+    for id in ids {
+        bridge::detach(container, id)?;
+    }
+    bridge::sweep(ids)
+}
+
+/// Collects what killed processes left of networks without a container. Somebody who makes or removes one right now is left alone.
+pub(crate) fn collect(context: &Context) -> Result<(), Failure> {
+    if !matches!(context.id_map, IdMap::Root) || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let networks = folder(context)?;
+    let ids = book::networks(networks.as_fd()).map_err(failed("list networks"))?;
+    if ids.is_empty() || !bridge::any_stands(&ids)? {
+        return Ok(());
+    }
+    let file = lock_file(networks.as_fd())?;
+    if lock::try_lock(&file, true).map_err(failed("lock networks"))? {
+        bridge::sweep(&ids)?;
+    }
+    Ok(())
+}
