@@ -305,7 +305,21 @@ export interface RunSpec {
   readonly ports?: readonly PublishedPort[] | undefined;
   /** Publish every EXPOSEd port on a free one. */
   readonly publishAll?: boolean | undefined;
-  readonly network?: 'private' | 'host' | 'none' | undefined;
+  /**
+   * `bridge` (default), `host`, `none`, the name or id of a network, `container:NAME`, or `private`: loopback and published ports alone, with no
+   * way out. Where the machine has no bridges, `bridge` is `private`, and a warning says so.
+   */
+  readonly network?: string | undefined;
+  /** Further networks to join. */
+  readonly moreNetworks?: readonly string[] | undefined;
+  readonly networkAliases?: readonly string[] | undefined;
+  /** IPv4, on the first network. */
+  readonly ip?: string | undefined;
+  readonly macAddress?: string | undefined;
+  readonly dns?: readonly string[] | undefined;
+  readonly dnsSearch?: readonly string[] | undefined;
+  readonly dnsOptions?: readonly string[] | undefined;
+  readonly domainname?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly detach?: boolean | undefined;
   /** Remove the container when it has ended. */
@@ -321,6 +335,7 @@ export interface RunSpec {
   readonly shmSize?: number | undefined;
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
   readonly groupAdd?: readonly string[] | undefined;
+  /** Lines of `/etc/hosts`; `host-gateway` as address is the host. */
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
   /** `always`, `missing` (default) or `never`. */
   readonly pull?: 'always' | 'missing' | 'never' | undefined;

@@ -77,4 +77,5 @@ const ACTIONS: Readonly<Record<OperationName, string>> = {
   state: 'read the state of containers',
   kill: 'stop the container',
   logs: 'read the logs of the container',
+  network: 'change networks',
 };

@@ -1,29 +1,39 @@
 import { readFile } from 'node:fs/promises';
 import type { BoundFile } from '../native/protocol.ts';
+import { formatResolvers, type Resolvers } from './network/host.ts';
 
 /** What the three network files of a container are made from. */
 export interface NetworkFiles {
   readonly hostname: string;
-  /** The container's own address; undefined when it has none of its own. */
-  readonly address?: string | undefined;
+  readonly domainname?: string | undefined;
+  /** The container's own addresses. */
+  readonly addresses?: readonly string[] | undefined;
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
   /** The host's network is used: the host's names and resolvers hold, even those on loopback. */
   readonly host: boolean;
+  /** Instead of the host's resolvers. */
+  readonly resolvers?: Resolvers | undefined;
 }
 
 /** `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname`, to be bound into a container. */
 export async function networkFiles(network: NetworkFiles): Promise<BoundFile[]> {
-  const resolv = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
   return [
     { destination: '/etc/hosts', content: await hosts(network), mode: 0o644 },
-    { destination: '/etc/resolv.conf', content: network.host ? resolv : withoutLoopback(resolv), mode: 0o644 },
+    { destination: '/etc/resolv.conf', content: await resolvConf(network), mode: 0o644 },
     { destination: '/etc/hostname', content: `${network.hostname}\n`, mode: 0o644 },
   ];
 }
 
-async function hosts({ hostname, address, extraHosts = [], host }: NetworkFiles): Promise<string> {
+async function resolvConf({ host, resolvers }: NetworkFiles): Promise<string> {
+  if (resolvers) return formatResolvers(resolvers);
+  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  return host ? text : withoutLoopback(text);
+}
+
+async function hosts({ hostname, domainname, addresses = [], extraHosts = [], host }: NetworkFiles): Promise<string> {
   const base = host ? await readFile('/etc/hosts', 'utf8').catch(() => LOOPBACK) : LOOPBACK;
-  const own = address ? [{ name: hostname, address }] : host ? [] : [{ name: hostname, address: '127.0.0.1' }];
+  const name = domainname === undefined ? hostname : `${hostname}.${domainname} ${hostname}`;
+  const own = (addresses.length > 0 || host ? addresses : ['127.0.0.1']).map((address) => ({ name, address }));
   const lines = [...own, ...extraHosts].map((entry) => `${entry.address}\t${entry.name}`);
   return `${base.replace(/\n*$/, '\n')}${lines.map((line) => `${line}\n`).join('')}`;
 }

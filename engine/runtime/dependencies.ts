@@ -11,7 +11,7 @@ export interface Connection {
 
 /** What containers are run with; `engine/index.ts` gives it. */
 export interface ContainersDependencies {
-  readonly store: Pick<Store, 'locks'>;
+  readonly store: Pick<Store, 'locks' | 'root'>;
   readonly connect: () => Promise<Connection>;
   /** The image of that name: of the store, or pulled by the policy. @throws `IMAGE_NOT_FOUND` */
   readonly ensureImage: (

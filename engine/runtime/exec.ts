@@ -57,7 +57,7 @@ export async function execInContainer(
     },
     { signal: options.signal, onEvent: events.onEvent, onData: options.onStdout, onErrorData: options.onStderr },
   );
-  await Promise.race([events.running(0), session.result]);
+  await Promise.race([events.running(), session.result]);
   return createHandle(session, {
     id: state.id,
     name: record.name,

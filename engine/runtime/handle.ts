@@ -5,8 +5,8 @@ import type { Session } from '../native/types.ts';
 /** Events of a starting process, gathered until it runs. */
 export interface StartEvents {
   readonly onEvent: (event: Event) => void;
-  /** Resolves when the process runs and `ports` of them listen. */
-  readonly running: (ports: number) => Promise<void>;
+  /** Resolves when the process runs, and its ports listen. */
+  readonly running: () => Promise<void>;
   readonly listening: () => readonly Extract<Event, { type: 'listening' }>[];
 }
 
@@ -22,10 +22,10 @@ export function collectStart(rest: (event: Event) => void): StartEvents {
       else rest(event);
       check();
     },
-    running: (ports) =>
+    running: () =>
       new Promise((resolve) => {
         check = () => {
-          if (started && listening.length >= ports) resolve();
+          if (started) resolve();
         };
         check();
       }),
@@ -33,19 +33,11 @@ export function collectStart(rest: (event: Event) => void): StartEvents {
   };
 }
 
-/** `ports` with the numbers that the kernel chose. */
-export function boundPorts(ports: readonly PublishedPort[], events: StartEvents): readonly PublishedPort[] {
-  const free = [...events.listening()];
-  return ports.map((port) => {
-    const at = free.findIndex(
-      (event) =>
-        event.containerPort === port.containerPort &&
-        event.hostAddress === port.hostAddress &&
-        (port.hostPort === 0 || event.hostPort === port.hostPort),
-    );
-    const [event] = at < 0 ? [] : free.splice(at, 1);
-    return event ? { ...port, hostPort: event.hostPort } : port;
-  });
+/** Published ports with the numbers that the kernel chose. They are told before the process counts as started. */
+export function boundPorts(events: StartEvents): readonly PublishedPort[] {
+  return events
+    .listening()
+    .map(({ hostAddress, hostPort, containerPort, protocol }) => ({ hostAddress, hostPort, containerPort, protocol }));
 }
 
 /** The handle on a process that a session talks to. `stop` is asked of the session, or of the monitor when it runs detached. */

@@ -12,6 +12,8 @@ import type { Connection } from './dependencies.ts';
 import { mergeEnvironment } from './environment.ts';
 import { readHostFacts } from './host.ts';
 import { resolveMounts } from './mounts.ts';
+import type { NetworkMode } from './network/kinds.ts';
+import { modeOf } from './network/plan.ts';
 import { publishedPorts } from './ports.ts';
 import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
 import type { ContainerRecord } from './record.ts';
@@ -22,7 +24,7 @@ import { lookupUser } from './user.ts';
 /** All of a container that does not depend on the other containers. */
 export interface Plan {
   readonly id: string;
-  readonly record: Omit<ContainerRecord, 'name' | 'address'>;
+  readonly record: Omit<ContainerRecord, 'name' | 'address' | 'memberships'>;
   readonly ports: readonly PublishedPort[];
   readonly anonymous: readonly string[];
   readonly config: StartArgs['config'];
@@ -43,7 +45,7 @@ export async function planContainer(
       hint: `berth run ${spec.image} COMMAND`,
     });
   }
-  const network = spec.network ?? 'private';
+  const network = modeOf(spec).kind;
   const hostname = spec.hostname ?? (network === 'host' ? hostName() : id.slice(0, 12));
   const [accounts, host, { mounts, anonymous }] = await Promise.all([
     createReadAccounts(helper)(lowers, options),
@@ -74,13 +76,17 @@ export async function planContainer(
   return {
     id,
     record: { v: 1, image: spec.image, imageId: image.id, rootfs, args, hostname, config, spec, stopSignal },
-    ports: network === 'private' ? ports : [],
+    ports: hasPorts(network) ? ports : [],
     anonymous,
     config: oci,
-    ...(network !== 'private' && ports.length > 0
+    ...(!hasPorts(network) && ports.length > 0
       ? { warning: `Published ports are discarded when using ${network} network mode` }
       : {}),
   };
+}
+
+function hasPorts(network: NetworkMode['kind']): boolean {
+  return network === 'bridge' || network === 'private';
 }
 
 /** The image's configuration with the caller's changes, as `docker inspect` shows it. */

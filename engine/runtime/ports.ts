@@ -23,5 +23,5 @@ function parseExposed(text: string): readonly PublishedPort[] {
     });
   }
   const protocol = match[2] === 'udp' ? 'udp' : 'tcp';
-  return [{ hostAddress: '0.0.0.0', hostPort: 0, containerPort: Number(match[1]), protocol }];
+  return [{ hostAddress: '', hostPort: 0, containerPort: Number(match[1]), protocol }];
 }

@@ -1,6 +1,7 @@
 import { EngineError } from '../base/errors.ts';
 import type { RunSpec } from '../engine.ts';
 import type { ContainerConfig, Digest } from '../image/types.ts';
+import type { Membership } from './network/endpoints.ts';
 import type { Rootfs } from '../native/protocol.ts';
 
 /** What the engine wants to know of a container later; the helper keeps it beside the container, where the container cannot write. */
@@ -18,6 +19,8 @@ export interface ContainerRecord {
   readonly spec: RunSpec;
   readonly stopSignal: string;
   readonly address?: string | undefined;
+  /** Its places on networks of the store. */
+  readonly memberships?: readonly Membership[] | undefined;
 }
 
 /** Largest record in bytes that the helper takes. */

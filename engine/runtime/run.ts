@@ -1,14 +1,15 @@
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { ContainerHandle, OutputOptions, RunSpec } from '../engine.ts';
-import type { Ended, Network, StartArgs } from '../native/protocol.ts';
+import type { Ended, StartArgs } from '../native/protocol.ts';
 import type { Session } from '../native/types.ts';
-import { freeAddress } from './address.ts';
-import { networkFiles } from './bound-files.ts';
 import type { Connection, ContainersDependencies } from './dependencies.ts';
 import { boundPorts, collectStart, createHandle } from './handle.ts';
 import { listContainers, type Found } from './list.ts';
 import { checkName, randomName } from './names.ts';
+import { readHostNetwork } from './network/host.ts';
+import { type NetworkPlan, planNetwork } from './network/plan.ts';
+import { createNetworkRecords } from './network/records.ts';
 import { type Plan, planContainer } from './plan.ts';
 import { encodeRecord } from './record.ts';
 import { stopContainer } from './stop.ts';
@@ -39,22 +40,48 @@ async function startLocked(
   if (plan.warning) options.onEvent?.({ type: 'warning', message: plan.warning });
   // The name is ours from the moment the helper has made the container: until then, nobody else may choose one.
   return await store.locks.with('containers', 'exclusive', async () => {
-    const identity = chooseName(await listContainers(connection), spec, plan.id);
-    return await start(connection, { ...plan, ...identity, spec }, options);
+    const existing = await listContainers(connection);
+    const name = chooseName(existing, spec, plan.id);
+    const net = await chooseNetwork(store.root, connection, { plan, spec, name, existing });
+    if (net.warning) options.onEvent?.({ type: 'warning', message: net.warning });
+    return await start(connection, { ...plan, name, net, spec }, options);
   });
 }
 
-function chooseName(
-  existing: readonly Found[],
-  spec: RunSpec,
-  id: string,
-): { readonly name: string; readonly address: string } {
-  const address = freeAddress(new Set(existing.flatMap(({ record }) => record.address ?? [])));
+/** The network, with addresses that no other container of the store has. */
+async function chooseNetwork(
+  root: string,
+  { probe }: Connection,
+  parts: { readonly plan: Plan; readonly spec: RunSpec; readonly name: string; readonly existing: readonly Found[] },
+): Promise<NetworkPlan> {
+  const { plan, spec, name, existing } = parts;
+  const records = createNetworkRecords(root);
+  const [host, networks] = await Promise.all([readHostNetwork(), records.list()]);
+  return await planNetwork(spec, {
+    id: plan.id,
+    name,
+    hostname: plan.record.hostname,
+    ports: plan.ports,
+    records,
+    around: { host, networks, addresses: addressesOf(existing) },
+    probe: probe.network,
+  });
+}
+
+/** Every address that a container has. */
+export function addressesOf(existing: readonly Found[]): readonly string[] {
+  return existing.flatMap(({ record }) => [
+    ...(record.address === undefined ? [] : [record.address]),
+    ...(record.memberships ?? []).map(({ address }) => address),
+  ]);
+}
+
+function chooseName(existing: readonly Found[], spec: RunSpec, id: string): string {
   const taken = new Map(existing.map(({ record, state }) => [record.name, state.id]));
-  if (spec.name === undefined) return { name: randomName(new Set(taken.keys())), address };
+  if (spec.name === undefined) return randomName(new Set(taken.keys()));
   const name = checkName(spec.name);
   const holder = taken.get(name);
-  if (holder === undefined) return { name, address };
+  if (holder === undefined) return name;
   throw new EngineError(
     'NAME_IN_USE',
     `Cannot create container ${id.slice(0, 12)}: Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
@@ -65,27 +92,26 @@ function chooseName(
 
 async function start(
   connection: Connection,
-  plan: Plan & { readonly name: string; readonly address: string; readonly spec: RunSpec },
+  plan: NamedPlan,
   options: ActOptions & OutputOptions,
 ): Promise<ContainerHandle> {
   const { helper } = connection;
-  const { spec, record, ports, name } = plan;
+  const { spec, record, name } = plan;
   await makeVolumes(connection, plan, options);
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });
   });
-  const session = helper.open('start', await startArgs(plan), {
+  const session = helper.open('start', startArgs(plan), {
     signal: options.signal,
     onEvent: events.onEvent,
     onData: options.onStdout,
     onErrorData: options.onStderr,
   });
-  await untilRunning(session, events.running(ports.length));
-  const bound = boundPorts(ports, events);
+  await untilRunning(session, events.running());
   return createHandle(session, {
     id: plan.id,
     name,
-    ports: bound,
+    ports: boundPorts(events),
     stopSignal: record.stopSignal,
     stopSeconds: spec.stopTimeout ?? STOP_SECONDS,
     ...(spec.detach
@@ -94,13 +120,12 @@ async function start(
   });
 }
 
-async function startArgs(
-  plan: Plan & { readonly name: string; readonly address: string; readonly spec: RunSpec },
-): Promise<StartArgs> {
-  const { spec, record, ports } = plan;
-  const mode = spec.network ?? 'private';
-  const network: Network = mode === 'private' ? { mode, address: plan.address, ports: [...ports] } : { mode };
-  const address = mode === 'private' ? plan.address : undefined;
+/** A plan with what depends on the other containers. */
+type NamedPlan = Plan & { readonly name: string; readonly net: NetworkPlan; readonly spec: RunSpec };
+
+function startArgs(plan: NamedPlan): StartArgs {
+  const { spec, record, net } = plan;
+  const { address, memberships } = net;
   return {
     container: plan.id,
     config: plan.config,
@@ -109,15 +134,10 @@ async function startArgs(
     keep: !(spec.rm ?? false),
     stdin: (spec.interactive ?? false) && !(spec.detach ?? false),
     log: true,
-    network,
-    files: await networkFiles({
-      hostname: record.hostname,
-      address,
-      extraHosts: spec.extraHosts,
-      host: mode === 'host',
-    }),
+    network: net.network,
+    files: [...net.files],
     init: spec.init ?? false,
-    record: encodeRecord({ ...record, name: plan.name, ...(address ? { address } : {}) }),
+    record: encodeRecord({ ...record, name: plan.name, ...(address ? { address } : {}), memberships }),
     stopSignal: record.stopSignal,
     owner: spec.owner ? { ...spec.owner } : null,
   };

@@ -1,5 +1,5 @@
 import type { ContainerConfig } from '../image/types.ts';
-import type { IdMap, Mount, Process, Resources, Rlimit, Seccomp, Spec } from '../native/protocol.ts';
+import type { IdMap, Mount, NetworkProbe, Process, Resources, Rlimit, Seccomp, Spec } from '../native/protocol.ts';
 import { DEFAULT_PATH, mergeEnvironment, withDefaults } from './environment.ts';
 import type { HostFacts } from './host.ts';
 import { DEFAULT_SHM_SIZE, defaultMounts, type Profile, READONLY_PATHS } from './profile.ts';
@@ -10,6 +10,7 @@ import type { Identity } from './user.ts';
 export interface MachineProbe {
   readonly cgroup: { readonly mode: string; readonly controllers: readonly string[] };
   readonly seccomp: boolean;
+  readonly network?: NetworkProbe | undefined;
 }
 
 /** The machine that a configuration is made for. */

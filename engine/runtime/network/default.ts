@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import type { HostNetwork } from './host.ts';
+import { contains, formatAddress, formatSubnet, overlaps, parseAddress, parseSubnet, type Subnet } from './ipv4.ts';
+import { DEFAULT_NETWORK } from './kinds.ts';
+import { chooseSubnet } from './pool.ts';
+import type { NetworkRecord, NetworkRecords } from './records.ts';
+
+/** What a network's subnet must keep away from. */
+export interface Surroundings {
+  readonly host: HostNetwork;
+  /** Networks of the store. */
+  readonly networks: readonly NetworkRecord[];
+  /** Addresses of the store's containers. */
+  readonly addresses: readonly string[];
+}
+
+/** The name of a network's bridge on the host; the helper's rule. */
+export function bridgeName({ id }: Pick<NetworkRecord, 'id'>): string {
+  return `berth${id.slice(0, 10)}`;
+}
+
+/** Subnets that a new network may not overlap, but for those of `except`. */
+export function takenSubnets({ host, networks }: Surroundings, except?: NetworkRecord): readonly Subnet[] {
+  const others = networks.filter(({ id }) => id !== except?.id);
+  const ours = new Set(networks.map(bridgeName));
+  const resolvers = host.resolvers.nameservers.flatMap((text) => {
+    const base = parseAddress(text);
+    return base === undefined ? [] : [{ base, prefix: 32 }];
+  });
+  return [
+    ...others.flatMap(({ subnet }) => parseSubnet(subnet) ?? []),
+    // The bridge of a network that is up is a route as well.
+    ...host.routes.filter((route) => !ours.has(route.interface)).map((route) => route.subnet),
+    ...resolvers,
+  ];
+}
+
+/**
+ * The network that containers get when nobody names one; made when it is not there. A machine that has found a way to its subnet since (a VPN, another
+ * container engine) lets it move, as long as no container has an address in it.
+ */
+export async function ensureDefault(records: NetworkRecords, around: Surroundings): Promise<NetworkRecord> {
+  const known = around.networks.find(({ name }) => name === DEFAULT_NETWORK);
+  const subnet = known && parseSubnet(known.subnet);
+  const taken = takenSubnets(around, known);
+  if (known && subnet) {
+    const free = !taken.some((other) => overlaps(subnet, other));
+    const used = around.addresses.some((address) => contains(subnet, parseAddress(address) ?? -1));
+    if (free || used) return known;
+  }
+  const chosen = chooseSubnet(taken);
+  const record = newRecord(DEFAULT_NETWORK, chosen, known ? { id: known.id, created: known.created } : {});
+  await records.put(record);
+  return record;
+}
+
+/** A record of a network on `subnet`, with its first address as gateway, unless `parts` say otherwise. */
+export function newRecord(name: string, subnet: Subnet, parts: Partial<NetworkRecord> = {}): NetworkRecord {
+  return {
+    v: 1,
+    id: randomBytes(32).toString('hex'),
+    name,
+    created: new Date().toISOString(),
+    subnet: formatSubnet(subnet),
+    gateway: formatAddress(subnet.base + 1),
+    internal: false,
+    attachable: false,
+    labels: {},
+    options: {},
+    ...parts,
+  };
+}

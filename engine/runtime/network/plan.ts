@@ -1,0 +1,194 @@
+import { EngineError } from '../../base/errors.ts';
+import type { RunSpec } from '../../engine.ts';
+import type { BoundFile, Endpoint, Network, NetworkProbe, PublishedPort } from '../../native/protocol.ts';
+import { freeAddress } from '../address.ts';
+import { networkFiles, type NetworkFiles } from '../bound-files.ts';
+import { ensureDefault, type Surroundings } from './default.ts';
+import { choosePlace, type Membership, toEndpoint } from './endpoints.ts';
+import { findNetwork } from './find.ts';
+import type { Resolvers } from './host.ts';
+import { DEFAULT_NETWORK, type NetworkMode, parseMode } from './kinds.ts';
+import type { NetworkRecord, NetworkRecords } from './records.ts';
+
+/** The network of a container, ready for the helper. */
+export interface NetworkPlan {
+  readonly network: Network;
+  readonly files: readonly BoundFile[];
+  /** The container's own address, where it has one. */
+  readonly address?: string | undefined;
+  readonly memberships: readonly Membership[];
+  readonly warning?: string | undefined;
+}
+
+/** What the plan depends on beside the request. */
+export interface NetworkPlanOptions {
+  readonly id: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly ports: readonly PublishedPort[];
+  readonly records: NetworkRecords;
+  readonly around: Surroundings;
+  /** What the machine allows; undefined where nobody has looked. */
+  readonly probe: NetworkProbe | undefined;
+}
+
+/** Where the responder for names listens in a container. */
+const RESPONDER = '127.0.0.11';
+
+/** What `--network` comes to on this machine: bridges where they are possible, else loopback and published ports, with a line that says so. */
+export async function planNetwork(spec: RunSpec, options: NetworkPlanOptions): Promise<NetworkPlan> {
+  const mode = modeOf(spec);
+  checkSpec(spec, mode);
+  const { probe } = options;
+  if (mode.kind === 'container') throw cannotJoin(mode.container);
+  if (mode.kind !== 'bridge') return await planAlone(mode.kind, spec, options);
+  if (probe?.bridge) return await planBridge(mode.networks, spec, options);
+  const named = mode.networks.find((name) => name !== DEFAULT_NETWORK);
+  if (named !== undefined) throw noBridge(named, probe);
+  const plan = await planAlone('private', spec, options);
+  return { ...plan, warning: `The container has no way out of its network: ${reasonOf(probe)}` };
+}
+
+/** What a request asks for as network. @throws `NETWORK_INVALID` */
+export function modeOf({ network, moreNetworks = [] }: Pick<RunSpec, 'network' | 'moreNetworks'>): NetworkMode {
+  return parseMode([...(network === undefined ? [] : [network]), ...moreNetworks]);
+}
+
+async function planAlone(
+  mode: 'host' | 'none' | 'private',
+  spec: RunSpec,
+  { hostname, ports, around }: NetworkPlanOptions,
+): Promise<NetworkPlan> {
+  const own = mode === 'private' ? freeAddress(new Set(around.addresses)) : undefined;
+  const network: Network =
+    own === undefined ? { mode: mode === 'host' ? 'host' : 'none' } : { mode: 'private', address: own, ports: [...ports] };
+  const files = await networkFiles({
+    ...filesOf(spec, { hostname, addresses: own === undefined ? [] : [own] }),
+    host: mode === 'host',
+    ...([spec.dns, spec.dnsSearch, spec.dnsOptions].some((given) => given?.length)
+      ? { resolvers: ownResolvers(spec, around.host.resolvers) }
+      : {}),
+  });
+  return { network, files, memberships: [], ...(own === undefined ? {} : { address: own }) };
+}
+
+async function planBridge(
+  names: readonly string[],
+  spec: RunSpec,
+  { id, name, hostname, ports, records, around }: NetworkPlanOptions,
+): Promise<NetworkPlan> {
+  const known = names.includes(DEFAULT_NETWORK)
+    ? [...around.networks.filter((one) => one.name !== DEFAULT_NETWORK), await ensureDefault(records, around)]
+    : around.networks;
+  const networks = [...new Map(names.map((one) => findNetwork(known, one)).map((one) => [one.id, one])).values()];
+  const places = placesOf(networks, spec, new Set(around.addresses));
+  const wayOut = networks.find(({ internal }) => !internal);
+  const endpoints: Endpoint[] = networks.flatMap((network, index) => {
+    const place = places[index];
+    if (!place) return [];
+    const named = { names: [name, id.slice(0, 12), hostname], mtu: around.host.mtu };
+    return [toEndpoint(network, place, { ...named, defaultRoute: network === wayOut })];
+  });
+  const files = await networkFiles({
+    ...filesOf(spec, { hostname, addresses: places.map(({ address }) => address), gateway: wayOut?.gateway }),
+    host: false,
+    resolvers: containerResolvers(spec, networks, around.host.resolvers),
+  });
+  // What leads nowhere asks nobody.
+  const upstreams = wayOut ? (spec.dns?.length ? spec.dns : around.host.resolvers.nameservers) : [];
+  return {
+    network: { mode: 'bridge', endpoints, ports: [...ports], dns: { upstreams: upstreams.filter(isPlain) } },
+    files,
+    memberships: places,
+    address: places[0]?.address,
+  };
+}
+
+function placesOf(
+  networks: readonly NetworkRecord[],
+  spec: RunSpec,
+  taken: ReadonlySet<string>,
+): readonly Membership[] {
+  const all: Membership[] = [];
+  for (const network of networks) {
+    const first = all.length === 0;
+    const used = new Set([...taken, ...all.map(({ address }) => address)]);
+    const asked = {
+      address: first ? spec.ip : undefined,
+      mac: first ? spec.macAddress : undefined,
+      aliases: network.name === DEFAULT_NETWORK && !first ? [] : spec.networkAliases,
+    };
+    all.push(choosePlace(network, asked, { taken: used, interface: `eth${all.length}` }));
+  }
+  return all;
+}
+
+function filesOf(
+  spec: RunSpec,
+  { hostname, addresses, gateway }: { readonly hostname: string; readonly addresses: readonly string[]; readonly gateway?: string | undefined },
+): Pick<NetworkFiles, 'hostname' | 'domainname' | 'addresses' | 'extraHosts'> {
+  const extraHosts = (spec.extraHosts ?? []).map(({ name, address }) => {
+    if (address !== 'host-gateway') return { name, address };
+    if (gateway !== undefined) return { name, address: gateway };
+    if (modeOf(spec).kind === 'host') return { name, address: '127.0.0.1' };
+    throw new EngineError(
+      'NETWORK_INVALID',
+      `Cannot use --add-host ${name}:host-gateway: the host is out of reach of the container's network`,
+      { hint: 'use --network host' },
+    );
+  });
+  return { hostname, domainname: spec.domainname, addresses, extraHosts };
+}
+
+/** On a network with names the responder is asked; elsewhere too, unless resolvers were given: it alone reaches one on the host's loopback. */
+function containerResolvers(spec: RunSpec, networks: readonly NetworkRecord[], host: Resolvers): Resolvers {
+  const hasNames = networks.some(({ name }) => name !== DEFAULT_NETWORK);
+  const given = ownResolvers(spec, host);
+  if (!hasNames && spec.dns?.length) return given;
+  const options = given.options.some((option) => option.startsWith('ndots:')) ? given.options : [...given.options, 'ndots:0'];
+  return { nameservers: [RESPONDER], search: given.search, options };
+}
+
+/** The host's, with what was given in its place. `.` as search domain means none. */
+function ownResolvers({ dns, dnsSearch, dnsOptions }: RunSpec, host: Resolvers): Resolvers {
+  return {
+    nameservers: dns?.length ? dns : host.nameservers,
+    search: dnsSearch?.length ? dnsSearch.filter((domain) => domain !== '.') : host.search,
+    options: dnsOptions?.length ? dnsOptions : host.options,
+  };
+}
+
+/** An address without a zone, which has no meaning in another namespace. */
+function isPlain(address: string): boolean {
+  return !address.includes('%');
+}
+
+function checkSpec(spec: RunSpec, mode: NetworkMode): void {
+  const refuse = (what: string): never => {
+    const asked = mode.kind === 'container' ? `container:${mode.container}` : mode.kind;
+    throw new EngineError('NETWORK_INVALID', `Cannot use ${what} with --network ${asked}: conflicting options`, {
+      hint: `leave out ${what}`,
+    });
+  };
+  if (mode.kind === 'bridge') return;
+  if (spec.networkAliases?.length) refuse('--network-alias');
+  if (spec.ip !== undefined) refuse('--ip');
+  if (spec.macAddress !== undefined) refuse('--mac-address');
+}
+
+function noBridge(name: string, probe: NetworkProbe | undefined): EngineError {
+  return new EngineError('NETWORK_IMPOSSIBLE', `Cannot use network ${name}: ${reasonOf(probe)}`, {
+    hint: probe?.hint ?? 'use --network host or --network none',
+  });
+}
+
+function reasonOf(probe: NetworkProbe | undefined): string {
+  return probe?.reason ?? 'this machine has no bridges for containers';
+}
+
+function cannotJoin(container: string): EngineError {
+  return new EngineError('NETWORK_IMPOSSIBLE', `Cannot use --network container:${container}: not supported yet`, {
+    hint: 'berth network create NAME, and --network NAME for both containers',
+  });
+}
+

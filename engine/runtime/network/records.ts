@@ -1,0 +1,68 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../base/errors.ts';
+import { isRecord, readJson, replaceFile } from '../../store/files.ts';
+
+/** A network of the store, as it is kept in `networks/<id>/network.json`. */
+export interface NetworkRecord {
+  readonly v: 1;
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly subnet: string;
+  readonly gateway: string;
+  /** Where addresses are chosen from. */
+  readonly ipRange?: string | undefined;
+  /** Bytes of a packet; that of the machine's way out when left out. */
+  readonly mtu?: number | undefined;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** The networks of a store on disk. */
+export interface NetworkRecords {
+  /** By name. */
+  list(): Promise<readonly NetworkRecord[]>;
+  put(record: NetworkRecord): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+/** {@link NetworkRecords} below the store's root. */
+export function createNetworkRecords(root: string): NetworkRecords {
+  const folder = join(root, 'networks');
+  return {
+    list: async () => {
+      const ids = (await readdir(folder).catch((): string[] => [])).filter((name) => /^[0-9a-f]{64}$/.test(name));
+      const found = await Promise.all(ids.map((id) => read(folder, id)));
+      return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+    put: async (record) => {
+      await mkdir(join(folder, record.id), { recursive: true, mode: 0o711 });
+      await replaceFile(join(folder, record.id, FILE), JSON.stringify(record));
+    },
+    // Without the file it is no network any more; the helper's book in it is empty.
+    remove: async (id) => {
+      await rm(join(folder, id, FILE), { force: true });
+      await rm(join(folder, id), { recursive: true, force: true });
+    },
+  };
+}
+
+const FILE = 'network.json';
+
+async function read(folder: string, id: string): Promise<readonly NetworkRecord[]> {
+  const path = join(folder, id, FILE);
+  const file = await readJson(path);
+  if ('missing' in file) return [];
+  if ('value' in file && isRecord(file.value) && file.value['v'] === 1 && file.value['id'] === id) {
+    // Type: only `put` writes version 1, into a place that only the engine can write.
+    return [file.value as unknown as NetworkRecord];
+  }
+  throw new EngineError('STORE_INVALID', `Cannot read network ${id.slice(0, 12)}: ${path} is broken or of a newer berth`, {
+    hint: `rm -r ${join(folder, id)}`,
+  });
+}
