@@ -15,6 +15,7 @@ import { withStore } from './leftovers.ts';
 import { createRegistryBackend } from './registry-backend.ts';
 import { createRegistryServer } from './registry/index.ts';
 import { resolveImage } from './resolve-image.ts';
+import { type Connection, createContainers, createNetworks } from './runtime/index.ts';
 import { saveImages } from './save.ts';
 import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';
@@ -29,12 +30,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const parts = await connect(options);
   const { store } = parts;
   const ensureImage = createEnsureImage(parts);
+  const toMachine = async (): Promise<Connection> => {
+    const { helper, isolation } = await parts.machine();
+    return { helper, probe: isolation.probe };
+  };
   const containers = createContainers({
     store,
-    connect: async () => {
-      const { helper, isolation } = await parts.machine();
-      return { helper, probe: isolation.probe };
-    },
+    connect: toMachine,
     ensureImage,
     ensureSnapshots: async (image, act) => (await parts.snapshots(act)).ensure(image.config.rootfs.diff_ids, act),
   });
@@ -70,6 +72,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       history: (nameOrId) => historyOf(parts, nameOrId),
     },
     containers: { ...containers, ...createContainerFiles(parts) },
+    networks: createNetworks({ store, connect: toMachine }),
     cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
     serveRegistry: (how) => createRegistryServer(createRegistryBackend(store), how),

@@ -81,6 +81,7 @@ export interface Engine {
     history(nameOrId: string): Promise<readonly HistoryLine[]>;
   };
   readonly containers: Containers & ContainerFiles;
+  readonly networks: Networks;
   /** Records and layers for a cache outside this machine. */
   readonly cache: CacheExchange;
   readonly system: {
@@ -103,8 +104,8 @@ export interface EngineInfo {
   readonly rung: RungName;
   /** `direct`, or `sudo` when the helper is started through it. */
   readonly elevation: 'direct' | 'sudo';
-  /** What RUN uses as network: `host` for now. */
-  readonly buildNetwork: 'host';
+  /** What RUN uses as network. */
+  readonly buildNetwork: 'host' | 'bridge';
 }
 
 /** A `docker build`. */
@@ -270,6 +271,50 @@ export interface ContainerFiles {
   changes(nameOrId: string, options?: ActOptions): Promise<readonly FileChange[]>;
   /** `docker commit`; gives the image id. */
   commit(nameOrId: string, options?: CommitOptions & ActOptions): Promise<Digest>;
+}
+
+/** Networks, as Docker's commands see them. */
+export interface Networks {
+  /** All of them, by name; those that are always there as well. */
+  list(): Promise<readonly NetworkSummary[]>;
+  /** Gives the id. @throws `NETWORK_EXISTS`, `NETWORK_INVALID`, `NETWORK_OVERLAP` */
+  create(request: NetworkCreate): Promise<string>;
+  /** @throws `NETWORK_NOT_FOUND`, `AMBIGUOUS` */
+  inspect(nameOrId: string): Promise<Record<string, unknown>>;
+  /** Gives the name. @throws `NETWORK_NOT_FOUND`, `NETWORK_IN_USE`, `NETWORK_PREDEFINED` */
+  remove(nameOrId: string): Promise<string>;
+  /** Removes those that no container is on; gives their names. */
+  prune(): Promise<readonly string[]>;
+}
+
+/** A `docker network create`. Addresses and subnets are IPv4. */
+export interface NetworkCreate {
+  readonly name: string;
+  readonly subnet?: string | undefined;
+  readonly gateway?: string | undefined;
+  readonly ipRange?: string | undefined;
+  readonly internal?: boolean | undefined;
+  readonly attachable?: boolean | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly options?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface NetworkSummary {
+  /** 64 hex digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly driver: 'bridge' | 'host' | 'null';
+  /** RFC 3339. */
+  readonly created: string;
+  readonly subnet?: string | undefined;
+  readonly gateway?: string | undefined;
+  readonly ipRange?: string | undefined;
+  readonly internal: boolean;
+  readonly attachable: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly options: Readonly<Record<string, string>>;
+  /** Always there. */
+  readonly predefined: boolean;
 }
 
 export interface OutputOptions {

@@ -1,6 +1,7 @@
 import type { Mount } from '../engine.ts';
 import type { PublishedPort } from '../native/protocol.ts';
 import type { Found } from './list.ts';
+import { inspectMemberships } from './network/inspect.ts';
 
 /** A container in the shape of `docker inspect`: the part that holds here, under Docker's names. */
 export function inspectContainer({ state, record }: Found): Record<string, unknown> {
@@ -21,7 +22,7 @@ export function inspectContainer({ state, record }: Found): Record<string, unkno
     HostConfig: {
       AutoRemove: spec.rm ?? false,
       Binds: (spec.mounts ?? []).filter(({ type }) => type === 'bind').map(bindOf),
-      NetworkMode: spec.network ?? 'private',
+      NetworkMode: spec.network ?? 'bridge',
       PortBindings: bindings(spec.ports ?? []),
       PublishAllPorts: spec.publishAll ?? false,
       CapAdd: spec.capAdd ?? null,
@@ -52,7 +53,21 @@ export function inspectContainer({ state, record }: Found): Record<string, unkno
       StopSignal: record.stopSignal,
       ...(config.Healthcheck ? { Healthcheck: config.Healthcheck } : {}),
     },
-    NetworkSettings: { IPAddress: record.address ?? '', Ports: bindings(state.ports) },
+    NetworkSettings: networkSettings({ state, record }),
+  };
+}
+
+function networkSettings({ state, record }: Found): Record<string, unknown> {
+  const memberships = record.memberships ?? [];
+  const running = state.process !== null && state.status !== 'exited';
+  const [first] = memberships.filter(({ name }) => name === 'bridge');
+  return {
+    Ports: bindings(state.ports),
+    Gateway: running ? (first?.gateway ?? '') : '',
+    IPAddress: running ? (first?.address ?? (memberships.length > 0 ? '' : (record.address ?? ''))) : '',
+    IPPrefixLen: running ? (first?.prefix ?? 0) : 0,
+    MacAddress: running ? (first?.mac ?? '') : '',
+    Networks: inspectMemberships(memberships, { running, id: state.id, name: record.name }),
   };
 }
 

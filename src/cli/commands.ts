@@ -9,6 +9,8 @@ import { images, rmi, tag } from './commands/images.ts';
 import { inspect, inspectContainer, inspectImage } from './commands/inspect.ts';
 import { kill, rm, stop, wait } from './commands/lifecycle.ts';
 import { logs } from './commands/logs.ts';
+import { network } from './commands/network.ts';
+import { port } from './commands/port.ts';
 import { ps } from './commands/ps.ts';
 import { serve } from './commands/registry.ts';
 import { run } from './commands/run.ts';
@@ -22,6 +24,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   run,
   exec,
   ps,
+  port,
   logs,
   stop,
   kill,
@@ -58,6 +61,7 @@ export const GROUPS: Readonly<
       list: ps,
       ps,
       logs,
+      port,
       stop,
       kill,
       wait,
@@ -85,6 +89,7 @@ export const GROUPS: Readonly<
       import: importImage,
     },
   },
+  network: { docs: 'Manage networks', commands: network },
   builder: { docs: 'Manage builds', commands: { build } },
   system: { docs: 'Manage the store', commands: { df, fsck, prune, info } },
   registry: { docs: 'A registry of our own', commands: { serve } },
@@ -93,11 +98,11 @@ export const GROUPS: Readonly<
 /** Docker's commands, and ours to come, that are not there yet. */
 export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...(
-    'attach compose cp create events login logout network pause plugin port ' +
+    'attach compose cp create events login logout pause plugin ' +
     'rename restart search smoke start stats top unpause update volume buildx context manifest ' +
     'checkpoint config node secret service stack swarm trust'
   ).split(' '),
-  ...'attach cp create pause port prune rename restart start stats top unpause update'
+  ...'attach cp create pause prune rename restart start stats top unpause update'
     .split(' ')
     .map((name) => `container ${name}`),
   ...'prune'.split(' ').map((name) => `image ${name}`),

@@ -67,7 +67,8 @@ pub fn enter(networks: BorrowedFd<'_>, network: &str, container: &str, entry: &E
     {
         return Err(Errno::INVAL);
     }
-    rustix::fs::fchmod(networks, Mode::from_raw_mode(0o711))?;
+    // The responder lists it.
+    rustix::fs::fchmod(networks, Mode::from_raw_mode(0o755))?;
     let folder = open(networks, network)?;
     rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o711))?;
     let folder = enterable(folder.as_fd(), FOLDER)?;

@@ -101,7 +101,7 @@ function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
     Ports: container.ports
       .map(
         ({ hostAddress, hostPort, containerPort, protocol }) =>
-          `${hostAddress}:${hostPort}->${containerPort}/${protocol}`,
+          `${hostAddress.includes(':') ? `[${hostAddress}]` : hostAddress}:${hostPort}->${containerPort}/${protocol}`,
       )
       .join(', '),
     Names: container.name,

@@ -2,7 +2,7 @@ import type { RunSpec } from '../../../engine/index.ts';
 import { choice, count, list, single, text, texts, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
-import { parseExtraHost } from '../values/host.ts';
+import { parseExtraHost, parseIpv4, parseMac, parseNetwork, parseResolver, type NetworkFlag } from '../values/host.ts';
 import { parseLabel } from '../values/label.ts';
 import { parseMount } from '../values/mount.ts';
 import { parsePorts } from '../values/ports.ts';
@@ -17,6 +17,11 @@ export const RUN_FLAGS = {
   capDrop: texts('--cap-drop CAPABILITY', 'drop a Linux capability'),
   cidfile: text('--cidfile FILE', 'write the container id to a file that does not exist yet'),
   detach: toggle('-d, --detach', 'run in the background and print the container id'),
+  dns: list('--dns ADDRESS', 'resolver to ask for names', parseResolver),
+  dnsOption: texts('--dns-option OPTION', 'option of /etc/resolv.conf'),
+  dnsOpt: texts('--dns-opt OPTION', 'older name of --dns-option'),
+  dnsSearch: texts('--dns-search DOMAIN', 'domain to look for short names in; . for none'),
+  domainname: text('--domainname NAME', "the container's NIS domain name, in /etc/hosts"),
   entrypoint: text('--entrypoint COMMAND', "replace the image's ENTRYPOINT, and drop its CMD"),
   env: list('-e, --env NAME[=VALUE]', 'set an environment variable, or hand on your own', (word, { lookup }) =>
     parseEnv(word, lookup),
@@ -25,15 +30,20 @@ export const RUN_FLAGS = {
     readEnvFile(word, '--env-file', lookup),
   ),
   groupAdd: texts('--group-add GROUP', 'add a supplementary group'),
-  hostname: text('--hostname NAME', "the container's host name"),
+  hostname: text('-h, --hostname NAME', "the container's host name"),
   init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
+  ip: single('--ip ADDRESS', 'IPv4 address on the first network', parseIpv4),
   interactive: toggle('-i, --interactive', 'keep standard input open'),
   label: list('-l, --label NAME=VALUE', 'set a label', parseLabel),
+  macAddress: single('--mac-address ADDRESS', 'address of the first interface, as 92:d0:c6:0a:29:33', parseMac),
   mount: list('--mount MOUNT', 'mount: type=bind,source=/host,target=/path[,readonly]', (word, { cwd }) =>
     parseMount(word, cwd),
   ),
   name: text('--name NAME', 'name the container'),
-  network: single('--network MODE', 'private (loopback and published ports), host or none', parseNetwork),
+  network: list('--network NETWORK', 'bridge, host, none, a network of yours, or private: no way out', parseNetwork),
+  net: list('--net NETWORK', 'older name of --network', parseNetwork),
+  networkAlias: texts('--network-alias NAME', 'further name of the container on its networks'),
+  netAlias: texts('--net-alias NAME', 'older name of --network-alias'),
   publish: list('-p, --publish PORTS', '[[ip:]hostPort:]containerPort[/protocol]', parsePorts),
   publishAll: toggle('-P, --publish-all', 'publish every exposed port on a free one'),
   pull: choice('--pull WHEN', 'pull the image before running', ['always', 'missing', 'never']),
@@ -58,11 +68,11 @@ export const RUN_FLAGS = {
 export const REFUSED_RUN_FLAGS = (
   'annotation a attach blkio-weight blkio-weight-device cgroup-parent cgroupns c cpu-count cpu-percent cpu-period ' +
   'cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems detach-keys device device-cgroup-rule ' +
-  'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust dns dns-opt dns-option ' +
-  'dns-search domainname expose gpus h health-cmd health-interval health-retries health-start-interval ' +
-  'health-start-period health-timeout io-maxbandwidth io-maxiops ip ip6 ipc isolation kernel-memory label-file link ' +
-  'link-local-ip log-driver log-opt mac-address m memory memory-reservation memory-swap memory-swappiness net net-alias ' +
-  'network-alias no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform privileged restart runtime ' +
+  'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
+  'expose gpus health-cmd health-interval health-retries health-start-interval ' +
+  'health-start-period health-timeout io-maxbandwidth io-maxiops ip6 ipc isolation kernel-memory label-file link ' +
+  'link-local-ip log-driver log-opt m memory memory-reservation memory-swap memory-swappiness ' +
+  'no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform privileged restart runtime ' +
   'security-opt storage-opt sysctl use-api-socket userns uts volume-driver volumes-from'
 ).split(' ');
 
@@ -94,7 +104,13 @@ export function toRunSpec(values: Values<typeof RUN_FLAGS>, image: string, comma
     extraHosts: values.addHost,
     pull: values.pull,
     name: values.name,
-    network: values.network,
+    ...toNetworks([...values.network, ...values.net], [...values.networkAlias, ...values.netAlias]),
+    ip: values.ip,
+    macAddress: values.macAddress,
+    dns: values.dns,
+    dnsSearch: values.dnsSearch,
+    dnsOptions: [...values.dnsOption, ...values.dnsOpt],
+    domainname: values.domainname,
     user: values.user,
     workdir: values.workdir,
     hostname: values.hostname,
@@ -105,7 +121,13 @@ export function toRunSpec(values: Values<typeof RUN_FLAGS>, image: string, comma
   };
 }
 
-function parseNetwork(word: string): 'private' | 'host' | 'none' {
-  if (word === 'private' || word === 'host' || word === 'none') return word;
-  throw new UsageError(`Cannot use network "${word}": not supported yet`, 'private, host and none are');
+function toNetworks(
+  asked: readonly NetworkFlag[],
+  aliases: readonly string[],
+): Pick<RunSpec, 'network' | 'moreNetworks' | 'networkAliases'> {
+  const [first, ...others] = asked.map(({ name }) => name);
+  return {
+    ...(first === undefined ? {} : { network: first, moreNetworks: others }),
+    networkAliases: [...asked.flatMap((network) => network.aliases), ...aliases],
+  };
 }

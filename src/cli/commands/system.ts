@@ -1,3 +1,4 @@
+import type { EngineInfo } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { text, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
@@ -115,12 +116,18 @@ export const info = defineCommand({
       `Cgroup: ${probe.cgroup.mode}${probe.cgroup.controllers.length > 0 ? ` (${probe.cgroup.controllers.join(', ')})` : ''}`,
       `Seccomp: ${probe.seccomp ? 'yes' : 'no'}`,
       `Network of RUN: ${found.buildNetwork}`,
-      'Network of run: loopback and published ports; no way out yet (--network host has one)',
+      `Network of run: ${networkOf(probe.network)}`,
     ];
     context.stdout.write(`${lines.join('\n')}\n`);
     return 0;
   },
 });
+
+function networkOf({ bridge, reason, hint }: EngineInfo['probe']['network']): string {
+  if (bridge) return 'bridge (addresses of its own, names on networks of yours, a way out by NAT)';
+  const why = [reason, hint].filter((text) => text !== null).join('; ');
+  return `loopback and published ports, no way out${why === '' ? '' : `: ${why}`} (--network host has one)`;
+}
 
 /** `berth version`. */
 export const version = defineCommand({

@@ -9,7 +9,7 @@ const MAX_RANGE = 1024;
 /**
  * What `-p` asks for: `[[ip:][hostPort]:]containerPort[/protocol]` with ranges of equal length, or `target=…,published=…,protocol=…`.
  *
- * @returns one entry a port; host port 0 lets the kernel choose
+ * @returns one entry a port; host port 0 lets the kernel choose, no host address means every one of IPv4 and IPv6
  * @throws naming the part that is wrong
  */
 export function parsePorts(text: string): readonly PublishedPort[] {
@@ -22,9 +22,13 @@ function shortForm(text: string): readonly PublishedPort[] {
   const { ip, host, container } = split(spec, text);
   const inner = range(container, 'containerPort');
   const outer = host === '' ? inner.map(() => 0) : range(host, 'hostPort');
-  return pair(outer, inner, text).map(([hostPort, containerPort]) => ({
+  const [first = 0, last = first] = [outer[0], outer.at(-1)];
+  // A range of host ports for one container port: any free one of them.
+  const chosen = inner.length === 1 && outer.length > 1 ? { hostPortLast: last } : {};
+  return pair('hostPortLast' in chosen ? [first] : outer, inner, text).map(([hostPort, containerPort]) => ({
     hostAddress: ip,
     hostPort,
+    ...chosen,
     containerPort,
     protocol: toProtocol(protocol),
   }));
@@ -37,7 +41,7 @@ function split(spec: string, text: string): { readonly ip: string; readonly host
   const host = parts.pop() ?? '';
   const ip = bracketed ? (bracketed[1] ?? '') : parts.join(':');
   if (container === '') throw new UsageError(`no port specified: ${text || '<empty>'}`);
-  if (ip === '') return { ip: '0.0.0.0', host, container };
+  if (ip === '') return { ip: '', host, container };
   if (isIP(ip) === 0) throw new UsageError(`invalid IP address: ${ip}`);
   return { ip, host, container };
 }
@@ -58,7 +62,7 @@ function longForm(text: string): readonly PublishedPort[] {
   const [published, target] = [fields.get('published'), fields.get('target')];
   const hostPort = published === undefined ? 0 : toPort(published, 'published port');
   if (target === undefined) throw new UsageError("missing mandatory field 'target'");
-  return [{ hostAddress: '0.0.0.0', hostPort, containerPort: toPort(target, 'target port'), protocol }];
+  return [{ hostAddress: '', hostPort, containerPort: toPort(target, 'target port'), protocol }];
 }
 
 function pair(
@@ -67,13 +71,6 @@ function pair(
   text: string,
 ): readonly (readonly [number, number])[] {
   const first = inner[0] ?? 0;
-  // Docker: a range of host ports for one container port means any free one of them, which is not done here.
-  if (inner.length === 1 && outer.length > 1) {
-    throw new UsageError(
-      `Cannot publish ${text}: a range of host ports for one container port is not supported yet`,
-      'give one host port, or none to let the kernel choose',
-    );
-  }
   if (outer.length !== inner.length)
     throw new UsageError(`invalid ranges specified for container and host Ports: ${text}`);
   return outer.map((port, index) => [port, inner[index] ?? first] as const);

@@ -1,0 +1,159 @@
+import { isEngineError, type NetworkSummary } from '../../../engine/index.ts';
+import { defineCommand } from '../command.ts';
+import { list, single, text, texts, toggle } from '../flags.ts';
+import { type Column, printList } from '../print-list.ts';
+import { renderTemplate } from '../template.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseLabel } from '../values/label.ts';
+import { each } from './each.ts';
+
+const COLUMNS: readonly Column[] = [
+  ['NETWORK ID', 'ID'],
+  ['NAME', 'Name'],
+  ['DRIVER', 'Driver'],
+  ['SCOPE', 'Scope'],
+];
+
+/** `berth network create`. */
+const create = defineCommand({
+  name: 'network create',
+  docs: 'Create a network',
+  operands: 'NETWORK',
+  flags: {
+    attachable: toggle('--attachable', 'kept and shown; every network can be joined here'),
+    driver: single('-d, --driver DRIVER', 'bridge, the only one', parseDriver),
+    gateway: text('--gateway ADDRESS', "the host's address on the network"),
+    internal: toggle('--internal', 'without a way to other networks'),
+    ipRange: text('--ip-range SUBNET', 'part of the subnet to choose addresses from'),
+    label: list('--label NAME=VALUE', 'set a label', parseLabel),
+    option: list('-o, --opt NAME=VALUE', 'set an option: com.docker.network.driver.mtu', parseLabel),
+    subnet: text('--subnet SUBNET', 'IPv4 addresses of the network, as 10.9.8.0/24'),
+  },
+  refused: ['aux-address', 'config-from', 'config-only', 'ingress', 'ipam-driver', 'ipam-opt', 'ipv4', 'ipv6', 'scope'],
+  run: async (context, { label, option, driver: _driver, ...rest }, [name = '']) => {
+    const { networks } = await context.engine();
+    const request = { ...rest, name, labels: Object.fromEntries(label), options: Object.fromEntries(option) };
+    context.stdout.write(`${await networks.create(request)}\n`);
+    return 0;
+  },
+});
+
+/** `berth network ls`. */
+const ls = defineCommand({
+  name: 'network ls',
+  docs: 'List networks',
+  operands: '',
+  flags: {
+    filter: texts('-f, --filter NAME=VALUE', 'driver, id, label, name, scope, type (custom or builtin)'),
+    format: text('--format FORMAT', 'json, table, or a template'),
+    noTrunc: toggle('--no-trunc', 'print whole ids'),
+    quiet: toggle('-q, --quiet', 'print ids alone'),
+  },
+  run: async (context, { filter, format, noTrunc, quiet }) => {
+    const wanted = filter.map(parseFilter);
+    const { networks } = await context.engine();
+    const all = (await networks.list()).filter((one) => wanted.every((matches) => matches(one)));
+    const rows = all.map((one) => ({
+      ID: noTrunc ? one.id : one.id.slice(0, 12),
+      Name: one.name,
+      Driver: one.driver,
+      Scope: 'local',
+      IPv6: 'false',
+      Internal: String(one.internal),
+      Labels: Object.entries(one.labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(','),
+      CreatedAt: one.created,
+    }));
+    printList(context, rows, { columns: COLUMNS, format: format ?? (quiet ? '{{.ID}}' : undefined) });
+    return 0;
+  },
+});
+
+/** `berth network inspect`. */
+const inspect = defineCommand({
+  name: 'network inspect',
+  docs: 'Show networks with the containers on them',
+  operands: 'NETWORK [NETWORK...]',
+  flags: {
+    format: text('-f, --format FORMAT', 'json, or a template'),
+    verbose: toggle('-v, --verbose', 'the same: there is no more to show'),
+  },
+  run: async (context, { format }, names) => {
+    const { networks } = await context.engine();
+    const found: Record<string, unknown>[] = [];
+    const exitCode = await each(context, names, async (name) => {
+      const one = await networks.inspect(name);
+      if (format !== undefined && format !== 'json') return renderTemplate(format, one);
+      found.push(one);
+      return undefined;
+    });
+    if (format === undefined) context.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
+    if (format === 'json') context.stdout.write(`${JSON.stringify(found)}\n`);
+    return exitCode;
+  },
+});
+
+/** `berth network rm`. */
+const rm = defineCommand({
+  name: 'network rm',
+  docs: 'Remove networks',
+  operands: 'NETWORK [NETWORK...]',
+  flags: { force: toggle('-f, --force', 'no error for a network that is not there') },
+  run: async (context, { force }, names) => {
+    const { networks } = await context.engine();
+    return await each(context, names, async (name) => {
+      try {
+        await networks.remove(name);
+      } catch (error) {
+        if (!force || !isEngineError(error, 'NETWORK_NOT_FOUND')) throw error;
+      }
+      return name;
+    });
+  },
+});
+
+/** `berth network prune`. */
+const prune = defineCommand({
+  name: 'network prune',
+  docs: 'Remove networks that no container is on',
+  operands: '',
+  flags: { force: toggle('-f, --force', 'do not ask') },
+  refused: ['filter'],
+  run: async (context, { force }) => {
+    if (!force) {
+      throw new UsageError('Cannot prune: it removes all networks that no container is on', 'berth network prune -f');
+    }
+    const names = await (await context.engine()).networks.prune();
+    if (names.length > 0) context.stdout.write(`Deleted Networks:\n${names.map((name) => `${name}\n`).join('')}\n`);
+    return 0;
+  },
+});
+
+/** `berth network …`, by their words. */
+export const network = { create, ls, list: ls, inspect, rm, remove: rm, prune };
+
+function parseDriver(word: string): 'bridge' {
+  if (word === 'bridge') return word;
+  throw new UsageError(`Cannot use network driver ${word}: not supported yet`, '--driver bridge is');
+}
+
+function parseFilter(text: string): (network: NetworkSummary) => boolean {
+  const at = text.indexOf('=');
+  const [name, value] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)];
+  const known = FILTERS[name];
+  if (known) return (network) => known(network, value);
+  throw new UsageError(`Cannot filter by "${name || text}": not supported yet`, `${Object.keys(FILTERS).join(', ')} are`);
+}
+
+const FILTERS: Readonly<Record<string, (network: NetworkSummary, value: string) => boolean>> = {
+  driver: ({ driver }, value) => driver === value,
+  id: ({ id }, value) => id.startsWith(value),
+  label: ({ labels }, value) => {
+    const at = value.indexOf('=');
+    return at < 0 ? value in labels : labels[value.slice(0, at)] === value.slice(at + 1);
+  },
+  name: ({ name }, value) => name.includes(value),
+  scope: (_network, value) => value === 'local',
+  type: ({ predefined }, value) => predefined === (value === 'builtin'),
+};
