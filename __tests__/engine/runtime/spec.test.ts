@@ -134,8 +134,8 @@ test('publishedPorts adds exposed ports that nobody published, on a free one', (
   const config = { ExposedPorts: { '8000/tcp': {}, '9000': {}, '53/udp': {} } };
   expect(publishedPorts({ image: 'x', ports: [asked], publishAll: true }, config)).toEqual([
     asked,
-    { hostAddress: '0.0.0.0', hostPort: 0, containerPort: 9000, protocol: 'tcp' },
-    { hostAddress: '0.0.0.0', hostPort: 0, containerPort: 53, protocol: 'udp' },
+    { hostAddress: '', hostPort: 0, containerPort: 9000, protocol: 'tcp' },
+    { hostAddress: '', hostPort: 0, containerPort: 53, protocol: 'udp' },
   ]);
 });
 

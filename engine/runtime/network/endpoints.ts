@@ -59,7 +59,11 @@ export function choosePlace(
 export function toEndpoint(
   network: NetworkRecord,
   place: Membership,
-  { names, mtu, defaultRoute }: { readonly names: readonly string[]; readonly mtu: number; readonly defaultRoute: boolean },
+  {
+    names,
+    mtu,
+    defaultRoute,
+  }: { readonly names: readonly string[]; readonly mtu: number; readonly defaultRoute: boolean },
 ): Endpoint {
   return {
     network: {
@@ -94,9 +98,13 @@ function checkAddress(network: NetworkRecord, address: string, used: ReadonlySet
     );
   }
   if (used.has(address)) {
-    throw new EngineError('ADDRESS_IN_USE', `Cannot use --ip ${address}: Address already in use on network ${network.name}`, {
-      hint: 'leave --ip out, and a free one is chosen',
-    });
+    throw new EngineError(
+      'ADDRESS_IN_USE',
+      `Cannot use --ip ${address}: Address already in use on network ${network.name}`,
+      {
+        hint: 'leave --ip out, and a free one is chosen',
+      },
+    );
   }
 }
 

@@ -5,7 +5,8 @@ import type { Membership } from './endpoints.ts';
 /** A network in the shape of `docker network inspect`, with the containers that run on it. */
 export function inspectNetwork(network: NetworkSummary, existing: readonly Found[]): Record<string, unknown> {
   const { subnet, gateway, ipRange } = network;
-  const config = subnet === undefined ? [] : [{ Subnet: subnet, ...(ipRange ? { IPRange: ipRange } : {}), Gateway: gateway }];
+  const config =
+    subnet === undefined ? [] : [{ Subnet: subnet, ...(ipRange ? { IPRange: ipRange } : {}), Gateway: gateway }];
   return {
     Name: network.name,
     Id: network.id,

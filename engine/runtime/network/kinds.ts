@@ -16,7 +16,8 @@ const ALONE = new Set(['host', 'none', 'private']);
 export function parseMode(asked: readonly string[]): NetworkMode {
   const names = asked.map((name) => (name === '' || name === 'default' ? DEFAULT_NETWORK : name));
   const alone = names.find((name) => ALONE.has(name) || name.startsWith('container:'));
-  if (alone === undefined) return { kind: 'bridge', networks: names.length > 0 ? [...new Set(names)] : [DEFAULT_NETWORK] };
+  if (alone === undefined)
+    return { kind: 'bridge', networks: names.length > 0 ? [...new Set(names)] : [DEFAULT_NETWORK] };
   if (names.length > 1) {
     throw new EngineError(
       'NETWORK_INVALID',

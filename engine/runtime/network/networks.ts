@@ -21,7 +21,11 @@ export function createNetworks({ store, connect }: Dependencies): Networks {
   const look = async (): Promise<Look> => await lookAround(records, await connect());
   const all = async (): Promise<readonly NetworkSummary[]> => {
     const { networks } = await alone(async () => await withDefault(records, await look()));
-    const own = networks.map((record) => ({ ...record, driver: 'bridge' as const, predefined: isPredefined(record.name) }));
+    const own = networks.map((record) => ({
+      ...record,
+      driver: 'bridge' as const,
+      predefined: isPredefined(record.name),
+    }));
     return [...own, ...fixedNetworks(store.root)].sort((a, b) => (a.name < b.name ? -1 : 1));
   };
   return {
@@ -30,7 +34,9 @@ export function createNetworks({ store, connect }: Dependencies): Networks {
     inspect: async (nameOrId) => {
       const fixed = fixedNetworks(store.root).find(({ id, name }) => name === nameOrId || id === nameOrId);
       const { networks, existing } = await withDefault(records, await look());
-      return fixed ? inspectNetwork(fixed, existing) : inspectNetwork(toSummary(findNetwork(networks, nameOrId)), existing);
+      return fixed
+        ? inspectNetwork(fixed, existing)
+        : inspectNetwork(toSummary(findNetwork(networks, nameOrId)), existing);
     },
     remove: async (nameOrId) =>
       await alone(async () => {
@@ -60,11 +66,7 @@ interface Look extends Surroundings {
 }
 
 async function lookAround(records: NetworkRecords, connection: Connection): Promise<Look> {
-  const [host, networks, existing] = await Promise.all([
-    readHostNetwork(),
-    records.list(),
-    listContainers(connection),
-  ]);
+  const [host, networks, existing] = await Promise.all([readHostNetwork(), records.list(), listContainers(connection)]);
   const addresses = existing.flatMap(({ record }) => (record.memberships ?? []).map(({ address }) => address));
   return { host, networks, existing, addresses };
 }
@@ -111,7 +113,10 @@ function checkRequest({ networks }: Look, { name, subnet, gateway, ipRange }: Ne
     });
   }
   if (subnet === undefined && (gateway ?? ipRange) !== undefined) {
-    throw invalid(gateway === undefined ? '--ip-range' : '--gateway', 'every ip-range or gateway must have a corresponding subnet');
+    throw invalid(
+      gateway === undefined ? '--ip-range' : '--gateway',
+      'every ip-range or gateway must have a corresponding subnet',
+    );
   }
 }
 

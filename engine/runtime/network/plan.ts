@@ -61,7 +61,9 @@ async function planAlone(
 ): Promise<NetworkPlan> {
   const own = mode === 'private' ? freeAddress(new Set(around.addresses)) : undefined;
   const network: Network =
-    own === undefined ? { mode: mode === 'host' ? 'host' : 'none' } : { mode: 'private', address: own, ports: [...ports] };
+    own === undefined
+      ? { mode: mode === 'host' ? 'host' : 'none' }
+      : { mode: 'private', address: own, ports: [...ports] };
   const files = await networkFiles({
     ...filesOf(spec, { hostname, addresses: own === undefined ? [] : [own] }),
     host: mode === 'host',
@@ -125,7 +127,11 @@ function placesOf(
 
 function filesOf(
   spec: RunSpec,
-  { hostname, addresses, gateway }: { readonly hostname: string; readonly addresses: readonly string[]; readonly gateway?: string | undefined },
+  {
+    hostname,
+    addresses,
+    gateway,
+  }: { readonly hostname: string; readonly addresses: readonly string[]; readonly gateway?: string | undefined },
 ): Pick<NetworkFiles, 'hostname' | 'domainname' | 'addresses' | 'extraHosts'> {
   const extraHosts = (spec.extraHosts ?? []).map(({ name, address }) => {
     if (address !== 'host-gateway') return { name, address };
@@ -145,7 +151,9 @@ function containerResolvers(spec: RunSpec, networks: readonly NetworkRecord[], h
   const hasNames = networks.some(({ name }) => name !== DEFAULT_NETWORK);
   const given = ownResolvers(spec, host);
   if (!hasNames && spec.dns?.length) return given;
-  const options = given.options.some((option) => option.startsWith('ndots:')) ? given.options : [...given.options, 'ndots:0'];
+  const options = given.options.some((option) => option.startsWith('ndots:'))
+    ? given.options
+    : [...given.options, 'ndots:0'];
   return { nameservers: [RESPONDER], search: given.search, options };
 }
 
@@ -191,4 +199,3 @@ function cannotJoin(container: string): EngineError {
     hint: 'berth network create NAME, and --network NAME for both containers',
   });
 }
-

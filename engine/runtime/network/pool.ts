@@ -28,7 +28,11 @@ export function chooseSubnet(taken: readonly Subnet[]): Subnet {
  * @throws `NETWORK_FULL`
  */
 export function chooseAddress(
-  { name, subnet, range = subnet }: { readonly name: string; readonly subnet: Subnet; readonly range?: Subnet | undefined },
+  {
+    name,
+    subnet,
+    range = subnet,
+  }: { readonly name: string; readonly subnet: Subnet; readonly range?: Subnet | undefined },
   taken: ReadonlySet<string>,
 ): string {
   const end = Math.min(range.base + sizeOf(range), subnet.base + sizeOf(subnet) - 1);

@@ -62,7 +62,11 @@ async function read(folder: string, id: string): Promise<readonly NetworkRecord[
     // Type: only `put` writes version 1, into a place that only the engine can write.
     return [file.value as unknown as NetworkRecord];
   }
-  throw new EngineError('STORE_INVALID', `Cannot read network ${id.slice(0, 12)}: ${path} is broken or of a newer berth`, {
-    hint: `rm -r ${join(folder, id)}`,
-  });
+  throw new EngineError(
+    'STORE_INVALID',
+    `Cannot read network ${id.slice(0, 12)}: ${path} is broken or of a newer berth`,
+    {
+      hint: `rm -r ${join(folder, id)}`,
+    },
+  );
 }

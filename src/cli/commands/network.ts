@@ -143,7 +143,10 @@ function parseFilter(text: string): (network: NetworkSummary) => boolean {
   const [name, value] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)];
   const known = FILTERS[name];
   if (known) return (network) => known(network, value);
-  throw new UsageError(`Cannot filter by "${name || text}": not supported yet`, `${Object.keys(FILTERS).join(', ')} are`);
+  throw new UsageError(
+    `Cannot filter by "${name || text}": not supported yet`,
+    `${Object.keys(FILTERS).join(', ')} are`,
+  );
 }
 
 const FILTERS: Readonly<Record<string, (network: NetworkSummary, value: string) => boolean>> = {

@@ -22,7 +22,10 @@ export const port = defineCommand({
     }
     const chosen = ports.filter((one) => one.containerPort === Number(number) && one.protocol === protocol);
     if (chosen.length === 0) {
-      throw new UsageError(`No public port '${number}/${protocol}' published for ${name}`, `berth port ${name} lists them`);
+      throw new UsageError(
+        `No public port '${number}/${protocol}' published for ${name}`,
+        `berth port ${name} lists them`,
+      );
     }
     context.stdout.write(chosen.map((one) => `${placeOf(one)}\n`).join(''));
     return 0;

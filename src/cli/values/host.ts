@@ -8,7 +8,8 @@ export function parseExtraHost(text: string): { readonly name: string; readonly 
   if (!match?.[1]) throw new UsageError(`bad format for add-host: "${text}"`);
   const [, name, given = ''] = match;
   const address = /^\[.*\]$/.test(given) ? given.slice(1, -1) : given;
-  if (address !== 'host-gateway' && isIP(address) === 0) throw new UsageError(`invalid IP address in add-host: "${given}"`);
+  if (address !== 'host-gateway' && isIP(address) === 0)
+    throw new UsageError(`invalid IP address in add-host: "${given}"`);
   return { name, address };
 }
 
@@ -27,7 +28,10 @@ export function parseNetwork(text: string): NetworkFlag {
   });
   const unknown = fields.find(([key]) => key !== 'name' && key !== 'alias');
   if (unknown) {
-    throw new UsageError(`invalid field key ${unknown[0] || text}`, '--network name=NAME,alias=ALIAS; --ip and --mac-address stand alone');
+    throw new UsageError(
+      `invalid field key ${unknown[0] || text}`,
+      '--network name=NAME,alias=ALIAS; --ip and --mac-address stand alone',
+    );
   }
   const name = fields.find(([key]) => key === 'name')?.[1];
   if (!name) throw new UsageError('network name/id is not specified', '--network name=NAME');
