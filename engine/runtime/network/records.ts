@@ -41,7 +41,7 @@ export function createNetworkRecords(root: string): NetworkRecords {
       return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     put: async (record) => {
-      await mkdir(join(folder, record.id), { recursive: true, mode: 0o711 });
+      await mkdir(join(folder, record.id), { recursive: true, mode: 0o755 });
       await replaceFile(join(folder, record.id, FILE), JSON.stringify(record));
     },
     // Without the file it is no network any more; the helper's book in it is empty.

@@ -70,7 +70,7 @@ pub fn enter(networks: BorrowedFd<'_>, network: &str, container: &str, entry: &E
     // The responder lists it.
     rustix::fs::fchmod(networks, Mode::from_raw_mode(0o755))?;
     let folder = open(networks, network)?;
-    rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o711))?;
+    rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o755))?;
     let folder = enterable(folder.as_fd(), FOLDER)?;
     leave_folder(&folder, container)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
