@@ -1,44 +1,37 @@
 // Bundles the command line and the Action into dist/, complete and runnable without node_modules.
-import { build } from 'esbuild';
 import { readFile, writeFile, rm, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-
-const root = new URL('..', import.meta.url).pathname;
-const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-const hashes = await readFile(join(root, 'dist/native/native.sha256'), 'utf8').catch(() => '');
+import { bundle, root } from './bundle.mjs';
 
 for (const folder of ['cli', 'action']) await rm(join(root, 'dist', folder), { recursive: true, force: true });
-const result = await build({
-  absWorkingDir: root,
-  entryPoints: { 'cli/index': 'src/cli/index.ts', 'action/index': 'src/action/index.ts' },
-  outdir: 'dist',
-  bundle: true,
-  platform: 'node',
-  target: 'node20',
-  format: 'esm',
-  metafile: true,
-  legalComments: 'none',
-  // Packages that are CommonJS inside call `require`.
-  banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-  define: { BERTH_VERSION: JSON.stringify(version), BERTH_NATIVE_HASHES: JSON.stringify(hashes) },
-});
 await mkdir(join(root, 'dist'), { recursive: true });
-await writeFile(join(root, 'dist/package.json'), '{ "type": "module" }\n');
-await writeFile(join(root, 'dist/licenses.txt'), await licences(Object.keys(result.metafile.inputs)));
+const inputs = await bundle(join(root, 'dist'));
+await writeFile(join(root, 'dist/licenses.txt'), await licences(inputs));
 
 /** The licence texts of every package that went into a bundle. */
 async function licences(inputs) {
-  const names = new Set();
+  // A package inside another is one of its own: it may have another version, and another licence.
+  const folders = new Set();
   for (const path of inputs) {
-    const match = /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules\/)/.exec(path);
-    if (match?.[1]) names.add(match[1]);
+    const match = /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+(?=\/(?!.*node_modules\/))/.exec(path);
+    if (match) folders.add(match[0]);
   }
   const texts = [];
-  for (const name of [...names].sort()) {
-    const folder = join(root, 'node_modules', name);
-    const { license = 'unknown', version: its } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
-    const text = await firstOf(folder, ['LICENSE', 'LICENSE.md', 'LICENSE.txt', 'license', 'license.md', 'LICENCE']);
-    texts.push(`${name} ${its}\n${license}\n\n${text.trim()}\n`);
+  for (const folder of [...folders].sort()) {
+    const {
+      name,
+      license = 'unknown',
+      version,
+    } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'));
+    const text = await firstOf(join(root, folder), [
+      'LICENSE',
+      'LICENSE.md',
+      'LICENSE.txt',
+      'license',
+      'license.md',
+      'LICENCE',
+    ]);
+    texts.push(`${name} ${version}\n${license}\n\n${text.trim()}\n`);
   }
   return texts.join(`\n${'-'.repeat(80)}\n\n`);
 }

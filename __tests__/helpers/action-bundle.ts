@@ -1,31 +1,34 @@
-import { build } from 'esbuild';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { bundle } from '../../scripts/bundle.mjs';
 
-/** The Action as it is shipped, made from the sources at hand; CI proves that dist/ is the same. */
+/** The Action as it is shipped. */
 export interface ActionBundle {
   /** Path that `main` and `post` of action.yml would name. */
   readonly script: string;
+  /** It is the committed file itself; otherwise the same made anew, since the sources have changed since. */
+  readonly committed: boolean;
   readonly remove: () => Promise<void>;
 }
 
-const ROOT = resolve(import.meta.dirname, '../..');
+const COMMITTED = resolve(import.meta.dirname, '../../dist');
+const FILES = ['action/index.js', 'cli/index.js'];
 
+/** `dist/action` when it is what the sources at hand give, byte for byte; else a bundle of them, made in the same way as dist/. */
 export async function bundleAction(): Promise<ActionBundle> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-action-'));
-  await build({
-    absWorkingDir: ROOT,
-    entryPoints: { 'cli/index': 'src/cli/index.ts', 'action/index': 'src/action/index.ts' },
-    outdir: folder,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'esm',
-    // As in scripts/build.mjs: packages that are CommonJS inside call `require`.
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
-    define: { BERTH_VERSION: '"0.0.1"' },
-  });
-  await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n');
-  return { script: join(folder, 'action/index.js'), remove: () => rm(folder, { recursive: true, force: true }) };
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  await bundle(folder);
+  const committed = (await Promise.all(FILES.map((file) => isSame(join(folder, file), join(COMMITTED, file))))).every(
+    Boolean,
+  );
+  if (!committed) return { script: join(folder, 'action/index.js'), committed, remove };
+  await remove();
+  return { script: join(COMMITTED, 'action/index.js'), committed, remove: async () => undefined };
+}
+
+async function isSame(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([one, other].map((path) => readFile(path).catch(() => Buffer.alloc(0))));
+  return a !== undefined && b !== undefined && a.length > 0 && a.equals(b);
 }

@@ -1,6 +1,10 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError, type Digest } from '../../engine/index.ts';
+import { EngineError, isEngineError, type ActOptions, type Digest, type Engine } from '../../engine/index.ts';
+import type { RunnerContext } from './environment.ts';
+import { isLayout, readLayout } from './layout.ts';
+import { resolveInputPath } from './paths.ts';
 
 /** Inputs that say how to build; beside `image` nothing is built. */
 const BUILD_ONLY = [
@@ -15,8 +19,52 @@ const BUILD_ONLY = [
   'secret-files',
 ];
 
+/** Where a given image is. */
+export type ImageSource =
+  | { readonly kind: 'stored'; readonly reference: string }
+  | { readonly kind: 'layout' | 'archive'; readonly path: string };
+
+/** A folder of the workspace is an OCI layout, a file an archive, and anything else is looked for in the job's store. */
+export async function findImageSource(image: string, runner: RunnerContext): Promise<ImageSource> {
+  const path = /^sha256:/.test(image) ? undefined : await resolveInputPath('image', image, runner).catch(notThere);
+  if (path === undefined) return { kind: 'stored', reference: image };
+  if ((await stat(path)).isFile()) return { kind: 'archive', path };
+  if (await isLayout(path)) return { kind: 'layout', path };
+  throw new EngineError('INPUT_INVALID', `Cannot use input 'image': the folder ${image} is no OCI image layout`, {
+    hint: 'Give the folder that has the file oci-layout, an archive, or the digest output of an earlier step',
+  });
+}
+
 /**
- * Input `image`: an image that an earlier step of the job has built, by its digest, its id or its name. It is tested and pushed as it is.
+ * The id of a given image, loaded into the store where it comes from a folder or a file.
+ *
+ * @throws `IMAGE_NOT_FOUND`; `INPUT_INVALID` for several images; what the engine says of a bad archive
+ */
+export async function takeImage(source: ImageSource, engine: Engine, act: ActOptions): Promise<Digest> {
+  if (source.kind === 'stored') {
+    const { id } = await engine.images.resolve(source.reference).catch((error: unknown) => {
+      throw imageMissing(source.reference, error);
+    });
+    return id;
+  }
+  const { kind, path } = source;
+  const bytes = kind === 'layout' ? readLayout(path) : (createReadStream(path) as AsyncIterable<Uint8Array>);
+  const ids = new Set((await engine.images.load(bytes, act)).map(({ id }) => id));
+  const [only] = ids;
+  if (only !== undefined && ids.size === 1) return only;
+  throw new EngineError('INPUT_INVALID', `Cannot use input 'image': ${path} holds ${ids.size} images`, {
+    hint: 'Save one image only',
+  });
+}
+
+function notThere(error: unknown): undefined {
+  if (isEngineError(error) && error.code === 'PATH_NOT_FOUND') return undefined;
+  throw error;
+}
+
+/**
+ * Input `image`: an image that an earlier step of the job has built, by its digest, its id or its name; or an OCI layout or an archive. It is
+ * tested and pushed as it is.
  *
  * @throws `INPUT_INVALID` naming the inputs that make no sense beside it
  */
@@ -55,13 +103,12 @@ export function createBuiltScopes(folder: string): BuiltScopes {
   };
 }
 
-/** What is said when there is nothing of that name. */
-export function imageMissing(image: string, error: unknown): EngineError {
+function imageMissing(image: string, error: unknown): EngineError {
   return new EngineError(
     'IMAGE_NOT_FOUND',
     `Cannot use input 'image': there is no image ${image} in the store of this job`,
     {
-      hint: 'Give the digest output of an earlier step of the same job',
+      hint: 'Give the digest output of an earlier step of the same job, or the path of an OCI layout or an archive',
       cause: error,
     },
   );

@@ -27,7 +27,7 @@ export const BUILD_PUSH_INPUTS: Readonly<Record<string, Fate>> = {
   file: done,
   'github-token': refused('Delete the line: the context is the workspace, use actions/checkout with its token'),
   labels: done,
-  load: refused('Delete the line: later steps use `berth run` and `berth images` on the same store', 'false'),
+  load: done,
   network: refused('Delete the line: RUN uses the network of the runner', 'default'),
   'no-cache': done,
   'no-cache-filters': refused('Use no-cache: true, or change the step that must run again'),
@@ -60,5 +60,6 @@ export const OWN_INPUTS = [
   'cache',
   'cache-max-size',
   'image',
+  'oci-layout',
   'summary',
 ] as const;

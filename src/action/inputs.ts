@@ -11,6 +11,10 @@ import { parseBoolean, parseChoice, parsePairs, parseSize } from './values.ts';
 export interface ActionInputs {
   /** An image that is tested and pushed as it is; undefined: one is built. */
   readonly image: string | undefined;
+  /** Hand the image to a Docker daemon. */
+  readonly load: boolean;
+  /** Folder that gets the image as an OCI layout. */
+  readonly ociLayout: string | undefined;
   readonly context: string;
   readonly file: string | undefined;
   readonly target: string | undefined;
@@ -88,6 +92,8 @@ export function parseInputs(
   const flag = (name: string, fallback: boolean): boolean => parseBoolean(name, text(name), fallback);
   const inputs: ActionInputs = {
     image: parseImageInput(raw),
+    load: flag('load', false),
+    ociLayout: text('oci-layout') || undefined,
     context: contextOf(text('context')),
     file: text('file') || undefined,
     target: text('target') || undefined,

@@ -11,9 +11,9 @@ import { readCacheAccess } from './cache/policy.ts';
 import type { ReadSecrets } from './build-secrets.ts';
 import { createCredentials } from './credentials.ts';
 import type { RunnerContext } from './environment.ts';
-import { createBuiltScopes, type BuiltScopes } from './image-input.ts';
+import { createBuiltScopes, findImageSource, type BuiltScopes, type ImageSource } from './image-input.ts';
 import { parseInputs, type ActionInputs, type MutableEnvironment } from './inputs.ts';
-import { resolveDockerfile, resolveInputPath } from './paths.ts';
+import { resolveDockerfile, resolveInputPath, resolveNewPath } from './paths.ts';
 import type { Runner } from './runner.ts';
 import type { Secret } from './secrets.ts';
 import { chooseStorePlace } from './store-place.ts';
@@ -25,6 +25,12 @@ export interface Job {
   readonly context: RunnerContext;
   readonly inputs: ActionInputs;
   readonly request: PipelineRequest;
+  /** Undefined: one is built. */
+  readonly image: ImageSource | undefined;
+  /** Folder for the OCI layout, absolute. */
+  readonly layout: string | undefined;
+  /** DOCKER_HOST. */
+  readonly dockerHost: string | undefined;
   readonly settings: EngineOptions;
   readonly cache: ActionsCache;
   /** Where the layers of images of earlier steps can be had again. */
@@ -85,6 +91,9 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
     cache,
     scopes: createBuiltScopes(join(jobFolder(context), 'scopes')),
     folder,
+    image: inputs.image === undefined ? undefined : await findImageSource(inputs.image, context),
+    layout: inputs.ociLayout === undefined ? undefined : resolveNewPath('oci-layout', inputs.ociLayout, context),
+    dockerHost: env['DOCKER_HOST'] || undefined,
     dockerfile,
     request: { ...requestOf(inputs, context), context: source, file },
   };
@@ -97,7 +106,6 @@ export function jobFolder({ temp }: RunnerContext): string {
 
 function requestOf(inputs: ActionInputs, context: RunnerContext): Omit<PipelineRequest, 'context'> {
   return {
-    image: inputs.image,
     target: inputs.target,
     buildArgs: inputs.buildArgs,
     labels: inputs.labels,

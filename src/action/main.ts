@@ -57,7 +57,7 @@ async function report(
 ): Promise<void> {
   const { runner, redact, inputs } = job;
   const { result } = done;
-  setOutputs(outputsOf(result, done.cache, '', inputs.tags));
+  setOutputs(outputsOf(result, done.cache, '', inputs.tags, done.layout));
   runner.commands.foreign(redact(formatReport(result)));
   annotate(runner.commands, annotationsOf(result, createFileOf(job)), redact);
   if (!result.ok && result.error === undefined && result.smoke === undefined) {

@@ -13,6 +13,7 @@ export function outputsOf(
   cache: CacheFigures,
   reason: string,
   tags: readonly string[] = [],
+  layout = '',
 ): Readonly<Record<string, string>> {
   const { build, smoke } = result ?? {};
   const digest = result?.pushedDigest ?? build?.manifest?.digest ?? '';
@@ -27,6 +28,7 @@ export function outputsOf(
     'first-predict-ms': smoke?.firstPredictMs?.toFixed(1) ?? '',
     'memory-peak-bytes': smoke?.memoryPeak?.bytes.toString() ?? '',
     'image-size-bytes': (smoke?.imageSize ?? build?.size)?.toString() ?? '',
+    'oci-layout': layout,
     'exit-reason': result?.exitReason ?? reason,
     'cache-state': cache.state,
     'steps-total': build?.steps.total.toString() ?? '',

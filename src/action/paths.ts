@@ -23,6 +23,16 @@ export async function resolveInputPath(name: string, path: string, runner: Runne
   });
 }
 
+/** A path of an input that need not be there yet. @throws `PATH_OUTSIDE` when it leads out of the workspace and RUNNER_TEMP */
+export function resolveNewPath(name: string, path: string, runner: RunnerContext): string {
+  const wanted = resolve(runner.workspace, path);
+  const allowed = [runner.workspace, runner.temp].filter((root) => root !== '');
+  if (allowed.some((root) => wanted !== root && isInside(root, wanted))) return wanted;
+  throw new EngineError('PATH_OUTSIDE', `Cannot use input '${name}': ${path} is not below the workspace`, {
+    hint: 'Give a path relative to the workspace, or one below RUNNER_TEMP',
+  });
+}
+
 /** The Dockerfile: a path of the workspace, as in docker/build-push-action, else `Dockerfile` in the context. */
 export async function resolveDockerfile(
   file: string | undefined,

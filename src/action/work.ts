@@ -7,8 +7,10 @@ import { runPipeline, type PassedBefore, type PipelineResult } from '../pipeline
 import type { RestoreReport } from './cache.ts';
 import type { SavePlan } from './cache/plan.ts';
 import { engineIdentity } from './identity.ts';
-import { imageMissing } from './image-input.ts';
+import { findDocker, loadIntoDocker, type Docker } from './docker.ts';
+import { takeImage } from './image-input.ts';
 import type { Job } from './job.ts';
+import { writeLayout } from './layout.ts';
 import { createLog } from './log.ts';
 import type { CacheFigures } from './outputs.ts';
 import { installTools, locateTools } from './tools.ts';
@@ -19,6 +21,8 @@ const MAX_REPEATS = 5;
 /** What came of it. */
 export interface Done {
   readonly result: PipelineResult;
+  /** Folder of the OCI layout that was asked for. */
+  readonly layout: string | undefined;
   readonly restored: RestoreReport;
   readonly saved: string;
   readonly isolation: string;
@@ -38,14 +42,18 @@ export async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
     const isolation = elevation === 'sudo' ? `${rung}, through sudo` : rung;
     runner.commands.info(`berth ${version()} · isolation ${isolation} · store ${settings.root}`);
     await offerTools(job);
-    const restored = await cache.restore(engine, signal, await scopeOf(job, engine));
+    const docker = job.inputs.load ? await findDocker(job.dockerHost, signal) : undefined;
+    const image = job.image && (await takeImage(job.image, engine, { signal }));
+    const restored = await cache.restore(engine, signal, image && (await job.scopes.find(image)));
     runner.commands.info(`cache: ${restored.text}`);
     const identity = await engineIdentity(settings.helper, rung);
-    const result = await runRepeatedly(job, engine, cache.passedBefore(identity), signal);
-    cache.remember(result, identity, new Date());
-    if (job.request.image === undefined && result.build) await job.scopes.remember(result.build.imageId, cache.scope);
-    const saved = await leavePlan(job, engine);
-    return { result, restored, saved, isolation, cache: { state: restored.state, ...cache.figures() } };
+    const given = { ...job, request: { ...job.request, image } };
+    const ran = await runRepeatedly(given, engine, cache.passedBefore(identity), signal);
+    cache.remember(ran, identity, new Date());
+    if (image === undefined && ran.build) await job.scopes.remember(ran.build.imageId, cache.scope);
+    const { layout, result } = await handOver(given, engine, ran, docker, signal);
+    const saved = await leavePlan(given, engine);
+    return { result, layout, restored, saved, isolation, cache: { state: restored.state, ...cache.figures() } };
   } finally {
     await cache.close();
     await engine.close();
@@ -54,14 +62,29 @@ export async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
   }
 }
 
-/** The cache scope of a given image; undefined for a build, which has its own. @throws `IMAGE_NOT_FOUND` */
-async function scopeOf({ request, scopes }: Job, engine: Engine): Promise<string | undefined> {
-  const { image } = request;
-  if (image === undefined) return undefined;
-  const { id } = await engine.images.resolve(image).catch((error: unknown) => {
-    throw imageMissing(image, error);
-  });
-  return await scopes.find(id);
+/** Gives the image that passed to those who asked for it. A failure is one of the whole, and what was pushed before is told all the same. */
+async function handOver(
+  { request, layout, runner }: Job,
+  engine: Engine,
+  result: PipelineResult,
+  docker: Docker | undefined,
+  signal: AbortSignal,
+): Promise<Pick<Done, 'layout' | 'result'>> {
+  if (!result.ok || !result.build) return { layout: undefined, result };
+  const { imageId } = result.build;
+  try {
+    if (docker) {
+      const names = request.tags.length > 0 ? request.tags : [imageId];
+      await loadIntoDocker(docker, (write) => engine.images.save(names, { write, signal }), signal);
+      runner.commands.info(`loaded into Docker: ${names.join(', ')}`);
+    }
+    if (layout === undefined) return { layout, result };
+    await writeLayout(layout, (write) => engine.images.save([imageId], { write, format: 'oci', signal }));
+    return { layout, result };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { layout: undefined, result: { ...result, ok: false, exitReason: 'hand-over-failed', error } };
+  }
 }
 
 /** Runs the pipeline; a layer that the cache lost on the way makes its step a miss, and the pipeline begins again. */

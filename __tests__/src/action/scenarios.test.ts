@@ -26,6 +26,8 @@ let job: Job;
 
 beforeAll(async () => {
   bundle = await bundleAction();
+  const which = bundle.committed ? 'dist/action itself' : 'a bundle of the sources at hand, which dist/ is not';
+  process.stderr.write(`The scenarios run ${which}\n`);
 });
 afterAll(async () => {
   await bundle.remove();
@@ -318,7 +320,7 @@ suite('the Action', () => {
 
   test('two steps of one job: the image of the first is tested and pushed by the second, as it is', async () => {
     const warm = await run();
-    const built = await job.main(options({ push: 'false', 'smoke-test': 'off' }));
+    const built = await job.main(options({ push: 'false', 'smoke-test': 'off', 'oci-layout': 'layout' }));
     expect(built.outputs['steps-cached']).toBe(warm.outputs['steps-total']);
     const given = { image: built.outputs['digest'] ?? '', tags: `${registry.address}/app:2` };
     const pushed = await job.main(options(given));
@@ -334,6 +336,12 @@ suite('the Action', () => {
     // Post steps run in reverse; the last one leaves nothing behind.
     for (const { state } of [pushed, built]) expect((await job.post({ ...options(), state })).annotations).toEqual([]);
     expect((await readdir(job.temp)).filter((name) => name.startsWith('berth'))).toEqual([]);
+    // Another job, which has the folder and nothing else.
+    await job.nextJob();
+    const tags = `${registry.address}/app:3`;
+    const { outputs } = await job.main(options({ image: 'layout', tags, cache: 'off' }));
+    expect(outputs).toMatchObject({ digest: built.outputs['digest'], 'tested-digest': built.outputs['digest'] });
+    await job.post(options());
     const missing = await job.main(options({ image: `sha256:${'0'.repeat(64)}` }));
     expect(missing.annotations[0]?.message).toContain("Cannot use input 'image'");
     await job.post(options());

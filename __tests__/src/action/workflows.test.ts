@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -52,6 +52,18 @@ describe("GitHub's own parser", () => {
     expect(problems('workflow', path).join()).toContain('stepz');
   });
 });
+
+test.each(workflows)(
+  '%s pins what it uses by commit, names its permissions and keeps no token in the checkout',
+  (path) => {
+    const text = readFileSync(join(ROOT, path), 'utf8');
+    const used = [...text.matchAll(/uses: (\S+)/g)].map(([, name = '']) => name);
+    const moving = used.filter((name) => !/^\.\/|^org\/container-action@v1$|@[0-9a-f]{40}$/.test(name));
+    expect(moving).toEqual([]);
+    expect(text).toMatch(/^permissions:/m);
+    expect(text.match(/actions\/checkout@/g)?.length).toBe(text.match(/persist-credentials: false/g)?.length);
+  },
+);
 
 test('the tables in the documentation say what action.yml says', () => {
   expect(() => execFileSync(process.execPath, [join(ROOT, 'scripts/readme.mjs'), '--check'])).not.toThrow();

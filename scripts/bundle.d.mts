@@ -1,0 +1,3 @@
+/** @returns the paths of all that went in */
+export function bundle(outdir: string): Promise<readonly string[]>;
+export const root: string;
