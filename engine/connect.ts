@@ -22,6 +22,8 @@ export interface Parts {
   readonly serve: (place: string) => Fetcher;
   /** The bytes of a layer's blob from the first of some places that gives them. */
   readonly fetchBlob: FetchBlob;
+  /** A helper as the caller, without an id map: for files of this machine. */
+  readonly hostHelper: Helper;
   /** Probes and chooses the rung on its first call. @throws `ISOLATION_IMPOSSIBLE` */
   readonly machine: (options?: ActOptions) => Promise<Machine>;
   /** Snapshots for the time of one act. */
@@ -54,6 +56,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     store,
     registry,
     serve,
+    hostHelper: lockHelper,
     fetchBlob,
     machine,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),

@@ -15,7 +15,7 @@ import { withStore } from './leftovers.ts';
 import { createRegistryBackend } from './registry-backend.ts';
 import { createRegistryServer } from './registry/index.ts';
 import { resolveImage } from './resolve-image.ts';
-import { type Connection, createContainers, createNetworks } from './runtime/index.ts';
+import { type Connection, createContainers, createNetworks, createVolumes } from './runtime/index.ts';
 import { saveImages } from './save.ts';
 import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';
@@ -30,13 +30,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const parts = await connect(options);
   const { store } = parts;
   const ensureImage = createEnsureImage(parts);
-  const toMachine = async (): Promise<Connection> => {
+  const connectRuntime = async (): Promise<Connection> => {
     const { helper, isolation } = await parts.machine();
-    return { helper, probe: isolation.probe };
+    return { helper, probe: isolation.probe, root: options.root };
   };
   const containers = createContainers({
     store,
-    connect: toMachine,
+    connect: connectRuntime,
+    hostHelper: parts.hostHelper,
     ensureImage,
     ensureSnapshots: async (image, act) => (await parts.snapshots(act)).ensure(image.config.rootfs.diff_ids, act),
   });
@@ -72,7 +73,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       history: (nameOrId) => historyOf(parts, nameOrId),
     },
     containers: { ...containers, ...createContainerFiles(parts) },
-    networks: createNetworks({ store, connect: toMachine }),
+    networks: createNetworks({ store, connect: connectRuntime }),
+    volumes: createVolumes(store, connectRuntime),
     cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
     serveRegistry: (how) => createRegistryServer(createRegistryBackend(store), how),

@@ -82,6 +82,7 @@ export interface Engine {
   };
   readonly containers: Containers & ContainerFiles;
   readonly networks: Networks;
+  readonly volumes: Volumes;
   /** Records and layers for a cache outside this machine. */
   readonly cache: CacheExchange;
   readonly system: {
@@ -261,6 +262,69 @@ export interface Containers {
     nameOrId: string,
     options?: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
   ): Promise<void>;
+  /** A `docker cp`. One end is a container, running or not. */
+  copy(source: CopySource, target: CopyTarget, options?: CopyOptions): Promise<CopyReport>;
+}
+
+/** Named and anonymous volumes of the id map in use; another rung has its own. */
+export interface Volumes {
+  /** All of them by name; `measure` adds up what each takes on disk. */
+  list(options?: { readonly measure?: boolean | undefined }): Promise<readonly VolumeSummary[]>;
+  /** Makes a volume, or gives the one that has the name. @throws `INVALID_NAME` */
+  create(spec?: VolumeSpec): Promise<VolumeSummary>;
+  /** @throws `VOLUME_NOT_FOUND` */
+  resolve(name: string): Promise<VolumeSummary>;
+  /** @throws `VOLUME_NOT_FOUND`, `VOLUME_IN_USE` */
+  remove(name: string): Promise<void>;
+  /** Removes volumes that no container uses: anonymous ones, with `all` named ones too, but those that `keep` holds. */
+  prune(options?: {
+    readonly all?: boolean | undefined;
+    readonly keep?: ((volume: VolumeSummary) => boolean) | undefined;
+  }): Promise<PruneReport>;
+}
+
+export interface VolumeSpec {
+  /** A name is made when it is left out, and the volume is anonymous. */
+  readonly name?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface VolumeSummary {
+  readonly name: string;
+  /** RFC 3339. */
+  readonly createdAt: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly anonymous: boolean;
+  /** Folder on the host. */
+  readonly mountpoint: string;
+  /** Ids of the containers that use it, running or not. */
+  readonly users: readonly string[];
+  readonly bytes?: number | undefined;
+}
+
+/** Where a copy comes from; paths are absolute. */
+export type CopySource =
+  | { readonly kind: 'host'; readonly path: string }
+  | { readonly kind: 'container'; readonly container: string; readonly path: string }
+  | { readonly kind: 'tar'; readonly data: AsyncIterable<Uint8Array> };
+
+/** Where a copy goes. A trailing slash of a path asks for a directory. */
+export type CopyTarget =
+  | { readonly kind: 'host'; readonly path: string }
+  | { readonly kind: 'container'; readonly container: string; readonly path: string }
+  | { readonly kind: 'tar'; readonly onData: (chunk: Uint8Array) => void | Promise<void> };
+
+export interface CopyOptions extends ActOptions {
+  /** Copy what a link leads to. */
+  readonly follow?: boolean | undefined;
+  /** Keep user and group. */
+  readonly archive?: boolean | undefined;
+}
+
+export interface CopyReport {
+  readonly entries: number;
+  /** Bytes of content. */
+  readonly bytes: number;
 }
 
 /** What turns containers into files and images. */
@@ -330,9 +394,18 @@ export interface Mount {
   readonly readonly?: boolean | undefined;
   /** Make the host directory of a bind when it is missing, as `-v` does. */
   readonly createSource?: boolean | undefined;
+  /** Of a bind: what is mounted below the source is bound too (`enabled`), read-only too (`readonly`), or not at all (`disabled`). */
+  readonly recursive?: 'enabled' | 'disabled' | 'writable' | 'readonly' | undefined;
+  readonly propagation?: 'private' | 'rprivate' | 'slave' | 'rslave' | undefined;
+  /** Leave an empty volume empty. */
+  readonly nocopy?: boolean | undefined;
+  /** Of a volume that is made. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Bytes, of a tmpfs. */
   readonly size?: number | undefined;
   readonly mode?: number | undefined;
+  /** Further options of a tmpfs: `exec`, `noexec`, `suid`, `nosuid`, `dev`, `nodev`, `nr_inodes=…`, `uid=…`, `gid=…`. */
+  readonly tmpfs?: readonly string[] | undefined;
 }
 
 /** A `docker run`. */
@@ -347,6 +420,8 @@ export interface RunSpec {
   readonly user?: string | undefined;
   readonly hostname?: string | undefined;
   readonly mounts?: readonly Mount[] | undefined;
+  /** Volumes and binds of other containers, at the same places. */
+  readonly volumesFrom?: readonly { readonly container: string; readonly readonly?: boolean | undefined }[] | undefined;
   readonly ports?: readonly PublishedPort[] | undefined;
   /** Publish every EXPOSEd port on a free one. */
   readonly publishAll?: boolean | undefined;
@@ -431,6 +506,8 @@ export interface ContainerSummary {
   readonly ports: readonly PublishedPort[];
   readonly labels: Readonly<Record<string, string>>;
   readonly pid: number | null;
+  /** Volumes by name and binds by host path, with where they are mounted. */
+  readonly mounts: readonly { readonly source: string; readonly target: string }[];
 }
 
 export interface LogsOptions extends OutputOptions {

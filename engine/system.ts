@@ -7,9 +7,10 @@ export function createSystem({ store, machine }: Parts, containers: Pick<Contain
   return {
     df: async () => {
       const { helper } = await machine();
-      const used = (await containers.list({ all: true })).map(({ imageId, status }) => ({
+      const used = (await containers.list({ all: true })).map(({ imageId, status, mounts }) => ({
         imageId,
         isRunning: status === 'running',
+        volumes: mounts.map(({ source }) => source),
       }));
       return await store.locks.with('store', 'shared', () => measure(store, helper, used));
     },

@@ -31,11 +31,13 @@ export interface Berth {
   /** A folder for contexts and mounts. */
   readonly work: string;
   readonly berth: (args: readonly string[], options?: BerthOptions) => Promise<Outcome>;
+  /** `berth FIRST | berth SECOND`; the outcome of the second. */
+  readonly pipe: (first: readonly string[], second: readonly string[]) => Promise<Outcome>;
   readonly remove: () => Promise<void>;
 }
 
 export interface BerthOptions {
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Called with the child once it runs. */
@@ -58,7 +60,15 @@ export async function createBerth(): Promise<Berth> {
     banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   });
   const berth: Berth['berth'] = (args, options = {}) => run(args, { folder, root, program }, options);
-  return { root, work: folder, berth, remove: async () => await rm(folder, { recursive: true, force: true }) };
+  const pipe: Berth['pipe'] = async (first, second) => {
+    const chunks: Buffer[] = [];
+    const sender = berth(first, {
+      onStart: (child) => child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk)),
+    });
+    await sender;
+    return await berth(second, { input: Buffer.concat(chunks) });
+  };
+  return { root, work: folder, berth, pipe, remove: async () => await rm(folder, { recursive: true, force: true }) };
 }
 
 function run(

@@ -14,7 +14,7 @@ export type StoreLocation = {
  */
 root: string, uid: number, gid: number, };
 export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
-export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs };
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs };
 export type ProbeArgs = { 
 /**
  * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
@@ -154,6 +154,27 @@ export type ChangesArgs = { snapshot: string, lowers: Array<string>,
  */
 container: string | null, };
 export type ExtractArgs = { hostPath: string, };
+export type VolumeArgs = { action: VolumeAction, };
+export type VolumeAction = { "kind": "create", name: string, record: string, } | { "kind": "fill", name: string, snapshots: Array<string>, path: string, } | { "kind": "remove", names: Array<string>, } | { "kind": "list", measure: boolean, };
+export type Tree = { "on": "host" } | { "on": "container", container: string, };
+export type CopyOutArgs = { tree: Tree, 
+/**
+ * Absolute.
+ */
+path: string, 
+/**
+ * Send what a link leads to instead of the link.
+ */
+follow: boolean, };
+export type CopyInArgs = { tree: Tree, 
+/**
+ * Absolute; a trailing slash asks for a directory.
+ */
+path: string, 
+/**
+ * `path` must be a directory, and entries go into it under their own names.
+ */
+into: boolean, keepOwner: boolean, };
 export type Rootfs = { 
 /**
  * Snapshots, topmost first.
@@ -298,7 +319,7 @@ hint?: string,
 message: string, };
 export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, protocol: Protocol, };
 export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
-export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" };
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "volume", "result": Volumes } | { "op": "copy-out", "result": CopyReply } | { "op": "copy-in", "result": CopyReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" };
 export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
 /**
  * File system of the store root: `ext4`, `overlay`, `tmpfs` …
@@ -375,6 +396,24 @@ export type UsageReply = { snapshots: Array<SnapshotUsage>, };
 export type SnapshotUsage = { name: string, bytes: number, inodes: number, };
 export type ExportReply = { entries: number, };
 export type ExtractReply = { entries: number, };
+export type Volumes = { volumes: Array<VolumeState>, 
+/**
+ * What could not be removed, as sentences; never fatal.
+ */
+warnings: Array<string>, };
+export type VolumeState = { name: string, 
+/**
+ * What the engine gave when it was made.
+ */
+record: string, 
+/**
+ * Absolute path of its content on the host.
+ */
+data: string, 
+/**
+ * Bytes on disk, when they were asked for.
+ */
+bytes: number | null, };
 export type Ended = { 
 /**
  * The exit code, 128 + n for signal n; `None` while it runs.

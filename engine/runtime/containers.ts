@@ -1,5 +1,6 @@
 import type { Containers } from '../engine.ts';
 import type { ContainersDependencies } from './dependencies.ts';
+import { copyFiles } from './copy.ts';
 import { execInContainer } from './exec.ts';
 import { inspectContainer } from './inspect.ts';
 import { findContainer, findRunning, listContainers, toSummary } from './list.ts';
@@ -18,7 +19,11 @@ export function createContainers(dependencies: ContainersDependencies): Containe
         .filter(({ state }) => all || state.status === 'running')
         .map((found) => toSummary(found)),
     resolve: async (nameOrId) => toSummary(await findContainer(await connect(), nameOrId)),
-    inspect: async (nameOrId) => inspectContainer(await findContainer(await connect(), nameOrId)),
+    inspect: async (nameOrId) => {
+      const connection = await connect();
+      const place = { root: connection.root, idMapName: connection.helper.idMapName };
+      return inspectContainer(await findContainer(connection, nameOrId), place);
+    },
     logs: async (nameOrId, options) => {
       const connection = await connect();
       const { state } = await findContainer(connection, nameOrId);
@@ -43,6 +48,7 @@ export function createContainers(dependencies: ContainersDependencies): Containe
       const ended = state.ended ?? (await waitContainer(connection, state.id));
       return ended.exitCode ?? 0;
     },
-    remove: async (nameOrId, { force = false } = {}) => await removeContainer(await connect(), nameOrId, force),
+    remove: async (nameOrId, how = {}) => await removeContainer(await connect(), nameOrId, how),
+    copy: async (source, target, options = {}) => await copyFiles(dependencies, source, target, options),
   };
 }

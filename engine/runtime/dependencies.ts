@@ -7,12 +7,16 @@ import type { MachineProbe } from './spec.ts';
 export interface Connection {
   readonly helper: Helper;
   readonly probe: MachineProbe;
+  /** BERTH_ROOT. */
+  readonly root: string;
 }
 
 /** What containers are run with; `engine/index.ts` gives it. */
 export interface ContainersDependencies {
   readonly store: Pick<Store, 'locks' | 'root'>;
   readonly connect: () => Promise<Connection>;
+  /** A helper with the caller's own rights, for the files of this machine. */
+  readonly hostHelper: Helper;
   /** The image of that name: of the store, or pulled by the policy. @throws `IMAGE_NOT_FOUND` */
   readonly ensureImage: (
     name: string,

@@ -2,9 +2,12 @@ import type { Mount } from '../engine.ts';
 import type { PublishedPort } from '../native/protocol.ts';
 import type { Found } from './list.ts';
 import { inspectMemberships } from './network/inspect.ts';
+import type { VolumePlace } from './mounts.ts';
+import { volumeData } from './volume-names.ts';
+import type { VolumeUse } from './volumes.ts';
 
 /** A container in the shape of `docker inspect`: the part that holds here, under Docker's names. */
-export function inspectContainer({ state, record }: Found): Record<string, unknown> {
+export function inspectContainer({ state, record }: Found, place: VolumePlace): Record<string, unknown> {
   const { spec, config } = record;
   const [path = '', ...args] = record.args;
   return {
@@ -18,7 +21,10 @@ export function inspectContainer({ state, record }: Found): Record<string, unkno
     Driver: 'overlay',
     Platform: 'linux',
     RestartCount: 0,
-    Mounts: (spec.mounts ?? []).map(mountOf),
+    Mounts: [
+      ...(spec.mounts ?? []).filter(({ type }) => type !== 'volume').map(mountOf),
+      ...(record.volumes ?? []).map((use) => volumeOf(use, place)),
+    ],
     HostConfig: {
       AutoRemove: spec.rm ?? false,
       Binds: (spec.mounts ?? []).filter(({ type }) => type === 'bind').map(bindOf),
@@ -98,6 +104,19 @@ function mountOf(mount: Mount): Record<string, unknown> {
     Mode: mount.readonly ? 'ro' : '',
     RW: !mount.readonly,
     Propagation: mount.type === 'bind' ? 'rprivate' : '',
+  };
+}
+
+function volumeOf({ name, target, readonly }: VolumeUse, place: VolumePlace): Record<string, unknown> {
+  return {
+    Type: 'volume',
+    Name: name,
+    Source: volumeData(place, name),
+    Destination: target,
+    Driver: 'local',
+    Mode: readonly ? 'ro' : 'z',
+    RW: !readonly,
+    Propagation: '',
   };
 }
 

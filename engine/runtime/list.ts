@@ -66,6 +66,12 @@ export function toSummary({ state, record }: Found): ContainerSummary {
     ports: state.ports,
     labels: record.config.Labels ?? {},
     pid: state.process?.pid ?? null,
+    mounts: [
+      ...(record.volumes ?? []).map(({ name, target }) => ({ source: name, target })),
+      ...(record.spec.mounts ?? [])
+        .filter(({ type }) => type === 'bind')
+        .map(({ source = '', target }) => ({ source, target })),
+    ],
   };
 }
 

@@ -4,63 +4,96 @@ import { EngineError, messageOf } from '../base/errors.ts';
 import type { Mount } from '../engine.ts';
 import type { ContainerConfig } from '../image/types.ts';
 import type * as oci from '../native/protocol.ts';
+import type { Found } from './list.ts';
+import { anonymousName, checkVolumeName, volumeData } from './volume-names.ts';
+import type { VolumeUse } from './volumes.ts';
 
 /** Mounts of a container, sorted out. */
 export interface ResolvedMounts {
   readonly mounts: readonly oci.Mount[];
-  /**
-   * Anonymous volumes: directories in the container's own writable layer, with what the image has there; they go with the container.
-   */
-  readonly anonymous: readonly string[];
+  /** Volumes to make before it starts; each is one of `mounts`. */
+  readonly volumes: readonly VolumeUse[];
+}
+
+/** Where volumes lie. */
+export interface VolumePlace {
+  readonly root: string;
+  readonly idMapName: string;
 }
 
 /**
  * Turns what was asked for and the image's VOLUMEs into mounts; a missing host directory of `-v` is made, as Docker does.
  *
- * @throws `MOUNT_REFUSED`, `MOUNT_SOURCE_MISSING`, `DUPLICATE_MOUNT` naming the mount
+ * @throws `MOUNT_REFUSED`, `MOUNT_SOURCE_MISSING`, `DUPLICATE_MOUNT`, `INVALID_NAME` naming the mount
  */
 export async function resolveMounts(
   asked: readonly Mount[],
   config: ContainerConfig,
-  { readonly: readonlyRoot }: { readonly readonly: boolean },
+  place: VolumePlace,
 ): Promise<ResolvedMounts> {
   const targets = asked.map(({ target }) => cleanTarget(target));
   const twice = targets.find((target, index) => targets.indexOf(target) !== index);
   if (twice !== undefined) throw new EngineError('DUPLICATE_MOUNT', `Cannot mount on ${twice}: duplicate mount point`);
-  const implied = Object.keys(config.Volumes ?? {}).map(cleanTarget);
-  const anonymous = [
-    ...asked
-      .filter(({ type, source }) => type === 'volume' && source === undefined)
-      .map(({ target }) => cleanTarget(target)),
-    ...implied.filter((target) => !targets.includes(target)),
-  ];
-  if (readonlyRoot && anonymous[0] !== undefined) {
-    throw new EngineError(
-      'MOUNT_REFUSED',
-      `Cannot make volume ${anonymous[0]} writable: the root file system is read-only`,
-      {
-        hint: `mount something there: -v /a/directory:${anonymous[0]} or --tmpfs ${anonymous[0]}`,
-      },
-    );
-  }
-  return { mounts: (await Promise.all(asked.map(toMount))).flat(), anonymous: [...new Set(anonymous)] };
+  const implied = [...new Set(Object.keys(config.Volumes ?? {}).map(cleanTarget))]
+    .filter((target) => !targets.includes(target))
+    .map((target): Mount => ({ type: 'volume', target }));
+  const all = [...asked, ...implied];
+  const volumes = all.filter(({ type }) => type === 'volume').map(toUse);
+  const others = await Promise.all(all.filter(({ type }) => type !== 'volume').map(toMount));
+  return { mounts: [...others, ...volumes.map((use) => bindVolume(use, place))], volumes };
 }
 
-async function toMount(mount: Mount): Promise<readonly oci.Mount[]> {
+/** Volumes and binds of another container, for `--volumes-from`; its anonymous volumes are named ones here. */
+export function mountsFrom({ record }: Found, readonly?: boolean): readonly Mount[] {
+  const binds = (record.spec.mounts ?? []).filter(({ type }) => type === 'bind');
+  const volumes = (record.volumes ?? []).map((use): Mount => ({
+    type: 'volume',
+    source: use.name,
+    target: use.target,
+    readonly: use.readonly,
+  }));
+  return [...binds, ...volumes].map((mount) =>
+    readonly === undefined ? mount : { ...mount, readonly: readonly || mount.readonly },
+  );
+}
+
+function toUse({ source, target, readonly, nocopy, labels }: Mount): VolumeUse {
+  return {
+    name: source === undefined ? anonymousName() : checkVolumeName(source),
+    target: cleanTarget(target),
+    anonymous: source === undefined,
+    ...(readonly ? { readonly } : {}),
+    ...(nocopy ? { nocopy } : {}),
+    ...(labels ? { labels } : {}),
+  };
+}
+
+function bindVolume({ name, target, readonly }: VolumeUse, place: VolumePlace): oci.Mount {
+  const options = ['rbind', 'rprivate', readonly ? 'ro' : 'rw'];
+  return { destination: target, type: 'bind', source: volumeData(place, name), options };
+}
+
+async function toMount(mount: Mount): Promise<oci.Mount> {
   const destination = cleanTarget(mount.target);
-  if (mount.type === 'tmpfs') return [tmpfs(mount, destination)];
-  if (mount.type === 'volume') {
-    if (mount.source === undefined) return [];
-    throw new EngineError('MOUNT_REFUSED', `Cannot use volume "${mount.source}": named volumes are not supported yet`, {
-      hint: `bind a directory: -v "$PWD/${mount.source}:${destination}"`,
-    });
-  }
+  if (mount.type === 'tmpfs') return tmpfs(mount, destination);
   const source = await bindSource(mount);
-  return [{ destination, type: 'bind', source, options: ['rbind', 'rprivate', mount.readonly ? 'ro' : 'rw'] }];
+  const { recursive = 'enabled', propagation = 'rprivate' } = mount;
+  const access = !mount.readonly ? 'rw' : recursive === 'readonly' ? 'rro' : 'ro';
+  return {
+    destination,
+    type: 'bind',
+    source,
+    options: [recursive === 'disabled' ? 'bind' : 'rbind', propagation, access],
+  };
 }
 
 function tmpfs(mount: Mount, destination: string): oci.Mount {
-  const options = ['nosuid', 'nodev', ...(mount.readonly ? ['ro'] : [])];
+  const words = mount.tmpfs ?? [];
+  // Docker's, where the user says nothing else.
+  const held = ['noexec', 'nosuid', 'nodev'].filter(
+    (word) => !words.includes(word.replace(/^no/, '')) && !words.includes(word),
+  );
+  const options = [...held, ...words, ...(mount.readonly ? ['ro'] : [])];
   if (mount.size !== undefined) options.push(`size=${mount.size}`);
   options.push(`mode=${(mount.mode ?? 0o1777).toString(8)}`);
   return { destination, type: 'tmpfs', source: 'tmpfs', options };
@@ -76,7 +109,7 @@ async function bindSource(mount: Mount): Promise<string> {
   }
   if (await exists(source)) return source;
   if (!mount.createSource) {
-    throw new EngineError('MOUNT_SOURCE_MISSING', `Cannot bind ${source}: bind source path does not exist`, {
+    throw new EngineError('MOUNT_SOURCE_MISSING', `Cannot bind ${source}: bind source path does not exist: ${source}`, {
       hint: `mkdir -p ${source}, or use -v, which makes it`,
     });
   }
@@ -100,7 +133,7 @@ function cleanTarget(target: string): string {
   if (!clean.startsWith('/') || clean === '/') {
     throw new EngineError(
       'MOUNT_REFUSED',
-      `Cannot mount on "${target}": the destination must be an absolute path below /`,
+      `Cannot mount on "${target}": invalid specification: destination can't be '/', and must be an absolute path`,
     );
   }
   return clean;

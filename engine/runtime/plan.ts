@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname as hostName } from 'node:os';
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
-import type { RunSpec } from '../engine.ts';
+import type { Mount, RunSpec } from '../engine.ts';
 import type { ContainerConfig } from '../image/types.ts';
 import type { PublishedPort, StartArgs } from '../native/protocol.ts';
 import type { StoredImage } from '../store/types.ts';
@@ -11,7 +11,8 @@ import { adjustCapabilities, RUN_CAPABILITIES } from './capabilities.ts';
 import type { Connection } from './dependencies.ts';
 import { mergeEnvironment } from './environment.ts';
 import { readHostFacts } from './host.ts';
-import { resolveMounts } from './mounts.ts';
+import { findContainer } from './list.ts';
+import { mountsFrom, resolveMounts } from './mounts.ts';
 import type { NetworkMode } from './network/kinds.ts';
 import { modeOf } from './network/plan.ts';
 import { publishedPorts } from './ports.ts';
@@ -20,23 +21,24 @@ import type { ContainerRecord } from './record.ts';
 import { toRlimits } from './rlimits.ts';
 import { argsOf, createSpec } from './spec.ts';
 import { lookupUser } from './user.ts';
+import type { VolumeUse } from './volumes.ts';
 
 /** All of a container that does not depend on the other containers. */
 export interface Plan {
   readonly id: string;
   readonly record: Omit<ContainerRecord, 'name' | 'address' | 'memberships'>;
   readonly ports: readonly PublishedPort[];
-  readonly anonymous: readonly string[];
   readonly config: StartArgs['config'];
   readonly warning?: string | undefined;
 }
 
 /** Works out everything about a container that can be known before its name. @throws `NO_COMMAND`, `USER_NOT_FOUND`, `MOUNT_REFUSED` and more */
 export async function planContainer(
-  { helper, probe }: Connection,
+  connection: Connection,
   { image, lowers, spec }: { readonly image: StoredImage; readonly lowers: readonly string[]; readonly spec: RunSpec },
   options: ActOptions,
 ): Promise<Plan> {
+  const { helper, probe, root } = connection;
   const id = randomBytes(32).toString('hex');
   const config = mergeConfig(image.config.config ?? {}, spec);
   const args = argsOf(config, spec);
@@ -47,10 +49,10 @@ export async function planContainer(
   }
   const network = modeOf(spec).kind;
   const hostname = spec.hostname ?? (network === 'host' ? hostName() : id.slice(0, 12));
-  const [accounts, host, { mounts, anonymous }] = await Promise.all([
+  const [accounts, host, { mounts, volumes }] = await Promise.all([
     createReadAccounts(helper)(lowers, options),
     readHostFacts(MASKED_PATHS),
-    resolveMounts(spec.mounts ?? [], config, { readonly: spec.readonly ?? false }),
+    mountsOf(connection, spec).then((asked) => resolveMounts(asked, config, { root, idMapName: helper.idMapName })),
   ]);
   const ports = publishedPorts(spec, config);
   const oci = createSpec(
@@ -75,10 +77,9 @@ export async function planContainer(
   const stopSignal = spec.stopSignal ?? config.StopSignal ?? 'SIGTERM';
   return {
     id,
-    record: { v: 1, image: spec.image, imageId: image.id, rootfs, args, hostname, config, spec, stopSignal },
+    record: { v: 1, image: spec.image, imageId: image.id, rootfs, args, hostname, config, volumes, spec, stopSignal },
     ports: hasPorts(network) ? ports : [],
-    anonymous,
-    config: oci,
+    config: spec.rm ? { ...oci, annotations: { ...oci.annotations, ...ownVolumes(volumes) } } : oci,
     ...(!hasPorts(network) && ports.length > 0
       ? { warning: `Published ports are discarded when using ${network} network mode` }
       : {}),
@@ -87,6 +88,25 @@ export async function planContainer(
 
 function hasPorts(network: NetworkMode['kind']): boolean {
   return network === 'bridge' || network === 'private';
+}
+
+/** What is asked for, and what other containers have mounted. */
+async function mountsOf(connection: Connection, { mounts = [], volumesFrom = [] }: RunSpec): Promise<readonly Mount[]> {
+  const all = [...mounts];
+  const taken = new Set(all.map(({ target }) => target));
+  for (const { container, readonly } of volumesFrom) {
+    for (const mount of mountsFrom(await findContainer(connection, container), readonly)) {
+      if (!taken.has(mount.target)) all.push(mount);
+      taken.add(mount.target);
+    }
+  }
+  return all;
+}
+
+/** Tells the helper which volumes end with a container that is not kept. */
+function ownVolumes(volumes: readonly VolumeUse[]): Record<string, string> {
+  const names = volumes.filter(({ anonymous }) => anonymous).map(({ name }) => name);
+  return names.length > 0 ? { 'berth.volumes': names.join(',') } : {};
 }
 
 /** The image's configuration with the caller's changes, as `docker inspect` shows it. */

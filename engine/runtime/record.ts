@@ -3,6 +3,7 @@ import type { RunSpec } from '../engine.ts';
 import type { ContainerConfig, Digest } from '../image/types.ts';
 import type { Membership } from './network/endpoints.ts';
 import type { Rootfs } from '../native/protocol.ts';
+import type { VolumeUse } from './volumes.ts';
 
 /** What the engine wants to know of a container later; the helper keeps it beside the container, where the container cannot write. */
 export interface ContainerRecord {
@@ -15,6 +16,8 @@ export interface ContainerRecord {
   readonly hostname: string;
   /** The image's configuration with the caller's changes. */
   readonly config: ContainerConfig;
+  /** Volumes that are bound into it. */
+  readonly volumes?: readonly VolumeUse[] | undefined;
   /** As it was asked for. */
   readonly spec: RunSpec;
   readonly stopSignal: string;

@@ -1,13 +1,18 @@
 import { EngineError } from '../base/errors.ts';
 import type { Connection } from './dependencies.ts';
 import { findContainer } from './list.ts';
+import { removeAnonymous } from './volumes.ts';
 
 /**
- * Removes a container with its writable layer.
+ * Removes a container with its writable layer; with `volumes`, also the anonymous volumes that no other container uses.
  *
  * @throws `CONTAINER_RUNNING` unless `force`, which kills it first
  */
-export async function removeContainer(connection: Connection, nameOrId: string, force: boolean): Promise<void> {
+export async function removeContainer(
+  connection: Connection,
+  nameOrId: string,
+  { force = false, volumes = false }: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
+): Promise<void> {
   const { state, record } = await findContainer(connection, nameOrId);
   if (state.status === 'running' && !force) {
     throw new EngineError(
@@ -25,4 +30,6 @@ export async function removeContainer(connection: Connection, nameOrId: string, 
       `Cannot remove all of container "/${record.name}": ${warnings.join('; ')}`,
     );
   }
+  // One that would have removed itself takes its volumes with it in any case.
+  if (volumes || record.spec.rm) await removeAnonymous(connection, record.volumes ?? []);
 }

@@ -13,6 +13,7 @@ import { createNetworkRecords } from './network/records.ts';
 import { type Plan, planContainer } from './plan.ts';
 import { encodeRecord } from './record.ts';
 import { stopContainer } from './stop.ts';
+import { ensureVolumes, removeAnonymous } from './volumes.ts';
 
 /** Seconds between the stop signal and SIGKILL; Docker's default. */
 export const STOP_SECONDS = 10;
@@ -97,7 +98,7 @@ async function start(
 ): Promise<ContainerHandle> {
   const { helper } = connection;
   const { spec, record, name } = plan;
-  await makeVolumes(connection, plan, options);
+  await ensureVolumes(connection, record.volumes ?? [], record.rootfs.lowers, options);
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });
   });
@@ -107,7 +108,13 @@ async function start(
     onData: options.onStdout,
     onErrorData: options.onStderr,
   });
-  await untilRunning(session, events.running());
+  try {
+    await untilRunning(session, events.running());
+  } catch (error) {
+    // Where the helper kept nothing of the container, nobody will ever ask for its anonymous volumes.
+    await removeAnonymous(connection, record.volumes ?? []).catch(() => undefined);
+    throw error;
+  }
   return createHandle(session, {
     id: plan.id,
     name,
@@ -141,20 +148,6 @@ function startArgs(plan: NamedPlan): StartArgs {
     stopSignal: record.stopSignal,
     owner: spec.owner ? { ...spec.owner } : null,
   };
-}
-
-/** Makes the mount points of anonymous volumes in the container's own layer, before it starts. */
-async function makeVolumes({ helper }: Connection, { anonymous, record }: Plan, options: ActOptions): Promise<void> {
-  if (anonymous.length === 0) return;
-  const { upper, lowers } = record.rootfs;
-  const actions = anonymous.map((path) => ({
-    kind: 'mkdir' as const,
-    path,
-    mode: 0o755,
-    owner: { uid: 0, gid: 0 },
-    created: null,
-  }));
-  await helper.call('copy', { name: upper, lowers, actions }, { signal: options.signal });
 }
 
 /** Waits for the first of: it runs, it has failed to start, it has ended already. */

@@ -1,5 +1,3 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
 import { LAYER } from './prune.ts';
@@ -19,6 +17,8 @@ export interface Usage {
 export interface UsedBy {
   readonly imageId: Digest;
   readonly isRunning: boolean;
+  /** Names of its volumes. */
+  readonly volumes: readonly string[];
 }
 
 /** What the store takes, by kind. A layer that an image uses counts there, one that only the cache remembers as cache. */
@@ -59,7 +59,7 @@ export async function measure(store: Store, helper: Helper, containers: readonly
       bytes: uppers,
       reclaimable: running === 0 ? uppers : 0,
     },
-    await measureVolumes(store.root),
+    await measureVolumes(helper, new Set(containers.flatMap(({ volumes }) => volumes))),
     { kind: 'cache', total: records.length, active: 0, bytes: all - imageBytes, reclaimable: all - imageBytes },
   ];
 }
@@ -74,16 +74,14 @@ function total(sizes: readonly number[]): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-async function measureVolumes(root: string): Promise<Usage> {
-  const folder = join(root, 'volumes');
-  const names = await readdir(folder);
-  const sizes = await Promise.all(names.map((name) => sizeOf(join(folder, name))));
-  return { kind: 'volumes', total: names.length, active: 0, bytes: total(sizes), reclaimable: 0 };
-}
-
-/** Bytes below a folder; what another user closed to us counts as nothing. */
-async function sizeOf(path: string): Promise<number> {
-  const entries = await readdir(path, { withFileTypes: true, recursive: true }).catch(() => []);
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return total(await Promise.all(files.map(async (file) => (await stat(file).catch(() => undefined))?.size ?? 0)));
+async function measureVolumes(helper: Helper, used: ReadonlySet<string>): Promise<Usage> {
+  const { volumes } = await helper.call('volume', { action: { kind: 'list', measure: true } });
+  const unused = volumes.filter(({ name }) => !used.has(name));
+  return {
+    kind: 'volumes',
+    total: volumes.length,
+    active: volumes.length - unused.length,
+    bytes: total(volumes.map(({ bytes }) => bytes ?? 0)),
+    reclaimable: total(unused.map(({ bytes }) => bytes ?? 0)),
+  };
 }

@@ -3,6 +3,7 @@ import { commit, diff, exportContainer, importImage, load, save } from './comman
 import { build } from './commands/build.ts';
 import { ci } from './commands/ci.ts';
 import { completion } from './commands/completion.ts';
+import { cp } from './commands/cp.ts';
 import { exec } from './commands/exec.ts';
 import { history } from './commands/history.ts';
 import { images, rmi, tag } from './commands/images.ts';
@@ -16,6 +17,7 @@ import { serve } from './commands/registry.ts';
 import { run } from './commands/run.ts';
 import { df, fsck, info, prune, version } from './commands/system.ts';
 import { pull, push } from './commands/transfer.ts';
+import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from './commands/volume.ts';
 
 /** Commands by their own names, in the order of help. */
 export const COMMANDS: readonly AnyCommand[] = [
@@ -23,6 +25,7 @@ export const COMMANDS: readonly AnyCommand[] = [
   build,
   run,
   exec,
+  cp,
   ps,
   port,
   logs,
@@ -57,6 +60,7 @@ export const GROUPS: Readonly<
     commands: {
       run,
       exec,
+      cp,
       ls: ps,
       list: ps,
       ps,
@@ -90,6 +94,18 @@ export const GROUPS: Readonly<
     },
   },
   network: { docs: 'Manage networks', commands: network },
+  volume: {
+    docs: 'Manage volumes',
+    commands: {
+      create: createVolume,
+      ls: listVolumes,
+      list: listVolumes,
+      inspect: inspectVolume,
+      rm: removeVolume,
+      remove: removeVolume,
+      prune: pruneVolumes,
+    },
+  },
   builder: { docs: 'Manage builds', commands: { build } },
   system: { docs: 'Manage the store', commands: { df, fsck, prune, info } },
   registry: { docs: 'A registry of our own', commands: { serve } },
@@ -98,11 +114,11 @@ export const GROUPS: Readonly<
 /** Docker's commands, and ours to come, that are not there yet. */
 export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...(
-    'attach compose cp create events login logout pause plugin ' +
-    'rename restart search smoke start stats top unpause update volume buildx context manifest ' +
+    'attach compose create events login logout pause plugin ' +
+    'rename restart search smoke start stats top unpause update buildx context manifest ' +
     'checkpoint config node secret service stack swarm trust'
   ).split(' '),
-  ...'attach cp create pause prune rename restart start stats top unpause update'
+  ...'attach create pause prune rename restart start stats top unpause update'
     .split(' ')
     .map((name) => `container ${name}`),
   ...'prune'.split(' ').map((name) => `image ${name}`),

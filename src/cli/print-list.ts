@@ -1,35 +1,35 @@
 import type { Context } from './context.ts';
 import { formatTable } from './table.ts';
-import { type Fields, goString, renderTemplate, templateHeader } from './template.ts';
+import { type Fields, goString, parseRowTemplate } from './template/index.ts';
 
 /** A column of a list: its head and the field that it shows. */
 export type Column = readonly [head: string, field: string];
 
-/** Prints rows as a table, or each by `format`: `json`, a template, or `table TEMPLATE`. */
+/** Prints rows as a table, or each by `format`: `json`, a template, or `table TEMPLATE`. @throws {TemplateError} */
 export function printList(
   { stdout }: Pick<Context, 'stdout'>,
   rows: readonly Fields[],
   { columns, format = 'table' }: { readonly columns: readonly Column[]; readonly format?: string | undefined },
 ): void {
-  const cell = (row: Fields, field: string): string => goString(row[field] ?? '');
-  if (format === 'table') {
-    const cells = rows.map((row) => columns.map(([, field]) => cell(row, field)));
-    stdout.write(
-      formatTable(
-        columns.map(([head]) => head),
-        cells,
-      ),
-    );
-  } else if (format.startsWith('table ')) {
-    const template = format.slice('table '.length);
-    const [head = '', ...lines] = [templateHeader(template), ...rows.map((row) => renderTemplate(template, row))];
-    stdout.write(
-      formatTable(
-        head.split('\t'),
-        lines.map((line) => line.split('\t')),
-      ),
-    );
+  if (format === 'table' || format === '') {
+    const cells = rows.map((row) => columns.map(([, field]) => goString(row[field] ?? '')));
+    const heads = columns.map(([head]) => head);
+    stdout.write(formatTable(heads, cells));
+  } else if (format === 'json') {
+    for (const row of rows) stdout.write(`${JSON.stringify(row)}\n`);
+  } else if (/^table\s/.test(format)) {
+    const { render, head } = parseRowTemplate(format.slice('table'.length).trim());
+    const [first = '', ...lines] = [head((field) => titleOf(field, columns)), ...rows.map(render)];
+    const cells = lines.map((line) => line.split('\t'));
+    stdout.write(formatTable(first.split('\t'), cells));
   } else {
-    for (const row of rows) stdout.write(`${renderTemplate(format, row)}\n`);
+    const { render } = parseRowTemplate(format);
+    for (const row of rows) stdout.write(`${render(row)}\n`);
   }
+}
+
+/** The head of a column: as in the list's own table, else the field's name in capitals, as Docker prints it. */
+function titleOf(field: string, columns: readonly Column[]): string {
+  const known = columns.find(([, name]) => name === field)?.[0];
+  return known ?? field.replace(/([a-z])([A-Z])/g, '$1 $2').toUpperCase();
 }

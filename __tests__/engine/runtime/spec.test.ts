@@ -140,19 +140,33 @@ test('publishedPorts adds exposed ports that nobody published, on a free one', (
 });
 
 describe('resolveMounts', () => {
-  const open = { readonly: false };
+  const place = { root: '/store', idMapName: 'root' };
 
   test('makes volumes of the image that nobody mounted on anonymous ones', async () => {
     const config = { Volumes: { '/data/': {}, '/cache': {} } };
-    const found = await resolveMounts([{ type: 'bind', source: '/tmp', target: '/cache' }], config, open);
-    expect(found.anonymous).toEqual(['/data']);
+    const found = await resolveMounts([{ type: 'bind', source: '/tmp', target: '/cache' }], config, place);
+    const [volume] = found.volumes;
+    expect(found.volumes).toEqual([
+      { name: expect.stringMatching(/^[0-9a-f]{64}$/), target: '/data', anonymous: true },
+    ]);
+    const options = ['rbind', 'rprivate', 'rw'];
     expect(found.mounts).toEqual([
-      { destination: '/cache', type: 'bind', source: '/tmp', options: ['rbind', 'rprivate', 'rw'] },
+      { destination: '/cache', type: 'bind', source: '/tmp', options },
+      { destination: '/data', type: 'bind', source: `/store/volumes/root/${volume?.name}/_data`, options },
+    ]);
+  });
+
+  test('a named volume lies where its id map keeps it', async () => {
+    const mounts = [{ type: 'volume', source: 'models', target: '/m', readonly: true, nocopy: true }] as const;
+    const found = await resolveMounts(mounts, {}, { ...place, idMapName: 'sub-1-2' });
+    expect(found.volumes).toMatchObject([{ name: 'models', anonymous: false, nocopy: true }]);
+    expect(found.mounts).toMatchObject([
+      { source: '/store/volumes/sub-1-2/models/_data', options: ['rbind', 'rprivate', 'ro'] },
     ]);
   });
 
   test.each([
-    ['a named volume', [{ type: 'volume', source: 'models', target: '/m' }], 'MOUNT_REFUSED'],
+    ['a volume whose name leads elsewhere', [{ type: 'volume', source: '../x', target: '/m' }], 'INVALID_NAME'],
     [
       'two mounts on one path',
       [
@@ -164,14 +178,7 @@ describe('resolveMounts', () => {
     ['a mount on the root', [{ type: 'tmpfs', target: '/' }], 'MOUNT_REFUSED'],
     ['a missing source', [{ type: 'bind', source: '/no/such/dir', target: '/m' }], 'MOUNT_SOURCE_MISSING'],
   ] as const)('refuses %s', async (_name, mounts, code) => {
-    await expect(resolveMounts(mounts, {}, open)).rejects.toMatchObject({ code });
-  });
-
-  test('refuses a volume below a read-only root, and says what to mount there', async () => {
-    await expect(resolveMounts([], { Volumes: { '/data': {} } }, { readonly: true })).rejects.toMatchObject({
-      code: 'MOUNT_REFUSED',
-      hint: expect.stringContaining('--tmpfs /data'),
-    });
+    await expect(resolveMounts(mounts, {}, place)).rejects.toMatchObject({ code });
   });
 });
 

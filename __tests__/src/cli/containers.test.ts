@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { chmod, copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Berth, createBerth, NO_CONTAINERS } from '../../helpers/berth.ts';
@@ -73,7 +73,7 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     test.each([
       [['-u', 'ghost', 'box'], 'unable to find user ghost'],
       [['-u', '4294967296', 'box'], 'out of range'],
-      [['-v', 'models:/m', 'box'], 'named volumes are not supported yet'],
+      [['-v', '..x:/m:bogus', 'box'], 'bogus'],
       [['--mount', 'type=bind,source=/no/such,target=/m', 'box'], 'bind source path does not exist'],
       [['--pull', 'never', 'no-such-image'], 'no-such-image'],
     ])('refuses %j with 125', async (args, message) => {
@@ -199,6 +199,116 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('wait', id)).stdout).toBe('137\n');
     await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
     expect((await berth('rm', id)).code).toBe(0);
+  });
+
+  test('a volume begins with what the image has, is shared, kept, listed and removed', async () => {
+    // Anonymous volumes of containers that were removed without -v stay, as with Docker.
+    expect((await berth('volume', 'prune', '-f')).code).toBe(0);
+    const first = await berth(
+      'run',
+      '--rm',
+      '-v',
+      'models:/data',
+      'box',
+      'sh',
+      '-c',
+      'cat /data/seed; echo more > /data/b',
+    );
+    expect(first).toMatchObject({ code: 0, stdout: 'seed\n' });
+    const second = await berth(
+      'run',
+      '--rm',
+      '--mount',
+      'type=volume,src=models,dst=/m,ro',
+      'box',
+      'sh',
+      '-c',
+      'ls /m; touch /m/x',
+    );
+    expect(second).toMatchObject({ code: 1, stdout: 'b\nseed\n' });
+    expect((await berth('run', '--rm', '-v', 'empty:/data:nocopy', 'box', 'ls', '/data')).stdout).toBe('');
+    await berth('volume', 'create', '--label', 'team=ml', 'labelled');
+    await berth('run', '--name', 'user', '-v', 'models:/data', '-v', '/scratch', 'box', 'true');
+    expect((await berth('run', '--rm', '--volumes-from', 'user', 'box', 'ls', '/data')).stdout).toBe('b\nseed\n');
+
+    expect((await berth('volume', 'ls', '-q', '--filter', 'label=team')).stdout).toBe('labelled\n');
+    expect((await berth('volume', 'ls', '--format', '{{.Name}} {{.Links}}', '-f', 'name=models')).stdout).toBe(
+      'models 1\n',
+    );
+    expect((await berth('ps', '-aq', '--filter', 'volume=models', '--format', '{{.Names}}')).stdout).toBe('user\n');
+    const mountpoint = (await berth('volume', 'inspect', '-f', '{{.Mountpoint}}', 'models')).stdout.trim();
+    expect(await readFile(join(mountpoint, 'b'), 'utf8')).toBe('more\n');
+
+    const refused = await berth('volume', 'rm', 'models', 'nope', 'empty');
+    expect(refused).toMatchObject({ code: 1, stdout: 'empty\n' });
+    expect(refused.stderr).toContain('volume is in use');
+    expect(refused.stderr).toContain('no such volume');
+    expect((await berth('volume', 'rm', '-f', 'nope')).code).toBe(0);
+    // /scratch goes with its container; what has a name stays.
+    expect((await berth('volume', 'ls', '-q')).stdout.split('\n')).toHaveLength(4);
+    await berth('rm', '-v', 'user');
+    expect((await berth('volume', 'ls', '-q')).stdout).toBe('labelled\nmodels\n');
+    expect((await store.berth(['volume', 'prune'], { input: 'n\n' })).stdout).toContain('Are you sure');
+    expect((await berth('volume', 'prune', '-af', '--filter', 'label!=team')).stdout).toContain(
+      'Deleted Volumes:\nmodels\n',
+    );
+    expect((await berth('volume', 'rm', 'labelled')).code).toBe(0);
+  });
+
+  test('copies into and out of containers that run and that have ended, and through a tar', async () => {
+    const here = join(store.work, 'copies');
+    await mkdir(join(here, 'tree/sub'), { recursive: true });
+    await writeFile(join(here, 'tree/sub/a'), 'mine\n', { mode: 0o640 });
+    await berth('run', '-d', '--name', 'live', '-v', 'shared:/vol', 'box', 'sleep', '600');
+    await berth(
+      'run',
+      '--name',
+      'done',
+      '-v',
+      'shared:/vol',
+      'box',
+      'sh',
+      '-c',
+      'echo out > /srv/out; ln -s out /srv/link; ln -s /nowhere /srv/evil',
+    );
+
+    for (const name of ['live', 'done']) {
+      expect((await berth('cp', '-q', join(here, 'tree'), `${name}:/srv/`)).stderr).toBe('');
+      expect((await berth('cp', `${join(here, 'tree')}/.`, `${name}:/srv/flat`)).stderr).toMatch(
+        /Successfully copied .* to \w+:\/srv\/flat/,
+      );
+      expect((await berth('cp', `${name}:/srv/tree/sub/a`, '-')).stdout).toContain('mine\n');
+      expect(await berth('cp', `${name}:/srv/flat/sub/a`, join(here, name))).toMatchObject({ code: 0 });
+      expect(await readFile(join(here, name), 'utf8')).toBe('mine\n');
+    }
+    expect((await berth('exec', 'live', 'cat', '/srv/flat/sub/a')).stdout).toBe('mine\n');
+    await berth('cp', join(here, 'tree/sub/a'), 'done:/vol/shared');
+    expect((await berth('exec', 'live', 'cat', '/vol/shared')).stdout).toBe('mine\n');
+
+    await berth('cp', 'done:/srv/link', here);
+    expect(await readlink(join(here, 'link'))).toBe('out');
+    await berth('cp', '-L', 'done:/srv/link', join(here, 'followed'));
+    expect(await readFile(join(here, 'followed'), 'utf8')).toBe('out\n');
+    const piped = await store.pipe(['cp', 'done:/srv/tree', '-'], ['cp', '-', 'live:/data']);
+    expect(piped.code).toBe(0);
+    expect((await berth('exec', 'live', 'cat', '/data/tree/sub/a')).stdout).toBe('mine\n');
+
+    const refusals: readonly (readonly [readonly string[], number, string])[] = [
+      [['done:/no/such', here], 1, 'there is no such file or directory'],
+      [['done:/srv/out', `${here}/nope/`], 1, 'no such directory'],
+      [[join(here, 'tree'), 'done:/srv/out'], 1, 'cannot copy a directory to a file'],
+      [['done:/srv', 'live:/srv'], 1, 'copying between containers is not supported'],
+      [['ghost:/srv', here], 1, 'No such container: ghost'],
+      [[here, here], 125, 'must specify at least one container source'],
+      [['live:/proc', here], 1, 'a file system of the kernel'],
+    ];
+    for (const [args, code, message] of refusals) {
+      const outcome = await berth('cp', ...args);
+      expect(outcome.stderr).toContain(message);
+      expect(outcome.code).toBe(code);
+    }
+    expect((await berth('rm', '-f', 'live', 'done')).code).toBe(0);
+    expect((await berth('volume', 'rm', 'shared')).code).toBe(0);
   });
 
   test('a container with --rm leaves nothing, and the store is clean', async () => {

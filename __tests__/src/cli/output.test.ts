@@ -4,7 +4,6 @@ import { createPlain } from '../../../src/cli/progress/plain.ts';
 import { createRawJson } from '../../../src/cli/progress/rawjson.ts';
 import { createTty } from '../../../src/cli/progress/tty.ts';
 import { formatTable } from '../../../src/cli/table.ts';
-import { renderTemplate } from '../../../src/cli/template.ts';
 import { humanDuration, humanSize } from '../../../src/cli/units.ts';
 
 function recorder() {
@@ -76,22 +75,6 @@ test('the terminal keeps finished steps, the tail of a failed one, and a timelin
   tty.finish();
   expect(out.text()).toContain('✘ RUN slow ERROR: exit code: 3\n    why it failed\n');
   expect(out.text()).toMatch(/RUN slow\s+█{40}\s+9\.0s/);
-});
-
-describe('renderTemplate', () => {
-  const fields = { ID: 'abc', State: { Status: 'running', Ports: [1, 2] }, Labels: { b: '2', a: '1' }, None: null };
-  test.each([
-    ['{{.ID}}\\t{{ .State.Status }}', 'abc\trunning'],
-    ['{{json .State}}', '{"Status":"running","Ports":[1,2]}'],
-    ['{{.State.Ports}} {{.Labels}} {{.None}}', '[1 2] map[a:1 b:2] <no value>'],
-    ['json', JSON.stringify(fields)],
-  ])('renders %s', (template, line) => expect(renderTemplate(template, fields)).toBe(line));
-
-  test.each([
-    ['{{range .X}}', /Cannot use template action "range": not supported yet/],
-    ['{{.Nope}}', /can't evaluate field Nope/],
-    ['{{.ID', /unclosed action/],
-  ])('refuses %s', (template, message) => expect(() => renderTemplate(template, fields)).toThrow(message));
 });
 
 test('tables are as wide as their widest cell', () => {

@@ -53,12 +53,18 @@ describe('parseVolume', () => {
     ['/a:/b', { type: 'bind', source: '/a', target: '/b', readonly: false, createSource: true }],
     ['/a:/b:ro', { type: 'bind', source: '/a', target: '/b', readonly: true, createSource: true }],
     ['./a:/b', { type: 'bind', source: '/srv/a', target: '/b', readonly: false, createSource: true }],
+    [
+      '/a:/b:rslave,z',
+      { type: 'bind', source: '/a', target: '/b', readonly: false, createSource: true, propagation: 'rslave' },
+    ],
     ['/b', { type: 'volume', target: '/b' }],
+    ['models:/b:ro,nocopy', { type: 'volume', source: 'models', target: '/b', readonly: true, nocopy: true }],
     ['models:/b', { type: 'volume', source: 'models', target: '/b', readonly: false }],
   ])('reads %s', (text, mount) => expect(parseVolume(text, '/srv')).toEqual(mount));
 
-  test.each(['', ':', '/a:', ':/a', '/a:b', '/a:/b:rx', '/a:/b:ro:x', 'a/b:/c'])('refuses "%s"', (text) =>
-    expect(() => parseVolume(text, '/srv')).toThrow(),
+  test.each(['', ':', '/a:', ':/a', '/a:b', '/a:/b:rx', '/a:/b:ro:x', 'a/b:/c', '/a:/b:rshared', '/a:/b:nocopy'])(
+    'refuses "%s"',
+    (text) => expect(() => parseVolume(text, '/srv')).toThrow(),
   );
 });
 
@@ -70,7 +76,8 @@ test('parseTmpfs reads size and mode, and refuses what is not done', () => {
     mode: 0o700,
     readonly: true,
   });
-  expect(() => parseTmpfs('/t:exec')).toThrow(/not supported yet/);
+  expect(parseTmpfs('/t:exec,uid=7,nr_inodes=1k')).toMatchObject({ tmpfs: ['exec', 'uid=7', 'nr_inodes=1k'] });
+  expect(() => parseTmpfs('/t:bogus')).toThrow(/invalid tmpfs option "bogus"/);
 });
 
 test('parseMoment takes durations, seconds and dates', () => {
@@ -125,7 +132,19 @@ describeVectors('cli-opts', () => {
       readonly Target?: string;
       readonly ReadOnly?: boolean;
       readonly TmpfsOptions?: { readonly SizeBytes?: number; readonly Mode?: number };
-      readonly BindOptions?: { readonly CreateMountpoint?: boolean };
+      readonly BindOptions?: {
+        readonly CreateMountpoint?: boolean;
+        readonly NonRecursive?: boolean;
+        readonly ReadOnlyNonRecursive?: boolean;
+        readonly ReadOnlyForceRecursive?: boolean;
+        readonly Propagation?: string;
+      };
+      readonly VolumeOptions?: {
+        readonly NoCopy?: boolean;
+        readonly Labels?: Readonly<Record<string, string>>;
+        readonly Subpath?: string;
+        readonly DriverConfig?: unknown;
+      };
     };
     const { cwd, cases, more } = readVectors<{
       readonly cwd: string;
@@ -133,29 +152,25 @@ describeVectors('cli-opts', () => {
       readonly more: readonly Case<Mount>[];
     }>('cli-opts', 'mounts.json');
     const all = [...cases, ...more];
-    /** Only Docker's daemon would say so, or an option that is not done: each of these is refused here. */
-    const refused = ({
-      Type,
-      Source,
-      Target,
-      Consistency: _,
-      ReadOnly: _r,
-      TmpfsOptions: _t,
-      BindOptions,
-      ...rest
-    }: Mount): boolean => {
-      const { CreateMountpoint: _c, ...bindRest } = BindOptions ?? {};
+    /** Only the daemon of Docker would say so (a label without a name, too), or an option that is not done: each is refused here. */
+    const refused = (input: string, { Type, Source, Target, VolumeOptions = {}, BindOptions = {} }: Mount): boolean => {
       const done = ['bind', 'volume', 'tmpfs'].includes(Type) && Target?.startsWith('/');
       const sources = Type === 'bind' ? Source?.startsWith('/') : Type === 'tmpfs' ? Source === undefined : true;
-      const volume = Object.keys((rest['VolumeOptions'] as object | undefined) ?? {}).length > 0;
-      return !done || !sources || volume || 'ImageOptions' in rest || Object.keys(bindRest).length > 0;
+      const driver =
+        'DriverConfig' in VolumeOptions ||
+        VolumeOptions.Subpath !== undefined ||
+        /volume-opt|volume-label==/.test(input);
+      return !done || !sources || driver || /^(rshared|bogus)$/.test(BindOptions.Propagation ?? '');
     };
-    const doable = good(all).filter(([input, mount]) => !refused(mount) && !/volume-(label|opt)/.test(input));
-    test.each(doable)('reads %s', (input, mount) => {
-      const { type, source, target, readonly, size, mode, createSource } = parseMount(input, cwd);
+    const recursiveOf = ({ BindOptions = {} }: Mount): string | undefined => {
+      if (BindOptions.NonRecursive) return 'disabled';
+      if (BindOptions.ReadOnlyForceRecursive) return 'readonly';
+      return BindOptions.ReadOnlyNonRecursive ? 'writable' : undefined;
+    };
+    test.each(good(all).filter(([input, mount]) => !refused(input, mount)))('reads %s', (input, mount) => {
       // Go keeps 10 bits of a mode in the table: its sticky bit is another one.
       const wantedMode = mount.TmpfsOptions?.Mode === 1023 ? 0o1777 : mount.TmpfsOptions?.Mode;
-      expect({ type, source, target, readonly, size, mode, createSource }).toEqual({
+      const wanted = {
         type: mount.Type,
         source: mount.Source,
         target: mount.Target,
@@ -163,9 +178,15 @@ describeVectors('cli-opts', () => {
         size: mount.TmpfsOptions?.SizeBytes,
         mode: wantedMode,
         createSource: mount.BindOptions?.CreateMountpoint,
-      });
+        recursive: recursiveOf(mount),
+        propagation: mount.BindOptions?.Propagation,
+        nocopy: mount.VolumeOptions?.NoCopy,
+        labels: mount.VolumeOptions?.Labels,
+      };
+      const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
+      expect(parseMount(input, cwd)).toEqual(Object.fromEntries(given));
     });
-    test.each(good(all).filter(([, mount]) => refused(mount)))('refuses what is not done: %s', (input) =>
+    test.each(good(all).filter(([input, mount]) => refused(input, mount)))('refuses what is not done: %s', (input) =>
       expect(() => parseMount(input, cwd)).toThrow(),
     );
     test.each(bad(all))('refuses "%s"', (input) => expect(() => parseMount(input, cwd)).toThrow());

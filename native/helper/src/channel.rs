@@ -112,7 +112,8 @@ impl Input {
         Ok(Some(Frame { kind, payload }))
     }
 
-    fn wait_frame(&mut self) -> Result<Frame, Failure> {
+    /// The next frame; waits for it.
+    pub(crate) fn wait_frame(&mut self) -> Result<Frame, Failure> {
         loop {
             if let Some(frame) = self.next()? {
                 return Ok(frame);

@@ -23,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     /// The lists of `copy`, one after the other as they were announced.
     pub(crate) input_list: Vec<u8>,
+    /// `copy-out` and `copy-in`: the root of the container's process, where it runs.
+    pub(crate) running_root: Option<OwnedFd>,
     /// fd 0 after the request, for commands that go on reading frames.
     pub(crate) input: RefCell<Input>,
     snapshots: OnceCell<OwnedFd>,
@@ -40,6 +42,7 @@ impl Context {
             status,
             output: Output::new(),
             input_list: Vec::new(),
+            running_root: None,
             input: RefCell::new(input),
             snapshots: OnceCell::new(),
         })

@@ -37,7 +37,7 @@ fn style(operation: &Operation) -> Style {
         Operation::Exec(_) => Style::Streaming {
             enters_user_namespace: false,
         },
-        Operation::Start(_) => Style::Streaming {
+        Operation::Start(_) | Operation::CopyIn(_) => Style::Streaming {
             enters_user_namespace: true,
         },
         _ => Style::Watched {
@@ -55,6 +55,9 @@ pub(crate) fn run(request: Request, mut input: Input, status: &channel::Status) 
     let list = input.list(list_length(&operation))?;
     let mut context = Context::open(&store, id_map.clone(), input, *status)?;
     context.input_list = list;
+    if let Some(tree) = cmd::transfer::tree_of(&operation) {
+        context.running_root = crate::container::tree::running(&context, tree)?;
+    }
     let namespace = matches!(id_map, IdMap::Sub { .. });
     match style(&operation) {
         Style::Direct => dispatch(&context, operation).map(Outcome::Reply),

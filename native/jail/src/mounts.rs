@@ -28,6 +28,21 @@ pub(crate) fn all(jail: &Jail<'_>, root: &OwnedFd, container: &OwnedFd, reporter
     Ok(())
 }
 
+/// Only what a configuration binds from the host.
+pub(crate) fn binds(root: &OwnedFd, mounts: &[Mount], reporter: &Reporter) -> Result<(), Failure> {
+    for mount in mounts {
+        let options = options::parse(&mount.destination, &mount.options, mount.kind.as_deref() == Some("bind"))?;
+        if !options.bind {
+            continue;
+        }
+        match bind(root, mount, &options, reporter) {
+            Err(failure) if failure.code == Code::NotFound => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
 fn one(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, reporter: &Reporter) -> Result<(), Failure> {
     if !mount.destination.starts_with('/') || mount.destination.contains('\0') {
         return Err(refused(

@@ -75,6 +75,18 @@ impl Store {
     }
 }
 
+/// Mounts the root of a recipe with the host's directories and files that `mounts` binds, and nothing else, in the mount namespace of this process,
+/// which must be one of its own. Gives a descriptor of the root. Where a bind's source is gone, the place stays as the image has it.
+///
+/// # Errors
+/// Those of the mounts.
+pub fn assemble(recipe: &Recipe, mounts: &[berth_wire::oci::Mount], reporter: &crate::Reporter) -> Result<OwnedFd, Failure> {
+    let root = Store::open(recipe)?.mount()?;
+    crate::mounts::binds(&root, mounts, reporter)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(&root, ".", flags, Mode::empty()).map_err(failed("open the container's root"))
+}
+
 fn below(root: &OwnedFd, path: &str) -> Result<OwnedFd, Failure> {
     berth_sys::path::open_beneath(root, path.as_bytes(), OFlags::PATH | OFlags::DIRECTORY).map_err(failed_on("open directory", path))
 }

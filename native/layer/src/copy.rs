@@ -8,7 +8,7 @@ use crate::place::Missing;
 use crate::plan::FileId;
 use crate::report::Report;
 use crate::snapshot::{self, Part};
-use crate::stack::{Leaf, Node, Stack, components, describe, join};
+use crate::stack::{Dir, Leaf, Node, Stack, components, describe, join};
 use crate::unpack;
 use crate::writer::{Attributes, Present, Writer};
 use berth_sys::file::{self, Meta, Time};
@@ -203,6 +203,49 @@ pub fn copy(
     } else {
         Err(snapshot::taken(name))
     }
+}
+
+/// Copy what the directory `dir` of a merged tree holds, with its own owner and permissions, into the empty directory `into`.
+///
+/// # Errors
+/// `Invalid` when a file changes meanwhile; the error of a system call.
+pub(crate) fn copy_tree(into: &OwnedFd, dir: Dir, report: &Report<'_>) -> Result<Copied> {
+    let own = dir.attributes()?;
+    let nothing = Stack::default();
+    let missing = Missing {
+        mode: DIRECTORY,
+        uid: 0,
+        gid: 0,
+        modified: None,
+    };
+    let mut job = Job {
+        writer: Writer::new(into, &nothing, missing, report)?,
+        report,
+        copied: Copied::default(),
+        links: HashMap::new(),
+        identity: None,
+        missing,
+        has_whole: false,
+    };
+    let target = Target {
+        dest: Vec::new(),
+        is_directory: true,
+        owner: None,
+        mode: None,
+        changes: &[],
+        shown: "/",
+    };
+    job.tree(&target, Chosen::new(dir, &Filter::default())?)?;
+    job.writer.root(&Attributes {
+        mode: own.mode,
+        uid: own.uid,
+        gid: own.gid,
+        modified: Some(own.modified),
+        xattrs: &own.xattrs,
+    })?;
+    let copied = job.copied;
+    job.writer.finish()?;
+    Ok(copied)
 }
 
 struct Job<'a> {

@@ -32,7 +32,14 @@ pub fn names(snapshots: &impl AsFd) -> Result<Vec<String>> {
 /// # Errors
 /// `NotFound` where there is none; the error of a system call.
 pub fn measure(snapshots: &impl AsFd, name: &str) -> Result<Measure> {
-    let root = snapshot::open(snapshots, name)?;
+    measure_tree(snapshot::open(snapshots, name)?, name)
+}
+
+/// Add up an open directory; `name` is for errors.
+///
+/// # Errors
+/// The error of a system call.
+pub fn measure_tree(root: OwnedFd, name: &str) -> Result<Measure> {
     let own = file::stat_fd(&root).step("statx", name.as_bytes())?;
     let mut measure = Measure {
         bytes: own.blocks * 512,

@@ -22,6 +22,9 @@ pub enum Reply {
     Export(Export),
     Changes,
     Extract(Extract),
+    Volume(Volumes),
+    CopyOut(Copy),
+    CopyIn(Copy),
     Start(Ended),
     Exec(Ended),
     State(States),
@@ -187,6 +190,29 @@ pub struct SnapshotUsage {
     pub bytes: u64,
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub inodes: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Volumes {
+    pub volumes: Vec<VolumeState>,
+    /// What could not be removed, as sentences; never fatal.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeState {
+    pub name: String,
+    /// What the engine gave when it was made.
+    pub record: String,
+    /// Absolute path of its content on the host.
+    pub data: String,
+    /// Bytes on disk, when they were asked for.
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub bytes: Option<u64>,
 }
 
 /// How a process ended, or, detached, that it runs.

@@ -65,6 +65,9 @@ pub enum Operation {
     Export(Export),
     Changes(Changes),
     Extract(Extract),
+    Volume(Volume),
+    CopyOut(CopyOut),
+    CopyIn(CopyIn),
     Start(Box<Start>),
     Exec(Box<Exec>),
     State(State),
@@ -385,6 +388,73 @@ pub struct Usage {
     pub names: Vec<String>,
     /// Walk and add up the bytes; else only names are given.
     pub measure: bool,
+}
+
+/// Volumes of this id map: folders `volumes/<id map>/<name>`, each with `_data`, which containers bind, and `volume.json`, what the engine
+/// wants to know of it. A volume belongs to the id map that made it, and no other one sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "VolumeArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Volume {
+    pub action: VolumeAction,
+}
+
+/// What is done with volumes. Each action answers with the volumes that it is about.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+pub enum VolumeAction {
+    /// Make a volume with `record` (at most 64 KiB). One that exists stays as it is, with its own record.
+    #[serde(rename_all = "camelCase")]
+    Create { name: String, record: String },
+    /// Give an empty volume the content, the owner and the permissions of the directory `path` in the merged tree of `snapshots`; where the
+    /// volume holds something, or the tree has no directory there, nothing happens.
+    #[serde(rename_all = "camelCase")]
+    Fill {
+        name: String,
+        snapshots: Vec<String>,
+        path: String,
+    },
+    /// Remove volumes. What is not there counts as removed.
+    Remove { names: Vec<String> },
+    /// All volumes; with `measure`, what each takes on disk.
+    List { measure: bool },
+}
+
+/// Whose files a copy reads or writes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "on", rename_all = "camelCase", deny_unknown_fields)]
+pub enum Tree {
+    /// This machine, with the rights of the caller: never sent through sudo, and never with an identity map.
+    Host,
+    /// A container as its processes see it, volumes and binds included. Of one that does not run, the root is mounted for the time of the copy.
+    Container { container: String },
+}
+
+/// Send a file or directory as a tar in `Data` frames; names start with the last component of `path`, or `.` where it ends in one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "CopyOutArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CopyOut {
+    pub tree: Tree,
+    /// Absolute.
+    pub path: String,
+    /// Send what a link leads to instead of the link.
+    pub follow: bool,
+}
+
+/// Unpack the tar that comes as `Data` frames up to `End`, by Docker's rules for the destination of a copy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "CopyInArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CopyIn {
+    pub tree: Tree,
+    /// Absolute; a trailing slash asks for a directory.
+    pub path: String,
+    /// `path` must be a directory, and entries go into it under their own names.
+    pub into: bool,
+    pub keep_owner: bool,
 }
 
 /// Root file system of a process.

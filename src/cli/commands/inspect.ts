@@ -1,65 +1,56 @@
-import { isEngineError } from '../../../engine/index.ts';
-import { defineCommand } from '../command.ts';
+import { EngineError, isEngineError } from '../../../engine/index.ts';
+import { type AnyCommand, defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { choice, text } from '../flags.ts';
-import { reportError } from '../report-error.ts';
-import { renderTemplate } from '../template.ts';
+import { printObjects } from '../print-objects.ts';
+import { inspectedVolume } from './volume.ts';
+
+const TYPES = ['container', 'image', 'volume'] as const;
+type Kind = (typeof TYPES)[number];
 
 const FLAGS = {
   format: text('-f, --format FORMAT', 'json, or a template such as {{.State.Status}}'),
-  type: choice('--type TYPE', 'what the name stands for', ['container', 'image']),
+  type: choice('--type TYPE', 'what the name stands for', TYPES),
 };
 
-/** `berth inspect`: a container, else an image. */
+/** `berth inspect`: a container, else an image, else a volume. */
 export const inspect = defineInspect('inspect', undefined);
 /** `berth container inspect`. */
 export const inspectContainer = defineInspect('inspect', 'container');
 /** `berth image inspect`. */
 export const inspectImage = defineInspect('inspect', 'image');
 
-function defineInspect(name: string, kind: 'container' | 'image' | undefined): ReturnType<typeof defineCommand> {
+function defineInspect(name: string, kind: Kind | undefined): AnyCommand {
   return defineCommand({
     name,
-    docs: 'Show everything about containers or images',
+    docs: 'Show everything about containers, images or volumes',
     operands: 'NAME [NAME...]',
     flags: FLAGS,
     refused: ['s', 'size', 'platform'],
-    run: async (context, { format, type }, names) => await inspectAll(context, names, { format, type: kind ?? type }),
+    run: async (context, { format, type }, names) =>
+      await printObjects(context, names, { format, find: async (wanted) => await find(context, wanted, kind ?? type) }),
   });
 }
 
-async function inspectAll(
-  context: Context,
-  names: readonly string[],
-  { format, type }: { readonly format: string | undefined; readonly type: 'container' | 'image' | undefined },
-): Promise<number> {
-  const found: Record<string, unknown>[] = [];
-  let exitCode = 0;
-  for (const name of names) {
+/** What of the three has the name: `docker inspect` looks in this order too. */
+async function find(context: Context, name: string, type: Kind | undefined): Promise<Record<string, unknown>> {
+  const engine = await context.engine();
+  const finders: Readonly<Record<Kind, () => Promise<Record<string, unknown>>>> = {
+    container: () => engine.containers.inspect(name),
+    image: () => engine.images.inspect(name),
+    volume: async () => inspectedVolume(await engine.volumes.resolve(name)),
+  };
+  if (type !== undefined) return await finders[type]();
+  for (const kind of TYPES) {
     try {
-      found.push(await find(context, name, type));
+      return await finders[kind]();
     } catch (error) {
-      if (!isEngineError(error)) throw error;
-      reportError(error, context.stderr);
-      exitCode = 1;
+      if (!isEngineError(error) || !MISSING.has(error.code)) throw error;
     }
   }
-  if (format === undefined) context.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
-  else for (const object of found) context.stdout.write(`${renderTemplate(format, object)}\n`);
-  return exitCode;
+  throw new EngineError('NOT_FOUND', `Cannot find ${name}: No such object: ${name}`, {
+    hint: 'berth ps -a and berth images list what there is',
+  });
 }
 
-async function find(
-  context: Context,
-  name: string,
-  type: 'container' | 'image' | undefined,
-): Promise<Record<string, unknown>> {
-  const engine = await context.engine();
-  if (type === 'image') return await engine.images.inspect(name);
-  try {
-    return await engine.containers.inspect(name);
-  } catch (error) {
-    if (type === 'container' || !isEngineError(error, 'CONTAINER_NOT_FOUND')) throw error;
-    return await engine.images.inspect(name);
-  }
-}
+const MISSING = new Set(['CONTAINER_NOT_FOUND', 'IMAGE_NOT_FOUND', 'VOLUME_NOT_FOUND', 'INVALID_REFERENCE']);

@@ -56,7 +56,7 @@ export const rm = defineCommand({
   operands: 'CONTAINER [CONTAINER...]',
   flags: {
     force: toggle('-f, --force', 'kill a running container first'),
-    volumes: toggle('-v, --volumes', 'remove its anonymous volumes as well (they always go with it here)'),
+    volumes: toggle('-v, --volumes', 'remove its anonymous volumes as well'),
   },
   refused: ['l', 'link'],
   run: async (context, { force, volumes }, names) => {

@@ -1,8 +1,9 @@
-import { type ContainerSummary, escapeControl } from '../../../engine/index.ts';
+import { type ContainerSummary, type Engine, escapeControl } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
+import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
 import { count, list, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
-import type { Fields } from '../template.ts';
+import type { Fields } from '../template/index.ts';
 import { humanDuration } from '../units.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -16,6 +17,41 @@ const COLUMNS: readonly Column[] = [
   ['NAMES', 'Names'],
 ];
 
+const FILTERS = {
+  name: ({ name }: ContainerSummary, value: string) => pattern(value).test(`/${name}`) || pattern(value).test(name),
+  id: ({ id }: ContainerSummary, value: string) => id.startsWith(value),
+  status: ({ status }: ContainerSummary, value: string) => status === value,
+  exited: ({ status, exitCode }: ContainerSummary, value: string) => status === 'exited' && String(exitCode) === value,
+  ancestor: ({ image, imageId }: ContainerSummary, value: string) =>
+    image === value || image === `${value}:latest` || imageId === value || imageId.startsWith(`sha256:${value}`),
+  label: ({ labels }: ContainerSummary, value: string) => hasLabel(labels, value),
+  volume: ({ mounts }: ContainerSummary, value: string) =>
+    mounts.some(({ source, target }) => source === value || target === value.replace(/(.)\/+$/, '$1')),
+  before: () => true,
+  since: () => true,
+} as const;
+
+/** The value as Docker takes it: a pattern that may stand anywhere; one that is none stands for itself. */
+function pattern(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  }
+}
+
+const STATES = ['created', 'running', 'exited', 'dead', 'paused', 'restarting', 'removing'];
+
+function parsePsFilter(word: string): Filter {
+  const filter = parseFilter(word, FILTERS);
+  if (filter.name === 'status' && !STATES.includes(filter.value)) {
+    throw new UsageError(`invalid filter 'status=${filter.value}'`, `${STATES.join(', ')} are known`);
+  }
+  if (filter.name === 'exited' && !/^\d{1,3}$/.test(filter.value))
+    throw new UsageError(`invalid filter 'exited=${filter.value}'`);
+  return filter;
+}
+
 /** `berth ps`. */
 export const ps = defineCommand({
   name: 'ps',
@@ -23,7 +59,7 @@ export const ps = defineCommand({
   operands: '',
   flags: {
     all: toggle('-a, --all', 'show those that have ended too'),
-    filter: list('-f, --filter NAME=VALUE', 'name=, id=, label=, status=, ancestor=, exited=', parseFilter),
+    filter: list('-f, --filter NAME=VALUE', `${Object.keys(FILTERS).join('=, ')}=`, parsePsFilter),
     format: text('--format FORMAT', 'json, table, or a template such as {{.ID}} {{.Names}}'),
     last: count('-n, --last NUMBER', 'show the last created ones, in any state'),
     latest: toggle('-l, --latest', 'show the last created one, in any state'),
@@ -37,7 +73,10 @@ export const ps = defineCommand({
     // A filter for a state asks for containers that have ended as well.
     const states = filter.some(({ name }) => name === 'status' || name === 'exited');
     const listed = await containers.list({ all: all || limit !== undefined || states });
-    const chosen = listed.filter((container) => matches(container, filter)).slice(0, limit);
+    const between = await createdBetween(containers, filter);
+    const chosen = listed
+      .filter((container) => between(container) && matchesAll(container, filter, FILTERS))
+      .slice(0, limit);
     if (quiet && format === undefined) {
       for (const { id } of chosen) context.stdout.write(`${noTrunc ? id : id.slice(0, 12)}\n`);
     } else {
@@ -51,41 +90,19 @@ export const ps = defineCommand({
   },
 });
 
-interface Filter {
-  readonly name: string;
-  readonly value: string;
-}
-
-const FILTERS: Readonly<Record<string, (container: ContainerSummary, value: string) => boolean>> = {
-  name: ({ name }, value) => name.includes(value.replace(/^\//, '')),
-  id: ({ id }, value) => id.startsWith(value),
-  status: ({ status }, value) => status === value,
-  exited: ({ status, exitCode }, value) => status === 'exited' && String(exitCode) === value,
-  ancestor: ({ image, imageId }, value) =>
-    image === value || imageId.startsWith(value) || imageId.startsWith(`sha256:${value}`),
-  label: ({ labels }, value) => {
-    const at = value.indexOf('=');
-    const name = at < 0 ? value : value.slice(0, at);
-    return Object.hasOwn(labels, name) && (at < 0 || labels[name] === value.slice(at + 1));
-  },
-};
-
-function parseFilter(word: string): Filter {
-  const at = word.indexOf('=');
-  const name = word.slice(0, at);
-  if (at < 1) throw new UsageError('wanted name=value');
-  if (!Object.hasOwn(FILTERS, name))
-    throw new UsageError(`Cannot filter by "${name}": not supported yet`, `${Object.keys(FILTERS).join(', ')} are`);
-  return { name, value: word.slice(at + 1) };
-}
-
-/** Values of one filter are alternatives, different filters must all hold, labels too; as with Docker. */
-function matches(container: ContainerSummary, filters: readonly Filter[]): boolean {
-  return Object.entries(FILTERS).every(([name, test]) => {
-    const values = filters.filter((filter) => filter.name === name).map(({ value }) => value);
-    if (name === 'label') return values.every((value) => test(container, value));
-    return values.length === 0 || values.some((value) => test(container, value));
-  });
+/** `before` and `since` name a container, and keep what was created on that side of it. */
+async function createdBetween(
+  containers: Pick<Engine['containers'], 'resolve'>,
+  filters: readonly Filter[],
+): Promise<(container: ContainerSummary) => boolean> {
+  const times = async (wanted: string): Promise<readonly string[]> =>
+    await Promise.all(
+      filters
+        .filter(({ name }) => name === wanted)
+        .map(async ({ value }) => (await containers.resolve(value)).createdAt),
+    );
+  const [before, since] = await Promise.all([times('before'), times('since')]);
+  return ({ createdAt }) => before.every((time) => createdAt < time) && since.every((time) => createdAt > time);
 }
 
 function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
@@ -105,10 +122,16 @@ function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
       )
       .join(', '),
     Names: container.name,
+    Mounts: container.mounts.map(({ source }) => (noTrunc ? source : cut(source, 15))).join(','),
+    LocalVolumes: String(container.mounts.filter(({ source }) => !source.startsWith('/')).length),
     Labels: Object.entries(container.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(','),
   };
+}
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
 function statusOf({ status, exitCode, startedAt, finishedAt }: ContainerSummary): string {

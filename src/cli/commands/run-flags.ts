@@ -8,7 +8,7 @@ import { parseMount } from '../values/mount.ts';
 import { parsePorts } from '../values/ports.ts';
 import { parseSize } from '../values/size.ts';
 import { parseUlimit } from '../values/ulimit.ts';
-import { parseTmpfs, parseVolume } from '../values/volume.ts';
+import { parseTmpfs, parseVolume, parseVolumesFrom } from '../values/volume.ts';
 
 /** Flags of `run`. */
 export const RUN_FLAGS = {
@@ -58,9 +58,12 @@ export const RUN_FLAGS = {
   tty: toggle('-t, --tty', 'allocate a terminal'),
   ulimit: list('--ulimit NAME=SOFT[:HARD]', 'set a limit', parseUlimit),
   user: text('-u, --user USER[:GROUP]', 'user name or id to run as'),
-  volume: list('-v, --volume MOUNT', 'bind a host directory: /host:/path[:ro]', (word, { cwd }) =>
-    parseVolume(word, cwd),
+  volume: list(
+    '-v, --volume MOUNT',
+    'bind or mount a volume: /host:/path[:ro], name:/path[:ro], /path',
+    (word, { cwd }) => parseVolume(word, cwd),
   ),
+  volumesFrom: list('--volumes-from CONTAINER[:ro]', 'mount what another container has mounted', parseVolumesFrom),
   workdir: text('-w, --workdir PATH', 'working directory in the container'),
 } as const;
 
@@ -73,7 +76,7 @@ export const REFUSED_RUN_FLAGS = (
   'health-start-period health-timeout io-maxbandwidth io-maxiops ip6 ipc isolation kernel-memory label-file link ' +
   'link-local-ip log-driver log-opt m memory memory-reservation memory-swap memory-swappiness ' +
   'no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform privileged restart runtime ' +
-  'security-opt storage-opt sysctl use-api-socket userns uts volume-driver volumes-from'
+  'security-opt storage-opt sysctl use-api-socket userns uts volume-driver'
 ).split(' ');
 
 /** What the engine is asked for. @throws {UsageError} for flags that exclude each other */
@@ -89,6 +92,7 @@ export function toRunSpec(values: Values<typeof RUN_FLAGS>, image: string, comma
     command,
     env: [...values.envFile.flat(), ...values.env],
     mounts: [...values.volume, ...values.mount, ...values.tmpfs],
+    volumesFrom: values.volumesFrom,
     ports: values.publish.flat(),
     publishAll: values.publishAll,
     labels: Object.fromEntries(values.label),

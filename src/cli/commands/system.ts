@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { text, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
 import { type Column, printList } from '../print-list.ts';
-import { renderTemplate } from '../template.ts';
+import { renderTemplate } from '../template/index.ts';
 import { humanSize } from '../units.ts';
 import { UsageError } from '../usage-error.ts';
 import { version as ownVersion } from '../version.ts';

@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import type { Mount } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseCsv } from './csv.ts';
+import { parseLabel } from './label.ts';
 import { absolute, toMode } from './mount-fields.ts';
 import { parseSize } from './size.ts';
 
@@ -14,6 +15,8 @@ interface Fields {
   size?: number;
   mode?: number;
   createSource?: boolean;
+  nocopy?: boolean;
+  labels?: Record<string, string>;
   recursive?: string;
   propagation?: string;
   /** Fields of one type: `bind`, `volume` and so on. */
@@ -33,12 +36,26 @@ export function parseMount(text: string, cwd: string): Mount {
     if (source !== undefined) throw new UsageError(`invalid mount '${text}': a tmpfs has no source`);
     return { type: 'tmpfs', ...shared, ...pick(fields, 'size'), ...pick(fields, 'mode') };
   }
-  if (fields.type === 'volume') return { type: 'volume', ...shared, ...(source === undefined ? {} : { source }) };
+  if (fields.type === 'volume') {
+    const { nocopy, labels } = fields;
+    const own = {
+      ...(source === undefined ? {} : { source }),
+      ...(nocopy ? { nocopy } : {}),
+      ...(labels ? { labels } : {}),
+    };
+    return { type: 'volume', ...shared, ...own };
+  }
   if (source === undefined) throw new UsageError(`invalid mount '${text}': source is required for a bind`);
   const hostPath = /^\.{1,2}(\/|$)/.test(source) ? resolve(cwd, source) : source;
   if (!isAbsolute(hostPath))
     throw new UsageError(`invalid mount '${text}': source must be an absolute path or start with ./`);
-  return { type: 'bind', ...shared, source: hostPath, ...(fields.createSource ? { createSource: true } : {}) };
+  return {
+    type: 'bind',
+    ...shared,
+    source: hostPath,
+    ...(fields.createSource ? { createSource: true } : {}),
+    ...bindOptions(fields),
+  };
 }
 
 function setField(fields: Fields, field: string): void {
@@ -68,10 +85,7 @@ const DEPRECATED = 'bind-nonrecursive is deprecated, use bind-recursive=disabled
 const BOOLEANS: Readonly<Record<string, (fields: Fields, value: boolean) => void>> = {
   readonly: (fields, value) => (fields.readonly = value),
   ro: (fields, value) => (fields.readonly = value),
-  // A volume of ours starts with what the image has there only when it is anonymous; leaving that out is refused below.
-  'volume-nocopy': (_fields, value) => {
-    if (value) throw new UsageError('Cannot use volume-nocopy: not supported yet');
-  },
+  'volume-nocopy': (fields, value) => (fields.nocopy = value),
   'bind-create-src': (fields, value) => (fields.createSource = value),
 };
 
@@ -83,14 +97,21 @@ function set(fields: Fields, name: string, value: string, field: string): void {
   else if (name === 'tmpfs-mode') fields.mode = toMode(value, 'tmpfs-mode');
   else if (name === 'bind-recursive') fields.recursive = value;
   else if (name === 'bind-propagation') fields.propagation = value;
+  else if (name === 'volume-label') addLabel(fields, value);
+  else if (name === 'volume-driver') requireLocal(value);
   else if (name === 'bind-nonrecursive') throw new UsageError(DEPRECATED);
   else if (name === 'consistency') return;
-  else if (KNOWN.has(name)) throw new UsageError(`Cannot use mount option ${name}: not supported yet`);
+  else if (KNOWN.has(name)) throw new UsageError(`Cannot use mount option ${name}: not supported yet`, INSTEAD[name]);
   else throw new UsageError(`unknown option '${name}' in '${field}'`);
 }
 
 /** Options of Docker's that are not done. `consistency` only ever meant something on a Mac, and is accepted as there: without effect. */
-const KNOWN = new Set('volume-label volume-driver volume-opt volume-subpath image-subpath'.split(' '));
+const INSTEAD: Readonly<Record<string, string>> = {
+  'volume-opt': 'mount it on this machine, and bind the directory: type=bind,source=/directory',
+  'volume-subpath': 'mount the whole volume, and use the path below its target',
+  'image-subpath': 'copy the files out of the image: berth cp',
+};
+const KNOWN = new Set(Object.keys(INSTEAD));
 
 function checkFields(fields: Fields): void {
   const { type, recursive, propagation } = fields;
@@ -107,11 +128,45 @@ function checkFields(fields: Fields): void {
       "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction",
     );
   }
-  if (recursive !== undefined && recursive !== 'enabled')
-    throw new UsageError(`Cannot use bind-recursive=${recursive}: not supported yet`);
-  if (propagation !== undefined && propagation !== 'rprivate') {
-    throw new UsageError(`Cannot use bind-propagation=${propagation}: only rprivate is supported yet`);
+  if (recursive !== undefined && !isRecursive(recursive)) {
+    throw new UsageError(
+      `invalid value for 'bind-recursive': invalid value: ${recursive}: must be one of "enabled", "disabled", "writable", or "readonly"`,
+    );
   }
+  if (propagation !== undefined && !isPropagation(propagation)) {
+    throw new UsageError(
+      `Cannot use bind-propagation=${propagation}: mounts of a container are never shown to the host`,
+      'private, rprivate, slave and rslave are known',
+    );
+  }
+}
+
+function bindOptions({ recursive, propagation }: Fields): Pick<Mount, 'recursive' | 'propagation'> {
+  return {
+    ...(recursive !== undefined && recursive !== 'enabled' && isRecursive(recursive) ? { recursive } : {}),
+    ...(propagation !== undefined && isPropagation(propagation) ? { propagation } : {}),
+  };
+}
+
+function isRecursive(word: string): word is NonNullable<Mount['recursive']> {
+  return ['enabled', 'disabled', 'writable', 'readonly'].includes(word);
+}
+
+function isPropagation(word: string): word is NonNullable<Mount['propagation']> {
+  return ['private', 'rprivate', 'slave', 'rslave'].includes(word);
+}
+
+function addLabel(fields: Fields, text: string): void {
+  const [name, value] = parseLabel(text);
+  fields.labels = { ...fields.labels, [name]: value };
+}
+
+function requireLocal(driver: string): void {
+  if (driver === 'local') return;
+  throw new UsageError(
+    `Cannot use volume driver "${driver}": there are no plugins`,
+    'leave it out: local is the one there is',
+  );
 }
 
 function toBoolean(name: string, value: string | undefined): boolean {

@@ -20,8 +20,10 @@ mod layers;
 mod lock;
 mod prepare;
 mod read_file;
+pub(crate) mod transfer;
 mod unpack;
 mod usage;
+pub(crate) mod volume;
 
 use crate::context::Context;
 use berth_wire::{Failure, Operation, Reply};
@@ -41,7 +43,10 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::Export(args) => export::run(context, args),
         Operation::Changes(args) => changes::run(context, args),
         Operation::Extract(args) => extract::run(context, args),
+        Operation::Volume(args) => volume::run(context, &args),
         Operation::Probe(args) => probe::run(context, &args),
+        Operation::CopyOut(args) => transfer::copy_out(context, &args),
+        Operation::CopyIn(args) => transfer::copy_in(context, &args),
         Operation::Start(args) => start::run(context, &args),
         Operation::Exec(args) => exec::run(context, &args),
         Operation::State(args) => state::run(context, &args),
@@ -69,6 +74,9 @@ pub(crate) fn word(operation: &Operation) -> &'static str {
         Operation::Unpack(_) => "unpack",
         Operation::Remove(_) => "remove",
         Operation::Usage(_) => "usage",
+        Operation::Volume(_) => "volume",
+        Operation::CopyOut(_) => "copy-out",
+        Operation::CopyIn(_) => "copy-in",
         Operation::Start(_) => "start",
         Operation::Exec(_) => "exec",
         Operation::State(_) => "state",

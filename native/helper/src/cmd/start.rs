@@ -26,6 +26,8 @@ use std::net::Ipv4Addr;
 
 /// Annotation that names the rlimits which the user asked for, separated by commas: those fail where they cannot be set.
 const REQUESTED_RLIMITS: &str = "berth.requested-rlimits";
+/// Annotation that names the volumes which go with a container that nobody keeps, separated by commas.
+const VOLUMES: &str = "berth.volumes";
 /// The most text that the engine may give for keeping.
 const MAX_RECORD: usize = 1024 * 1024;
 /// Signals that tell the monitor to stop.
@@ -250,6 +252,7 @@ impl<'a> Running<'a> {
             .and_then(|()| self.folder.set_state(&self.state));
         if !self.order.args.keep {
             discard(self.context, &self.order.args.container);
+            discard_volumes(self.context, self.order.args);
         } else if let Err(failure) = recorded {
             self.context
                 .status
@@ -340,6 +343,14 @@ fn give_up(context: &Context, id: &str, before: Option<&ContainerState>) {
 fn discard(context: &Context, id: &str) {
     if let Err(failure) = container::remove_folder(context, id) {
         context.status.warning(format!("the folder of container {id} stays: {failure}"));
+    }
+}
+
+fn discard_volumes(context: &Context, args: &Start) {
+    let names = args.config.annotations.get(VOLUMES).map(String::as_str).unwrap_or_default();
+    let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
+    if !names.is_empty() {
+        crate::cmd::volume::discard(context, &names);
     }
 }
 

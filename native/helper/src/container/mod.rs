@@ -3,6 +3,7 @@
 pub(crate) mod folder;
 pub(crate) mod life;
 pub(crate) mod stubs;
+pub(crate) mod tree;
 pub(crate) mod watch;
 
 pub(crate) use folder::Folder;

@@ -1,0 +1,166 @@
+//! `volume`: volumes of this id map, below `volumes/<id map>`.
+
+use crate::cmd::layers::{progress, warning};
+use crate::context::{self, Context};
+use crate::fail::{failed, failed_on, of_layer};
+use berth_layer::volume::{self, DATA};
+use berth_layer::{Report, remove_tree, snapshot, usage};
+use berth_sys::file;
+use berth_wire::reply::{VolumeState, Volumes};
+use berth_wire::request::{Volume, VolumeAction};
+use berth_wire::{Code, Failure, Reply};
+use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+/// What the engine wants to know of a volume.
+const RECORD: &str = "volume.json";
+/// The most text that it may give for keeping.
+const MAX_RECORD: usize = 64 * 1024;
+/// Start of the names of folders that are being made or removed.
+const PART: &str = ".part-";
+
+pub(crate) fn run(context: &Context, args: &Volume) -> Result<Reply, Failure> {
+    file::raise_file_limit();
+    let volumes = folder(context)?;
+    let mut done = Volumes {
+        volumes: Vec::new(),
+        warnings: Vec::new(),
+    };
+    match &args.action {
+        VolumeAction::Create { name, record } => done.volumes.push(create(context, &volumes, name, record)?),
+        VolumeAction::Fill { name, snapshots, path } => {
+            fill(context, &volumes, (name, snapshots, path))?;
+            done.volumes.push(look(context, &volumes, name, false)?);
+        }
+        VolumeAction::Remove { names } => {
+            for name in names {
+                volume::check_name(name).map_err(of_layer)?;
+                if let Err(failure) = remove(&volumes, name) {
+                    done.warnings.push(format!("{name}: {failure}"));
+                }
+            }
+        }
+        VolumeAction::List { measure } => done.volumes = list(context, &volumes, *measure)?,
+    }
+    Ok(Reply::Volume(done))
+}
+
+/// Removes volumes that go with a container; what cannot be removed is a warning.
+pub(crate) fn discard(context: &Context, names: &[&str]) {
+    let Ok(volumes) = folder(context) else { return };
+    for name in names {
+        if let Err(failure) = volume::check_name(name).map_err(of_layer).and_then(|()| remove(&volumes, name)) {
+            context.status.warning(format!("volume {name} stays: {failure}"));
+        }
+    }
+}
+
+/// The folder of this id map's volumes. Only its owner can enter it: volumes hold whatever a container left there.
+fn folder(context: &Context) -> Result<OwnedFd, Failure> {
+    let all = context.directory(context.store.as_fd(), "volumes", Some(context.owner))?;
+    context.directory(all.as_fd(), &context::folder(&context.id_map), None)
+}
+
+fn create(context: &Context, volumes: &OwnedFd, name: &str, record: &str) -> Result<VolumeState, Failure> {
+    volume::check_name(name).map_err(of_layer)?;
+    if record.len() > MAX_RECORD {
+        let message = format!("{} bytes are over the limit of {MAX_RECORD}", record.len());
+        return Err(Failure::new(Code::Request, "make volume", message).subject(name));
+    }
+    match look(context, volumes, name, false) {
+        Err(failure) if failure.code == Code::NotFound => {}
+        other => return other,
+    }
+    file::clear_umask();
+    let part = format!("{PART}{}", file::random_name().map_err(failed("getrandom"))?);
+    file::make_dir(volumes, part.as_bytes(), 0o701).map_err(failed_on("mkdir", name))?;
+    let made = fill_folder(volumes, &part, record).and_then(|()| place(volumes, &part, name));
+    if !matches!(made, Ok(true)) {
+        remove_tree(volumes, part.as_bytes()).map_err(of_layer)?;
+    }
+    made?;
+    look(context, volumes, name, false)
+}
+
+fn fill_folder(volumes: &OwnedFd, part: &str, record: &str) -> Result<(), Failure> {
+    let folder = file::open_dir(volumes, part.as_bytes()).map_err(failed_on("open volume", part))?;
+    file::make_dir(&folder, DATA, 0o755).map_err(failed("mkdir"))?;
+    let file = file::create_file(&folder, RECORD.as_bytes(), 0o600).map_err(failed_on("create", RECORD))?;
+    file::write_all(&file, record.as_bytes()).map_err(failed_on("write", RECORD))?;
+    rustix::fs::fsync(&file).map_err(failed_on("fsync", RECORD))
+}
+
+/// False when another command has made it first.
+fn place(volumes: &OwnedFd, part: &str, name: &str) -> Result<bool, Failure> {
+    let renamed = match rustix::fs::renameat_with(volumes, part, volumes, name, RenameFlags::NOREPLACE) {
+        // A file system without RENAME_NOREPLACE: the folder in the way is never empty, and stops a plain rename.
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(volumes, part, volumes, name),
+        other => other,
+    };
+    match renamed {
+        Ok(()) => rustix::fs::fsync(volumes).map_err(failed("fsync")).map(|()| true),
+        Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
+        Err(error) => Err(failed_on("rename", name)(error)),
+    }
+}
+
+fn fill(context: &Context, volumes: &OwnedFd, (name, snapshots, path): (&str, &[String], &str)) -> Result<(), Failure> {
+    let folder = volume::open(volumes, name).map_err(of_layer)?;
+    let stack = snapshot::stack(context.snapshots()?, snapshots).map_err(of_layer)?;
+    let (progress, warning) = (progress(context), warning(context));
+    volume::fill(&folder, &stack, path, &Report::new(&progress, &warning)).map_err(of_layer)?;
+    Ok(())
+}
+
+fn list(context: &Context, volumes: &OwnedFd, measure: bool) -> Result<Vec<VolumeState>, Failure> {
+    let mut found = Vec::new();
+    for name in file::names(volumes).map_err(failed_on("list", "volumes"))? {
+        let Ok(name) = String::from_utf8(name) else { continue };
+        if name.starts_with(PART) {
+            // Its maker holds the engine's lock of containers, as this command does: what is there now was left by one that was killed.
+            remove_tree(volumes, name.as_bytes()).map_err(of_layer)?;
+        } else if volume::check_name(&name).is_ok() {
+            match look(context, volumes, &name, measure) {
+                Err(failure) if failure.code == Code::NotFound => {}
+                other => found.push(other?),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn look(context: &Context, volumes: &OwnedFd, name: &str, measure: bool) -> Result<VolumeState, Failure> {
+    let folder = volume::open(volumes, name).map_err(of_layer)?;
+    let bytes = if measure {
+        let data = file::open_dir(&folder, DATA).map_err(failed_on("open volume", name))?;
+        Some(usage::measure_tree(data, name).map_err(of_layer)?.bytes)
+    } else {
+        None
+    };
+    Ok(VolumeState {
+        name: name.to_owned(),
+        record: record(&folder, name)?,
+        data: format!("{}/volumes/{}/{name}/_data", context.store_root, context::folder(&context.id_map)),
+        bytes,
+    })
+}
+
+fn record(folder: &OwnedFd, name: &str) -> Result<String, Failure> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, RECORD, flags, Mode::empty()).map_err(failed_on("open volume", name))?;
+    let mut text = vec![0; MAX_RECORD];
+    let length = file::read_full(&file, &mut text).map_err(failed_on("read volume", name))?;
+    text.truncate(length);
+    String::from_utf8(text).map_err(|_| Failure::new(Code::Invalid, "read volume", "its record is no text").subject(name))
+}
+
+/// Takes the name away first, so that a volume is never seen half removed.
+fn remove(volumes: &OwnedFd, name: &str) -> Result<(), Failure> {
+    let part = format!("{PART}{}", file::random_name().map_err(failed("getrandom"))?);
+    match rustix::fs::renameat(volumes, name, volumes, &part) {
+        Ok(()) => remove_tree(volumes, part.as_bytes()).map_err(of_layer).map(|_| ()),
+        Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(failed_on("rename", name)(error)),
+    }
+}

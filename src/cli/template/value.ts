@@ -1,0 +1,34 @@
+/** Something with fields, as a template sees it. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Objects with fields, and nothing else. */
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A value as Go's `%v` prints it. */
+export function goString(value: unknown): string {
+  if (value === null || value === undefined) return '<no value>';
+  if (Array.isArray(value)) return `[${value.map(inner).join(' ')}]`;
+  if (typeof value === 'string') return value;
+  if (!isFields(value)) return JSON.stringify(value);
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${entries.map(([key, item]) => `${key}:${inner(item)}`).join(' ')}]`;
+}
+
+/** Inside of something, Go says `<nil>`. */
+function inner(value: unknown): string {
+  return value === null || value === undefined ? '<nil>' : goString(value);
+}
+
+/** What `if`, `with`, `and`, `or` and `not` take for true. */
+export function isTrue(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (isFields(value)) return Object.keys(value).length > 0;
+  return Boolean(value);
+}
+
+/** A string as Go writes it in its sources: `%q`. */
+export function goQuote(text: string): string {
+  return JSON.stringify(text);
+}
