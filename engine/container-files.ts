@@ -24,7 +24,7 @@ export function createContainerFiles(parts: Parts): ContainerFiles {
 
 async function find(parts: Parts, nameOrId: string, options: ActOptions): Promise<Found> {
   const { helper, isolation } = await parts.machine(options);
-  return await findContainer({ helper, probe: isolation.probe }, nameOrId);
+  return await findContainer({ helper, probe: isolation.probe, root: parts.options.root }, nameOrId);
 }
 
 async function exportContainer(

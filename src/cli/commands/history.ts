@@ -2,7 +2,7 @@ import type { Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
-import type { Fields } from '../template.ts';
+import type { Fields } from '../template/index.ts';
 import { humanDuration, humanSize } from '../units.ts';
 
 type Line = Awaited<ReturnType<Engine['images']['history']>>[number];

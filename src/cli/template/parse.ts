@@ -6,7 +6,8 @@ export type Node =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'print'; readonly pipe: Pipe }
   | Block
-  | { readonly kind: 'break' | 'continue' };
+  | { readonly kind: 'break' }
+  | { readonly kind: 'continue' };
 
 /** A part that is printed once, several times or not at all. */
 export interface Block {
