@@ -2,7 +2,7 @@ import { isEngineError, type NetworkSummary } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { list, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
-import { renderTemplate } from '../template.ts';
+import { renderTemplate } from '../template/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseLabel } from '../values/label.ts';
 import { each } from './each.ts';
