@@ -26,8 +26,12 @@ export interface BlobMaker {
  * Packs layers in the background while later steps run, two at a time: one packs on all cores, a second keeps them busy while the first
  * reads.
  */
-export async function createBlobMaker(parts: Parts, wanted: boolean, options: ActOptions): Promise<BlobMaker> {
-  if (!wanted) return { start: () => undefined, finish: async () => undefined, stop: async () => undefined };
+export async function createBlobMaker(
+  parts: Parts,
+  packing: Packing | undefined,
+  options: ActOptions,
+): Promise<BlobMaker> {
+  if (!packing) return { start: () => undefined, finish: async () => undefined, stop: async () => undefined };
   const snapshots = await parts.snapshots(options);
   const stopped = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stopped.signal]) : stopped.signal;
@@ -39,7 +43,7 @@ export async function createBlobMaker(parts: Parts, wanted: boolean, options: Ac
     if (found) return found;
     const started = limit(async () => {
       signal.throwIfAborted();
-      return await snapshots.pack(layers, DEFAULT_PACKING, { signal, onEvent: options.onEvent, vertex: VERTEX.id });
+      return await snapshots.pack(layers, packing, { signal, onEvent: options.onEvent, vertex: VERTEX.id });
     });
     started.catch(() => undefined);
     running.set(key, started);

@@ -1,7 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
-import { createBlobMaker, type BlobMaker } from './build-blobs.ts';
+import { EngineError } from './base/errors.ts';
+import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
+import { checkOutputs, isKept, packingOf, produceOutputs } from './build-outputs.ts';
+import { exportCaches, importCaches } from './build-cache.ts';
 import { readDockerfile } from './build-file.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
@@ -9,14 +12,26 @@ import type { Machine, Parts } from './connect.ts';
 import type { DescribeOptions } from './build-describe.ts';
 import { readGraph } from './build-graph.ts';
 import { readHiddenSources } from './context/index.ts';
-import type { BuildRequest, BuildResult } from './engine.ts';
+import type { BuildOutput, BuildRequest, BuildResult, Explanation } from './engine.ts';
+import { epochOf, toTime } from './epoch.ts';
 import type { Graph, GraphOptions, Resolver, VertexId } from './graph/index.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
+import { runsOn } from './image/choose.ts';
+import { formatPlatform } from './image/platform.ts';
 import type { Digest, Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
-import { diffIdsOf, solve, type Executor, type Ref, type Solved } from './solver/index.ts';
+import {
+  diffIdsOf,
+  explainMiss,
+  solve,
+  type Executor,
+  type Ref,
+  type Solved,
+  type SolveParts,
+} from './solver/index.ts';
+import type { Packing } from './store/index.ts';
 
 /**
  * A `docker build`: the steps 2 to 8 of DESIGN.md 2, in order. The same request with every step cached gives the same digest and reads no
@@ -26,6 +41,7 @@ import { diffIdsOf, solve, type Executor, type Ref, type Solved } from './solver
  */
 export async function build(parts: Parts, request: BuildRequest, options: ActOptions = {}): Promise<BuildResult> {
   const names = (request.tags ?? []).map(requireTag);
+  checkOutputs(request.outputs ?? [], names, epochOf(request.buildArgs));
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
   return await withStore(parts, act, () => buildLocked(parts, request, { names, warnings, act }));
@@ -46,13 +62,36 @@ async function buildLocked(
   const isIgnored = await readHiddenSources(request.context, { dockerfile: source.path });
   const resolver = createResolver(parts, request, act);
   const { graph } = await readGraph(source, { ...act, resolver, graph: { ...graphOptions, isIgnored } });
-  const blobs = await createBlobMaker(parts, request.complete ?? false, act);
-  const solved = await solveGraph(parts, machine, { request, source: source.path, graph, blobs }, act);
-  const image = await withVertex(EXPORT, act.onEvent, async () => exportImage(parts, graph, solved, blobs, names));
+  requirePlatform(graph);
+  await importCaches(parts, request.cacheFrom ?? [], act);
+  const blobs = await createBlobMaker(parts, packingFor(request), act);
+  const explained = await createExplanations(parts, machine, request);
+  const solved = await solveGraph(parts, machine, { request, source: source.path, graph, blobs, ...explained }, act);
+  const outputs = request.outputs ?? [];
+  const epoch = epochOf(request.buildArgs);
+  const image = await withVertex(EXPORT, act.onEvent, async () =>
+    exportImage(parts, graph, { solved, blobs, names, epoch, isKept: outputs.length === 0 || outputs.some(isKept) }),
+  );
+  await exportCaches(parts, request.cacheTo ?? [], new Set(diffIdsOf(solved.target)), act);
+  const produced = await produceOutputs(
+    parts,
+    {
+      id: image.id,
+      config: image.imageConfig,
+      baseLayers: graph.image.base?.rootfs.diff_ids.length ?? 0,
+      names,
+      annotations: request.annotations,
+      epoch,
+    },
+    annotated(request),
+    act,
+  );
   return {
-    imageId: image.id,
-    manifest: image.manifest?.descriptor,
+    imageId: produced.id ?? image.id,
+    manifest: produced.manifest ?? image.manifest?.descriptor,
     names,
+    pushed: produced.pushed,
+    explanations: explained.list,
     config: image.imageConfig.config ?? {},
     steps: solved.steps,
     warnings,
@@ -63,8 +102,32 @@ async function buildLocked(
 const LOAD_DOCKERFILE = { id: 'load dockerfile', name: '[internal] load build definition' };
 const EXPORT = { id: 'export image', name: 'exporting to image' };
 
-function toGraphOptions({ target, buildArgs, labels, noCache, platform }: BuildRequest): GraphOptions {
-  return { target, buildArgs, labels, noCache, platform: platform ?? hostPlatform(), buildPlatform: hostPlatform() };
+function toGraphOptions({ target, buildArgs, labels, noCache, noCacheFilter, platform }: BuildRequest): GraphOptions {
+  const host = hostPlatform();
+  return { target, buildArgs, labels, noCache, noCacheFilter, platform: platform ?? host, buildPlatform: host };
+}
+
+/** How layers are packed while steps run: as the first output that needs blobs wants it. */
+function packingFor({ complete = false, outputs = [], cacheTo = [] }: BuildRequest): Packing | undefined {
+  const wanted = outputs.find((output) => packingOf(output) !== undefined && output.rewriteTimestamp !== true);
+  return (wanted && packingOf(wanted)) ?? (complete || cacheTo.length > 0 ? DEFAULT_PACKING : undefined);
+}
+
+/** Annotations belong to a manifest: a build without outputs gets one for them. */
+function annotated({ outputs = [], annotations = {} }: BuildRequest): readonly BuildOutput[] {
+  return outputs.length === 0 && Object.keys(annotations).length > 0 ? [{ type: 'image' }] : outputs;
+}
+
+/** Steps of another machine cannot run here. @throws `PLATFORM_UNSUPPORTED` naming the line */
+function requirePlatform({ vertices, image: { platform } }: Graph): void {
+  const step = vertices.find(({ op }) => op.type === 'exec');
+  if (!step || runsOn(platform, hostPlatform())) return;
+  const own = formatPlatform(hostPlatform());
+  throw new EngineError(
+    'PLATFORM_UNSUPPORTED',
+    `Cannot build for ${formatPlatform(platform)}: ${step.name} must run, and this machine runs ${own}`,
+    { hint: `Build on such a machine, or with --platform ${own}`, location: step.location, vertex: step.id },
+  );
 }
 
 /** How {@link build} reads a Dockerfile, for those who only want to know what it says. */
@@ -90,11 +153,13 @@ async function solveGraph(
     source,
     graph,
     blobs,
+    onMiss,
   }: {
     readonly request: BuildRequest;
     readonly source: string | undefined;
     readonly graph: Graph;
     readonly blobs: BlobMaker;
+    readonly onMiss: SolveParts['onMiss'];
   },
   act: ActOptions,
 ): Promise<Solved> {
@@ -114,7 +179,8 @@ async function solveGraph(
     cache,
     concurrency: Math.max(2, availableParallelism()),
     now: () => new Date(),
-    onRef: packLayers(graph, blobs, request.completeStages ?? false),
+    onMiss,
+    onRef: packLayers(graph, blobs, needsAllStages(request)),
   };
   try {
     return await withoutLost(graph, { lost, warn }, () => solve(graph, solveParts, act));
@@ -122,6 +188,25 @@ async function solveGraph(
     await blobs.stop();
     throw error;
   }
+}
+
+function needsAllStages({ completeStages = false, cacheTo = [] }: BuildRequest): boolean {
+  return completeStages || cacheTo.some(({ mode }) => mode === 'max');
+}
+
+/** Gathers why steps ran; compared with the records that were there before. */
+async function createExplanations(
+  { store }: Parts,
+  { isolation }: Machine,
+  { explain = false }: BuildRequest,
+): Promise<{ readonly list: readonly Explanation[]; readonly onMiss: SolveParts['onMiss'] }> {
+  if (!explain) return { list: [], onMiss: undefined };
+  const records = await store.records.untracked.list();
+  const list: Explanation[] = [];
+  return {
+    list,
+    onMiss: ({ id, name }, miss) => list.push({ vertex: id, name, reason: explainMiss(miss, records, isolation.rung) }),
+  };
 }
 
 /** Layers of the image itself are packed as soon as they are known; those of other stages when an outer cache will take them. */
@@ -138,9 +223,20 @@ function packLayers(graph: Graph, blobs: BlobMaker, allStages: boolean): (id: Ve
 async function exportImage(
   { store }: Parts,
   graph: Graph,
-  solved: Solved,
-  blobs: BlobMaker,
-  names: readonly string[],
+  {
+    solved,
+    blobs,
+    names,
+    epoch,
+    isKept,
+  }: {
+    readonly solved: Solved;
+    readonly blobs: BlobMaker;
+    readonly names: readonly string[];
+    readonly epoch: number | undefined;
+    /** False: only files or an archive were asked for. */
+    readonly isKept: boolean;
+  },
 ): Promise<AssembledImage> {
   const descriptors = await blobs.finish(solved.target);
   const layers = graph.image.history.flatMap(({ vertex }) => {
@@ -151,10 +247,11 @@ async function exportImage(
     return [{ diffId: ref.own, createdAt: ref.createdAt ?? '', descriptor: descriptors?.at(ref.layers.length - 1) }];
   });
   const baseLayers = descriptors?.slice(0, graph.image.base?.rootfs.diff_ids.length ?? 0);
-  const image = assemble({ draft: graph.image, layers, baseLayers });
+  const created = epoch === undefined ? undefined : toTime(epoch);
+  const image = assemble({ draft: graph.image, layers, baseLayers, created });
   await store.content.write(image.config.descriptor.mediaType, image.config.content);
   if (image.manifest) await store.content.write(image.manifest.descriptor.mediaType, image.manifest.content);
-  await store.images.put({ id: image.id, manifest: image.manifest?.descriptor, names });
+  if (isKept) await store.images.put({ id: image.id, manifest: image.manifest?.descriptor, names });
   return image;
 }
 

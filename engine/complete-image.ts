@@ -6,14 +6,25 @@ import type { LayoutImage } from './archive/layout.ts';
 import { withReadyImage } from './ready-image.ts';
 import type { StoredImage } from './store/index.ts';
 
-/** The image with all its blobs here: what only a registry has is fetched, since what is written cannot be taken back half way. */
-export async function bringImage(parts: Parts, image: StoredImage, options: ActOptions): Promise<StoredImage> {
+/**
+ * The image with all its blobs here: what only a registry has is fetched, since what is written cannot be taken back half way.
+ *
+ * @param how `keep: false` leaves an image that the store does not list out of its list
+ */
+export async function bringImage(
+  parts: Parts,
+  image: StoredImage,
+  options: ActOptions,
+  { keep = true }: { readonly keep?: boolean } = {},
+): Promise<StoredImage> {
   const { store } = parts;
-  return await withReadyImage(parts, image, options, async ({ image: { id }, manifest, content }) => {
+  return await withReadyImage(parts, image, options, async ({ image: ready, manifest, content }) => {
+    const { id } = ready;
     const vertex = { id: `collect ${id}`, name: 'collecting blobs' };
     await withVertex(vertex, options.onEvent, async () => {
       await copyGraph(content, store.content, manifest, { ...options, vertex: vertex.id });
     });
+    if (!keep) return { ...ready, manifest };
     await store.images.put({ id, manifest });
     return await store.images.resolve(id);
   });

@@ -3,6 +3,7 @@ import type { ActOptions } from './base/progress.ts';
 import { CACHE_PLACE, trackRecords, type TrackedRecords } from './cache/index.ts';
 import type { EngineOptions } from './engine.ts';
 import type { Digest, Fetcher } from './image/types.ts';
+import { folderOfPlace, layoutFetcher } from './layout-place.ts';
 import { chooseIsolation, createHelper, createLauncher, type Helper, type Isolation } from './native/index.ts';
 import { createRegistry, type Registry } from './registry/index.ts';
 import { createSnapshots, openLayout, openStore, type FetchBlob, type Snapshots, type Store } from './store/index.ts';
@@ -26,6 +27,8 @@ export interface Parts {
   readonly hostHelper: Helper;
   /** Probes and chooses the rung on its first call. @throws `ISOLATION_IMPOSSIBLE` */
   readonly machine: (options?: ActOptions) => Promise<Machine>;
+  /** A helper that is never elevated: it locks, and writes files of the user's. */
+  readonly userHelper: Helper;
   /** Snapshots for the time of one act. */
   readonly snapshots: (options?: ActOptions) => Promise<Snapshots>;
   /** Lets `act` hear of store records and registry messages that deserve a warning, each once. */
@@ -59,6 +62,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     hostHelper: lockHelper,
     fetchBlob,
     machine,
+    userHelper: lockHelper,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
     withWarnings: warnings.during,
   };
@@ -66,6 +70,8 @@ export async function connect(options: EngineOptions): Promise<Parts> {
 
 function createServe(registry: Registry, cacheSource: Fetcher | undefined): Parts['serve'] {
   return (place) => {
+    const folder = folderOfPlace(place);
+    if (folder !== undefined) return layoutFetcher(folder);
     if (place !== CACHE_PLACE) return registry.repository(place);
     if (cacheSource) return cacheSource;
     throw new EngineError(

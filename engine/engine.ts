@@ -130,6 +130,57 @@ export interface BuildRequest {
   readonly complete?: boolean | undefined;
   /** Make the blobs of the other stages' layers too, since an outer cache will take them. */
   readonly completeStages?: boolean | undefined;
+  /** Stages that are built without cache. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+  /** What to make of the result; without any, the image is kept in the store. */
+  readonly outputs?: readonly BuildOutput[] | undefined;
+  /** Annotations of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** Say why each step that ran was no hit. */
+  readonly explain?: boolean | undefined;
+  readonly cacheFrom?: readonly BuildCacheSource[] | undefined;
+  readonly cacheTo?: readonly BuildCacheTarget[] | undefined;
+}
+
+/** One `--output` of a build (spec/engine.md 1c). */
+export interface BuildOutput {
+  readonly type: 'image' | 'registry' | 'docker' | 'oci' | 'tar' | 'local';
+  /** As the user wrote them; default the build's tags. */
+  readonly names?: readonly string[] | undefined;
+  /** Push the image under its names; `registry` does so anyway. */
+  readonly push?: boolean | undefined;
+  /** hostPath of a file, or of a folder (`local`; `oci` and `docker` with `tar: false`). `docker` without one is kept in the store. */
+  readonly dest?: string | undefined;
+  /** Takes the bytes of an archive instead of a file. */
+  readonly write?: ((chunk: Uint8Array) => void | Promise<void>) | undefined;
+  /** False: an OCI layout in a folder. */
+  readonly tar?: boolean | undefined;
+  readonly compression?: 'gzip' | 'zstd' | 'uncompressed' | undefined;
+  readonly compressionLevel?: number | undefined;
+  /** Also layers that are packed otherwise already. */
+  readonly forceCompression?: boolean | undefined;
+  /** False: Docker's media types. */
+  readonly ociMediaTypes?: boolean | undefined;
+  /** No file of the layers made here is later than SOURCE_DATE_EPOCH. */
+  readonly rewriteTimestamp?: boolean | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
+
+/** One `--cache-from`. */
+export type BuildCacheSource =
+  { readonly type: 'local'; readonly src: string } | { readonly type: 'registry'; readonly ref: string };
+
+/** One `--cache-to`. `min` keeps the layers of the image itself, `max` those of all stages. */
+export type BuildCacheTarget = { readonly mode: 'min' | 'max' } & (
+  { readonly type: 'local'; readonly dest: string } | { readonly type: 'registry'; readonly ref: string }
+);
+
+/** Why a step ran although there is a cache. */
+export interface Explanation {
+  readonly vertex: string;
+  readonly name: string;
+  /** A sentence. */
+  readonly reason: string;
 }
 
 /** What the build checks found. */
@@ -181,6 +232,10 @@ export interface BuildResult {
   readonly warnings: readonly WarningEvent[];
   /** Bytes of the plain layers. */
   readonly size: number;
+  /** Of each name that was pushed. */
+  readonly pushed?: readonly PushResult[] | undefined;
+  /** Why steps ran; only when `explain`. */
+  readonly explanations?: readonly Explanation[] | undefined;
 }
 
 export interface PushResult {

@@ -1,11 +1,11 @@
 import { withVertex, type ActOptions } from './base/progress.ts';
-import { CACHE_PLACE } from './cache/index.ts';
 import { readManifest } from './complete.ts';
 import type { Parts } from './connect.ts';
 import type { PushResult } from './engine.ts';
 import { copyGraph } from './image/copy.ts';
 import { formatReference, nameOf, parseReference } from './image/reference.ts';
 import type { Platform } from './image/types.ts';
+import { isRepositoryPlace } from './layout-place.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { withReadyImage } from './ready-image.ts';
@@ -56,7 +56,7 @@ export async function push(
           const result = await copyGraph(content, repository, manifest, {
             ...options,
             vertex: vertex.id,
-            mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter((place) => place !== CACHE_PLACE),
+            mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter(isRepositoryPlace),
           });
           await repository.tag(manifest, reference.tag ?? 'latest', { signal: options.signal });
           await recordLayers(parts, await readManifest(parts, manifest), config, nameOf(reference));

@@ -21,6 +21,8 @@ export interface ExportedBlob {
   readonly descriptor: Descriptor;
   /** hostPath of its bytes; undefined when only the outer cache has them. */
   readonly path: string | undefined;
+  /** Places that serve it; only in an export of what was used. */
+  readonly places?: readonly string[] | undefined;
   /** `file` for COPY and the like, which are made again in no time; `exec` for RUN. */
   readonly madeBy: 'exec' | 'file';
 }
@@ -29,14 +31,18 @@ export interface ExportedBlob {
 export interface CacheExchange {
   /** The records that the last days used, and the layers that they name. */
   export(now: Date): Promise<CacheExport>;
+  /** The records that this engine has used, those of some layers alone where `layers` is given; also layers that only another place serves. */
+  exportUsed(now: Date, layers?: ReadonlySet<Digest>): Promise<CacheExport>;
   /**
    * Adds records and layers of an index to the store; no layer is fetched.
    *
    * @param available blobs that the cache's source can give; layers of other blobs are left out
+   * @param place where they are; default the cache outside this machine
    */
   import(
     index: CacheIndex,
     available: ReadonlySet<Digest>,
+    place?: string,
   ): Promise<{ readonly records: number; readonly layers: number }>;
   /** Forgets that the outer cache has these blobs: the steps that made them are misses from now on. */
   forget(blobs: ReadonlySet<Digest>): Promise<void>;
@@ -78,9 +84,18 @@ export function createCacheExchange(store: Store, records: TrackedRecords): Cach
       const index: CacheIndex = { v: 1, records: indexed, layers: layers.map(({ layer }) => layer) };
       return { index, blobs: layers.map(({ blob }) => blob) };
     },
-    import: async (index, available) => {
+    exportUsed: async (now, scope) => {
+      const used = (await records.list()).filter(
+        ({ key, diffId }) => records.used.has(key) && (diffId === null || !scope || scope.has(diffId)),
+      );
+      const indexed = chooseRecords(used, records.used, lastUse, now.getTime());
+      const layers = await collectLayers(store, indexed, true);
+      const index: CacheIndex = { v: 1, records: indexed, layers: layers.map(({ layer }) => layer) };
+      return { index, blobs: layers.map(({ blob }) => blob) };
+    },
+    import: async (index, available, place = CACHE_PLACE) => {
       const layers = index.layers.filter(({ blob }) => available.has(blob.digest));
-      for (const layer of layers) await store.layers.add(layer.diffId, formsOf(layer));
+      for (const layer of layers) await store.layers.add(layer.diffId, formsOf(layer, place));
       let added = 0;
       for (const { usedAt, ...record } of index.records) {
         lastUse.set(record.key, Date.parse(usedAt));
@@ -121,7 +136,11 @@ interface CollectedLayer {
 }
 
 /** The layers that the records name and whose blob is here, or in the outer cache already. */
-async function collectLayers(store: Store, records: readonly IndexedRecord[]): Promise<readonly CollectedLayer[]> {
+async function collectLayers(
+  store: Store,
+  records: readonly IndexedRecord[],
+  anyPlace = false,
+): Promise<readonly CollectedLayer[]> {
   const madeBy = new Map<Digest, 'exec' | 'file'>();
   for (const { diffId, op } of records) {
     if (diffId !== null && madeBy.get(diffId) !== 'exec') madeBy.set(diffId, isExec(op) ? 'exec' : 'file');
@@ -129,7 +148,7 @@ async function collectLayers(store: Store, records: readonly IndexedRecord[]): P
   const collected = await Promise.all(
     [...madeBy].map(async ([diffId, kind]) => {
       const record = await store.layers.get(diffId);
-      return record && (await collectLayer(store, record, kind));
+      return record && (await collectLayer(store, record, kind, anyPlace));
     }),
   );
   return collected.filter((layer) => layer !== undefined).sort((a, b) => (a.layer.diffId < b.layer.diffId ? -1 : 1));
@@ -139,22 +158,24 @@ async function collectLayer(
   store: Store,
   record: LayerRecord,
   madeBy: 'exec' | 'file',
+  anyPlace: boolean,
 ): Promise<CollectedLayer | undefined> {
   const { diffId, size } = record;
   for (const blob of record.blobs) {
     const local = await store.content.exists(blob);
-    if (!local && !record.sources[blob.digest]?.includes(CACHE_PLACE)) continue;
+    const places = record.sources[blob.digest] ?? [];
+    if (!local && !(anyPlace ? places.length > 0 : places.includes(CACHE_PLACE))) continue;
     const path = local ? join(store.root, store.content.pathOf(blob.digest)) : undefined;
     return {
       layer: { diffId, ...(size === undefined ? {} : { size }), blob },
-      blob: { descriptor: blob, path, madeBy },
+      blob: { descriptor: blob, path, madeBy, ...(anyPlace ? { places } : {}) },
     };
   }
   return undefined;
 }
 
-function formsOf({ size, blob }: IndexedLayer): Partial<LayerRecord> {
-  return { size, blobs: [blob], sources: { [blob.digest]: [CACHE_PLACE] } };
+function formsOf({ size, blob }: IndexedLayer, place: string): Partial<LayerRecord> {
+  return { size, blobs: [blob], sources: { [blob.digest]: [place] } };
 }
 
 function withoutPlace(record: LayerRecord, blobs: ReadonlySet<Digest>): LayerRecord {

@@ -5,6 +5,7 @@ import { withVertex, type ActOptions } from '../base/progress.ts';
 import type { ExecOp, FileOp, Graph, ImageOp, Vertex, VertexId } from '../graph/types.ts';
 import { chainIds } from '../image/chain-id.ts';
 import type { Digest } from '../image/types.ts';
+import type { Miss } from './explain.ts';
 import { contentKey, definitionKey, execKey, imageKey, linkKey, scratchKey, type Key } from './key.ts';
 import type { Executor, Ref, Solved } from './types.ts';
 
@@ -18,6 +19,8 @@ export interface SolveParts {
   readonly now: () => Date;
   /** Hears of each ref as soon as it is known, cached or made: its blobs may be made while later steps run. */
   readonly onRef?: ((id: VertexId, ref: Ref) => void) | undefined;
+  /** Hears of each step that is about to run, with its key: it was no hit. */
+  readonly onMiss?: ((vertex: Vertex, miss: Miss) => void) | undefined;
 }
 
 /** A key, and the one by which a COPY --from can be found before its stage is built. */
@@ -177,6 +180,7 @@ function createRun(
   }
 
   async function execute(vertex: Step, base: Ref, key: StepKey): Promise<Ref> {
+    parts.onMiss?.(vertex, { key: key.key, op: key.op, base: chainOf(base), ignoreCache: vertex.ignoreCache });
     const work = limit(async () => {
       options.signal.throwIfAborted();
       executed.add(vertex.id);

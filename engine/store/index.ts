@@ -2,7 +2,7 @@
 export { createContextHashes, type ContextHashes } from './stat-cache.ts';
 export { measure, type Usage, type UsedBy } from './df.ts';
 export { fsck, type Findings } from './fsck.ts';
-export { randomName } from './files.ts';
+export { randomName, storeError } from './files.ts';
 export { lostLayerOf, LostLayerError } from './lost-layer.ts';
 export { openLayout } from './layout.ts';
 export { isComplete } from './oci-index.ts';

@@ -196,16 +196,34 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       record && force ? { ...record, blobs: record.blobs.filter(({ mediaType }) => isOf(mediaType, codec)) } : record;
     const known = (await localBlob(fits)) ?? remoteBlob(fits);
     if (known) return known;
-    // From the bytes that there are, where there are any: the files of a layer that another tool packed give another tar.
-    if (force && ((await localBlob(record)) ?? remoteBlob(record))) {
-      const blob = await transcode(content, await bring(diffId, options), { codec, level }, options.signal);
-      await layers.add(diffId, { blobs: [blob] });
-      return blob;
-    }
+    const other = force ? ((await localBlob(record)) ?? remoteBlob(record)) : undefined;
+    if (other) return await repackBlob(diffIds, { codec, level }, options);
     const packed = await packSnapshot(diffIds, { codec, level }, options);
     if (packed.diffId !== diffId) throw changedLayer(diffId, packed.diffId);
     await layers.add(diffId, { size: packed.size, blobs: [packed.blob] });
     return packed.blob;
+  };
+
+  /** Another form of a layer that has a blob: from its files where they give the same tar, else from that blob's bytes. */
+  const repackBlob = async (
+    diffIds: readonly Digest[],
+    how: Packing,
+    options: SnapshotOptions,
+  ): Promise<Descriptor> => {
+    const diffId = diffIds.at(-1) ?? missingLayer();
+    const chainId = chainIds(diffIds).at(-1) ?? diffId;
+    if (await find(await layers.get(diffId), chainId)) {
+      const packed = await packSnapshot(diffIds, how, options);
+      if (packed.diffId === diffId) {
+        await layers.add(diffId, { blobs: [packed.blob] });
+        return packed.blob;
+      }
+      // Another tool made the layer's tar; what came of its files is nothing that anybody names.
+      await content.remove(packed.blob.digest);
+    }
+    const blob = await transcode(content, await bring(diffId, options), how, options.signal);
+    await layers.add(diffId, { blobs: [blob] });
+    return blob;
   };
 
   const packSnapshot = async (

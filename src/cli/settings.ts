@@ -14,9 +14,6 @@ const SUDO = '/usr/bin/sudo';
 
 /** The engine's options from the environment: the one place of the command line that reads it. @throws naming the variable */
 export function readSettings(env: Environment, { uid }: { readonly uid: number }): EngineOptions {
-  if (env['SOURCE_DATE_EPOCH']) {
-    throw new UsageError('Cannot use SOURCE_DATE_EPOCH: not supported yet', 'unset SOURCE_DATE_EPOCH');
-  }
   const caFile = env['SSL_CERT_FILE'] || env['NODE_EXTRA_CA_CERTS'] || undefined;
   return {
     root: rootOf(env, uid),

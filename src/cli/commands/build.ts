@@ -1,37 +1,58 @@
 import { writeFileSync } from 'node:fs';
-import type { BuildResult } from '../../../engine/index.ts';
+import { escapeControl, type BuildOutput, type BuildResult } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
 import { choice, list, single, text, texts, toggle, type Values } from '../flags.ts';
 import { PROGRESS, withRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { answerCall, parseCall } from './build-call.ts';
+import { parseAnnotation, parseCacheFrom, parseCacheTo, parseOutput } from '../values/output.ts';
 import { contextOf, fileOf } from './build-context.ts';
-import { ownPlatform, parsePlatform } from './transfer.ts';
+import { parsePlatform } from './transfer.ts';
 
 const FLAGS = {
+  annotation: list('--annotation NAME=VALUE', 'annotate the manifest', parseAnnotation),
   buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
   buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
   call: single('--call METHOD', 'build, or tell: check, outline or targets, with ,format=json', parseCall),
   check: toggle('--check', 'shorthand for --call=check'),
+  cacheFrom: list(
+    '--cache-from SOURCE',
+    'read a build cache: type=registry,ref=NAME or type=local,src=FOLDER',
+    (word, { cwd }) => parseCacheFrom(word, cwd),
+  ),
+  cacheTo: list(
+    '--cache-to TARGET',
+    'write the build cache: type=registry,ref=NAME or type=local,dest=FOLDER, mode=min|max',
+    (word, { cwd }) => parseCacheTo(word, cwd),
+  ),
+  explain: toggle('--explain', 'say why each step ran although there is a cache'),
   file: text('-f, --file FILE', 'the Dockerfile (default Dockerfile in the context)'),
   iidfile: text('--iidfile FILE', 'write the image id to a file'),
   label: list('--label NAME=VALUE', 'set a label', parseLabel),
+  load: toggle('--load', 'keep the image in the store, as is done without any --output'),
   metadataFile: text('--metadata-file FILE', 'write the result as JSON to a file'),
   noCache: toggle('--no-cache', 'use nothing from the build cache'),
-  platform: single('--platform PLATFORM', "this machine's own only", parsePlatform),
+  noCacheFilter: texts('--no-cache-filter STAGE', 'build that stage without cache'),
+  output: list(
+    '-o, --output OUTPUT',
+    'what to make: FOLDER, - or type=image|registry|docker|oci|tar|local,dest=…',
+    (word, { cwd }) => parseOutput(word, cwd),
+  ),
+  platform: single('--platform PLATFORM', 'what the image is for; steps that run need this machine', parseOnePlatform),
   progress: choice('--progress KIND', 'how to show progress', PROGRESS),
   pull: toggle('--pull', 'ask the registry again for base images that are in the store'),
+  push: toggle('--push', 'push the image under its names'),
   quiet: toggle('-q, --quiet', 'show no progress and print the image id'),
   tag: texts('-t, --tag NAME', 'name the image'),
   target: text('--target STAGE', 'build that stage'),
 };
 
 const REFUSED = (
-  'add-host allow annotation attest builder build-context cache-from cache-to cgroup-parent compress ' +
-  'cpu-period cpu-quota c cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust force-rm isolation load m ' +
-  'memory memory-swap network no-cache-filter o output policy provenance push rm sbom secret security-opt shm-size ' +
-  'squash ssh ulimit'
+  'add-host allow attest builder build-context cgroup-parent compress cpu-period cpu-quota c ' +
+  'cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust force-rm isolation m memory memory-swap ' +
+  'network policy provenance rm sbom secret security-opt shm-size squash ssh ulimit'
 ).split(' ');
 
 /** `berth build`. */
@@ -43,16 +64,23 @@ export const build = defineCommand({
   refused: REFUSED,
   run: async (context, values, [operand = '']) => {
     const directory = contextOf(operand, context.cwd);
-    checkPlatform(values.platform);
+    const targets = outputsOf(values, context);
     const engine = await context.engine({ buildCa: values.buildCa });
     const request = {
       context: directory,
       ...(values.file === undefined ? {} : { file: fileOf(values.file, context.cwd) }),
       target: values.target,
-      buildArgs: Object.fromEntries(values.buildArg.filter((pair) => pair !== undefined)),
+      buildArgs: buildArgsOf(values, context),
       labels: Object.fromEntries(values.label),
       tags: values.tag,
       noCache: values.noCache,
+      noCacheFilter: values.noCacheFilter,
+      platform: values.platform,
+      outputs: targets,
+      annotations: Object.fromEntries(values.annotation),
+      cacheFrom: values.cacheFrom,
+      cacheTo: values.cacheTo,
+      explain: values.explain,
       pull: values.pull,
     };
     const call = values.check ? parseCall('check') : values.call;
@@ -67,12 +95,45 @@ export const build = defineCommand({
   },
 });
 
-function checkPlatform(platform: Values<typeof FLAGS>['platform']): void {
-  const own = ownPlatform();
-  if (platform === undefined || (platform.architecture === own.architecture && platform.variant === undefined)) return;
-  throw new UsageError(
-    `Cannot build for ${platform.os}/${platform.architecture}: only ${own.os}/${own.architecture}, this machine's own, is supported yet`,
-  );
+function parseOnePlatform(word: string): ReturnType<typeof parsePlatform> {
+  if (word.includes(','))
+    throw new UsageError('an image for several platforms is not supported yet', 'build for one of them at a time');
+  return parsePlatform(word);
+}
+
+/** SOURCE_DATE_EPOCH of the caller is a build argument, as with docker's. */
+function buildArgsOf({ buildArg }: Values<typeof FLAGS>, { lookup }: Context): Readonly<Record<string, string>> {
+  const epoch = lookup('SOURCE_DATE_EPOCH');
+  return {
+    ...(epoch ? { SOURCE_DATE_EPOCH: epoch } : {}),
+    ...Object.fromEntries(buildArg.filter((pair) => pair !== undefined)),
+  };
+}
+
+/** Outputs with `--push` and `--load` among them. @throws {UsageError} when standard output is not free for an archive */
+function outputsOf(values: Values<typeof FLAGS>, { stdout }: Context): readonly BuildOutput[] {
+  const { output, push, load, quiet } = values;
+  const onStdout = output.filter(({ toStdout }) => toStdout);
+  if (onStdout.length > 1)
+    throw new UsageError('Cannot write two outputs to standard output', 'give one of them a file');
+  if (onStdout.length > 0 && stdout.isTTY)
+    throw new UsageError('Cannot write to the terminal: these are bytes of an archive', 'use dest=FILE, or redirect');
+  if (onStdout.length > 0 && quiet)
+    throw new UsageError(
+      'Cannot use --quiet with an output on standard output: the image id goes there',
+      'use --iidfile FILE',
+    );
+  const asked = output.map(({ toStdout, ...rest }): BuildOutput => ({
+    ...rest,
+    ...(toStdout ? { write: (chunk: Uint8Array) => stdout.send(chunk) } : {}),
+    ...(push && rest.type === 'image' ? { push: true } : {}),
+  }));
+  const isPushed = asked.some((one) => one.push === true || one.type === 'registry');
+  return [
+    ...asked,
+    ...(push && !isPushed ? [{ type: 'registry' } as const] : []),
+    ...(load && asked.length > 0 ? [{ type: 'docker' } as const] : []),
+  ];
 }
 
 function writeResults({ iidfile, metadataFile }: Values<typeof FLAGS>, result: BuildResult): void {
@@ -88,7 +149,9 @@ function writeResults({ iidfile, metadataFile }: Values<typeof FLAGS>, result: B
   writeFileSync(metadataFile, `${JSON.stringify(metadata, null, 2)}\n`);
 }
 
-function summaryOf({ imageId, names, steps }: BuildResult): string {
+function summaryOf({ imageId, names, steps, pushed = [], explanations = [] }: BuildResult): string {
   const named = names.map((name) => ` naming to ${name}\n`).join('');
-  return `${imageId}\n${named}${steps.total} steps: ${steps.cached} cached, ${steps.executed} executed\n`;
+  const gone = pushed.map(({ name, digest }) => ` pushed ${name}@${digest}\n`).join('');
+  const why = explanations.map(({ name, reason }) => `${escapeControl(name)}\n  ${escapeControl(reason)}\n`).join('');
+  return `${imageId}\n${named}${gone}${steps.total} steps: ${steps.cached} cached, ${steps.executed} executed\n${why}`;
 }

@@ -1,4 +1,3 @@
-import { arch } from 'node:os';
 import type { Platform } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { single, toggle } from '../flags.ts';
@@ -55,12 +54,4 @@ export function parsePlatform(word: string): Platform {
     throw new UsageError('wanted linux/ARCHITECTURE[/VARIANT]');
   }
   return { os, architecture, ...(variant ? { variant } : {}) };
-}
-
-/** The platform of this machine. */
-export function ownPlatform(): Platform {
-  return {
-    os: 'linux',
-    architecture: ({ x64: 'amd64', arm64: 'arm64' } as Readonly<Record<string, string>>)[arch()] ?? arch(),
-  };
 }

@@ -76,6 +76,11 @@ impl Store {
         self.apply(&tar(members), lowers).unwrap().snapshot
     }
 
+    /// Apply a whole tar and give the name.
+    pub fn layer_of(&self, tar: &[u8]) -> String {
+        self.apply(tar, &[]).unwrap().snapshot
+    }
+
     pub fn what<'a>(&self, snapshot: &'a str, lowers: &'a [String]) -> Diff<'a> {
         Diff {
             snapshot,

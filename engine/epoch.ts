@@ -1,0 +1,28 @@
+import { EngineError } from './base/errors.ts';
+
+/** The latest second that RFC 3339 can say. */
+const LAST = 253_402_300_799;
+
+/**
+ * Seconds since 1970 of the build argument SOURCE_DATE_EPOCH; undefined where it is not given.
+ *
+ * @throws `EPOCH_INVALID`; BuildKit's `context` and stage names are refused by name
+ */
+export function epochOf(buildArgs: Readonly<Record<string, string>> = {}): number | undefined {
+  const text = buildArgs['SOURCE_DATE_EPOCH'];
+  if (text === undefined || text === '') return undefined;
+  const seconds = /^\d{1,12}$/.test(text) ? Number(text) : NaN;
+  if (seconds <= LAST) return seconds;
+  throw new EngineError(
+    'EPOCH_INVALID',
+    `Cannot use SOURCE_DATE_EPOCH=${text}: only seconds since 1970 are supported`,
+    {
+      hint: 'SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)',
+    },
+  );
+}
+
+/** The second as RFC 3339. */
+export function toTime(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
+}
