@@ -67,8 +67,11 @@ export async function busyboxTar(binary: string): Promise<Buffer> {
     add({ name: `${name}/`, type: 'directory', mode: name === 'root' ? 0o700 : 0o755 });
   }
   add({ name: 'tmp/', type: 'directory', mode: 0o1777 });
-  add({ name: 'etc/passwd', mode: 0o644 }, 'root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home:/bin/sh\n');
-  add({ name: 'etc/group', mode: 0o644 }, 'root:x:0:\napp:x:1000:\n');
+  add(
+    { name: 'etc/passwd', mode: 0o644 },
+    'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\napp:x:1000:1000::/home:/bin/sh\n',
+  );
+  add({ name: 'etc/group', mode: 0o644 }, 'root:x:0:\ndaemon:x:1:\napp:x:1000:\n');
   archive.entry({ name: 'bin/busybox', mode: 0o755, mtime: EPOCH, uid: 0, gid: 0 }, content);
   for (const applet of appletsOf(path)) add({ name: `bin/${applet}`, type: 'symlink', linkname: 'busybox' });
   archive.finalize();

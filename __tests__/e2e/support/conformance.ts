@@ -64,6 +64,9 @@ function contentOf({ content, content_base64 }: ContextEntry): Buffer {
   return content_base64 === undefined ? Buffer.from(content ?? '') : Buffer.from(content_base64, 'base64');
 }
 
+/** When this process began, in seconds. */
+const STARTED = Math.floor(Date.now() / 1000 - process.uptime());
+
 /** Keys of a configuration that differ between any two builds. */
 const CONFIG_SKIP: readonly string[] = ['created', 'history', 'rootfs', 'moby.buildkit.buildinfo.v1'];
 
@@ -100,7 +103,12 @@ function differencesOf(path: string, a: TreeEntry | undefined, b: TreeEntry | un
   const keys = Object.keys(a) as (keyof TreeEntry)[];
   return keys
     .filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
-    .map((key) => ({ key, line: `${path}: ${key} ${String(a[key])}, Docker's ${String(b[key])}` }));
+    .map((key) => ({ key, line: `${path}: ${key} ${shown(a, key)}, Docker's ${shown(b, key)}` }));
+}
+
+/** A time of this run is said as what it is, so that a difference reads the same tomorrow. */
+function shown(entry: TreeEntry, key: keyof TreeEntry): string {
+  return key === 'mtime' && entry.mtime >= STARTED ? 'that of the build' : String(entry[key]);
 }
 
 function configDifferences(a: ImageTree['config'], b: ImageTree['config']): readonly string[] {
