@@ -40,6 +40,8 @@ export interface BerthOptions {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** A program with its arguments that starts the command, such as one that enters a namespace first. */
+  readonly through?: readonly string[];
   /** Called with the child once it runs. */
   readonly onStart?: (child: ReturnType<typeof spawn>) => void;
 }
@@ -76,7 +78,8 @@ function run(
   { folder, root, program }: { readonly folder: string; readonly root: string; readonly program: string },
   options: BerthOptions,
 ): Promise<Outcome> {
-  const child = spawn(process.execPath, [program, ...args], {
+  const [command = '', ...words] = [...(options.through ?? []), process.execPath, program, ...args];
+  const child = spawn(command, words, {
     cwd: options.cwd ?? folder,
     env: {
       PATH: '/usr/sbin:/usr/bin:/sbin:/bin',

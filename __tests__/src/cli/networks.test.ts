@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Berth, createBerth, NO_CONTAINERS, type Outcome } from '../../helpers/berth.ts';
+import { connectSpaces, createSpace, NO_SPACES, type Space, spaceOf } from '../../helpers/spaces.ts';
+
+const BUSYBOX = '/bin/busybox';
+const reason =
+  NO_CONTAINERS ?? NO_SPACES ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX}: install busybox-static`);
+
+/** Answers every question for an address with 192.0.2.77, and says what was asked. */
+const RESOLVER = `
+const socket = require('node:dgram').createSocket('udp4');
+socket.on('message', (asked, from) => {
+  const isAddress = asked[asked.length - 3] === 1;
+  const head = Buffer.from([asked[0], asked[1], 0x81, 0x80, 0, 1, 0, isAddress ? 1 : 0, 0, 0, 0, 0]);
+  const record = isAddress ? [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 77] : [];
+  socket.send(Buffer.concat([head, asked.subarray(12), Buffer.from(record)]), from.port, from.address);
+});
+socket.bind(53, '192.0.2.2', () => console.log('ready'));`;
+/** Sends back what comes by udp. */
+const ECHO = `
+const socket = require('node:dgram').createSocket('udp4');
+socket.on('message', (text, from) => socket.send(text, from.port, from.address));
+socket.bind(53, () => console.log('ready'));`;
+/** Prints what comes back. */
+const ASK = `
+const socket = require('node:dgram').createSocket('udp4');
+socket.on('message', (text) => { console.log(String(text)); process.exit(); });
+socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
+
+// The machine's own network is never touched: one namespace stands for it, another for the rest of the world.
+(reason === undefined ? describe : describe.skip)(`networks${reason === undefined ? '' : `: ${reason}`}`, () => {
+  let store: Berth;
+  let host: Space;
+  let world: Space;
+  const berth = (...args: readonly string[]): Promise<Outcome> => store.berth(args, { through: host.through });
+  const inside = (network: string, script: string): Promise<Outcome> =>
+    berth('run', '--rm', '--network', network, '--dns', '192.0.2.2', 'box', 'sh', '-c', script);
+
+  beforeAll(async () => {
+    [store, host, world] = await Promise.all([createBerth(), createSpace(), createSpace()]);
+    connectSpaces([host, '192.0.2.1/24'], [world, '192.0.2.2/24']);
+    // As on a machine on which Docker runs.
+    host.sh('ip route add default via 192.0.2.2; iptables -P FORWARD DROP; iptables -N DOCKER-USER');
+    host.sh('iptables -A FORWARD -j DOCKER-USER');
+    const context = join(store.work, 'context');
+    await mkdir(join(context, 'www'), { recursive: true });
+    await copyFile(BUSYBOX, join(context, 'busybox'));
+    await writeFile(join(context, 'www/index.html'), 'world\n');
+    const lines = [
+      'FROM scratch',
+      'COPY --chmod=755 busybox /bin/busybox',
+      'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
+    ];
+    await writeFile(join(context, 'Dockerfile'), [...lines, 'RUN echo hello > /index.html'].join('\n'));
+    await world.start(['sh', '-c', `echo ready; exec ${BUSYBOX} httpd -f -p 80 -h ${join(context, 'www')}`]);
+    await world.start([process.execPath, '-e', RESOLVER]);
+    const built = await berth('build', '-q', '-t', 'box', context);
+    if (built.code !== 0) throw new Error(`the image of these tests was not built: ${built.stderr}`);
+  });
+
+  afterAll(async () => {
+    const { stdout } = await berth('ps', '-aq', '--no-trunc');
+    const ids = stdout.split('\n').filter(Boolean);
+    if (ids.length > 0) await berth('rm', '-f', ...ids);
+    [host, world].forEach((space) => space.close());
+    await store.remove();
+  });
+
+  /** Everything that a network leaves on a machine while it is in use. */
+  const traces = (): string => host.sh('ip -o link | cut -d: -f2; iptables -S; iptables -t nat -S');
+
+  test('containers find each other by name, reach the world, and are reached by their ports', async () => {
+    const before = traces();
+    expect(await berth('network', 'create', 'mine')).toMatchObject({ code: 0, stderr: '' });
+    const web = [
+      '--name',
+      'web',
+      '--network',
+      'mine',
+      '--network-alias',
+      'api',
+      '-p',
+      '8080:80',
+      '-p',
+      '127.0.0.1::53/udp',
+    ];
+    expect(await berth('run', '-d', ...web, 'box', 'httpd', '-f', '-h', '/')).toMatchObject({ code: 0 });
+    const asked = await inside(
+      'mine',
+      'wget -qO- http://api/; wget -qO- http://192.0.2.2/; nslookup web.mine; nslookup far.example',
+    );
+    expect(asked.stdout).toMatch(/^hello\nworld\n/);
+    expect(asked.stdout).toMatch(/Name:\s+web\.mine\nAddress: 172\.\d+\.\d+\.2\n/);
+    expect(asked.stdout).toMatch(/Name:\s+far\.example\nAddress: 192\.0\.2\.77\n/);
+    expect(host.sh('iptables -S DOCKER-USER')).toContain('berth network');
+
+    expect(host.sh(`${BUSYBOX} wget -qO- http://127.0.0.1:8080/`)).toBe('hello\n');
+    const { stdout: lines } = await berth('port', 'web');
+    expect(lines).toContain('80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n');
+    const udp = /53\/udp -> 127\.0\.0\.1:(\d+)/.exec(lines)?.[1] ?? '';
+    const { stdout: pid } = await berth('inspect', '-f', '{{.State.Pid}}', 'web');
+    const container = spaceOf(Number(pid));
+    await container.start([process.execPath, '-e', ECHO]);
+    expect(host.sh(`${process.execPath} -e "${ASK.replaceAll('\n', ' ')}" ${udp}`)).toBe('ping\n');
+    container.close();
+
+    expect(await berth('network', 'rm', 'mine')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('has active endpoints'),
+    });
+    // Its monitor is killed: the next command finds nothing of it.
+    const monitor = host.sh(`cut -d' ' -f4 /proc/${pid.trim()}/stat`).trim();
+    process.kill(Number(monitor), 'SIGKILL');
+    await until(() => !existsSync(`/proc/${pid.trim()}`));
+    expect((await berth('ps', '-a', '--format', '{{.Names}} {{.State}}')).stdout).toBe('web dead\n');
+    await until(() => traces() === before);
+    expect(await berth('rm', 'web')).toMatchObject({ code: 0 });
+    expect(await berth('network', 'rm', 'mine')).toMatchObject({ code: 0, stdout: 'mine\n' });
+  });
+
+  test('a container without a network of its choice has the way out and no names, an internal one has none', async () => {
+    const before = traces();
+    const found = await inside('bridge', 'cat /etc/resolv.conf; wget -qO- http://192.0.2.2/');
+    expect(found.stdout).toBe('nameserver 192.0.2.2\nworld\n');
+    await berth('network', 'create', '--internal', '--subnet', '10.66.0.0/24', 'dark');
+    const dark = await inside('dark', 'ip -4 -o addr show eth0; ip route; ping -c 1 -W 1 192.0.2.2');
+    expect(dark.stdout).toContain('inet 10.66.0.2/24');
+    expect(dark.stdout).not.toContain('default');
+    expect(dark.code).toBe(1);
+    expect((await berth('network', 'prune', '-f')).stdout).toBe('Deleted Networks:\ndark\n\n');
+    await until(() => traces() === before);
+  });
+
+  test.each([
+    [['network', 'rm', 'bridge'], 'is a pre-defined network and cannot be removed'],
+    [['network', 'rm', 'ghost'], 'network ghost not found'],
+    [['network', 'create', 'host'], 'operation is not permitted on predefined host network'],
+    [['network', 'create', '-d', 'overlay', 'x'], 'network driver overlay'],
+    [['network', 'create', '--subnet', '192.0.2.128/25', 'x'], 'Pool overlaps'],
+    [['network', 'create', '--subnet', '10.1.2.0/24', '--gateway', '10.1.3.1', 'x'], 'no matching subnet'],
+    [['network', 'create', '--ipv6', 'x'], '--ipv6'],
+    [['network', 'create', '../x'], 'only [a-zA-Z0-9]'],
+    [['run', '--network', 'ghost', 'box', 'true'], 'network ghost not found'],
+  ])('refuses %j, and says why', async (args, message) => {
+    const { code, stderr } = await berth(...args);
+    expect(stderr).toContain(message);
+    expect(code).not.toBe(0);
+  });
+});
+
+/** Waits until something holds; what waits for the kernel has no event. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let round = 0; round < 200 && !holds(); round += 1) await delay(50);
+  expect(holds()).toBe(true);
+}
