@@ -41,7 +41,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   update: 'give the limits at the start: berth run IMAGE',
   top: 'berth exec CONTAINER ps aux',
   stats: 'berth exec CONTAINER top',
-  port: "berth inspect -f '{{json .NetworkSettings.Ports}}' CONTAINER",
   events: 'berth ps -a shows the states of containers',
 };
 
@@ -66,7 +65,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   '--userns': 'leave it out: BERTH_ISOLATION chooses the rung, and with it the id map',
   '--use-api-socket': NO_DAEMON,
   '--link': 'give both containers one network: berth network create NET, berth run --network NET',
-  '--network-alias': 'give the container the name: berth run --name NAME',
   '--memory': MEMORY,
   '-m': MEMORY,
   '--load': ONE_STORE,
