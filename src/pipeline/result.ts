@@ -7,7 +7,13 @@ export type StepName = 'check' | 'build' | 'smoke' | 'push' | 'compare';
 
 /** Why a pipeline failed: a smoke test's exit reason, or the step that threw. */
 export type PipelineExitReason =
-  ExitReason | 'invalid-request' | 'build-failed' | 'test-failed-to-run' | 'push-failed' | 'digest-mismatch' | 'hand-over-failed';
+  | ExitReason
+  | 'invalid-request'
+  | 'build-failed'
+  | 'test-failed-to-run'
+  | 'push-failed'
+  | 'digest-mismatch'
+  | 'hand-over-failed';
 
 /** What came of it; a failure is a result, so that everything that is known can be reported. */
 export interface PipelineResult {
