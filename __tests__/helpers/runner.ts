@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, lchown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -92,15 +92,29 @@ const COMMANDS = [
   'stop-commands',
 ];
 
+/** Who runs the steps; by default the user of the tests. */
+export interface RunnerUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+export interface JobOptions {
+  readonly script?: string;
+  /** Wants root. */
+  readonly as?: RunnerUser;
+}
+
 /** Makes the folders of a job; steps run on the Node of the tests, which is the Action's. `script` is what `main` and `post` of the action's file name. */
-export async function createJob({ script = SCRIPT }: { readonly script?: string } = {}): Promise<Job> {
+export async function createJob({ script = SCRIPT, as }: JobOptions = {}): Promise<Job> {
   const root = await mkdtemp(join(tmpdir(), 'berth-runner-'));
   const [workspace, temp, toolCache] = [join(root, '_work/app/app'), join(root, '_work/_temp'), join(root, '_tool')];
   for (const folder of [workspace, temp, toolCache]) await mkdir(folder, { recursive: true });
+  await give(root, as);
   let state: Readonly<Record<string, string>> = {};
   const start = (stage: 'main' | 'post', options: StepOptions = {}): RunningStep => {
     const step = startStep(
-      { script, workspace, temp, toolCache, state: stage === 'post' ? (options.state ?? state) : {} },
+      { script, as, workspace, temp, toolCache, state: stage === 'post' ? (options.state ?? state) : {} },
       options,
     );
     const result = step.result.then((ended) => {
@@ -119,6 +133,7 @@ export async function createJob({ script = SCRIPT }: { readonly script?: string 
     nextJob: async () => {
       await rm(temp, { recursive: true, force: true });
       await mkdir(temp, { recursive: true });
+      await give(temp, as);
     },
     close: () => rm(root, { recursive: true, force: true }),
   };
@@ -126,6 +141,7 @@ export async function createJob({ script = SCRIPT }: { readonly script?: string 
 
 interface Place {
   readonly script: string;
+  readonly as: RunnerUser | undefined;
   readonly workspace: string;
   readonly temp: string;
   readonly toolCache: string;
@@ -145,7 +161,8 @@ function startStep(place: Place, options: StepOptions): RunningStep {
     const env = environmentOf(place, options, files);
     const running = spawn(process.execPath, [place.script], {
       cwd: place.workspace,
-      env,
+      ...(place.as ? { uid: place.as.uid, gid: place.as.gid } : {}),
+      env: place.as ? { ...env, HOME: place.as.home } : env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child = running;
@@ -195,6 +212,15 @@ function startStep(place: Place, options: StepOptions): RunningStep {
   };
 }
 
+/** Everything below a folder belongs to the user of the steps. */
+async function give(folder: string, as: RunnerUser | undefined): Promise<void> {
+  if (!as) return;
+  await chown(folder, as.uid, as.gid);
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    await lchown(join(entry.parentPath, entry.name), as.uid, as.gid);
+  }
+}
+
 interface CommandFiles {
   readonly output: string;
   readonly state: string;
@@ -204,7 +230,7 @@ interface CommandFiles {
   readonly event: string;
 }
 
-async function createFiles({ temp }: Place, event: unknown): Promise<CommandFiles> {
+async function createFiles({ temp, workspace, as }: Place, event: unknown): Promise<CommandFiles> {
   const folder = join(temp, '_runner_file_commands');
   await mkdir(folder, { recursive: true });
   const file = async (prefix: string, content = ''): Promise<string> => {
@@ -212,7 +238,7 @@ async function createFiles({ temp }: Place, event: unknown): Promise<CommandFile
     await writeFile(path, content);
     return path;
   };
-  return {
+  const files = {
     output: await file('set_output'),
     state: await file('save_state'),
     env: await file('set_env'),
@@ -220,6 +246,8 @@ async function createFiles({ temp }: Place, event: unknown): Promise<CommandFile
     summary: await file('step_summary'),
     event: await file('event', JSON.stringify(event ?? {})),
   };
+  for (const owned of [folder, workspace]) await give(owned, as);
+  return files;
 }
 
 function environmentOf(place: Place, options: StepOptions, files: CommandFiles): NodeJS.ProcessEnv {

@@ -1,0 +1,30 @@
+import { describe, expect, test } from '@jest/globals';
+import { readCacheAccess } from '../../../../src/action/cache/policy.ts';
+
+const SERVICE = { ACTIONS_RESULTS_URL: 'https://results.example/', ACTIONS_RUNTIME_TOKEN: 't' };
+
+describe('the cache service of a job', () => {
+  test('is that of version 2, with what its mode allows', () => {
+    const env = { ...SERVICE, ACTIONS_CACHE_SERVICE_V2: 'True' };
+    expect(readCacheAccess(env)).toMatchObject({ kind: 'service', readable: true, writable: true });
+    expect(readCacheAccess({ ...env, ACTIONS_CACHE_MODE: 'read' })).toMatchObject({ readable: true, writable: false });
+    expect(readCacheAccess({ ...env, ACTIONS_CACHE_MODE: 'none' })).toMatchObject({ readable: false, writable: false });
+  });
+
+  test.each([
+    [
+      'GitHub Enterprise Server',
+      { ...SERVICE, ACTIONS_CACHE_SERVICE_V2: 'True', GITHUB_SERVER_URL: 'https://git.example' },
+    ],
+    ['act', { ACTIONS_CACHE_URL: 'http://127.0.0.1:1/', ACTIONS_RUNTIME_TOKEN: 't' }],
+  ])('is none on %s, whose version 1 is named in a warning', (_name, env) => {
+    const why = expect.stringContaining('version 1 of the cache service') as unknown;
+    expect(readCacheAccess(env)).toEqual({ kind: 'none', why, warn: true });
+  });
+
+  test('is none without a word where the runner offers none', () => {
+    for (const env of [{}, { ACTIONS_CACHE_SERVICE_V2: 'True' }]) {
+      expect(readCacheAccess(env)).toMatchObject({ kind: 'none', warn: false });
+    }
+  });
+});
