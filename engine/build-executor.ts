@@ -1,18 +1,16 @@
-import { withVertex, type ActOptions } from './base/progress.ts';
+import type { ActOptions } from './base/progress.ts';
 import type { Machine, Parts } from './connect.ts';
-import { openContext, type Context } from './context/index.ts';
-import type { BuildRequest } from './engine.ts';
+import type { BuildInputs } from './build-inputs.ts';
 import type { ExecOp } from './graph/index.ts';
 import { shortDigest, digestOf } from './image/digest.ts';
 import { OCI_CONFIG } from './image/media-type.ts';
 import type { Digest, ImageConfig, Platform } from './image/types.ts';
 import { createBuildSpec, createReadAccounts, lookupUser } from './runtime/index.ts';
 import { createExecutor, type Executor } from './solver/index.ts';
-import { createContextHashes } from './store/index.ts';
 
 /** What the steps of one build need. */
 export interface BuildExecutorOptions {
-  readonly request: BuildRequest;
+  readonly inputs: BuildInputs;
   /** Path of the Dockerfile, for its own ignore file. */
   readonly dockerfile: string | undefined;
   readonly platform: Platform;
@@ -23,39 +21,19 @@ export interface BuildExecutorOptions {
 export async function createBuildExecutor(
   parts: Parts,
   { helper, isolation }: Machine,
-  { request, dockerfile, platform, act }: BuildExecutorOptions,
+  { inputs, dockerfile, platform, act }: BuildExecutorOptions,
 ): Promise<Executor> {
   const { options } = parts;
   const accountsOf = createReadAccounts(helper, { remember: true });
   return createExecutor({
     snapshots: await parts.snapshots(act),
-    context: createLazyContext(parts, request, dockerfile, act),
-    source: (from) => Promise.reject(new Error(`No source of type ${from.type} is known`)),
+    context: inputs.context(dockerfile),
+    source: (from) => inputs.source(from),
+    identify: (from) => inputs.identify(from),
     specOf: createBuildSpec({ helper, probe: isolation.probe, caFile: options.buildCa ? options.caFile : undefined }),
-    identify: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
+    identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
     keepState: (_vertex, op, base) => keepState(parts, op, base, platform),
   });
-}
-
-/** The context, walked when the first COPY asks for it: a Dockerfile that copies nothing never reads it. */
-function createLazyContext(
-  { store }: Parts,
-  { context: root }: BuildRequest,
-  dockerfile: string | undefined,
-  { signal, onEvent }: ActOptions,
-): () => Promise<Context> {
-  let opened: Promise<Context> | undefined;
-  const open = (): Promise<Context> =>
-    withVertex({ id: 'load context', name: '[internal] load build context' }, onEvent, () =>
-      openContext(root, {
-        dockerfile,
-        forbid: [store.root],
-        statCache: createContextHashes(store.root, root),
-        onEvent,
-        signal,
-      }),
-    );
-  return () => (opened ??= open());
 }
 
 /** An image without a name that holds the state below a failed RUN, with the surroundings that the step had. */

@@ -3,7 +3,7 @@ import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { EngineError, messageOf } from './base/errors.ts';
 import { MAX_DOCKERFILE } from './dockerfile/index.ts';
-import type { BuildRequest } from './engine.ts';
+import type { LocalRequest } from './build-inputs.ts';
 
 /** A Dockerfile: its text, what to call it in messages, and its path when it is a file. */
 export interface DockerfileSource {
@@ -17,7 +17,11 @@ export interface DockerfileSource {
  *
  * @throws `DOCKERFILE_NOT_FOUND`, `DOCKERFILE_INVALID`
  */
-export async function readDockerfile({ context, file, dockerfile }: BuildRequest): Promise<DockerfileSource> {
+export async function readDockerfile({
+  context,
+  file,
+  dockerfile,
+}: Pick<LocalRequest, 'context' | 'file' | 'dockerfile'>): Promise<DockerfileSource> {
   if (dockerfile !== undefined) return { text: dockerfile, file: 'Dockerfile' };
   const path = file ?? (await findDefault(context));
   try {

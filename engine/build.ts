@@ -5,7 +5,10 @@ import { EngineError } from './base/errors.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
 import { checkOutputs, isKept, packingOf, produceOutputs } from './build-outputs.ts';
 import { exportCaches, importCaches } from './build-cache.ts';
+import { graphContexts, withLayouts } from './build-contexts.ts';
 import { readDockerfile } from './build-file.ts';
+import { openInputs, type BuildInputs } from './build-inputs.ts';
+import { secretsOf } from './build-trees.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
 import type { Machine, Parts } from './connect.ts';
@@ -44,12 +47,13 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   checkOutputs(request.outputs ?? [], names, epochOf(request.buildArgs));
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
-  return await withStore(parts, act, () => buildLocked(parts, request, { names, warnings, act }));
+  const asked = await withLayouts(parts, request, act);
+  return await withStore(parts, act, () => buildLocked(parts, asked, { names, warnings, act }));
 }
 
 async function buildLocked(
   parts: Parts,
-  request: BuildRequest,
+  asked: BuildRequest,
   {
     names,
     warnings,
@@ -57,6 +61,25 @@ async function buildLocked(
   }: { readonly names: readonly string[]; readonly warnings: readonly WarningEvent[]; readonly act: ActOptions },
 ): Promise<BuildResult> {
   const machine = await parts.machine(act);
+  const inputs = await openInputs(parts, machine, asked, { secret: secretsOf(asked), act });
+  try {
+    return await buildFrom(parts, machine, inputs, { names, warnings, act });
+  } finally {
+    await inputs.close();
+  }
+}
+
+async function buildFrom(
+  parts: Parts,
+  machine: Machine,
+  inputs: BuildInputs,
+  {
+    names,
+    warnings,
+    act,
+  }: { readonly names: readonly string[]; readonly warnings: readonly WarningEvent[]; readonly act: ActOptions },
+): Promise<BuildResult> {
+  const { request } = inputs;
   const graphOptions = toGraphOptions(request);
   const source = await withVertex(LOAD_DOCKERFILE, act.onEvent, () => readDockerfile(request));
   const isIgnored = await readHiddenSources(request.context, { dockerfile: source.path });
@@ -66,7 +89,7 @@ async function buildLocked(
   await importCaches(parts, request.cacheFrom ?? [], act);
   const blobs = await createBlobMaker(parts, packingFor(request), act);
   const explained = await createExplanations(parts, machine, request);
-  const solved = await solveGraph(parts, machine, { request, source: source.path, graph, blobs, ...explained }, act);
+  const solved = await solveGraph(parts, machine, { inputs, source: source.path, graph, blobs, ...explained }, act);
   const outputs = request.outputs ?? [];
   const epoch = epochOf(request.buildArgs);
   const image = await withVertex(EXPORT, act.onEvent, async () =>
@@ -102,9 +125,19 @@ async function buildLocked(
 const LOAD_DOCKERFILE = { id: 'load dockerfile', name: '[internal] load build definition' };
 const EXPORT = { id: 'export image', name: 'exporting to image' };
 
-function toGraphOptions({ target, buildArgs, labels, noCache, noCacheFilter, platform }: BuildRequest): GraphOptions {
+function toGraphOptions(request: BuildRequest): GraphOptions {
+  const { target, buildArgs, labels, noCache, noCacheFilter, platform, contexts } = request;
   const host = hostPlatform();
-  return { target, buildArgs, labels, noCache, noCacheFilter, platform: platform ?? host, buildPlatform: host };
+  const platforms = { platform: platform ?? host, buildPlatform: host };
+  return {
+    target,
+    buildArgs,
+    labels,
+    noCache,
+    noCacheFilter,
+    ...platforms,
+    contexts: contexts && graphContexts(contexts),
+  };
 }
 
 /** How layers are packed while steps run: as the first output that needs blobs wants it. */
@@ -149,13 +182,13 @@ async function solveGraph(
   parts: Parts,
   machine: Machine,
   {
-    request,
+    inputs,
     source,
     graph,
     blobs,
     onMiss,
   }: {
-    readonly request: BuildRequest;
+    readonly inputs: BuildInputs;
     readonly source: string | undefined;
     readonly graph: Graph;
     readonly blobs: BlobMaker;
@@ -163,8 +196,9 @@ async function solveGraph(
   },
   act: ActOptions,
 ): Promise<Solved> {
+  const { request } = inputs;
   const found = await createBuildExecutor(parts, machine, {
-    request,
+    inputs,
     dockerfile: source,
     platform: graph.image.platform,
     act,

@@ -1,6 +1,7 @@
 import type { CacheExchange } from './cache/index.ts';
 import type { ActOptions, WarningEvent } from './base/progress.ts';
 import type { Outline } from './graph/index.ts';
+import type { GitSource } from './graph/types.ts';
 import type { ContainerConfig, Descriptor, Digest, Fetcher, Platform } from './image/types.ts';
 import type { Ended, ProbeReply, PublishedPort, RungName } from './native/protocol.ts';
 import type { StoredImage } from './store/types.ts';
@@ -110,10 +111,25 @@ export interface EngineInfo {
 }
 
 /** A `docker build`. */
+/** Where the files of a build come from: a directory on the host (absolute), a repository, an archive behind a URL, or one in a stream. */
+export type BuildContext =
+  | string
+  | GitSource
+  | { readonly type: 'http'; readonly url: string; readonly checksum?: string | undefined }
+  | { readonly type: 'archive'; readonly content: AsyncIterable<Uint8Array> };
+
+/** `--build-context`: files, an image by its name, or one of an OCI layout (a directory, and a tag or digest where it has several). */
+export type BuildNamedContext =
+  | BuildContext
+  | { readonly type: 'image'; readonly reference: string }
+  | { readonly type: 'oci-layout'; readonly path: string; readonly reference?: string | undefined };
+
 export interface BuildRequest {
-  /** Directory on the host, absolute. */
-  readonly context: string;
-  /** Path of the Dockerfile, absolute; default `Dockerfile` in the context. */
+  /** What is no archive in a stream or behind a URL is the Dockerfile, and the context is empty. */
+  readonly context: BuildContext;
+  /** What takes the place of stages, of base images and of `--from` with these names. */
+  readonly contexts?: Readonly<Record<string, BuildNamedContext>> | undefined;
+  /** Path of the Dockerfile; absolute for a directory, else inside the context. Default `Dockerfile` in the context. */
   readonly file?: string | undefined;
   /** Text of the Dockerfile instead of a file (`-f -`). */
   readonly dockerfile?: string | undefined;

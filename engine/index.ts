@@ -17,6 +17,7 @@ export type * from './engine.ts';
 export type * from './image/types.ts';
 export type { Ended, PublishedPort, RungName } from './native/protocol.ts';
 export { createEngine } from './create.ts';
+export { parseGitSource } from './build-contexts.ts';
 export { StepError } from './solver/index.ts';
 export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/index.ts';
 export {

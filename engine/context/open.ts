@@ -8,7 +8,7 @@ import { createMissing } from './missing.ts';
 import { toRecords } from './records.ts';
 import { requireRoot } from './root.ts';
 import { selectFrom } from './select.ts';
-import type { Context } from './types.ts';
+import type { Context, ContextEntry } from './types.ts';
 import { walk, type Skipped } from './walk.ts';
 
 /** How a context is opened. */
@@ -17,6 +17,8 @@ export interface OpenContextOptions {
   readonly dockerfile?: string | undefined;
   /** An ignore file to use instead of both. */
   readonly ignoreFile?: string | undefined;
+  /** `git`: of modes only the bit counts that git keeps, whatever the umask of the checkout. Default: exact. */
+  readonly modes?: 'exact' | 'git' | undefined;
   /** Directories that must not lie inside the context: the engine's store. */
   readonly forbid?: readonly string[] | undefined;
   readonly statCache?: StatCache | undefined;
@@ -37,7 +39,8 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const real = requireRoot(root, options.forbid ?? []);
   const ignore = await readIgnore(real, options);
   const rootBytes = Buffer.from(real);
-  const { entries, skipped } = await walk(rootBytes, ignore.matcher, { signal: options.signal });
+  const { entries: found, skipped } = await walk(rootBytes, ignore.matcher, { signal: options.signal });
+  const entries = options.modes === 'git' ? found.map(normalised) : found;
   for (const one of skipped) options.onEvent?.(skippedWarning(one));
   const tree = createTree(entries);
   const hashes = createHashes({ root: rootBytes, statCache: options.statCache, now: options.now ?? Date.now });
@@ -49,6 +52,13 @@ export async function openContext(root: string, options: OpenContextOptions = {}
     records: toRecords,
     skipped: skipped.map(({ path }) => path),
   };
+}
+
+/** Files are 644 or 755, directories 755; a link has no mode of its own. */
+function normalised(entry: ContextEntry): ContextEntry {
+  if (entry.type === 'symlink') return entry;
+  const isExecutable = entry.type === 'directory' || (entry.mode & 0o111) !== 0;
+  return { ...entry, mode: isExecutable ? 0o755 : 0o644, isNormalised: true };
 }
 
 function skippedWarning({ path, reason }: Skipped): WarningEvent {

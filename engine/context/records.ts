@@ -2,11 +2,8 @@ import type { Selected } from './types.ts';
 
 const END = Buffer.from([0]);
 
-const UNPACK = Buffer.from('a');
-const NOTHING = Buffer.alloc(0);
-
 /**
- * What the helper's `copy` reads: `[path]\0[dest]\0[mode]\0` for each entry. The mode is empty where the file's own is meant: names come
+ * What the helper's `copy` reads: `[path]\0[dest]\0[mode]\0` for each entry. The mode is empty where the file's own is meant; names come
  * as they are, and nothing in them is read as anything else. With `unpack`, files that are sources themselves are marked.
  */
 export function toRecords(
@@ -19,7 +16,7 @@ export function toRecords(
       END,
       dest,
       END,
-      unpack && isSource ? UNPACK : NOTHING,
+      Buffer.from(`${entry.isNormalised ? entry.mode.toString(8) : ''}${unpack && isSource ? 'a' : ''}`),
       END,
     ]),
   );

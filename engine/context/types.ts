@@ -5,6 +5,8 @@ export interface ContextEntry {
   readonly type: 'file' | 'directory' | 'symlink';
   /** Permission bits, with setuid, setgid and sticky. */
   readonly mode: number;
+  /** The mode is not the file's own, but what git keeps of it: 644 or 755. */
+  readonly isNormalised?: true;
   readonly size: number;
   readonly linkTarget?: Buffer | undefined;
   readonly mtimeNs: bigint;

@@ -6,6 +6,7 @@ export { DockerfileError, locate, SyntaxMistake, where } from './errors.ts';
 export type { MistakeKind, Range, Source } from './errors.ts';
 export { excerpt } from './excerpt.ts';
 export { createExpander, splitEntry, type Expander, type Lookup } from './expand.ts';
+export { parseGitReference, type GitReference } from './git/reference.ts';
 export { chomp, parseHeredoc } from './heredoc.ts';
 export {
   createFindings,

@@ -3,9 +3,10 @@ import type { SourceLocation } from '../base/errors.ts';
 import { readChmod } from './chmod.ts';
 import type { Conversion } from './conversion.ts';
 import { checkOwner } from './owner.ts';
+import { refuseChecksum, remoteSource } from './remote.ts';
 import { contextSource, destinationOf, splitAtPivot, stageSource } from './path.ts';
 import type { StageState } from './state.ts';
-import type { CopyFileAction, FileAction, FileOp, Placement } from './types.ts';
+import type { CopyFileAction, FileAction, FileOp, GitSource, HttpSource, Placement } from './types.ts';
 
 /** A COPY or ADD with its variables expanded. */
 export interface ExpandedCopy {
@@ -38,6 +39,7 @@ export function copyOp(
     owner: copy.chown === undefined ? '' : checkOwner('--chown', expand(copy.chown)),
     chmod: copy.chmod === undefined ? '' : expand(copy.chmod),
     exclude: copy.exclude.map(expand),
+    checksum: copy.kind === 'add' && copy.checksum !== undefined ? expand(copy.checksum) : undefined,
   };
   const placement = placementOf(state, words, place.location);
   const files = copy.inlineFiles.map(({ path, data, expand: isExpanded }): FileAction => {
@@ -58,6 +60,7 @@ interface Words {
   readonly owner: string;
   readonly chmod: string;
   readonly exclude: readonly string[];
+  readonly checksum: string | undefined;
 }
 
 function placementOf(state: StageState, { dest, owner, chmod }: Words, location: SourceLocation): Placement {
@@ -73,24 +76,50 @@ function placementOf(state: StageState, { dest, owner, chmod }: Words, location:
 
 function sourceActions(
   copy: CopyInstruction | AddInstruction,
-  { sources, exclude }: Words,
+  { sources, exclude, checksum }: Words,
   placement: Placement,
   { from }: CopyPlace,
 ): readonly CopyFileAction[] {
-  if (sources.length === 0) return [];
+  const remote = sources.map((source) => (from === 'context' ? remoteSource(copy, source, checksum) : undefined));
+  refuseChecksum(remote, checksum);
+  const local = sources.filter((_, at) => remote[at] === undefined);
+  const common = { ...(exclude.length > 0 ? { exclude } : {}), ...placement };
+  const own = local.length === 0 ? [] : [localAction(copy, local, common, from)];
+  const actions = remote.flatMap((source) => (source === undefined ? [] : [remoteAction(copy, source, common)]));
+  // In the order of the instruction where it can be told: what comes later replaces what came before.
+  return remote[0] === undefined ? [...own, ...actions] : [...actions, ...own];
+}
+
+type Common = Placement & Pick<CopyFileAction, 'exclude'>;
+
+function localAction(
+  copy: CopyInstruction | AddInstruction,
+  sources: readonly string[],
+  common: Common,
+  from: CopyFileAction['from'],
+): CopyFileAction {
   const toSource = typeof from === 'number' ? stageSource : contextSource;
   const isParents = copy.kind === 'copy' && copy.parents;
   const pivoted = sources.map((source) => (isParents ? splitAtPivot(source) : { base: source, include: '' }));
-  const action: CopyFileAction = {
+  return {
     action: 'copy',
     from,
     sources: pivoted.map(({ base }) => toSource(base)),
     ...(isParents ? { include: pivoted.map(({ include }) => include) } : {}),
-    ...(exclude.length > 0 ? { exclude } : {}),
     unpack: copy.kind === 'add' && copy.unpack !== false,
-    ...placement,
+    ...common,
   };
-  return [action];
+}
+
+/** A download is one file, which is unpacked only when that is asked for; a repository is copied as it is. */
+function remoteAction(
+  copy: CopyInstruction | AddInstruction,
+  from: HttpSource | GitSource,
+  common: Common,
+): CopyFileAction {
+  const isFile = from.type === 'http';
+  const unpack = isFile && copy.kind === 'add' && copy.unpack === true;
+  return { action: 'copy', from, sources: [isFile ? '*' : '.'], unpack, ...common };
 }
 
 /** A here-document becomes a file of its name: what names a way to one is refused. */

@@ -5,7 +5,6 @@ import {
   where,
   type Instruction,
   type RunInstruction,
-  type SourcesAndDest,
   type Stage,
   type Stages,
 } from '../dockerfile/index.ts';
@@ -16,8 +15,6 @@ interface Gap {
   readonly code: 'UNSUPPORTED_FLAG' | 'UNSUPPORTED_INSTRUCTION';
   readonly hint?: string | undefined;
 }
-
-const REMOTE = /^(?:https?|git|ssh|ftp):\/\/|^git@/i;
 
 /**
  * Refuses, by name and line, what the types know and the graph cannot say yet. Nothing is accepted and ignored.
@@ -37,14 +34,6 @@ function gapsOf(instruction: Instruction): readonly Gap[] {
   switch (instruction.kind) {
     case 'run':
       return runGaps(instruction);
-    case 'copy':
-      return remoteGaps('COPY', instruction);
-    case 'add':
-      return [
-        ...(instruction.checksum === undefined ? [] : [flag('ADD --checksum')]),
-        ...(instruction.keepGitDir === undefined ? [] : [flag('ADD --keep-git-dir')]),
-        ...remoteGaps('ADD', instruction),
-      ];
     default:
       return [];
   }
@@ -62,11 +51,6 @@ function runGaps(run: RunInstruction): readonly Gap[] {
       ? [instruction('a here-document with its own interpreter (#!)', 'Write RUN python3 <<EOF')]
       : []),
   ];
-}
-
-function remoteGaps(word: string, { sources }: SourcesAndDest): readonly Gap[] {
-  const remote = sources.find((source) => REMOTE.test(source));
-  return remote === undefined ? [] : [instruction(`${word} of ${remote}`, 'Fetch it in a RUN')];
 }
 
 function flag(what: string, hint?: string): Gap {

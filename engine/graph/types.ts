@@ -128,6 +128,8 @@ export interface GitSource {
   readonly checksum?: string | undefined;
   readonly keepGitDir: boolean;
   readonly submodules: boolean;
+  /** `commit`: files get the time of the commit. */
+  readonly mtime?: 'checkout' | 'commit' | undefined;
 }
 
 /** One step of a symbolic mode: first `clear`, then the rest. */

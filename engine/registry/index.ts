@@ -3,6 +3,7 @@ export { createRegistry } from './registry.ts';
 export { RegistryError } from './errors.ts';
 export { registryName } from './endpoint.ts';
 export { isLoopback } from './host.ts';
+export { createWeb, type Web } from './web.ts';
 export {
   credentialsFromDockerConfig,
   helperServerUrl,

@@ -7,7 +7,8 @@ import { createRepository } from './repository.ts';
 import { createTransport } from './transport.ts';
 import type { Endpoint, Registry, RegistryOptions, Timing } from './types.ts';
 
-const TIMING: Timing = {
+/** How long things may take, unless the caller says otherwise. */
+export const TIMING: Timing = {
   connect: 30_000,
   idle: 60_000,
   commit: 600_000,

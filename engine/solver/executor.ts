@@ -16,6 +16,8 @@ export interface ExecutorParts {
   readonly context: () => Promise<Context>;
   /** Files from elsewhere as a context: a named one, a repository, a download. */
   readonly source: (from: TreeSource) => Promise<Context>;
+  /** What stands for those files without reading them; undefined: their content does. */
+  readonly identify: (from: TreeSource) => Promise<string | undefined>;
   /** Makes what `start` needs for a RUN, but for its root file system. */
   readonly specOf: (
     op: ExecOp,
@@ -23,7 +25,7 @@ export interface ExecutorParts {
     options: { readonly signal?: AbortSignal | undefined },
   ) => Promise<Omit<StartArgs, 'rootfs'>>;
   /** Finds a user, group or both (`app`, `:staff`) in a root file system. @throws `USER_NOT_FOUND` */
-  readonly identify: (
+  readonly identifyUser: (
     user: string,
     snapshots: readonly string[],
     options: { readonly signal?: AbortSignal | undefined },
@@ -63,6 +65,9 @@ export function createExecutor(parts: ExecutorParts): Executor {
       ),
     checksum: (vertex, layers, action, options) => checksumStage(snapshots, vertex, layers, action, options),
     contextDigest: async (action, options) => {
+      const { from } = action;
+      const identity = typeof from === 'object' ? await parts.identify(from) : undefined;
+      if (identity !== undefined) return identity;
       const { context, selected } = await select(action);
       return await context.digest(selected, { mode: action.mode, signal: options.signal });
     },

@@ -1,5 +1,6 @@
 /** Everything below BERTH_ROOT. Source: DESIGN.md 7, spec/bad-inputs.md 3. */
 export { createContextHashes, type ContextHashes } from './stat-cache.ts';
+export { createDownloadRecords, type DownloadRecord, type DownloadRecords } from './downloads.ts';
 export { measure, type Usage, type UsedBy } from './df.ts';
 export { fsck, type Findings } from './fsck.ts';
 export { randomName, storeError } from './files.ts';

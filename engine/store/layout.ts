@@ -13,6 +13,7 @@ const FOLDERS = [
   'records/layers',
   'records/cache',
   'records/context',
+  'records/downloads',
   'records/repositories',
   'ingest',
   'snapshots',

@@ -18,7 +18,7 @@ import type { ExecutorParts } from '../executor.ts';
 import type { Select } from './context.ts';
 import { resolveOwner } from './owner.ts';
 
-type FileParts = Pick<ExecutorParts, 'snapshots' | 'identify'> & { readonly select: Select };
+type FileParts = Pick<ExecutorParts, 'snapshots' | 'identifyUser'> & { readonly select: Select };
 
 /** A WORKDIR, COPY or ADD to be done. */
 export interface FileStep {
@@ -137,12 +137,12 @@ function patternsOf({ sources, include = [], exclude = [] }: CopyFileAction): {
 }
 
 async function ownerOf(
-  { identify }: FileParts,
+  { identifyUser }: FileParts,
   step: FileStep,
   owner: string,
   options: ActOptions,
 ): Promise<{ uid: number; gid: number }> {
-  return await resolveOwner(owner, (user) => identify(user, step.lowers, options));
+  return await resolveOwner(owner, (user) => identifyUser(user, step.lowers, options));
 }
 
 /**

@@ -8,13 +8,16 @@ import { UsageError } from '../usage-error.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { answerCall, parseCall } from './build-call.ts';
 import { parseAnnotation, parseCacheFrom, parseCacheTo, parseOutput } from '../values/output.ts';
-import { contextOf, fileOf } from './build-context.ts';
+import { filesOf, parseNamedContext } from './build-context.ts';
 import { parsePlatform } from './transfer.ts';
 
 const FLAGS = {
   annotation: list('--annotation NAME=VALUE', 'annotate the manifest', parseAnnotation),
   buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
   buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
+  buildContext: list('--build-context NAME=VALUE', 'use files or an image under a name', (word, { cwd }) =>
+    parseNamedContext(word, cwd),
+  ),
   call: single('--call METHOD', 'build, or tell: check, outline or targets, with ,format=json', parseCall),
   check: toggle('--check', 'shorthand for --call=check'),
   cacheFrom: list(
@@ -50,7 +53,7 @@ const FLAGS = {
 };
 
 const REFUSED = (
-  'add-host allow attest builder build-context cgroup-parent compress cpu-period cpu-quota c ' +
+  'add-host allow attest builder cgroup-parent compress cpu-period cpu-quota c ' +
   'cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust force-rm isolation m memory memory-swap ' +
   'network policy provenance rm sbom secret security-opt shm-size squash ssh ulimit'
 ).split(' ');
@@ -63,12 +66,12 @@ export const build = defineCommand({
   flags: FLAGS,
   refused: REFUSED,
   run: async (context, values, [operand = '']) => {
-    const directory = contextOf(operand, context.cwd);
+    const files = await filesOf(operand, values.file, context);
     const targets = outputsOf(values, context);
     const engine = await context.engine({ buildCa: values.buildCa });
     const request = {
-      context: directory,
-      ...(values.file === undefined ? {} : { file: fileOf(values.file, context.cwd) }),
+      ...files,
+      contexts: Object.fromEntries(values.buildContext),
       target: values.target,
       buildArgs: buildArgsOf(values, context),
       labels: Object.fromEntries(values.label),

@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { parseGitSource } from '../../engine/index.ts';
+import { NO_CONTAINERS } from '../helpers/berth.ts';
+import { BUSYBOX, buildWith, openTestEngine, type TestEngine } from '../helpers/engine.ts';
+import { gitHandler, NO_GIT, startWeb, type TestWeb } from '../helpers/web.ts';
+
+const run = promisify(execFile);
+const reason = NO_CONTAINERS ?? NO_GIT;
+const suite = reason === undefined ? describe : describe.skip;
+const named = (name: string): string => (reason === undefined ? name : `${name} (skipped: ${reason})`);
+
+let it: TestEngine;
+let folder: string;
+let web: TestWeb;
+let model = 'weights';
+let commit = '';
+beforeEach(async () => {
+  it = await openTestEngine();
+  folder = await mkdtemp(join(tmpdir(), 'berth-sources-'));
+  model = 'weights';
+  commit = await makeRepository();
+  const git = gitHandler(folder);
+  web = await startWeb((request, response) => {
+    if (/\.git\//.test(request.url ?? '')) return git(request, response);
+    if (request.url === '/context.tar.gz') return void createReadStream(join(folder, 'context.tar.gz')).pipe(response);
+    const etag = `"${model}"`;
+    if (request.headers['if-none-match'] === etag) return void response.writeHead(304).end();
+    response.writeHead(200, { etag, 'last-modified': 'Tue, 01 Feb 2022 03:04:05 GMT' }).end(model);
+  });
+});
+afterEach(async () => {
+  expect(await readdir(join(it.root, 'ingest'))).toEqual([]);
+  await Promise.all([it.close(), web.close()]);
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A repository with a tagged commit and a later one on main; gives the first. */
+async function makeRepository(): Promise<string> {
+  const work = join(folder, 'work');
+  await mkdir(join(work, 'app/deep'), { recursive: true });
+  await copyFile(BUSYBOX, join(work, 'app/busybox'));
+  await chmod(join(work, 'app/busybox'), 0o700);
+  await writeFile(join(work, 'app/Dockerfile'), 'FROM scratch\nCOPY . /\nRUN ["/busybox", "cat", "/deep/file"]\n');
+  await writeFile(join(work, 'app/deep/file'), 'first', { mode: 0o600 });
+  await symlink('/', join(work, 'out'));
+  const git = (...args: string[]): Promise<{ stdout: string }> =>
+    run('/usr/bin/git', ['-C', work, '-c', 'user.name=a', '-c', 'user.email=a@b', ...args], { env: {} });
+  await git('init', '--quiet', '--initial-branch=main');
+  await git('add', '.');
+  await git('commit', '--quiet', '-m', 'first');
+  await git('tag', '-a', 'v1', '-m', 'v1');
+  const { stdout } = await git('rev-parse', 'HEAD');
+  await writeFile(join(work, 'app/deep/file'), 'second');
+  await git('commit', '--quiet', '-am', 'second');
+  await git('clone', '--quiet', '--bare', '.', join(folder, 'repo.git'));
+  return stdout.trim();
+}
+
+const remote = (suffix: string): string => `${web.origin}/repo.git${suffix}`;
+
+suite(named('sources from elsewhere'), () => {
+  test('ADD of a URL makes a private file with its time, and asks again only whether it has changed', async () => {
+    const dockerfile = `FROM scratch
+COPY busybox /
+ADD ${web.origin}/model.bin /models/
+ADD --chmod=644 --checksum=sha256:${createHash('sha256').update(model).digest('hex')} ${web.origin}/model.bin /checked
+RUN ["/busybox", "stat", "-c", "%n %a %u %Y", "/models/model.bin", "/checked"]
+`;
+    const built = await it.build(dockerfile);
+    expect(built.output).toBe('/models/model.bin 600 0 1643684645\n/checked 644 0 1643684645\n');
+    const before = web.asked.length;
+    const again = await it.build(dockerfile);
+    expect(again.steps.executed).toBe(0);
+    expect(web.asked.slice(before).map(({ headers }) => headers['if-none-match'])).toEqual(['"weights"']);
+    model = 'other';
+    await expect(it.build(dockerfile, { noCache: true })).rejects.toMatchObject({
+      code: 'CHECKSUM_MISMATCH',
+      location: { startLine: 4 },
+    });
+  });
+
+  test('ADD of a repository takes a tag, a subdirectory and a commit', async () => {
+    const built = await it.build(`FROM scratch
+ADD ${remote('#v1:app')} /
+ADD --keep-git-dir --checksum=${commit.slice(0, 10)} ${remote('?tag=v1&subdir=app/deep')} /query/
+ADD ${remote('')} /head/
+RUN ["/busybox", "sh", "-c", "/busybox cat /deep/file /query/file /head/app/deep/file; /busybox stat -c ' %a' /deep/file /busybox; /busybox ls -A /head"]
+`);
+    expect(built.output.split('\n')).toEqual(['firstfirstsecond 644', ' 755', 'app', 'out', '']);
+    for (const [suffix, code] of [
+      ['#nosuch', 'GIT_REF_NOT_FOUND'],
+      ['#v1:out/etc', 'CONTEXT_INVALID'],
+      ['#v1:none', 'CONTEXT_INVALID'],
+      ['?ref=v1&checksum=0123456', 'CHECKSUM_MISMATCH'],
+    ]) {
+      const error = it.build(`FROM scratch\nADD ${remote(suffix ?? '')} /\n`);
+      await expect(error).rejects.toMatchObject({ code, location: { startLine: 2 } });
+    }
+  });
+
+  test('builds a repository, an archive behind a URL, one in a stream, and a Dockerfile alone', async () => {
+    await run('tar', ['-czf', join(folder, 'context.tar.gz'), '-C', join(folder, 'work/app'), '.']);
+    const contexts = [
+      [parseGitSource(remote('#v1:app')) ?? '', 'first'],
+      [{ type: 'http', url: `${web.origin}/context.tar.gz` }, 'second'],
+      [{ type: 'archive', content: createReadStream(join(folder, 'context.tar.gz')) }, 'second'],
+    ] as const;
+    for (const [context, output] of contexts) {
+      expect((await buildWith(it.engine, { context, noCache: true })).output).toBe(output);
+    }
+    const text = streamOf('FROM scratch\nLABEL a=b\n');
+    const alone = await buildWith(it.engine, { context: { type: 'archive', content: text } });
+    expect(alone.config.Labels).toEqual({ a: 'b' });
+    const escaping = buildWith(it.engine, {
+      context: parseGitSource(remote('#v1:app')) ?? '',
+      file: '../../../etc/passwd',
+    });
+    await expect(escaping).rejects.toMatchObject({ code: 'DOCKERFILE_NOT_FOUND' });
+    const rubbish = buildWith(it.engine, { context: { type: 'archive', content: streamOf('\0\x01') } });
+    await expect(rubbish).rejects.toMatchObject({ code: 'CONTEXT_INVALID' });
+  });
+
+  test('takes named contexts for stages, bases and --from', async () => {
+    await it.write({ 'assets/one': '1' });
+    const base = await it.build('FROM scratch\nCOPY busybox /\nENV FROM_BASE=1\n', { tags: ['base:1'] });
+    const layout = join(folder, 'layout');
+    await saveLayout(base.imageId, layout);
+    const built = await it.build(
+      `FROM nosuch/image AS tools
+RUN make
+FROM python:3
+COPY --from=tools /app/busybox /tools
+COPY --from=assets . /assets/
+COPY --from=layout /busybox /layout
+RUN ["/busybox", "sh", "-c", "/busybox echo $FROM_BASE; /busybox ls / /assets"]
+`,
+      {
+        contexts: {
+          tools: parseGitSource(remote('')) ?? '',
+          python: { type: 'image', reference: 'base:1' },
+          'docker.io/library/python:3': { type: 'image', reference: 'base:1' },
+          assets: join(it.context, 'assets'),
+          layout: { type: 'oci-layout', path: layout },
+        },
+      },
+    );
+    const lines = built.output.split('\n');
+    expect(lines[0]).toBe('1');
+    expect(lines).toEqual(expect.arrayContaining(['tools', 'layout', 'one']));
+    await expect(
+      it.build('FROM scratch\nCOPY --from=x / /\n', { contexts: { x: { type: 'oci-layout', path: it.context } } }),
+    ).rejects.toMatchObject({ code: 'CONTEXT_INVALID' });
+  });
+});
+
+async function* streamOf(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
+
+/** The layout of an image, by way of `save`. */
+async function saveLayout(image: string, path: string): Promise<void> {
+  await it.engine.images.complete(image);
+  await mkdir(path);
+  const archive = join(folder, 'saved.tar');
+  const chunks: Uint8Array[] = [];
+  await it.engine.images.save([image], { format: 'oci', write: async (chunk) => void chunks.push(chunk) });
+  await writeFile(archive, Buffer.concat(chunks));
+  await run('tar', ['-xf', archive, '-C', path]);
+}

@@ -1,0 +1,208 @@
+import { createWriteStream } from 'node:fs';
+import { readdir, readFile, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { EngineError } from './base/errors.ts';
+import { withVertex, type ActOptions } from './base/progress.ts';
+import { createTrees, type ReadSecret, type Trees } from './build-trees.ts';
+import type { Machine, Parts } from './connect.ts';
+import { openContext, type Context } from './context/index.ts';
+import type { BuildContext, BuildNamedContext, BuildRequest } from './engine.ts';
+import type { TreeSource } from './graph/index.ts';
+import { createContextHashes } from './store/index.ts';
+
+/** The files that a build reads, all of them in folders. */
+export interface BuildInputs {
+  /** The request with a context that is a folder. */
+  readonly request: LocalRequest;
+  /** The context, opened when the first COPY needs it: a Dockerfile that copies nothing never reads it. */
+  context(dockerfile: string | undefined): () => Promise<Context>;
+  /** Files from elsewhere as a context. */
+  source(from: TreeSource): Promise<Context>;
+  /** What stands for them without reading them; undefined: their content does. */
+  identify(from: TreeSource): Promise<string | undefined>;
+  close(): Promise<void>;
+}
+
+/** A {@link BuildRequest} whose context is a folder. */
+export type LocalRequest = BuildRequest & { readonly context: string };
+
+/**
+ * The request, for what reads a Dockerfile without building it.
+ *
+ * @throws `CONTEXT_REMOTE` when its context is no folder
+ */
+export function requireFolder(request: BuildRequest): LocalRequest {
+  const { context } = request;
+  if (typeof context === 'string') return { ...request, context };
+  throw new EngineError('CONTEXT_REMOTE', 'Cannot describe a Dockerfile of a remote context: only builds fetch it', {
+    hint: 'Clone or unpack it, and give the directory',
+  });
+}
+
+/**
+ * Brings the context of a request here: a folder as it is, a repository, an archive behind a URL or in a stream. What is no archive is the
+ * Dockerfile, as with Docker.
+ *
+ * @throws `GIT_FAILED`, `DOWNLOAD_FAILED`, `CONTEXT_INVALID`
+ */
+export async function openInputs(
+  parts: Parts,
+  machine: Machine,
+  request: BuildRequest,
+  { secret, act }: { readonly secret: ReadSecret; readonly act: ActOptions },
+): Promise<BuildInputs> {
+  const trees = createTrees(parts, secret, act);
+  const fetching: Fetching = { parts, machine, trees, act };
+  try {
+    const main = await bring(fetching, request.context);
+    const named = memo((name: string) => openNamed(fetching, request, name));
+    const opened = memo((dockerfile: string) =>
+      open(fetching, main, { dockerfile: dockerfile === '' ? undefined : dockerfile }),
+    );
+    return {
+      request: await localRequest(request, main),
+      context: (dockerfile) => () => opened(dockerfile ?? ''),
+      source: async (from) => {
+        if (from.type === 'named') return await named(from.name);
+        const directory = await trees.fetch(from);
+        return await openContext(directory, { modes: from.type === 'git' ? 'git' : 'exact', onEvent: act.onEvent });
+      },
+      identify: async (from) => (from.type === 'named' ? undefined : await trees.identify(from)),
+      close: () => trees.close(),
+    };
+  } catch (error) {
+    await trees.close();
+    throw error;
+  }
+}
+
+interface Fetching {
+  readonly parts: Parts;
+  readonly machine: Machine;
+  readonly trees: Trees;
+  readonly act: ActOptions;
+}
+
+/** A context that is a folder now. */
+interface Brought {
+  readonly directory: string;
+  readonly isGit: boolean;
+  /** Not the user's own folder, whose hashes are worth remembering. */
+  readonly isRemote: boolean;
+  /** The text of what was no archive. */
+  readonly text?: string | undefined;
+}
+
+async function bring(fetching: Fetching, context: BuildContext): Promise<Brought> {
+  const { trees } = fetching;
+  if (typeof context === 'string') return { directory: context, isGit: false, isRemote: false };
+  switch (context.type) {
+    case 'git':
+      return { directory: await trees.fetch(context), isGit: true, isRemote: true };
+    case 'http':
+      return await unpack(fetching, await onlyFile(await trees.fetch(context)));
+    case 'archive': {
+      const path = join(await trees.folder(), 'archive');
+      await pipeline(context.content, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
+      return await unpack(fetching, path);
+    }
+  }
+}
+
+async function onlyFile(folder: string): Promise<string> {
+  const [name = ''] = await readdir(folder);
+  return join(folder, name);
+}
+
+/** The helper knows archives by their content and unpacks them; anything else is read as Dockerfile. */
+async function unpack({ parts, machine, trees, act }: Fetching, path: string): Promise<Brought> {
+  const directory = await trees.folder();
+  const root = parts.store.root;
+  const args = { archive: path.slice(root.length + 1), folder: directory.slice(root.length + 1) };
+  const vertex = { id: 'unpack context', name: '[internal] unpack build context' };
+  const { isArchive } = await withVertex(vertex, act.onEvent, () =>
+    machine.helper.call('unpack', args, {
+      signal: act.signal,
+      onEvent: (event) => {
+        if (event.type === 'warning') act.onEvent?.({ type: 'warning', vertex: vertex.id, message: event.message });
+      },
+    }),
+  );
+  const text = isArchive ? undefined : await readDockerfileText(path);
+  return { directory, isGit: false, isRemote: true, text };
+}
+
+const MAX_TEXT = 16 * 1024 * 1024;
+
+async function readDockerfileText(path: string): Promise<string> {
+  const bytes = await readFile(path);
+  if (bytes.length <= MAX_TEXT && !bytes.includes(0)) return bytes.toString('utf8');
+  throw new EngineError(
+    'CONTEXT_INVALID',
+    'Cannot use what was given as context: it is neither an archive nor a Dockerfile',
+    {
+      hint: 'Give a tar archive, plain or packed with gzip, bzip2, xz or zstd',
+    },
+  );
+}
+
+/** A Dockerfile that is named is one of the context when that comes from elsewhere. */
+async function localRequest(request: BuildRequest, main: Brought): Promise<LocalRequest> {
+  const { directory, text, isRemote } = main;
+  if (text !== undefined && (request.file !== undefined || request.dockerfile !== undefined)) {
+    throw new EngineError('CONTEXT_INVALID', 'Cannot use two Dockerfiles: one was given instead of a context', {
+      hint: 'Leave out -f, or give a context',
+    });
+  }
+  const local = { ...request, context: directory, ...(text === undefined ? {} : { dockerfile: text }) };
+  if (!isRemote || request.file === undefined) return local;
+  const file = join(directory, request.file);
+  const real = await realpath(file).catch(() => file);
+  const root = await realpath(directory);
+  if (real.startsWith(`${root}/`)) return { ...local, file };
+  throw new EngineError('DOCKERFILE_NOT_FOUND', `Cannot read ${request.file}: it leads out of the build context`);
+}
+
+async function open(
+  { parts, act }: Fetching,
+  { directory, isGit, isRemote }: Brought,
+  { dockerfile }: { readonly dockerfile: string | undefined },
+): Promise<Context> {
+  const { store } = parts;
+  return await withVertex({ id: 'load context', name: '[internal] load build context' }, act.onEvent, () =>
+    openContext(directory, {
+      dockerfile,
+      modes: isGit ? 'git' : 'exact',
+      // What was brought here lies in the store itself.
+      forbid: isRemote ? [] : [store.root],
+      statCache: isRemote ? undefined : createContextHashes(store.root, directory),
+      onEvent: act.onEvent,
+      signal: act.signal,
+    }),
+  );
+}
+
+async function openNamed(fetching: Fetching, request: BuildRequest, name: string): Promise<Context> {
+  const found = request.contexts?.[name];
+  if (found === undefined || isOther(found)) throw new Error(`The context ${name} is not one of files`);
+  const brought = await bring(fetching, found);
+  if (brought.text !== undefined) {
+    throw new EngineError('CONTEXT_INVALID', `Cannot use the context ${name}: it is no archive`);
+  }
+  const vertex = { id: `load context ${name}`, name: `[context ${name}] load` };
+  return await withVertex(vertex, fetching.act.onEvent, () => open(fetching, brought, { dockerfile: undefined }));
+}
+
+function isOther(context: BuildNamedContext): context is Exclude<BuildNamedContext, BuildContext> {
+  return typeof context !== 'string' && (context.type === 'image' || context.type === 'oci-layout');
+}
+
+function memo<T>(act: (key: string) => Promise<T>): (key: string) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (key) => {
+    const found = known.get(key) ?? act(key);
+    known.set(key, found);
+    return found;
+  };
+}

@@ -1,0 +1,194 @@
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from './base/errors.ts';
+import { redact } from './base/redact.ts';
+import { withVertex, type ActOptions } from './base/progress.ts';
+import type { Parts } from './connect.ts';
+import type { BuildRequest } from './engine.ts';
+import { checkOut, download, resolveCommit, type Downloaded, type GitOptions } from './context/index.ts';
+import type { GitSource, HttpSource } from './graph/index.ts';
+import { createWeb, type Web } from './registry/index.ts';
+import { createDownloadRecords, randomName } from './store/index.ts';
+
+/** Value of a build secret; undefined when there is none of that name. */
+export type ReadSecret = (id: string) => Promise<Uint8Array | undefined>;
+
+/** The build secrets of a request, by their names. */
+export function secretsOf({
+  secrets = [],
+}: Pick<BuildRequest, 'context'> & {
+  readonly secrets?: readonly { readonly id: string; readonly value: Uint8Array }[] | undefined;
+}): ReadSecret {
+  const values = new Map(secrets.map(({ id, value }) => [id, value]));
+  return async (id) => values.get(id);
+}
+
+/** Files of repositories and URLs for one build, in folders of their own below `ingest/`. */
+export interface Trees {
+  /** What stands for the files of a source without reading them. */
+  identify(source: HttpSource | GitSource): Promise<string>;
+  /** A folder with the files. */
+  fetch(source: HttpSource | GitSource): Promise<string>;
+  /** An empty folder. */
+  folder(): Promise<string>;
+  /** Removes the folders. */
+  close(): Promise<void>;
+}
+
+/** {@link Trees} that ask each source once. */
+export function createTrees(parts: Parts, secret: ReadSecret, act: ActOptions): Trees {
+  const folders: string[] = [];
+  const web = createWeb(parts.options);
+  const folder = async (): Promise<string> => {
+    const path = join(parts.store.root, 'ingest', `tree-${randomName()}`);
+    folders.push(path);
+    await mkdir(path, { mode: 0o700 });
+    return path;
+  };
+  const context: TreeContext = { parts, secret, act, web, folder };
+  const commits = memo((source: GitSource) => commitOf(context, source));
+  const asked = memo((source: HttpSource) => ask(context, source));
+  const fetched = memo(async (source: HttpSource | GitSource) => {
+    if (source.type === 'git') return await fetchGit(context, source, await commits(source));
+    return await fetchHttp(context, source, source.checksum === undefined ? await asked(source) : undefined);
+  });
+  return {
+    folder,
+    fetch: fetched,
+    identify: async (source) => {
+      if (source.type === 'git') {
+        const { remote: _, ref: _ref, checksum: _checksum, ...how } = source;
+        return `git ${await commits(source)} ${JSON.stringify(how)}`;
+      }
+      const { digest, lastModified = '' } =
+        source.checksum === undefined ? await asked(source) : { digest: source.checksum };
+      return `http ${digest} ${new URL(source.url).pathname} ${lastModified}`;
+    },
+    close: async () => {
+      await web.close();
+      for (const path of folders) await removeTree(path);
+    },
+  };
+}
+
+interface TreeContext {
+  readonly parts: Parts;
+  readonly secret: ReadSecret;
+  readonly act: ActOptions;
+  readonly web: Web;
+  readonly folder: () => Promise<string>;
+}
+
+/** The URL now: the body, or that it is still the one that is known. */
+async function ask(context: TreeContext, source: HttpSource): Promise<Downloaded> {
+  const records = createDownloadRecords(context.parts.store.root);
+  return await get(context, source, {
+    known: await records.get(source.url),
+    remember: (known) => records.put(source.url, known),
+  });
+}
+
+async function fetchHttp(context: TreeContext, source: HttpSource, asked: Downloaded | undefined): Promise<string> {
+  const found = asked?.path === undefined ? await get(context, source, {}) : asked;
+  const wanted = source.checksum ?? asked?.digest;
+  if (found.path !== undefined && (wanted === undefined || found.digest === wanted)) return join(found.path, '..');
+  const state = `its content is ${found.digest}, and ${wanted ?? ''} was wanted`;
+  throw new EngineError('CHECKSUM_MISMATCH', `Cannot use ${redact(source.url)}: ${state}`, {
+    hint: source.checksum === undefined ? 'Build again: it changed meanwhile' : 'Check the file and --checksum',
+  });
+}
+
+async function get(
+  { web, act, folder, secret }: TreeContext,
+  { url: text }: HttpSource,
+  how: Pick<Parameters<typeof download>[1], 'known' | 'remember'>,
+): Promise<Downloaded> {
+  const url = new URL(text);
+  const vertex = { id: `download ${text}`, name: `[internal] load ${redact(text)}` };
+  const headers = await headersFor(url, secret);
+  return await withVertex(vertex, act.onEvent, async () =>
+    download(url, {
+      web,
+      headers,
+      folder: await folder(),
+      signal: act.signal,
+      onProgress: (current, total) =>
+        act.onEvent?.({ type: 'status', vertex: vertex.id, name: 'download', current, total }),
+      ...how,
+    }),
+  );
+}
+
+/** `HTTP_AUTH_HEADER_<host>` as it is, else `HTTP_AUTH_TOKEN_<host>` as bearer token. */
+async function headersFor(url: URL, secret: ReadSecret): Promise<Readonly<Record<string, string>>> {
+  const read = async (prefix: string): Promise<string | undefined> =>
+    text((await secret(`${prefix}${url.host}`)) ?? (await secret(`${prefix}${url.hostname}`)));
+  const header = await read('HTTP_AUTH_HEADER_');
+  if (header !== undefined) return { authorization: header };
+  const token = await read('HTTP_AUTH_TOKEN_');
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
+async function commitOf(context: TreeContext, source: GitSource): Promise<string> {
+  return await withVertex(gitVertex(source), context.act.onEvent, async () =>
+    resolveCommit(source, await gitOptions(context, source)),
+  );
+}
+
+async function fetchGit(context: TreeContext, source: GitSource, commit: string): Promise<string> {
+  return await withVertex(gitVertex(source), context.act.onEvent, async () =>
+    checkOut(source, commit, await context.folder(), await gitOptions(context, source)),
+  );
+}
+
+function gitVertex({ remote }: GitSource): { readonly id: string; readonly name: string } {
+  return { id: `git ${remote}`, name: `[internal] load git source ${redact(remote)}` };
+}
+
+/** `GIT_AUTH_HEADER` as it is, else `GIT_AUTH_TOKEN` as password; either also with `.<host>` behind it, for that host alone. */
+async function gitOptions({ parts, secret, act }: TreeContext, { remote }: GitSource): Promise<GitOptions> {
+  const { caFile, httpProxy, httpsProxy, noProxy } = parts.options;
+  const common = { caFile, httpProxy, httpsProxy, noProxy, signal: act.signal };
+  if (!URL.canParse(remote) || !remote.startsWith('http')) return common;
+  const { host } = new URL(remote);
+  const read = async (name: string): Promise<string | undefined> =>
+    text((await secret(`${name}.${host}`)) ?? (await secret(name)));
+  const header = await read('GIT_AUTH_HEADER');
+  if (header !== undefined) return { ...common, authorization: header };
+  const token = await read('GIT_AUTH_TOKEN');
+  if (token === undefined) return common;
+  return { ...common, authorization: `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}` };
+}
+
+function text(value: Uint8Array | undefined): string | undefined {
+  const found = value === undefined ? '' : Buffer.from(value).toString('utf8').trim();
+  return found === '' || /[\r\n\0]/.test(found) ? undefined : found;
+}
+
+/** A folder with directories in it that their owner may not write to. */
+async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch {
+    await openDirectories(path);
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function openDirectories(path: string): Promise<void> {
+  await chmod(path, 0o700);
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await openDirectories(join(path, entry.name));
+  }
+}
+
+/** Calls `act` once a source. */
+function memo<S, T>(act: (source: S) => Promise<T>): (source: S) => Promise<T> {
+  const known = new Map<string, Promise<T>>();
+  return (source) => {
+    const key = JSON.stringify(source);
+    const found = known.get(key) ?? act(source);
+    known.set(key, found);
+    return found;
+  };
+}

@@ -1,0 +1,207 @@
+import { execFile, type ExecFileOptions } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { lutimes, mkdir, readdir, realpath, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../base/errors.ts';
+import { escapeControl } from '../base/escape.ts';
+import { redact } from '../base/redact.ts';
+
+/** The files of a commit that are wanted. */
+export interface GitTree {
+  readonly remote: string;
+  readonly ref?: string | undefined;
+  readonly subdir?: string | undefined;
+  /** Commit, or the beginning of one, that the ref must lead to. */
+  readonly checksum?: string | undefined;
+  readonly keepGitDir: boolean;
+  readonly submodules: boolean;
+  /** `commit`: files get the time of the commit. */
+  readonly mtime?: 'checkout' | 'commit' | undefined;
+}
+
+/** How git is run. Nothing is read from the environment or from the user's configuration. */
+export interface GitOptions {
+  /** Value of an `Authorization` header for the remote. */
+  readonly authorization?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly httpProxy?: string | undefined;
+  readonly httpsProxy?: string | undefined;
+  readonly noProxy?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where git lies: PATH may come from a stranger. */
+const PLACES: readonly string[] = ['/usr/bin/git', '/usr/local/bin/git', '/bin/git'];
+const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const MAX_OUTPUT = 64 * 1024 * 1024;
+
+/**
+ * The commit that the tree is of, asked of the remote; nothing is fetched.
+ *
+ * @throws `GIT_FAILED`, `GIT_REF_NOT_FOUND`, `CHECKSUM_MISMATCH`
+ */
+export async function resolveCommit(tree: GitTree, options: GitOptions): Promise<string> {
+  const { ref = 'HEAD' } = tree;
+  if (COMMIT.test(ref)) return checked(tree, ref);
+  refuseOption(ref);
+  const output = await git(['ls-remote', '--', tree.remote, ref, `${ref}^{}`], tree, options);
+  const found = new Map(
+    output.split('\n').flatMap((line) => (line === '' ? [] : [[line.split('\t')[1] ?? '', line.split('\t')[0] ?? '']])),
+  );
+  const names = [ref, `refs/heads/${ref}`, `refs/tags/${ref}`].flatMap((name) => [`${name}^{}`, name]);
+  const commit = names.map((name) => found.get(name)).find((one) => one !== undefined && COMMIT.test(one));
+  if (commit !== undefined) return checked(tree, commit);
+  throw new EngineError(
+    'GIT_REF_NOT_FOUND',
+    `Cannot read ${redact(tree.remote)}: it has no ref "${escapeControl(ref)}"`,
+    {
+      hint: 'Name a branch, a tag or the full id of a commit',
+    },
+  );
+}
+
+/**
+ * Checks a commit out into an empty folder, with its submodules, and gives the folder that is wanted of it.
+ *
+ * @throws `GIT_FAILED`; `CONTEXT_INVALID` for a subdirectory that is none, or that a link leads out of
+ */
+export async function checkOut(tree: GitTree, commit: string, folder: string, options: GitOptions): Promise<string> {
+  const work = join(folder, 'tree');
+  await mkdir(work);
+  const run = (args: readonly string[]): Promise<string> => git(args, tree, options, work);
+  await run(['init', '--quiet']);
+  await fetchCommit(tree, commit, run);
+  await run(['checkout', '--quiet', '--force', '--detach', commit]);
+  if (tree.submodules && existsSync(join(work, '.gitmodules'))) {
+    await run(['remote', 'add', 'origin', withoutUser(tree.remote)]);
+    await run(['submodule', 'update', '--quiet', '--init', '--recursive', '--depth=1']);
+  }
+  if (tree.mtime === 'commit') {
+    const time = Number(await run(['show', '--no-patch', '--format=%ct', commit]));
+    await setTimes(work, new Date(time * 1000));
+  }
+  if (!tree.keepGitDir) await removeGit(work);
+  return await subdirectory(tree, work);
+}
+
+/** A commit by its id where the server gives it so; else all branches and tags, in one of which it must be. */
+async function fetchCommit(
+  { remote }: GitTree,
+  commit: string,
+  run: (args: readonly string[]) => Promise<string>,
+): Promise<void> {
+  const fetch = ['fetch', '--quiet', '--no-tags'];
+  try {
+    await run([...fetch, '--depth=1', '--', remote, commit]);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    await run([...fetch, '--', remote, '+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*']);
+  }
+}
+
+function checked({ remote, checksum }: GitTree, commit: string): string {
+  if (checksum === undefined) return commit;
+  if (/^[0-9a-f]{7,64}$/.test(checksum) && commit.startsWith(checksum)) return commit;
+  const state = `the ref leads to the commit ${commit}, and ${escapeControl(checksum)} was wanted`;
+  throw new EngineError('CHECKSUM_MISMATCH', `Cannot use ${redact(remote)}: ${state}`, {
+    hint: 'Give seven or more digits of the commit that the ref leads to',
+  });
+}
+
+async function subdirectory({ remote, subdir = '' }: GitTree, work: string): Promise<string> {
+  const path = join(work, subdir);
+  const refuse = (state: string): EngineError =>
+    new EngineError('CONTEXT_INVALID', `Cannot use ${escapeControl(subdir)} of ${redact(remote)}: ${state}`);
+  const [root, real] = [await realpath(work), await realpath(path).catch(() => undefined)];
+  if (real === undefined) throw refuse('there is no such directory');
+  if (real !== root && !real.startsWith(`${root}/`)) throw refuse('it leads out of the repository');
+  if (!(await stat(real)).isDirectory()) throw refuse('it is no directory');
+  return real;
+}
+
+/** `.git` of the repository and of its submodules. */
+async function removeGit(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.name === '.git') await rm(path, { recursive: true, force: true });
+    else if (entry.isDirectory()) await removeGit(path);
+  }
+}
+
+async function setTimes(folder: string, time: Date): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.name === '.git') continue;
+    if (entry.isDirectory()) await setTimes(join(folder, entry.name), time);
+    await lutimes(join(folder, entry.name), time, time);
+  }
+}
+
+function withoutUser(remote: string): string {
+  return remote.replace(/^(https?:\/\/)[^/@]*@/, '$1');
+}
+
+function refuseOption(ref: string): void {
+  if (!ref.startsWith('-')) return;
+  throw new EngineError('GIT_REF_NOT_FOUND', `Cannot read the ref "${escapeControl(ref)}": it is no name of one`);
+}
+
+async function git(args: readonly string[], tree: GitTree, options: GitOptions, cwd = '/'): Promise<string> {
+  const path = PLACES.find((place) => existsSync(place));
+  if (path === undefined) {
+    throw new EngineError('GIT_MISSING', `Cannot read ${redact(tree.remote)}: git is not installed in /usr/bin`, {
+      hint: 'Install git, or give a directory',
+    });
+  }
+  const settings = ['core.hooksPath=/dev/null', 'protocol.file.allow=never', 'advice.detachedHead=false', 'gc.auto=0'];
+  const run: ExecFileOptions = {
+    cwd,
+    env: environment(tree, options),
+    maxBuffer: MAX_OUTPUT,
+    ...(options.signal ? { signal: options.signal } : {}),
+  };
+  return await new Promise((resolve, reject) => {
+    execFile(path, [...settings.flatMap((one) => ['-c', one]), ...args], run, (error, stdout, stderr) => {
+      if (!error) return resolve(String(stdout));
+      if (options.signal?.aborted) return reject(options.signal.reason as Error);
+      reject(failure(tree, String(stderr), error));
+    });
+  });
+}
+
+function failure({ remote }: GitTree, stderr: string, cause: unknown): EngineError {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('hint:'));
+  const said = escapeControl(redact(lines.find((line) => line.startsWith('fatal:')) ?? lines.at(-1) ?? 'git failed'));
+  const needsLogin = /could not read (?:Username|Password)|Authentication failed|HTTP 40[13]/i.test(stderr);
+  const hint = needsLogin ? 'Give a token: --secret id=GIT_AUTH_TOKEN,env=NAME' : 'Check the address and the ref';
+  return new EngineError('GIT_FAILED', `Cannot read ${redact(remote)}: ${said.replace(/^fatal: /, '')}`, {
+    cause,
+    hint,
+  });
+}
+
+/** The little that git and ssh need. A token is never on the command line, where every user of the machine could read it. */
+function environment({ remote }: GitTree, options: GitOptions): NodeJS.ProcessEnv {
+  const { authorization, caFile, httpProxy, httpsProxy, noProxy } = options;
+  const origin = /^https?:\/\/[^/]*/.exec(withoutUser(remote))?.[0];
+  return {
+    PATH: '/usr/local/bin:/usr/bin:/bin',
+    LC_ALL: 'C',
+    HOME: '/nonexistent',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_ALLOW_PROTOCOL: 'https:http:ssh:git',
+    GIT_SSH_COMMAND: 'ssh -F /dev/null -o BatchMode=yes',
+    ...(caFile === undefined ? {} : { GIT_SSL_CAINFO: caFile }),
+    ...(httpProxy ? { http_proxy: httpProxy } : {}),
+    ...(httpsProxy ? { https_proxy: httpsProxy } : {}),
+    ...(noProxy ? { no_proxy: noProxy } : {}),
+    ...(authorization === undefined || origin === undefined
+      ? {}
+      : {
+          GIT_CONFIG_COUNT: '1',
+          GIT_CONFIG_KEY_0: `http.${origin}/.extraheader`,
+          GIT_CONFIG_VALUE_0: `Authorization: ${authorization}`,
+        }),
+  };
+}
