@@ -14,7 +14,7 @@ function refused(hint: string, ...idle: string[]): Fate {
 export const BUILD_PUSH_INPUTS: Readonly<Record<string, Fate>> = {
   'add-hosts': refused('Delete the line: RUN resolves names as the runner does'),
   allow: refused('Delete the line: there is no entitlement to allow'),
-  annotations: refused('Use labels: instead; annotations of the manifest are not written'),
+  annotations: done,
   attests: refused('Delete the line and attest the digest output with actions/attest'),
   'build-args': done,
   'build-contexts': refused('Copy what the build needs into the context first, or use COPY --from=<image>'),
@@ -30,7 +30,7 @@ export const BUILD_PUSH_INPUTS: Readonly<Record<string, Fate>> = {
   load: done,
   network: refused('Delete the line: RUN uses the network of the runner', 'default'),
   'no-cache': done,
-  'no-cache-filters': refused('Use no-cache: true, or change the step that must run again'),
+  'no-cache-filters': done,
   outputs: refused('Use push: true and tags: instead'),
   platforms: done,
   provenance: refused('Delete the line and attest the digest output with actions/attest', 'false'),

@@ -24,6 +24,9 @@ export interface ActionInputs {
   readonly push: boolean;
   readonly pull: boolean;
   readonly noCache: boolean;
+  /** Stages that are built without cache. */
+  readonly noCacheFilter: readonly string[];
+  readonly annotations: Readonly<Record<string, string>>;
   /** `linux/amd64`; undefined is the runner's own. */
   readonly platform: string | undefined;
   /** `auto`, `off`, a path or YAML. */
@@ -103,6 +106,8 @@ export function parseInputs(
     push: flag('push', false),
     pull: flag('pull', false),
     noCache: flag('no-cache', false),
+    noCacheFilter: parseList('no-cache-filters', raw.get('no-cache-filters') ?? ''),
+    annotations: parsePairs('annotations', lines(raw, 'annotations').map(ofManifest), () => ''),
     platform: platformOf(parseList('platforms', raw.get('platforms') ?? '')),
     smokeTest: (raw.get('smoke-test') ?? '').trim() || 'auto',
     registry: text('registry') || undefined,
@@ -124,6 +129,16 @@ export function parseInputs(
 
 function lines(raw: ReadonlyMap<string, string>, name: string): readonly string[] {
   return parseList(name, raw.get(name) ?? '', { ignoreComma: true, comment: name !== 'tags' });
+}
+
+/** `manifest:key=value` is what `key=value` means; there is no index to annotate. */
+function ofManifest(line: string): string {
+  const [, kinds, pair = line] =
+    /^((?:manifest|index|manifest-descriptor|index-descriptor)(?:\[[^\]]*\])?(?:,[a-z-]+)*):(.*)$/s.exec(line) ?? [];
+  if (kinds === undefined || kinds === 'manifest') return pair;
+  throw new EngineError('INPUT_REFUSED', `Cannot use input 'annotations': there is no ${kinds} to annotate`, {
+    hint: 'Write key=value, which annotates the manifest',
+  });
 }
 
 /** Inputs of docker/build-push-action that ask for something that is not done. */
@@ -184,6 +199,7 @@ function checkSecrets(inputs: ActionInputs): void {
   const places: readonly (readonly [string, string])[] = [
     ...Object.entries(inputs.buildArgs).map(([key, value]) => [`build-args: ${key}`, value] as const),
     ...Object.entries(inputs.labels).map(([key, value]) => [`labels: ${key}`, value] as const),
+    ...Object.entries(inputs.annotations).map(([key, value]) => [`annotations: ${key}`, value] as const),
     ...inputs.tags.map((tag) => ['tags', tag] as const),
     ['target', inputs.target ?? ''],
     ['cache scope', inputs.cache.scope ?? ''],

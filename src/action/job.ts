@@ -114,6 +114,8 @@ function requestOf(inputs: ActionInputs, context: RunnerContext): Omit<PipelineR
     smokeTest: inputs.smokeTest,
     workingDirectory: context.workspace,
     noCache: inputs.noCache,
+    noCacheFilter: inputs.noCacheFilter,
+    annotations: inputs.annotations,
     pull: inputs.pull,
     secrets: inputs.secrets.map(({ value }) => value),
   };

@@ -17,6 +17,10 @@ export interface PipelineRequest {
   /** What relative paths in `smokeTest` are relative to, absolute. */
   readonly workingDirectory: string;
   readonly noCache?: boolean | undefined;
+  /** Stages that are built without cache. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+  /** Annotations of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
   /** Ask the registry again for base images. */
   readonly pull?: boolean | undefined;
   /** Values that must not appear in any report. */

@@ -111,9 +111,12 @@ async function check(request: PipelineRequest): Promise<SmokeTest> {
 
 async function build(request: PipelineRequest, { engine, ...act }: Act): Promise<BuildResult> {
   if (request.image !== undefined) return await take(request.image, engine, act);
-  const { context, file, target, buildArgs, labels, noCache, pull } = request;
+  const { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull } = request;
   // No tag yet: a name moves only to an image that passed.
-  return await engine.build({ context, file, target, buildArgs, labels, noCache, pull, complete: true }, act);
+  return await engine.build(
+    { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull, complete: true },
+    act,
+  );
 }
 
 /** An image that is there, in the words of a build that had nothing to do. */

@@ -84,6 +84,14 @@ describe('inputs', () => {
     expect(parseList('tags', '"a""b",c')).toEqual(['a"b', 'c']);
   });
 
+  test('read annotations of the manifest, and refuse those of an index, which there is not', () => {
+    const annotations = 'a=b,c\nmanifest:d=e:f\norg.x:y=z';
+    expect(read({ annotations }).annotations).toEqual({ a: 'b,c', d: 'e:f', 'org.x:y': 'z' });
+    for (const place of ['index', 'manifest[linux/amd64]', 'index,manifest', 'manifest-descriptor']) {
+      expect(() => read({ annotations: `${place}:a=b` })).toThrow(`there is no ${place} to annotate`);
+    }
+  });
+
   test('refuse beside image what says how to build', () => {
     expect(read({ image: 'sha256:abc', context: '.', 'no-cache': 'false' }).image).toBe('sha256:abc');
     expect(() => read({ image: 'sha256:abc', file: 'Dockerfile', labels: 'a=b' })).toThrow(
