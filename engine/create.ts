@@ -77,7 +77,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     volumes: createVolumes(store, connectRuntime),
     cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
-    serveRegistry: (how) => createRegistryServer(createRegistryBackend(store), how),
+    serveRegistry: (how) => createRegistryServer(createRegistryBackend(parts), how),
     close: async () => {
       await parts.registry.close();
       await store.close();

@@ -1,12 +1,16 @@
-import type { BlobIngest, RegistryBackend } from './registry/index.ts';
-import type { Store } from './store/index.ts';
+import type { Parts } from './connect.ts';
+import { bringImage } from './complete-image.ts';
 import { isDigest } from './image/digest.ts';
+import { parseReference } from './image/reference.ts';
+import type { BlobIngest, RegistryBackend, RegistryManifest } from './registry/index.ts';
+import type { Store, StoredImage } from './store/index.ts';
 
 /**
- * The store as what the registry server stands on: blobs are the store's, repositories are records of their own, so that what is pushed here
- * is served and does not turn into an image of `berth images`.
+ * The store as what the registry server stands on: blobs are the store's. What is pushed goes into repositories of their own and does not turn
+ * into an image of `berth images`; the images of the store can be pulled by their names, and are completed when somebody asks for them.
  */
-export function createRegistryBackend(store: Store): RegistryBackend {
+export function createRegistryBackend(parts: Parts): RegistryBackend {
+  const { store } = parts;
   const { content, repositories, locks } = store;
   return {
     blobs: {
@@ -18,12 +22,8 @@ export function createRegistryBackend(store: Store): RegistryBackend {
       ingest: () => openLocked(store),
     },
     manifests: {
-      get: async (name, reference) => {
-        const repository = await repositories.get(name);
-        const digest = isDigest(reference) ? reference : repository?.tags[reference];
-        const descriptor = repository?.manifests.find((manifest) => manifest.digest === digest);
-        return descriptor && { descriptor, content: await content.read(descriptor.digest) };
-      },
+      get: async (name, reference) =>
+        (await fromRepository(store, name, reference)) ?? (await fromImages(parts, name, reference)),
       put: (name, { descriptor, content: bytes }, tag) =>
         locks.with('store', 'shared', async () => {
           await content.write(descriptor.mediaType, bytes);
@@ -31,10 +31,73 @@ export function createRegistryBackend(store: Store): RegistryBackend {
         }),
       tags: async (name) => {
         const repository = await repositories.get(name);
-        return repository && Object.keys(repository.tags);
+        const images = (await servedImages(store)).filter(({ repository: own }) => own === name);
+        if (!repository && images.length === 0) return undefined;
+        return [...new Set([...Object.keys(repository?.tags ?? {}), ...images.map(({ tag }) => tag)])];
       },
+      repositories: async () => {
+        const pushed = (await repositories.list()).map(({ name }) => name);
+        return [...new Set([...pushed, ...(await servedImages(store)).map(({ repository }) => repository)])];
+      },
+      list: async (name) => {
+        const repository = await repositories.get(name);
+        return await Promise.all(
+          (repository?.manifests ?? []).map(async (descriptor) => ({
+            descriptor,
+            content: await content.read(descriptor.digest),
+          })),
+        );
+      },
+      remove: (name, reference) => repositories.remove(name, reference),
     },
   };
+}
+
+async function fromRepository(
+  { content, repositories }: Store,
+  name: string,
+  reference: string,
+): Promise<RegistryManifest | undefined> {
+  const repository = await repositories.get(name);
+  const digest = isDigest(reference) ? reference : repository?.tags[reference];
+  const descriptor = repository?.manifests.find((manifest) => manifest.digest === digest);
+  return descriptor && { descriptor, content: await content.read(descriptor.digest) };
+}
+
+/** An image of the store under one of the names that it is served by. */
+interface Served {
+  readonly repository: string;
+  readonly tag: string;
+  readonly image: StoredImage;
+}
+
+/** `docker.io/library/model:1` is served as `model` and `library/model`, `ghcr.io/me/model:1` as `me/model` and `ghcr.io/me/model`. */
+async function servedImages({ images }: Store): Promise<readonly Served[]> {
+  return (await images.list()).flatMap((image) =>
+    image.names.flatMap((name) => {
+      const { domain, path, tag = 'latest' } = parseReference(name);
+      const short = path.replace(/^library\//, '');
+      const long = domain === 'docker.io' || domain.includes(':') ? path : `${domain}/${path}`;
+      return [...new Set([path, domain === 'docker.io' ? short : path, long])].map((repository) => ({
+        repository,
+        tag,
+        image,
+      }));
+    }),
+  );
+}
+
+/** Packs and fetches what the image lacks: who pulls the manifest will ask for its blobs next. */
+async function fromImages(parts: Parts, name: string, reference: string): Promise<RegistryManifest | undefined> {
+  const { store } = parts;
+  const isMeant = ({ repository, tag, image }: Served): boolean =>
+    repository === name && (isDigest(reference) ? image.manifest?.digest === reference : tag === reference);
+  const found = (await servedImages(store)).find(isMeant);
+  if (!found) return undefined;
+  return await store.locks.with('store', 'shared', async () => {
+    const { manifest } = await bringImage(parts, found.image, {});
+    return manifest && { descriptor: manifest, content: await store.content.read(manifest.digest) };
+  });
 }
 
 /** An ingest that holds the lock `store` until it is committed or forgotten: a prune takes every half written file for garbage. */

@@ -197,3 +197,16 @@ suite(named('a platform that is not this machine’s'), () => {
     });
   });
 });
+
+suite(named('the registry of a store'), () => {
+  test('serves its images by their names, complete', async () => {
+    await other.build(SHELL, { tags: ['served:1', 'ghcr.io/me/served:2'] });
+    const { id } = await other.engine.images.resolve('served:1');
+    for (const name of ['served:1', 'library/served:1', 'me/served:2', 'ghcr.io/me/served:2'])
+      expect((await it.engine.pull(`${host}/${name}`)).id).toBe(id);
+    const catalog = (await (await fetch(`http://${host}/v2/_catalog`)).json()) as { repositories: string[] };
+    expect(catalog.repositories).toEqual(
+      expect.arrayContaining(['served', 'library/served', 'me/served', 'ghcr.io/me/served']),
+    );
+  });
+});

@@ -53,6 +53,12 @@ export function createMemoryBackend(): MemoryBackend {
         const names = repositories.get(repository);
         return names && [...names.keys()].filter((name) => !name.includes(':'));
       },
+      repositories: async () => [...repositories.keys()],
+      list: async (repository) =>
+        [...(repositories.get(repository) ?? [])]
+          .filter(([name]) => name.includes(':'))
+          .map(([, manifest]) => manifest),
+      remove: async (repository, reference) => repositories.get(repository)?.delete(reference) ?? false,
     },
   };
 }

@@ -20,6 +20,8 @@ export interface Repositories {
   /** Keeps a manifest whose bytes are in the content store already. */
   put(name: string, manifest: Descriptor, tag: string | undefined): Promise<void>;
   list(): Promise<readonly RepositoryRecord[]>;
+  /** Forgets a tag, or a manifest by its digest with its tags. False when there is none. */
+  remove(name: string, reference: string): Promise<boolean>;
 }
 
 export function createRepositories(root: string, locks: Locks, warn: (message: string) => void): Repositories {
@@ -45,12 +47,28 @@ export function createRepositories(root: string, locks: Locks, warn: (message: s
         };
         await replaceFile(pathOf(name), JSON.stringify(record), { backup: true });
       }),
+    remove: (name, reference) =>
+      locks.with('image', 'exclusive', async () => {
+        const record = await read(pathOf(name));
+        const next = record && without(record, reference);
+        if (!next) return false;
+        await replaceFile(pathOf(name), JSON.stringify(next), { backup: true });
+        return true;
+      }),
     list: async () => {
       const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
       const records = await Promise.all(names.map((name) => read(join(folder, name))));
       return records.filter((record) => record !== undefined);
     },
   };
+}
+
+/** The record without that tag or manifest; undefined when it has none such. */
+function without(record: RepositoryRecord, reference: string): RepositoryRecord | undefined {
+  const tags = Object.entries(record.tags).filter(([tag, digest]) => tag !== reference && digest !== reference);
+  const manifests = record.manifests.filter(({ digest }) => digest !== reference);
+  const isSame = tags.length === Object.keys(record.tags).length && manifests.length === record.manifests.length;
+  return isSame ? undefined : { ...record, manifests, tags: Object.fromEntries(tags) };
 }
 
 function isRepositoryRecord(value: unknown): value is RepositoryRecord {

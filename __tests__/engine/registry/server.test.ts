@@ -197,8 +197,42 @@ describe('our registry server', () => {
     expect(codeOf((await ask(address, 'GET', '/v2/unknown/tags/list')).body)).toBe('NAME_UNKNOWN');
   });
 
+  test('lists repositories and referrers, and forgets tags and manifests', async () => {
+    const { address } = await serve();
+    const source = createMemoryStorage();
+    const root = addSampleImage(source, { sizes: [10] });
+    const repository = client().repository(`${address}/me/app`);
+    await copyGraph(source, repository, root);
+    await repository.tag(root, 'v1');
+    const subject = { mediaType: root.mediaType, digest: root.digest, size: root.size };
+    const empty = source.add('application/vnd.oci.empty.v1+json', '{}');
+    const artifact = {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      artifactType: 'text/sbom',
+      config: empty,
+      layers: [],
+      subject,
+    };
+    const sbom = source.add(OCI_MANIFEST, JSON.stringify(artifact));
+    await copyGraph(source, repository, sbom);
+    expect(JSON.parse((await ask(address, 'GET', '/v2/_catalog')).body)).toEqual({ repositories: ['me/app'] });
+    const referrers = `/v2/me/app/referrers/${root.digest}`;
+    const listed = JSON.parse((await ask(address, 'GET', referrers)).body) as { manifests: object[] };
+    expect(listed.manifests).toEqual([{ ...sbom, artifactType: 'text/sbom' }]);
+    const other = await ask(address, 'GET', `${referrers}?artifactType=text/other`);
+    expect([JSON.parse(other.body), other.headers['oci-filters-applied']]).toMatchObject([
+      { manifests: [] },
+      'artifactType',
+    ]);
+    expect((await ask(address, 'DELETE', '/v2/me/app/manifests/v1')).status).toBe(202);
+    expect((await ask(address, 'GET', '/v2/me/app/manifests/v1')).status).toBe(404);
+    expect((await ask(address, 'GET', `/v2/me/app/manifests/${root.digest}`)).status).toBe(200);
+    expect((await ask(address, 'DELETE', '/v2/me/app/manifests/v1')).status).toBe(404);
+  });
+
   test.each([
-    ['GET', '/v2/_catalog', 'UNSUPPORTED'],
+    ['DELETE', '/v2/a/manifests/v1', 'MANIFEST_UNKNOWN'],
     ['DELETE', `/v2/a/blobs/${digestOf('x')}`, 'UNSUPPORTED'],
     ['GET', '/v2/Upper/manifests/v1', 'NAME_INVALID'],
     ['GET', '/v2/a/blobs/sha256:abc', 'DIGEST_INVALID'],

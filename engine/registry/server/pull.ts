@@ -50,30 +50,6 @@ export async function sendManifest(
   response.end(request.method === 'HEAD' ? undefined : content);
 }
 
-/** Source: distribution-spec, "Listing Tags". */
-export async function sendTags(
-  backend: RegistryBackend,
-  repository: string,
-  query: URLSearchParams,
-  response: ServerResponse,
-): Promise<void> {
-  const all = await backend.manifests.tags(repository);
-  if (all === undefined) throw new Refusal('NAME_UNKNOWN', `the repository ${repository} is not known`);
-  const last = query.get('last') ?? '';
-  const after = [...all].sort().filter((tag) => tag > last);
-  const n = /^\d{1,6}$/.test(query.get('n') ?? '') ? Number(query.get('n')) : after.length;
-  const tags = after.slice(0, n);
-  const more = n > 0 && tags.length < after.length;
-  const next = `/v2/${repository}/tags/list?n=${n}&last=${encodeURIComponent(tags.at(-1) ?? '')}`;
-  const body = JSON.stringify({ name: repository, tags });
-  response.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(body)),
-    ...(more ? { link: `<${next}>; rel="next"` } : {}),
-  });
-  response.end(body);
-}
-
 /** `bytes=a-b`, `bytes=a-` or `bytes=-n`; several ranges or another unit count as none. @throws Refusal `RANGE_INVALID` */
 function parseRange(header: string | undefined, size: number): ByteRange | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '');

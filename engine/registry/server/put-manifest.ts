@@ -21,6 +21,7 @@ export async function putManifest(
   if (isDigest(reference) && reference !== digest)
     throw new Refusal('DIGEST_INVALID', `the manifest has the digest ${digest}`);
   const node = parse(content, request.headers['content-type']);
+  const { subject } = node.kind === 'manifest' ? node.manifest : node.index;
   for (const child of childrenOf(node)) await requireChild(backend, repository, child);
   const descriptor: Descriptor = { mediaType: node.mediaType, digest, size: content.length };
   await backend.manifests.put(repository, { descriptor, content }, isDigest(reference) ? undefined : reference);
@@ -29,6 +30,7 @@ export async function putManifest(
       location: `/v2/${repository}/manifests/${digest}`,
       'docker-content-digest': digest,
       'content-length': '0',
+      ...(subject === undefined ? {} : { 'oci-subject': subject.digest }),
     })
     .end();
 }
@@ -52,8 +54,8 @@ function parse(content: Buffer, header: string | undefined): GraphNode {
 }
 
 async function requireChild(backend: RegistryBackend, repository: string, child: Descriptor): Promise<void> {
-  if (isForeignType(child.mediaType))
-    throw new Refusal('MANIFEST_INVALID', `foreign layers (${child.mediaType}) are not taken`);
+  // It lies elsewhere by its nature; whoever pulls fetches it from there.
+  if (isForeignType(child.mediaType)) return;
   const size = isGraphType(child.mediaType)
     ? (await backend.manifests.get(repository, child.digest))?.descriptor.size
     : await backend.blobs.size(child.digest);

@@ -10,13 +10,16 @@ export type Route =
   | { readonly kind: 'uploads'; readonly repository: string }
   | { readonly kind: 'upload'; readonly repository: string; readonly session: string }
   | { readonly kind: 'manifest'; readonly repository: string; readonly reference: string }
-  | { readonly kind: 'tags'; readonly repository: string };
+  | { readonly kind: 'tags'; readonly repository: string }
+  | { readonly kind: 'referrers'; readonly repository: string; readonly digest: Digest }
+  | { readonly kind: 'catalog' };
 
 const UPLOADS = /^(.+)\/blobs\/uploads\/?$/;
 const UPLOAD = /^(.+)\/blobs\/uploads\/([0-9a-f-]{36})$/;
 const BLOB = /^(.+)\/blobs\/([^/]+)$/;
 const MANIFEST = /^(.+)\/manifests\/([^/]+)$/;
 const TAGS = /^(.+)\/tags\/list$/;
+const REFERRERS = /^(.+)\/referrers\/([^/]+)$/;
 
 /**
  * Reads a path below `/v2/`; names and digests are checked here, so that none other goes further. Source: distribution-spec, "Endpoints".
@@ -38,7 +41,9 @@ export function parseRoute(path: string): Route {
     return { kind: 'manifest', repository: repositoryOf(manifest), reference: referenceOf(manifest[2] ?? '') };
   const tags = TAGS.exec(rest);
   if (tags) return { kind: 'tags', repository: repositoryOf(tags) };
-  if (rest === '_catalog') throw new Refusal('UNSUPPORTED', 'the catalog is not served');
+  const referrers = REFERRERS.exec(rest);
+  if (referrers) return { kind: 'referrers', repository: repositoryOf(referrers), digest: digestOf(referrers[2]) };
+  if (rest === '_catalog') return { kind: 'catalog' };
   throw new Refusal('NAME_UNKNOWN', 'no such endpoint');
 }
 

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { EngineError } from '../../base/errors.ts';
 import { Refusal, sendError } from './errors.ts';
 import { createGuard, type Guard } from './guard.ts';
-import { sendBlob, sendManifest, sendTags } from './pull.ts';
+import { deleteManifest, sendCatalog, sendReferrers, sendTags } from './listing.ts';
+import { sendBlob, sendManifest } from './pull.ts';
 import { putManifest } from './put-manifest.ts';
 import { parseRoute, type Route } from './route.ts';
 import type { RegistryBackend, RegistryServerOptions, RunningRegistryServer } from './types.ts';
@@ -14,7 +15,7 @@ import { createUploads, type Uploads } from './uploads.ts';
 const IDLE = 120_000;
 
 /**
- * Serves a content store over the distribution API: pulls, pushes, tags; no catalog and no deletion.
+ * Serves a content store over the distribution API: pulls, pushes, lists, referrers, and the deletion of tags and manifests.
  *
  * @throws `ADDRESS_IN_USE` and its like when it can't listen
  */
@@ -72,6 +73,9 @@ async function answer(
   if (route.kind === 'manifest' && isRead) return sendManifest(backend, route, request, response);
   if (route.kind === 'manifest' && method === 'PUT') return putManifest(backend, route, request, response);
   if (route.kind === 'tags' && method === 'GET') return sendTags(backend, route.repository, query, response);
+  if (route.kind === 'catalog' && method === 'GET') return sendCatalog(backend, query, response);
+  if (route.kind === 'referrers' && method === 'GET') return sendReferrers(backend, route, query, response);
+  if (route.kind === 'manifest' && method === 'DELETE') return deleteManifest(backend, route, response);
   if (route.kind === 'uploads' && method === 'POST') return uploads.start(route.repository, query, request, response);
   if (route.kind === 'upload') {
     const { repository, session } = route;

@@ -43,6 +43,12 @@ export interface RegistryManifests {
   put(repository: string, manifest: RegistryManifest, tag: string | undefined): Promise<void>;
   /** In any order; undefined when the repository isn't known. */
   tags(repository: string): Promise<readonly string[] | undefined>;
+  /** Names of all repositories, in any order. */
+  repositories(): Promise<readonly string[]>;
+  /** All manifests of a repository; none when it isn't known. */
+  list(repository: string): Promise<readonly RegistryManifest[]>;
+  /** Forgets a tag, or a manifest with its tags; false when there is none. */
+  remove(repository: string, reference: string): Promise<boolean>;
 }
 
 export interface RegistryManifest {
