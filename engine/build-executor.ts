@@ -1,12 +1,14 @@
 import type { ActOptions } from './base/progress.ts';
 import type { Machine, Parts } from './connect.ts';
 import type { BuildInputs } from './build-inputs.ts';
+import { createLender } from './build-lender.ts';
 import type { ExecOp } from './graph/index.ts';
 import { shortDigest, digestOf } from './image/digest.ts';
 import { OCI_CONFIG } from './image/media-type.ts';
 import type { Digest, ImageConfig, Platform } from './image/types.ts';
 import { createBuildSpec, createReadAccounts, lookupUser } from './runtime/index.ts';
 import { createExecutor, type Executor } from './solver/index.ts';
+import type { ForbiddenValue } from './store/index.ts';
 
 /** What the steps of one build need. */
 export interface BuildExecutorOptions {
@@ -14,6 +16,8 @@ export interface BuildExecutorOptions {
   /** Path of the Dockerfile, for its own ignore file. */
   readonly dockerfile: string | undefined;
   readonly platform: Platform;
+  /** Values that no layer may hold. */
+  readonly forbidden: readonly ForbiddenValue[];
   readonly act: ActOptions;
 }
 
@@ -21,7 +25,7 @@ export interface BuildExecutorOptions {
 export async function createBuildExecutor(
   parts: Parts,
   { helper, isolation }: Machine,
-  { inputs, dockerfile, platform, act }: BuildExecutorOptions,
+  { inputs, dockerfile, platform, forbidden, act }: BuildExecutorOptions,
 ): Promise<Executor> {
   const { options } = parts;
   const accountsOf = createReadAccounts(helper, { remember: true });
@@ -32,6 +36,8 @@ export async function createBuildExecutor(
     identify: (from) => inputs.identify(from),
     specOf: createBuildSpec({ helper, probe: isolation.probe, caFile: options.buildCa ? options.caFile : undefined }),
     identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
+    lender: createLender(parts, inputs.request),
+    forbidden,
     keepState: (_vertex, op, base) => keepState(parts, op, base, platform),
   });
 }

@@ -34,7 +34,8 @@ import {
   type Solved,
   type SolveParts,
 } from './solver/index.ts';
-import type { Packing } from './store/index.ts';
+import type { ForbiddenValue, Packing } from './store/index.ts';
+import { forbiddenValues, refuseSecretsInConfig, refuseSecretsInRequest } from './build-secrets.ts';
 
 /**
  * A `docker build`: the steps 2 to 8 of DESIGN.md 2, in order. The same request with every step cached gives the same digest and reads no
@@ -60,6 +61,7 @@ async function buildLocked(
     act,
   }: { readonly names: readonly string[]; readonly warnings: readonly WarningEvent[]; readonly act: ActOptions },
 ): Promise<BuildResult> {
+  refuseSecretsInRequest(asked, forbiddenValues(asked));
   const machine = await parts.machine(act);
   const inputs = await openInputs(parts, machine, asked, { secret: secretsOf(asked), act });
   try {
@@ -80,16 +82,23 @@ async function buildFrom(
   }: { readonly names: readonly string[]; readonly warnings: readonly WarningEvent[]; readonly act: ActOptions },
 ): Promise<BuildResult> {
   const { request } = inputs;
+  const forbidden = forbiddenValues(request);
   const graphOptions = toGraphOptions(request);
   const source = await withVertex(LOAD_DOCKERFILE, act.onEvent, () => readDockerfile(request));
   const isIgnored = await readHiddenSources(request.context, { dockerfile: source.path });
   const resolver = createResolver(parts, request, act);
   const { graph } = await readGraph(source, { ...act, resolver, graph: { ...graphOptions, isIgnored } });
+  refuseSecretsInConfig(graph, forbidden);
   requirePlatform(graph);
   await importCaches(parts, request.cacheFrom ?? [], act);
   const blobs = await createBlobMaker(parts, packingFor(request), act);
   const explained = await createExplanations(parts, machine, request);
-  const solved = await solveGraph(parts, machine, { inputs, source: source.path, graph, blobs, ...explained }, act);
+  const solved = await solveGraph(
+    parts,
+    machine,
+    { inputs, source: source.path, graph, forbidden, blobs, ...explained },
+    act,
+  );
   const outputs = request.outputs ?? [];
   const epoch = epochOf(request.buildArgs);
   const image = await withVertex(EXPORT, act.onEvent, async () =>
@@ -127,6 +136,7 @@ const EXPORT = { id: 'export image', name: 'exporting to image' };
 
 function toGraphOptions(request: BuildRequest): GraphOptions {
   const { target, buildArgs, labels, noCache, noCacheFilter, platform, contexts } = request;
+  const { network, extraHosts, shmSize, ulimits } = request;
   const host = hostPlatform();
   const platforms = { platform: platform ?? host, buildPlatform: host };
   return {
@@ -137,6 +147,10 @@ function toGraphOptions(request: BuildRequest): GraphOptions {
     noCacheFilter,
     ...platforms,
     contexts: contexts && graphContexts(contexts),
+    network,
+    extraHosts,
+    shmSize,
+    ulimits,
   };
 }
 
@@ -185,12 +199,14 @@ async function solveGraph(
     inputs,
     source,
     graph,
+    forbidden,
     blobs,
     onMiss,
   }: {
     readonly inputs: BuildInputs;
     readonly source: string | undefined;
     readonly graph: Graph;
+    readonly forbidden: readonly ForbiddenValue[];
     readonly blobs: BlobMaker;
     readonly onMiss: SolveParts['onMiss'];
   },
@@ -201,6 +217,7 @@ async function solveGraph(
     inputs,
     dockerfile: source,
     platform: graph.image.platform,
+    forbidden,
     act,
   });
   const lost = new Set<Digest>();

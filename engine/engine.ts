@@ -156,6 +156,21 @@ export interface BuildRequest {
   readonly explain?: boolean | undefined;
   readonly cacheFrom?: readonly BuildCacheSource[] | undefined;
   readonly cacheTo?: readonly BuildCacheTarget[] | undefined;
+  /** What `RUN --mount=type=secret` reads; in memory only. */
+  readonly secrets?: readonly BuildSecret[] | undefined;
+  /** Agents of `RUN --mount=type=ssh`. */
+  readonly ssh?: readonly SshAgent[] | undefined;
+  /** Further values, beside `secrets`, that must not be in the image: passwords and tokens of the job. */
+  readonly knownSecrets?: readonly BuildSecret[] | undefined;
+  /** Build all the same when a known secret would be in a layer or in the configuration. */
+  readonly allowSecretInLayer?: boolean | undefined;
+  /** Network of every RUN that does not say. */
+  readonly network?: 'default' | 'none' | 'host' | undefined;
+  /** Lines of /etc/hosts in RUN. */
+  readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
+  /** Bytes of /dev/shm in RUN. */
+  readonly shmSize?: number | undefined;
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
 }
 
 /** One `--output` of a build (spec/engine.md 1c). */
@@ -197,6 +212,19 @@ export interface Explanation {
   readonly name: string;
   /** A sentence. */
   readonly reason: string;
+}
+
+/** A secret by the id under which the Dockerfile asks for it. */
+export interface BuildSecret {
+  readonly id: string;
+  readonly value: Uint8Array;
+}
+
+/** An SSH agent by the id under which the Dockerfile asks for it. */
+export interface SshAgent {
+  readonly id: string;
+  /** hostPath of its socket. */
+  readonly socket: string;
 }
 
 /** What the build checks found. */

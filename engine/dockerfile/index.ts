@@ -8,6 +8,7 @@ export { excerpt } from './excerpt.ts';
 export { createExpander, splitEntry, type Expander, type Lookup } from './expand.ts';
 export { parseGitReference, type GitReference } from './git/reference.ts';
 export { chomp, parseHeredoc } from './heredoc.ts';
+export { readInstruction } from './instructions/index.ts';
 export {
   createFindings,
   lintStage,

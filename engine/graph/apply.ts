@@ -6,15 +6,16 @@ import type {
   WorkdirInstruction,
 } from '../dockerfile/index.ts';
 import { applyArg } from './arg.ts';
-import { locationOf, stateOf, type Conversion } from './conversion.ts';
+import { locationOf, type Conversion } from './conversion.ts';
 import { copyOp, type CopyPlace } from './copy.ts';
+import { fromSource } from './from-source.ts';
+import { mountsOf } from './mount.ts';
 import { summarize } from './name.ts';
 import { workdirAfter } from './path.ts';
-import { copySource } from './reference.ts';
 import { execOp, runHistory } from './run.ts';
 import { applySetting } from './settings.ts';
 import { remember, type StageState } from './state.ts';
-import { addSource, addStep } from './step.ts';
+import { addStep } from './step.ts';
 import type { VertexId } from './types.ts';
 
 /**
@@ -43,26 +44,20 @@ export function applyInstruction(conversion: Conversion, state: StageState, inst
 }
 
 function applyRun(conversion: Conversion, state: StageState, run: RunInstruction): StageState {
-  const op = execOp(state, run, conversion.proxyEnv);
+  const { mounts, inputs } = mountsOf(conversion, state, run);
+  const op = execOp(conversion, state, run, mounts);
   const [document] = run.files;
   const suffix = document && ` (${summarize(document.data)})`;
-  return addStep(conversion, state, op, { place: run, createdBy: runHistory(state, op), suffix });
+  return addStep(conversion, state, op, { place: run, createdBy: runHistory(state, op), suffix, inputs });
 }
 
 function applyCopy(conversion: Conversion, state: StageState, copy: CopyInstruction): StageState {
   const location = locationOf(conversion, copy);
   const { from } = copy;
   if (from === undefined) return addCopy(conversion, state, copy, { from: 'context', location });
-  const stage = copySource(conversion.source, state.stage, { ...copy, from });
-  if (stage) {
-    return addCopy(conversion, state, copy, { from: 1, location }, stateOf(conversion, stage.index).vertex);
-  }
-  const source = state.sources.get(from);
-  if (!source) throw new Error(`COPY --from=${from} was not resolved`);
-  if (source.type === 'files') {
-    return addCopy(conversion, state, copy, { from: { type: 'named', name: source.name }, location });
-  }
-  return addCopy(conversion, state, copy, { from: 1, location }, addSource(conversion, state, copy, source));
+  const found = fromSource(conversion, state, { ...copy, from });
+  if (found.type === 'named') return addCopy(conversion, state, copy, { from: found, location });
+  return addCopy(conversion, state, copy, { from: 1, location }, found.vertex);
 }
 
 function addCopy(

@@ -15,14 +15,14 @@ import { unusedArgs } from './warnings.ts';
  * @throws DockerfileError naming the line
  */
 export function toGraph(resolved: ResolvedStages, options: GraphOptions): Graph {
-  const { source, target } = resolved;
+  const { target } = resolved;
   const conversion = convertStages(resolved, options);
   const state = stateOf(conversion, target);
   return {
     vertices: conversion.vertices.list(),
     target: state.vertex,
     image: imageDraft(state, options),
-    warnings: unusedArgs(source, options),
+    warnings: unusedArgs(resolved, options),
   };
 }
 

@@ -2,7 +2,9 @@ import {
   createExpander,
   locate,
   SyntaxMistake,
-  type CopyInstruction,
+  type Instruction,
+  type MountFlag,
+  type Place,
   type Stage,
   type Stages,
 } from '../dockerfile/index.ts';
@@ -131,10 +133,22 @@ function copySources(source: Stages, stage: Stage): readonly Stage[] {
   return copiesFrom(stage).flatMap((copy) => copySource(source, stage, copy) ?? []);
 }
 
-/** The instructions of a stage that copy from somewhere else than the context. */
-export function copiesFrom(stage: Stage): readonly (CopyInstruction & { readonly from: string })[] {
+/** Where a stage copies or mounts from somewhere else than the context. */
+export function copiesFrom(stage: Stage): readonly (Place & { readonly from: string })[] {
   return stage.instructions.flatMap((instruction) => {
-    if (instruction.kind !== 'copy' || instruction.from === undefined) return [];
-    return [{ ...instruction, from: instruction.from }];
+    const { startLine, endLine, original } = instruction;
+    return fromWords(instruction).map((from) => ({ startLine, endLine, original, from }));
   });
+}
+
+function fromWords(instruction: Instruction): readonly string[] {
+  if (instruction.kind === 'copy') return instruction.from === undefined ? [] : [instruction.from];
+  if (instruction.kind !== 'run') return [];
+  return instruction.mounts.map(fromOfMount).filter((from) => from !== '');
+}
+
+/** The last one counts, as when the mount is typed; it takes no variables. */
+function fromOfMount({ fields }: MountFlag): string {
+  const field = fields.findLast((candidate) => /^from=/i.test(candidate)) ?? '';
+  return field.slice('from='.length);
 }

@@ -1,4 +1,5 @@
 import type { Platform } from '../image/types.ts';
+import type { ExecOp } from './types.ts';
 
 /** What the user asked for; the same for {@link resolveBases} and {@link toGraph}. */
 export interface GraphOptions {
@@ -20,6 +21,12 @@ export interface GraphOptions {
   readonly allStages?: boolean | undefined;
   /** Whether the ignore file hides a path of the context; undefined when there is none, or it has exceptions. */
   readonly isIgnored?: ((path: string) => boolean) | undefined;
+  /** Network of every RUN that does not say. */
+  readonly network?: 'default' | 'none' | 'host' | undefined;
+  readonly extraHosts?: ExecOp['extraHosts'];
+  /** Bytes of `/dev/shm` in RUN. */
+  readonly shmSize?: number | undefined;
+  readonly ulimits?: ExecOp['ulimits'];
 }
 
 /** What a named context gives: an image, or files that the executor opens by the name. */

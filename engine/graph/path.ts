@@ -38,6 +38,11 @@ export function splitAtPivot(source: string): { readonly base: string; readonly 
   return { base, include: stageSource(rest).slice(1) };
 }
 
+/** A path as Go `filepath.Match` pattern that matches it alone: the source of a mount is a path, that of a copy a pattern. */
+export function literal(path: string): string {
+  return path.replace(/[*?[]/g, '[$&]');
+}
+
 function trimSlash(path: string): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
 }

@@ -1,4 +1,4 @@
-import { DockerfileError, where, type Stage, type Stages } from '../dockerfile/index.ts';
+import type { Stage, Stages } from '../dockerfile/index.ts';
 import type { Platform } from '../image/types.ts';
 import {
   copiesFrom,
@@ -10,6 +10,7 @@ import {
   type StageBase,
 } from './link.ts';
 import { contextNamed } from './named.ts';
+import { triggersOf, withTriggers } from './onbuild.ts';
 import type { GraphOptions } from './options.ts';
 import { lintBase } from './lint/from.ts';
 import { createPin, type Pin, type PinnedBase } from './pin.ts';
@@ -18,7 +19,7 @@ import { refuseUnsupported } from './supported.ts';
 import { findTarget } from './target.ts';
 import type { Resolver } from './types.ts';
 
-/** A stage that the target needs, with what it stands on. */
+/** A stage that the target needs, with what it stands on. Triggers of its base stand in front of its instructions. */
 export interface ResolvedStage {
   readonly stage: Stage;
   readonly platform: Platform;
@@ -36,8 +37,8 @@ export interface ResolvedStages {
 }
 
 /**
- * Pins the bases of the stages that the target needs; images are asked for in parallel, each once. What cannot be built is refused before
- * the network is.
+ * Pins the bases of the stages that the target needs, and the images that they take files from; images are asked for in parallel, each
+ * once. What cannot be built is refused before the network is, but for what only a trigger of a base asks for.
  *
  * @throws DockerfileError naming stage and line, also for the resolver's errors, whose code it keeps; `TARGET_NOT_FOUND`
  */
@@ -48,25 +49,21 @@ export async function resolveBases(
 ): Promise<ResolvedStages> {
   options.signal?.throwIfAborted();
   const target = findTarget(source, options.target);
-  const linked = linkStages(source, options);
-  const reachable = options.allStages === true ? linked : reachableFrom(source, linked, target.index);
-  for (const one of reachable) {
-    refuseUnsupported(source, one.stage);
-    refuseStageTriggers(source, one);
-  }
   const pin = createPin(source, resolver);
-  const resolved = await Promise.all(reachable.map((linked) => resolveOne(source, linked, pin, options)));
-  options.signal?.throwIfAborted();
-  return { source, target: target.index, stages: inheritPlatforms(resolved) };
-}
-
-function refuseStageTriggers(source: Stages, { stage, base }: LinkedStage): void {
-  const below = base.type === 'stage' ? source.stages[base.index]?.instructions : undefined;
-  const trigger = below?.find((instruction) => instruction.kind === 'onbuild');
-  if (!trigger) return;
-  const state = `its base has an ONBUILD on line ${trigger.startLine}, and triggers are not supported yet`;
-  const message = `Cannot build ${where(source.ast, stage)}: ${state}`;
-  throw new DockerfileError('UNSUPPORTED_INSTRUCTION', message, source.ast, stage);
+  const resolved = new Map<number, ResolvedStage>();
+  let linked = inheritFromStages(source, linkStages(source, options));
+  // A trigger may copy from a stage that nothing else needs: until there is no new one.
+  for (;;) {
+    const reachable = options.allStages === true ? linked : reachableFrom(source, linked, target.index);
+    const missing = reachable.filter(({ stage }) => !resolved.has(stage.index));
+    if (missing.length === 0) break;
+    for (const { stage } of missing) refuseUnsupported(source, stage);
+    const found = await Promise.all(missing.map((one) => resolveOne(source, one, pin, options)));
+    for (const one of found) resolved.set(one.stage.index, one);
+    linked = linked.map((one) => ({ ...one, stage: resolved.get(one.stage.index)?.stage ?? one.stage }));
+    options.signal?.throwIfAborted();
+  }
+  return { source, target: target.index, stages: linked.flatMap(({ stage }) => resolved.get(stage.index) ?? []) };
 }
 
 async function resolveOne(
@@ -77,13 +74,20 @@ async function resolveOne(
 ): Promise<ResolvedStage> {
   const { stage, base, platform } = linked;
   const [pinned, sources] = await Promise.all([
-    base.type === 'image' ? pin.base(stage, base.name, platform) : base,
+    base.type === 'image' ? pin(stage, base.name, platform) : base,
     resolveSources(source, linked, pin, options),
   ]);
-  if (base.type === 'image' && pinned.type === 'image') {
-    lintBase(source, stage, { name: base.name, actual: pinned.config, expected: platform });
-  }
-  return { stage, platform, base: pinned, sources };
+  if (base.type !== 'image' || pinned.type !== 'image') return { stage, platform, base: pinned, sources };
+  lintBase(source, stage, { name: base.name, actual: pinned.config, expected: platform });
+  const fired = withTriggers(source, stage, pinned.config.config?.OnBuild ?? [], pinned.reference);
+  if (fired === stage) return { stage, platform, base: pinned, sources };
+  refuseUnsupported(source, fired);
+  return {
+    stage: fired,
+    platform,
+    base: pinned,
+    sources: await resolveSources(source, { ...linked, stage: fired }, pin, options),
+  };
 }
 
 /** Named contexts go before images, but not before stages: one with the name of a stage has taken its place already. */
@@ -99,18 +103,20 @@ async function resolveSources(
     if (named.type === 'files') return [copy.from, named];
     const near = nearStage(source.stages, copy.from);
     const hint = near === undefined ? undefined : `Did you mean the stage --from=${near}?`;
-    return [copy.from, await pin.source(copy, named.name, platform, hint)];
+    return [copy.from, await pin(copy, named.name, platform, hint)];
   });
   return new Map(await Promise.all(resolved));
 }
 
-/** A stage on a stage is for the same platform; in file order the earlier one is done. */
-function inheritPlatforms(stages: readonly ResolvedStage[]): readonly ResolvedStage[] {
+/** A stage on a stage is for the same platform, and its base's triggers fire in it; in file order the earlier one is done. */
+function inheritFromStages(source: Stages, stages: readonly LinkedStage[]): readonly LinkedStage[] {
   const platforms = new Map<number, Platform>();
-  return stages.map((resolved) => {
-    const { base, stage } = resolved;
-    const platform = (base.type === 'stage' ? platforms.get(base.index) : undefined) ?? resolved.platform;
+  return stages.map((linked) => {
+    const { base, stage } = linked;
+    const below = base.type === 'stage' ? stages[base.index]?.stage : undefined;
+    const platform = (base.type === 'stage' ? platforms.get(base.index) : undefined) ?? linked.platform;
     platforms.set(stage.index, platform);
-    return { ...resolved, platform };
+    const fired = below ? withTriggers(source, stage, triggersOf(below), `stage ${below.name || below.index}`) : stage;
+    return { ...linked, platform, stage: fired };
   });
 }

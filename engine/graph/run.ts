@@ -1,19 +1,33 @@
+import { posix } from 'node:path';
 import { chomp, parseHeredoc, type RunInstruction } from '../dockerfile/index.ts';
+import type { Conversion } from './conversion.ts';
 import { entriesOf } from './env.ts';
 import { withShell } from './shell.ts';
 import type { StageState } from './state.ts';
-import type { ExecOp } from './types.ts';
+import type { ExecMount, ExecOp, ScriptMount } from './types.ts';
 
 /** RUN as operation: what BuildKit's ExecOp has of it (spec/engine.md 4a.3). */
-export function execOp(state: StageState, run: RunInstruction, proxyEnv: readonly string[]): ExecOp {
-  const command = withDocuments(run);
+export function execOp(
+  { options, proxyEnv }: Pick<Conversion, 'options' | 'proxyEnv'>,
+  state: StageState,
+  run: RunInstruction,
+  flagged: readonly ExecMount[],
+): ExecOp {
+  const script = scriptOf(run);
+  const command = script ? [script.target] : withDocuments(run);
+  const network = run.network === 'default' ? options.network : run.network;
+  const mounts = [...flagged, ...(script ? [script] : []), ...sharedMemory(options.shmSize)];
   return {
     type: 'exec',
     args: run.shellForm ? withShell(state.config, command) : command,
-    env: entriesOf(state.env),
+    env: withAgent(entriesOf(state.env), mounts),
     cwd: state.workdir,
     user: state.config.User ?? '',
     proxyEnv,
+    ...(mounts.length > 0 ? { mounts } : {}),
+    ...(network === undefined || network === 'default' ? {} : { network }),
+    ...(options.extraHosts && options.extraHosts.length > 0 ? { extraHosts: options.extraHosts } : {}),
+    ...(options.ulimits && options.ulimits.length > 0 ? { ulimits: options.ulimits } : {}),
   };
 }
 
@@ -22,6 +36,29 @@ export function runHistory(state: StageState, { args }: ExecOp): string {
   const values = new Map(state.args.map(({ key, value }) => [key, state.env.get(key) ?? value ?? '']));
   const shown = [...values].map(([key, value]) => `${key}=${value}`);
   return ['RUN', ...(shown.length > 0 ? [`|${shown.length}`, ...shown] : []), ...args, '# buildkit'].join(' ');
+}
+
+/** A here-document alone that begins with `#!` is a program: it is mounted, and the shell starts it. */
+function scriptOf({ command, files }: RunInstruction): ScriptMount | undefined {
+  const [document] = files;
+  if (!document?.data.startsWith('#!') || !parseHeredoc(command[0] ?? '')) return undefined;
+  const content = document.chomp ? chomp(document.data) : document.data;
+  return { type: 'script', target: posix.join(SCRIPTS, document.name), content };
+}
+
+/** Where BuildKit puts them: it is in the key and in the history. */
+const SCRIPTS = '/dev/pipes';
+
+/** `--shm-size`: BuildKit mounts it too. */
+function sharedMemory(size: number | undefined): readonly ExecMount[] {
+  return size === undefined ? [] : [{ type: 'tmpfs', target: '/dev/shm', size, readonly: false }];
+}
+
+/** Tells ssh where its agent is, unless the Dockerfile does. */
+function withAgent(env: readonly string[], mounts: readonly ExecMount[]): readonly string[] {
+  const agent = mounts.find(({ type }) => type === 'ssh');
+  if (!agent?.target || env.some((entry) => entry.startsWith('SSH_AUTH_SOCK='))) return env;
+  return [...env, `SSH_AUTH_SOCK=${agent.target}`];
 }
 
 /**

@@ -1,7 +1,5 @@
 import {
-  chomp,
   DockerfileError,
-  parseHeredoc,
   where,
   type Instruction,
   type RunInstruction,
@@ -40,16 +38,9 @@ function gapsOf(instruction: Instruction): readonly Gap[] {
 }
 
 function runGaps(run: RunInstruction): readonly Gap[] {
-  const isScript = run.files.some((file) => (file.chomp ? chomp(file.data) : file.data).startsWith('#!'));
-  const isWholeCommand = parseHeredoc(run.command[0] ?? '') !== undefined;
   return [
-    ...(run.mounts.length > 0 ? [flag('RUN --mount')] : []),
-    ...(run.devices.length > 0 ? [flag('RUN --device')] : []),
-    ...(run.network === 'default' ? [] : [flag(`RUN --network=${run.network}`)]),
+    ...(run.devices.length > 0 ? [flag('RUN --device', 'Use the device when the container runs')] : []),
     ...(run.security === 'sandbox' ? [] : [flag(`RUN --security=${run.security}`)]),
-    ...(isScript && isWholeCommand
-      ? [instruction('a here-document with its own interpreter (#!)', 'Write RUN python3 <<EOF')]
-      : []),
   ];
 }
 

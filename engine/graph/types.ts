@@ -18,6 +18,8 @@ export interface Vertex {
   readonly location?: SourceLocation | undefined;
   /** `--no-cache`, or this stage is in `--no-cache-filter`. */
   readonly ignoreCache: boolean;
+  /** It stands in no line of the file, and is not counted as a step: the part of the context that a RUN mounts. */
+  readonly internal?: boolean | undefined;
 }
 
 export type Op = ImageOp | ScratchOp | ExecOp | FileOp;
@@ -46,6 +48,81 @@ export interface ExecOp {
   readonly user: string;
   /** Proxy variables: given to the process, in no key. */
   readonly proxyEnv: readonly string[];
+  /** In the order of the flags. */
+  readonly mounts?: readonly ExecMount[] | undefined;
+  /** Of `--network`, of the instruction or else of the build. Undefined: the default. */
+  readonly network?: 'none' | 'host' | undefined;
+  /** `--add-host`: lines of /etc/hosts. Names are in the key, addresses are not. */
+  readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
+}
+
+/** A `RUN --mount`, its paths absolute and its variables expanded. */
+export type ExecMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount | ScriptMount;
+
+/** A part of the context, of a stage or of an image. What is written to it is thrown away. */
+export interface BindMount {
+  readonly type: 'bind';
+  readonly target: string;
+  /** Index of the input vertex that holds the files. */
+  readonly input: number;
+  /** imagePath in it. */
+  readonly source: string;
+  readonly readonly: boolean;
+}
+
+/** A directory that outlives the build. */
+export interface CacheMount {
+  readonly type: 'cache';
+  readonly target: string;
+  readonly id: string;
+  readonly sharing: 'shared' | 'private' | 'locked';
+  /** Index of the input vertex whose `source` it begins with. */
+  readonly input?: number | undefined;
+  /** imagePath in the input; without one, path in the cache. */
+  readonly source: string;
+  readonly readonly: boolean;
+  readonly mode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
+export interface TmpfsMount {
+  readonly type: 'tmpfs';
+  readonly target: string;
+  /** Bytes. */
+  readonly size?: number | undefined;
+  readonly readonly: boolean;
+}
+
+/** A file, a variable, or both, with the value of a secret of the build. */
+export interface SecretMount {
+  readonly type: 'secret';
+  readonly id: string;
+  readonly target?: string | undefined;
+  readonly env?: string | undefined;
+  readonly required: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The socket of an agent. */
+export interface SshMount {
+  readonly type: 'ssh';
+  readonly id: string;
+  readonly target: string;
+  readonly required: boolean;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A here-document that begins with `#!`. */
+export interface ScriptMount {
+  readonly type: 'script';
+  readonly target: string;
+  readonly content: string;
 }
 
 /** WORKDIR, COPY, ADD. */

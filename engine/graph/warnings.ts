@@ -1,18 +1,24 @@
 import type { WarningEvent } from '../base/progress.ts';
-import type { Stages } from '../dockerfile/index.ts';
 import type { GraphOptions } from './options.ts';
 import { isProxyArg } from './proxy.ts';
+import type { ResolvedStages } from './resolve.ts';
 import { isPlatformArg } from './scope.ts';
 
 /** Build arguments that the engine itself reads. */
 const CONSUMED: readonly string[] = ['SOURCE_DATE_EPOCH'];
 
 /** Build arguments that nothing takes; what the checks find in the file is in its findings. */
-export function unusedArgs({ globalArgs, stages }: Stages, { buildArgs = {} }: GraphOptions): readonly WarningEvent[] {
+export function unusedArgs(
+  { source, stages }: Pick<ResolvedStages, 'source' | 'stages'>,
+  { buildArgs = {} }: GraphOptions,
+): readonly WarningEvent[] {
   const declared = new Set(
-    [...globalArgs, ...stages.flatMap((stage) => stage.instructions)].flatMap((instruction) =>
-      instruction.kind === 'arg' ? instruction.args.map(({ key }) => key) : [],
-    ),
+    [
+      ...source.globalArgs,
+      ...source.stages.flatMap((stage) => stage.instructions),
+      // Triggers of a base stand only here.
+      ...stages.flatMap(({ stage }) => stage.instructions),
+    ].flatMap((instruction) => (instruction.kind === 'arg' ? instruction.args.map(({ key }) => key) : [])),
   );
   const isUsed = (name: string): boolean =>
     declared.has(name) ||

@@ -28,6 +28,14 @@ export function* dataFrames(chunk: Uint8Array): Generator<Buffer> {
   }
 }
 
+/** The frame of a secret: the length of its id in two bytes, id, value. @throws `RangeError` when either is too long */
+export function secretFrame({ id, value }: { readonly id: string; readonly value: Uint8Array }): Buffer {
+  const name = Buffer.from(id);
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(name.length);
+  return encodeFrame(FRAME.secret, Buffer.concat([length, name, value]));
+}
+
 /**
  * Frames of a byte stream, whatever the sizes of its chunks. A stream that ends inside a frame ends the iteration: the helper has died, and
  * its exit status says so better.

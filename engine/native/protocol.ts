@@ -121,7 +121,11 @@ finish: boolean,
 /**
  * The container whose upper snapshot it is: mount targets that were made for it are left out.
  */
-container: string | null, };
+container: string | null, 
+/**
+ * Ids of the `Secret` frames whose values the layer must not hold. Where it does, the reply says where, and the snapshot stays as it is.
+ */
+forbidden?: Array<string>, };
 export type ChecksumArgs = { snapshots: Array<string>, patterns: Array<string>, filter: TreeFilter, };
 export type ReadFileArgs = { snapshots: Array<string>, path: string, maxBytes: number, };
 export type UnpackArgs = { 
@@ -137,12 +141,20 @@ export type RemoveArgs = { snapshots: Array<string>, containers: Array<string>, 
 /**
  * Also every `.part-` folder and every random upper that no container or live process uses.
  */
-garbage: boolean, };
+garbage: boolean, 
+/**
+ * Folders below `cache-mounts/<idmap>/`.
+ */
+cacheMounts?: Array<string>, };
 export type UsageArgs = { names: Array<string>, 
 /**
  * Walk and add up the bytes; else only names are given.
  */
-measure: boolean, };
+measure: boolean, 
+/**
+ * Of the folders below `cache-mounts/<idmap>/` instead.
+ */
+cacheMounts?: boolean, };
 export type ExportArgs = { snapshots: Array<string>, 
 /**
  * Times in the tar after this one are set to it.
@@ -216,13 +228,36 @@ record: string, stopSignal: string,
 /**
  * A process whose end is the container's end: pid and start time in clock ticks.
  */
-owner: ProcessId | null, };
+owner: ProcessId | null, 
+/**
+ * Mounts of a RUN, made in this order after those of the configuration; only of a process that is attached and not kept.
+ */
+mounts?: Array<BuildMount>, 
+/**
+ * Variables whose values are secrets, and are in no file of the container.
+ */
+secretEnv?: Array<SecretVariable>, };
 export type ProcessId = { pid: number, 
 /**
  * Field 22 of `/proc/<pid>/stat`.
  */
 startTime: number, };
 export type BoundFile = { destination: string, content: string, mode: number, };
+export type BuildMount = { 
+/**
+ * Absolute path in the container.
+ */
+destination: string, readonly: boolean, source: BuildSource, };
+export type BuildSource = { "kind": "snapshots", snapshots: Array<string>, upper: string | null, path: string, } | { "kind": "cache", name: string, path: string, initial: string | null, 
+/**
+ * Mode and owner of the folder when it is made.
+ */
+mode: number | null, owner: Owner | null, } | { "kind": "tmpfs", size: number | null, } | { "kind": "secret", id: string, mode: number, owner: Owner, } | { "kind": "socket", name: string, mode: number, owner: Owner, } | { "kind": "file", content: string, mode: number, };
+export type SecretVariable = { name: string, 
+/**
+ * Id of a `Secret` frame.
+ */
+secret: string, };
 export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "private", address: string, ports: Array<PublishedPort>, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, };
 export type BridgeNetwork = { 
 /**
@@ -371,8 +406,21 @@ blob: Blob | null,
 /**
  * The name that the snapshot has now.
  */
-snapshot: string, };
+snapshot: string, 
+/**
+ * Where forbidden values were found; then there is no blob, and the snapshot is not finished.
+ */
+found: Array<Found>, };
 export type Blob = { digest: string, size: number, codec: Codec, };
+export type Found = { 
+/**
+ * Absolute path in the image; control characters escaped.
+ */
+path: string, 
+/**
+ * Id of the secret.
+ */
+secret: string, };
 export type ChecksumReply = { 
 /**
  * `blake3:…`, one for each pattern, in their order; `None` where a pattern matched nothing.

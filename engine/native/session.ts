@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { NativeError } from './errors.ts';
-import { dataFrames, encodeFrame, readFrames } from './frame.ts';
+import { dataFrames, encodeFrame, readFrames, secretFrame } from './frame.ts';
 import { readLines, type Spoken } from './lines.ts';
 import { signalNumber } from './signals.ts';
 import { FRAME, type Control, type Request } from './protocol.ts';
@@ -98,6 +98,7 @@ async function start(
 /** Sends what follows the request. */
 async function feed(child: Child, plan: SessionPlan, options: CallOptions): Promise<void> {
   for await (const chunk of options.data ?? []) for (const frame of dataFrames(chunk)) await send(child, frame);
+  for (const secret of options.secrets ?? []) await send(child, secretFrame(secret));
   if (plan.whole) await send(child, encodeFrame(FRAME.end, new Uint8Array()));
 }
 

@@ -22,11 +22,19 @@ export interface Helper {
   open<O extends OperationName>(op: O, args: ArgumentsOf<O>, options?: CallOptions): Session<O>;
 }
 
+/** A secret on its way to the helper. */
+export interface SecretValue {
+  readonly id: string;
+  readonly value: Uint8Array;
+}
+
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: Event) => void) | undefined;
   /** Frames of data that follow the request (paths of a copy). */
   readonly data?: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | undefined;
+  /** Secrets that the arguments name, each once: sent after the data, and nowhere else. */
+  readonly secrets?: readonly SecretValue[] | undefined;
   /** Standard output of the process, or content of the file. Awaited before more is read. */
   readonly onData?: ((chunk: Uint8Array) => void | Promise<void>) | undefined;
   /** Standard error of the process. */

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import type { RunSpec } from '../engine.ts';
 import type { BoundFile, StartArgs } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import { createReadAccounts } from './accounts.ts';
 import { networkFiles } from './bound-files.ts';
 import { readHostFacts } from './host.ts';
 import { BUILD_PROFILE, MASKED_PATHS } from './profile.ts';
+import { toRlimits } from './rlimits.ts';
 import { createSpec, type MachineProbe } from './spec.ts';
 import { lookupUser } from './user.ts';
 
@@ -27,6 +29,10 @@ export interface BuildStep {
   readonly user: string;
   /** Proxy variables: given to the process, in no key. */
   readonly proxyEnv: readonly string[];
+  /** Undefined: the default, which is the host's. */
+  readonly network?: 'none' | 'host' | undefined;
+  readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
+  readonly ulimits?: RunSpec['ulimits'];
 }
 
 /** Makes what `start` needs for a RUN, but for its root file system. */
@@ -39,6 +45,7 @@ export type BuildSpec = (
 
 /** BuildKit's name for the machine in a RUN: part of what steps see, so it stays the same everywhere. */
 const HOSTNAME = 'buildkitsandbox';
+const OWN_NAME = [{ name: HOSTNAME, address: '127.0.0.1' }];
 /** Where a lent bundle is bound, beside the system's own. */
 const CA_PATH = '/run/berth/ca.pem';
 /** Variables by which OpenSSL, Python's requests, pip, curl, git, Node and the AWS tools find a bundle. */
@@ -60,10 +67,15 @@ const CA_VARIABLES = [
 export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies): BuildSpec {
   const accountsOf = createReadAccounts(helper, { remember: true });
   return async (op, snapshots, options = {}) => {
+    const isAlone = op.network === 'none';
     const [accounts, host, files, ca] = await Promise.all([
       accountsOf(snapshots, options),
       readHostFacts(MASKED_PATHS),
-      networkFiles({ hostname: HOSTNAME, host: true, extraHosts: [{ name: HOSTNAME, address: '127.0.0.1' }] }),
+      networkFiles({
+        hostname: HOSTNAME,
+        host: !isAlone,
+        extraHosts: [...(isAlone ? [] : OWN_NAME), ...(op.extraHosts ?? [])],
+      }),
       lentBundle(caFile),
     ]);
     const config = createSpec(
@@ -75,7 +87,8 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
         cwd: op.cwd,
         identity: lookupUser(op.user, accounts),
         hostname: HOSTNAME,
-        network: 'host',
+        network: isAlone ? 'own' : 'host',
+        rlimits: toRlimits(op.ulimits ?? []),
       },
       { idMap: helper.idMap, probe, host },
     );
@@ -86,7 +99,7 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
       keep: false,
       stdin: false,
       log: false,
-      network: { mode: 'host' },
+      network: { mode: isAlone ? 'none' : 'host' },
       files: [...files.filter(({ destination }) => destination !== '/etc/hostname'), ...ca.files],
       init: false,
       record: '',

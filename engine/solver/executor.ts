@@ -1,12 +1,14 @@
-import { randomBytes } from 'node:crypto';
+import type { ActOptions } from '../base/progress.ts';
 import type { Context } from '../context/index.ts';
 import type { ExecOp, TreeSource, Vertex } from '../graph/types.ts';
 import type { Digest } from '../image/types.ts';
 import type { StartArgs } from '../native/protocol.ts';
-import type { Snapshots } from '../store/snapshots.ts';
+import type { ForbiddenValue, Snapshots } from '../store/snapshots.ts';
 import { createSelect } from './ops/context.ts';
 import { checksumStage, runFile } from './ops/file.ts';
 import { runExec } from './ops/exec.ts';
+import type { Lender } from './ops/lend.ts';
+import { newUpper } from './ops/upper.ts';
 import type { Executor } from './types.ts';
 
 /** What steps are done with; `engine/build.ts` joins the parts. */
@@ -30,6 +32,10 @@ export interface ExecutorParts {
     snapshots: readonly string[],
     options: { readonly signal?: AbortSignal | undefined },
   ) => Promise<{ readonly uid: number; readonly gid: number }>;
+  /** What RUN mounts beside files: caches, secrets, agents. */
+  readonly lender: Lender;
+  /** Values that no layer may hold. */
+  readonly forbidden?: readonly ForbiddenValue[] | undefined;
   /** Keeps the state below a failed step and gives the id of its image. */
   readonly keepState: (vertex: Vertex, op: ExecOp, base: readonly Digest[]) => Promise<string | undefined>;
 }
@@ -42,14 +48,14 @@ export function createExecutor(parts: ExecutorParts): Executor {
   const onUpper = async (
     base: readonly Digest[],
     vertex: Vertex,
-    options: Parameters<Executor['run']>[3],
+    options: ActOptions,
     act: (upper: string, lowers: readonly string[]) => Promise<void>,
   ): Promise<Digest | null> => {
     const lowers = await snapshots.ensure(base, { ...options, vertex: vertex.id });
     const upper = newUpper();
     try {
       await act(upper, lowers);
-      return await snapshots.finish(upper, lowers, { ...options, vertex: vertex.id });
+      return await snapshots.finish(upper, lowers, { ...options, vertex: vertex.id, forbidden: parts.forbidden });
     } catch (error) {
       // The error counts, not the clean-up: what is left is garbage that the next prune collects.
       await snapshots.discard([upper]).catch(() => undefined);
@@ -57,8 +63,10 @@ export function createExecutor(parts: ExecutorParts): Executor {
     }
   };
   return {
-    run: (vertex, op, base, options) =>
-      onUpper(base, vertex, options, (upper, lowers) => runExec(parts, { vertex, op, base, upper, lowers }, options)),
+    run: (vertex, op, base, inputs, options) =>
+      onUpper(base, vertex, options, (upper, lowers) =>
+        runExec(parts, { vertex, op, base, inputs, upper, lowers }, options),
+      ),
     file: (vertex, op, base, inputs, options) =>
       onUpper(base, vertex, options, (upper, lowers) =>
         runFile({ ...parts, select }, { vertex, op, inputs, upper, lowers }, options),
@@ -73,9 +81,4 @@ export function createExecutor(parts: ExecutorParts): Executor {
     },
     has: (layer, below) => snapshots.has(layer, below),
   };
-}
-
-/** A snapshot's name that cannot be taken for a layer's: those have 64 digits. */
-function newUpper(): string {
-  return `upper-${randomBytes(16).toString('hex')}`;
 }

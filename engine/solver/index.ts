@@ -2,5 +2,6 @@
 export { explainMiss, type Miss } from './explain.ts';
 export { createExecutor, type ExecutorParts } from './executor.ts';
 export { diffIdsOf, solve, type SolveParts } from './solve.ts';
+export type { AgentSocket, Lender } from './ops/lend.ts';
 export { StepError } from './step-error.ts';
 export type { Executor, Ref, RefLayer, Solved } from './types.ts';

@@ -1,7 +1,15 @@
 import canonicalize from 'canonicalize';
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { CopyFileAction, ExecOp, FileAction, FileOp, ImageOp, InlineFileAction } from '../graph/types.ts';
+import type {
+  CopyFileAction,
+  ExecMount,
+  ExecOp,
+  FileAction,
+  FileOp,
+  ImageOp,
+  InlineFileAction,
+} from '../graph/types.ts';
 import { chainIds } from '../image/chain-id.ts';
 import type { Digest, Platform } from '../image/types.ts';
 
@@ -28,9 +36,65 @@ export function scratchKey(): Key {
   return toKey({ type: 'image', chainId: null }, []);
 }
 
-/** RUN: arguments, ordered environment, directory, user and platform on the state below; proxies are left out (spec/engine.md 4a.3). */
-export function execKey({ args, env, cwd, user }: ExecOp, platform: Platform, base: string): Key {
-  return toKey({ type: 'exec', args, env, cwd, user, platform: platformOf(platform) }, [base]);
+/**
+ * RUN: arguments, ordered environment, directory, user, platform, network, limits and mounts on the state below. Left out are proxies,
+ * addresses of added hosts, ids and sharing of caches, and what secrets and caches hold (spec/engine.md 4a.3, 4a.4). A mount of files counts
+ * by their content: `digests`, by input.
+ */
+export function execKey(
+  op: ExecOp,
+  platform: Platform,
+  base: string,
+  digests: ReadonlyMap<ExecMount, string> = new Map(),
+): Key {
+  const content = (mount: ExecMount): unknown => ({ ...mountEffect(mount), digest: digests.get(mount) });
+  return toKey({ type: 'exec', ...execEffect(op, platform, content) }, [base]);
+}
+
+/** RUN by definition: the keys of the stages that it mounts in place of their content, as {@link definitionKey}. */
+export function execDefinitionKey(
+  op: ExecOp,
+  platform: Platform,
+  base: string,
+  inputs: ReadonlyMap<number, string>,
+): Key {
+  const definition = (mount: ExecMount): unknown => {
+    const input = 'input' in mount && mount.input !== undefined ? inputs.get(mount.input) : undefined;
+    return { ...mountEffect(mount), input, source: 'source' in mount ? mount.source : undefined };
+  };
+  return toKey({ type: 'exec-definition', ...execEffect(op, platform, definition) }, [base]);
+}
+
+function execEffect(
+  { args, env, cwd, user, network, ulimits, extraHosts, mounts = [] }: ExecOp,
+  platform: Platform,
+  mountOf: (mount: ExecMount) => unknown,
+): Record<string, unknown> {
+  return {
+    args,
+    env,
+    cwd,
+    user,
+    platform: platformOf(platform),
+    // Absent where nothing was asked for, so that a plain RUN keeps its key.
+    ...(network === undefined ? {} : { network }),
+    ...(ulimits === undefined ? {} : { ulimits }),
+    ...(extraHosts === undefined ? {} : { hosts: extraHosts.map(({ name }) => name) }),
+    ...(mounts.length === 0 ? {} : { mounts: mounts.map(mountOf) }),
+  };
+}
+
+function mountEffect(mount: ExecMount): Record<string, unknown> {
+  switch (mount.type) {
+    case 'bind':
+      return { type: mount.type, target: mount.target, readonly: mount.readonly };
+    case 'cache': {
+      const { type, target, readonly, mode, uid, gid } = mount;
+      return { type, target, readonly, mode, uid, gid };
+    }
+    default:
+      return { ...mount };
+  }
 }
 
 /**

@@ -2,11 +2,21 @@ import type { StepCache } from '../cache/index.ts';
 import { EngineError } from '../base/errors.ts';
 import { createLimit } from '../base/limit.ts';
 import { withVertex, type ActOptions } from '../base/progress.ts';
-import type { ExecOp, FileOp, Graph, ImageOp, Vertex, VertexId } from '../graph/types.ts';
+import type { CopyFileAction, ExecMount, ExecOp, FileOp, Graph, ImageOp, Vertex, VertexId } from '../graph/types.ts';
 import { chainIds } from '../image/chain-id.ts';
 import type { Digest } from '../image/types.ts';
 import type { Miss } from './explain.ts';
-import { contentKey, definitionKey, execKey, imageKey, linkKey, scratchKey, type Key } from './key.ts';
+import { literal } from '../graph/path.ts';
+import {
+  contentKey,
+  definitionKey,
+  execDefinitionKey,
+  execKey,
+  imageKey,
+  linkKey,
+  scratchKey,
+  type Key,
+} from './key.ts';
 import type { Executor, Ref, Solved } from './types.ts';
 
 /** What solving needs beside the graph. */
@@ -42,7 +52,7 @@ export async function solve(graph: Graph, parts: SolveParts, options: ActOptions
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
   const run = createRun(graph, parts, { ...options, signal }, (error) => failed.abort(error));
-  for (const vertex of graph.vertices) if (isStep(vertex)) announce(vertex, options);
+  for (const vertex of graph.vertices) if (isCounted(vertex)) announce(vertex, options);
   try {
     const target = await run.refOf(graph.target);
     return { target, refs: run.refs, steps: finish(graph, run, options) };
@@ -90,7 +100,7 @@ function createRun(
     const vertex = vertexOf(id);
     const ref = await solveVertex(vertex);
     refs.set(id, ref);
-    parts.onRef?.(id, ref);
+    if (!vertex.internal) parts.onRef?.(id, ref);
     return ref;
   });
 
@@ -102,7 +112,7 @@ function createRun(
       case 'image':
         return imageKey(vertex.op);
       case 'exec':
-        return execKey(vertex.op, graph.image.platform, (await keyOf(inputOf(vertex, 0))).key);
+        return await runKey(vertex, vertex.op);
       case 'file': {
         if (!vertex.op.link) return await fileKey(vertex, vertex.op, () => keyOf(inputOf(vertex, 0)));
         const [base, layer] = await both(keyOf(inputOf(vertex, 0)), layerKeyOf(id));
@@ -166,7 +176,7 @@ function createRun(
 
   /** A record that was made on the same layers and whose own layer can be had. */
   async function find(vertex: Vertex, base: Ref, key: string): Promise<Ref | undefined> {
-    if (vertex.ignoreCache) return undefined;
+    if (vertex.ignoreCache || vertex.internal) return undefined;
     const record = await cache.find(key);
     if (!record || record.base !== chainOf(base)) return undefined;
     if (record.diffId !== null && !(await executor.has(record.diffId, diffIdsOf(base)))) return undefined;
@@ -181,23 +191,25 @@ function createRun(
 
   async function execute(vertex: Step, base: Ref, key: StepKey): Promise<Ref> {
     parts.onMiss?.(vertex, { key: key.key, op: key.op, base: chainOf(base), ignoreCache: vertex.ignoreCache });
+    // Before it takes one of the places for steps that run: what it waits for needs one too.
+    const inputs = await inputLayers(vertex, vertex.op);
     const work = limit(async () => {
       options.signal.throwIfAborted();
       executed.add(vertex.id);
-      return await withVertex({ id: vertex.id, name: vertex.name }, options.onEvent, () => act(vertex, base));
+      return await withVertex({ id: vertex.id, name: vertex.name }, options.onEvent, () => act(vertex, base, inputs));
     });
     const ref = await tracked(vertex, work);
-    await remember(base, key, ref);
+    if (!vertex.internal) await remember(base, key, ref);
     return ref;
   }
 
-  async function act(vertex: Step, base: Ref): Promise<Ref> {
+  async function act(vertex: Step, base: Ref, inputs: ReadonlyMap<number, readonly Digest[]>): Promise<Ref> {
     const { op } = vertex;
     const below = diffIdsOf(base);
     const own =
       op.type === 'exec'
-        ? await executor.run(vertex, op, below, options)
-        : await executor.file(vertex, op, below, await inputLayers(vertex, op), options);
+        ? await executor.run(vertex, op, below, inputs, options)
+        : await executor.file(vertex, op, below, inputs, options);
     return extend(base, own, now().toISOString());
   }
 
@@ -211,6 +223,56 @@ function createRun(
     if (definition) await cache.put({ ...record, key: definition.key, op: definition.op, result: key });
   }
 
+  /** The key of a RUN: by its definition where it mounts stages and that is known, else by the content of what it mounts. */
+  async function runKey(vertex: Vertex, op: ExecOp): Promise<StepKey> {
+    const { platform } = graph.image;
+    const mounted = stagesOf(op);
+    // What is mounted of the context has a key of content, which needs no copy of it.
+    const stages = mounted.filter((index) => !vertexOf(inputOf(vertex, index)).internal);
+    for (const index of stages) void begin(inputOf(vertex, index)).catch(() => undefined);
+    const base = (await keyOf(inputOf(vertex, 0))).key;
+    if (mounted.length === 0) return execKey(op, platform, base);
+    const inputs = await inputKeys(vertex, mounted);
+    const definition = execDefinitionKey(op, platform, base, inputs);
+    const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
+    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
+    const digests = await mountDigests(vertex, op, inputs);
+    return { ...execKey(op, platform, base, digests), definition: stages.length > 0 ? definition : undefined };
+  }
+
+  async function inputKeys(vertex: Vertex, indexes: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    const keys = indexes.map(async (index) => [index, (await keyOf(inputOf(vertex, index))).key] as const);
+    return new Map(await Promise.all(keys));
+  }
+
+  /** Whether the definition of a step says nothing about it. */
+  async function isUnknown(vertex: Vertex, stages: readonly number[]): Promise<boolean> {
+    return (
+      vertex.ignoreCache ||
+      (await Promise.all(stages.map((index) => isVolatile(inputOf(vertex, index))))).includes(true)
+    );
+  }
+
+  /** Content of what each mount shows; of the context its key says it. */
+  async function mountDigests(
+    vertex: Vertex,
+    op: ExecOp,
+    keys: ReadonlyMap<number, string>,
+  ): Promise<ReadonlyMap<ExecMount, string>> {
+    const ofMounts = (op.mounts ?? []).map(async (mount) => {
+      if (!('input' in mount) || mount.input === undefined) return [];
+      const id = inputOf(vertex, mount.input);
+      if (vertexOf(id).internal) return [[mount, keys.get(mount.input) ?? ''] as const];
+      const layers = diffIdsOf(await refOf(id));
+      const [digest = ''] = await tracked(
+        vertex,
+        executor.checksum(vertex, layers, shownBy(mount.input, mount.source), options),
+      );
+      return [[mount, digest] as const];
+    });
+    return new Map((await Promise.all(ofMounts)).flat());
+  }
+
   /** The key of a COPY: by its definition where that is known, else by the content of what it copies. */
   async function fileKey(vertex: Vertex, op: FileOp, below: () => Promise<Key>): Promise<StepKey> {
     const stages = stagesOf(op);
@@ -218,12 +280,8 @@ function createRun(
     const base = (await below()).key;
     const fromContext = await contextDigests(vertex, op);
     if (stages.length === 0) return contentKey(op, fromContext, base);
-    const volatile = (await Promise.all(stages.map((index) => isVolatile(inputOf(vertex, index))))).includes(true);
-    const inputs = new Map(
-      await Promise.all(stages.map(async (index) => [index, (await keyOf(inputOf(vertex, index))).key] as const)),
-    );
-    const definition = definitionKey(op, fromContext, base, inputs);
-    const record = volatile || vertex.ignoreCache ? undefined : await cache.find(definition.key);
+    const definition = definitionKey(op, fromContext, base, await inputKeys(vertex, stages));
+    const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
     if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
     return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition };
   }
@@ -260,7 +318,7 @@ function createRun(
     return await Promise.all(digests);
   }
 
-  async function inputLayers(vertex: Vertex, op: FileOp): Promise<ReadonlyMap<number, readonly Digest[]>> {
+  async function inputLayers(vertex: Vertex, op: ExecOp | FileOp): Promise<ReadonlyMap<number, readonly Digest[]>> {
     const layers = stagesOf(op).map(async (index) => [index, diffIdsOf(await refOf(inputOf(vertex, index)))] as const);
     return new Map(await Promise.all(layers));
   }
@@ -293,22 +351,38 @@ function isStep(vertex: Vertex): vertex is Step {
   return vertex.op.type === 'exec' || vertex.op.type === 'file';
 }
 
+/** A step that the user wrote. */
+function isCounted(vertex: Vertex): vertex is Step {
+  return isStep(vertex) && !vertex.internal;
+}
+
 function announce({ id, name }: Vertex, { onEvent }: ActOptions): void {
   onEvent?.({ type: 'vertex', id, name });
 }
 
 /** Counts the steps; those that nobody needed are cached: what they would give was found behind them. */
 function finish(graph: Graph, run: Run, { onEvent }: ActOptions): Solved['steps'] {
-  const steps = graph.vertices.filter(isStep);
+  const steps = graph.vertices.filter(isCounted);
+  const executed = steps.filter(({ id }) => run.executed.has(id)).length;
   for (const { id, name } of steps) {
     if (run.refs.has(id)) continue;
     const at = Date.now();
     onEvent?.({ type: 'vertex', id, name, started: at, completed: at, cached: true });
   }
-  return { total: steps.length, cached: steps.length - run.executed.size, executed: run.executed.size };
+  return { total: steps.length, cached: steps.length - executed, executed };
 }
 
-function stagesOf(op: FileOp): readonly number[] {
+/** What a mount shows, as a copy of it. */
+function shownBy(from: number, source: string): CopyFileAction {
+  return { action: 'copy', from, sources: [literal(source)], dest: '/', destIsDirectory: false, unpack: false };
+}
+
+/** Indexes of the inputs that files are taken from. */
+function stagesOf(op: ExecOp | FileOp): readonly number[] {
+  if (op.type === 'exec') {
+    const mounted = (op.mounts ?? []).map((mount) => ('input' in mount ? mount.input : undefined));
+    return [...new Set(mounted)].filter((index) => index !== undefined);
+  }
   const indexes = op.actions.flatMap((action) =>
     action.action === 'copy' && typeof action.from === 'number' ? [action.from] : [],
   );

@@ -18,8 +18,14 @@ export interface RefLayer {
 
 /** Does the work of a step; plugged in by `engine/build.ts`. Layers are diff ids, bottom first. */
 export interface Executor {
-  /** RUN on top of `base`; gives its layer, or null when nothing changed. @throws `RUN_FAILED` */
-  run(vertex: Vertex, op: ExecOp, base: readonly Digest[], options: ActOptions): Promise<Digest | null>;
+  /** RUN on top of `base`, with what it mounts by the vertex's input index; gives its layer, or null when nothing changed. @throws `RUN_FAILED` */
+  run(
+    vertex: Vertex,
+    op: ExecOp,
+    base: readonly Digest[],
+    inputs: ReadonlyMap<number, readonly Digest[]>,
+    options: ActOptions,
+  ): Promise<Digest | null>;
   /** WORKDIR, COPY, ADD on top of `base`; `inputs` by the vertex's input index. */
   file(
     vertex: Vertex,

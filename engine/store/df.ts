@@ -23,12 +23,13 @@ export interface UsedBy {
 
 /** What the store takes, by kind. A layer that an image uses counts there, one that only the cache remembers as cache. */
 export async function measure(store: Store, helper: Helper, containers: readonly UsedBy[]): Promise<readonly Usage[]> {
-  const [images, records, layers, blobs, { snapshots }] = await Promise.all([
+  const [images, records, layers, blobs, { snapshots }, cacheMounts] = await Promise.all([
     store.images.list(),
     store.records.list(),
     store.layers.list(),
     store.content.list(),
     helper.call('usage', { names: [], measure: true }),
+    measureCacheMounts(helper),
   ]);
   const used = containers.map(({ imageId }) => imageId);
   const active = images.filter(({ id }) => used.includes(id));
@@ -60,8 +61,20 @@ export async function measure(store: Store, helper: Helper, containers: readonly
       reclaimable: running === 0 ? uppers : 0,
     },
     await measureVolumes(helper, new Set(containers.flatMap(({ volumes }) => volumes))),
-    { kind: 'cache', total: records.length, active: 0, bytes: all - imageBytes, reclaimable: all - imageBytes },
+    {
+      kind: 'cache',
+      total: records.length + cacheMounts.length,
+      active: 0,
+      bytes: all - imageBytes + total(cacheMounts),
+      reclaimable: all - imageBytes + total(cacheMounts),
+    },
   ];
+}
+
+/** Bytes of each `RUN --mount=type=cache` of this id map: part of the build cache. */
+async function measureCacheMounts(helper: Helper): Promise<readonly number[]> {
+  const { snapshots } = await helper.call('usage', { names: [], measure: true, cacheMounts: true });
+  return snapshots.map(({ bytes }) => bytes);
 }
 
 function snapshotsOf(layers: readonly LayerRecord[], some: ReadonlySet<Digest>, idMap: string): readonly string[] {

@@ -12,6 +12,7 @@ export { prune, type Pruned, type PruneScope } from './prune.ts';
 export {
   createSnapshots,
   type FetchBlob,
+  type ForbiddenValue,
   type Packing,
   type Repacked,
   type SnapshotOptions,

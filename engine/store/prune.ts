@@ -38,10 +38,17 @@ async function pruneLocked(store: Store, helper: Helper, { all, used, signal, on
   await dropLayers(store, reachable, helper.idMapName);
   const blobs = await dropBlobs(store, reachable);
   const snapshots = await dropSnapshots(store, helper, { signal, onEvent });
+  const mounts = all ? await dropCacheMounts(helper, { signal, onEvent }) : NOTHING;
   const ingests = await dropIngests(store.root);
   return {
-    removed: [...dropped.map(({ id }) => id), ...blobs.removed, ...snapshots.removed, ...ingests.removed],
-    bytes: blobs.bytes + snapshots.bytes + ingests.bytes,
+    removed: [
+      ...dropped.map(({ id }) => id),
+      ...blobs.removed,
+      ...snapshots.removed,
+      ...mounts.removed,
+      ...ingests.removed,
+    ],
+    bytes: blobs.bytes + snapshots.bytes + mounts.bytes + ingests.bytes,
   };
 }
 
@@ -97,6 +104,26 @@ async function dropSnapshots(store: Store, helper: Helper, { signal, onEvent }: 
   for (const message of warnings) onEvent?.({ type: 'warning', message });
   const sizes = new Map(before.map(({ name, bytes }) => [name, bytes]));
   return { removed, bytes: removed.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0) };
+}
+
+const NOTHING: Pruned = { removed: [], bytes: 0 };
+
+/** What `RUN --mount=type=cache` keeps. The lock says that no step uses it. */
+async function dropCacheMounts(helper: Helper, { signal, onEvent }: ActOptions): Promise<Pruned> {
+  const { snapshots } = await helper.call('usage', { names: [], measure: true, cacheMounts: true }, { signal });
+  const names = snapshots.map(({ name }) => name);
+  if (names.length === 0) return NOTHING;
+  const { removed, warnings } = await helper.call(
+    'remove',
+    { snapshots: [], containers: [], force: false, garbage: false, cacheMounts: names },
+    { signal },
+  );
+  for (const message of warnings) onEvent?.({ type: 'warning', message });
+  const sizes = new Map(snapshots.map(({ name, bytes }) => [name, bytes]));
+  return {
+    removed: removed.map((name) => `cache-mounts/${name}`),
+    bytes: removed.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0),
+  };
 }
 
 async function snapshotNames(helper: Helper): Promise<ReadonlySet<string>> {

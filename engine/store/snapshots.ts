@@ -4,7 +4,7 @@ import { chainIds } from '../image/chain-id.ts';
 import { shortDigest } from '../image/digest.ts';
 import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
-import type { Codec } from '../native/protocol.ts';
+import type { Codec, CopySource, Found } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import { LostLayerError } from './lost-layer.ts';
 import { requireSpace, type WantedLayer } from './space.ts';
@@ -41,6 +41,17 @@ export interface Repacked {
   readonly blob: Descriptor;
 }
 
+/** A value that must not be in a layer, in one of its forms. */
+export interface ForbiddenValue {
+  /** Unique; what is told is `secret` and `form`. */
+  readonly id: string;
+  readonly value: Uint8Array;
+  /** Name of the secret. */
+  readonly secret: string;
+  /** `as it is`, `in base64`. */
+  readonly form: string;
+}
+
 /** Layers as directories of one id map, made on demand. */
 export interface Snapshots {
   readonly helper: Helper;
@@ -54,7 +65,15 @@ export interface Snapshots {
   /** True when the layer, on top of `below`, can be had without making it again. Touches no layer. */
   has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
   /** Turns an upper that a step has filled into a layer; null when nothing changed. */
-  finish(upper: string, lowers: readonly string[], options?: SnapshotOptions): Promise<Digest | null>;
+  finish(
+    upper: string,
+    lowers: readonly string[],
+    options?: SnapshotOptions & { readonly forbidden?: readonly ForbiddenValue[] | undefined },
+  ): Promise<Digest | null>;
+  /** An upper that is filled with a part of a stage, its path absolute: what a cache mount begins with. */
+  fill(upper: string, layers: readonly Digest[], source: string, options?: SnapshotOptions): Promise<void>;
+  /** Names of the cache mounts that are there. */
+  cacheMounts(): Promise<ReadonlySet<string>>;
   /** The blob of the topmost of `layers`: the one that is known, else made from its snapshot. */
   pack(layers: readonly Digest[], packing: Packing, options?: SnapshotOptions): Promise<Descriptor>;
   /**
@@ -287,6 +306,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       return Boolean((await find(record, chainId)) ?? remoteBlob(record) ?? (await localBlob(record)));
     },
     finish: async (upper, lowers, options = {}) => {
+      const { forbidden = [] } = options;
       const reply = await helper.call(
         'diff',
         {
@@ -298,9 +318,11 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
           clamp: null,
           finish: true,
           container: null,
+          ...(forbidden.length > 0 ? { forbidden: forbidden.map(({ id }) => id) } : {}),
         },
-        { signal: options.signal },
+        { signal: options.signal, secrets: forbidden },
       );
+      if (reply.found.length > 0) throw secretInLayer(reply.found, forbidden);
       const diffId = reply.diffId as Digest;
       await layers.add(diffId, { size: reply.plainSize, snapshots: [{ idMap: idMapName, name: reply.snapshot }] });
       (await names()).add(reply.snapshot);
@@ -316,6 +338,18 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       const { diffId, blob, size } = await packSnapshot(diffIds, how, options, clamp);
       await layers.add(diffId, { size, blobs: [blob] });
       return { diffId, blob };
+    },
+    fill: async (upper, diffIds, source, options = {}) => {
+      const snapshots = [...(await ensure(diffIds, options))];
+      const filter = { include: [], exclude: [] };
+      const from: CopySource = { from: 'snapshots', snapshots, patterns: [source], filter };
+      const kept = { owner: null, mode: null, modeChanges: [], created: null };
+      const copy = { kind: 'copy', source: from, dest: '/', destIsDirectory: false, ...kept } as const;
+      await helper.call('copy', { name: upper, lowers: [], actions: [copy] }, { signal: options.signal });
+    },
+    cacheMounts: async () => {
+      const { snapshots } = await helper.call('usage', { names: [], measure: false, cacheMounts: true });
+      return new Set(snapshots.map(({ name }) => name));
     },
     discard: async (uppers) => {
       await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
@@ -355,6 +389,16 @@ function reporter(
   return (current, total, completed) => {
     if (vertex !== undefined) onEvent?.({ type: 'status', vertex, name, current, total, completed });
   };
+}
+
+function secretInLayer(found: readonly Found[], forbidden: readonly ForbiddenValue[]): EngineError {
+  const places = found.map(({ path, secret }) => {
+    const value = forbidden.find(({ id }) => id === secret);
+    return `${path} holds the secret "${value?.secret ?? secret}" ${value?.form ?? ''}`.trimEnd();
+  });
+  return new EngineError('SECRET_IN_LAYER', `Cannot keep the files of this step: ${places.join(', ')}`, {
+    hint: 'Remove the file in the same RUN, or read the secret from its mount; --allow-secret-in-layer keeps it all the same',
+  });
 }
 
 function layerMissing(diffId: Digest, record: LayerRecord | undefined, idMapName: string): EngineError {

@@ -42,7 +42,7 @@ export function counting({ context = {}, content, during, salt = '' }: Behaviour
     runs,
     checksums,
     layers,
-    run: (vertex, _op, base, options) => work(vertex, base, options),
+    run: (vertex, _op, base, _inputs, options) => work(vertex, base, options),
     file: (vertex, _op, base, _inputs, options) => work(vertex, base, options),
     checksum: async (vertex, stage, { sources }) => {
       checksums.push(vertex.name);

@@ -4,6 +4,7 @@ import type { ExecOp, Vertex } from '../../graph/types.ts';
 import type { Digest } from '../../image/types.ts';
 import type { Ended } from '../../native/protocol.ts';
 import type { ExecutorParts } from '../executor.ts';
+import { withLent } from './lend.ts';
 import { createLogTail } from '../log-tail.ts';
 import { StepError } from '../step-error.ts';
 
@@ -12,13 +13,15 @@ export interface ExecStep {
   readonly vertex: Vertex;
   readonly op: ExecOp;
   readonly base: readonly Digest[];
+  /** Layers of what it mounts, by input index. */
+  readonly inputs: ReadonlyMap<number, readonly Digest[]>;
   readonly upper: string;
   readonly lowers: readonly string[];
 }
 
 /** Runs the process of a RUN over its upper, its output as log events. @throws {@link StepError}; `COMMAND_NOT_FOUND` */
 export async function runExec(
-  { snapshots, specOf, keepState }: Pick<ExecutorParts, 'snapshots' | 'specOf' | 'keepState'>,
+  { snapshots, specOf, keepState, lender }: Pick<ExecutorParts, 'snapshots' | 'specOf' | 'keepState' | 'lender'>,
   step: ExecStep,
   { signal, onEvent }: ActOptions,
 ): Promise<void> {
@@ -29,18 +32,26 @@ export async function runExec(
     onEvent?.({ type: 'log', vertex: vertex.id, stream, data });
   };
   const spec = await specOf(op, lowers, { signal });
-  const outcome = await ending(() =>
-    snapshots.helper.call(
-      'start',
-      { ...spec, rootfs: { lowers: [...lowers], upper } },
-      {
-        signal,
-        onData: log(1),
-        onErrorData: log(2),
-        onEvent: (event) => {
-          if (event.type === 'warning') onEvent?.({ type: 'warning', vertex: vertex.id, message: event.message });
+  const outcome = await withLent({ snapshots, lender }, step, { signal, onEvent }, ({ mounts, secretEnv, secrets }) =>
+    ending(() =>
+      snapshots.helper.call(
+        'start',
+        {
+          ...spec,
+          rootfs: { lowers: [...lowers], upper },
+          ...(mounts.length > 0 ? { mounts } : {}),
+          ...(secretEnv.length > 0 ? { secretEnv } : {}),
         },
-      },
+        {
+          signal,
+          secrets,
+          onData: log(1),
+          onErrorData: log(2),
+          onEvent: (event) => {
+            if (event.type === 'warning') onEvent?.({ type: 'warning', vertex: vertex.id, message: event.message });
+          },
+        },
+      ),
     ),
   );
   if (outcome.exitCode === 0) return;

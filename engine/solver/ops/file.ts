@@ -159,7 +159,7 @@ export async function checksumStage(
 ): Promise<readonly string[]> {
   const { sources } = action;
   const names = await snapshots.ensure(layers, { ...options, vertex: vertex.id });
-  if (names.length === 0) sourceNotFound(vertex, sources[0] ?? '');
+  if (names.length === 0) return sources.map((source) => (isRoot(source) ? 'empty' : sourceNotFound(vertex, source)));
   const { digests } = await snapshots.helper.call(
     'checksum',
     { snapshots: [...names], ...patternsOf(action) },
@@ -173,12 +173,18 @@ function shownSource({ include = [] }: CopyFileAction, source: string, at: numbe
   return wanted === '' ? source : posix.join(source, wanted);
 }
 
+/** A mount of all of a stage that has no file. */
+function isRoot(source: string): boolean {
+  return source === '/';
+}
+
 function sourceNotFound(vertex: Vertex, source: string): never {
+  const [act, flag] = vertex.op.type === 'exec' ? ['mount', 'from'] : ['copy', '--from'];
   throw new EngineError(
     'COPY_SOURCE_NOT_FOUND',
-    `Cannot copy ${source}: ${vertex.name} finds no such file in the stage`,
+    `Cannot ${act} ${source}: ${vertex.name} finds no such file in the stage`,
     {
-      hint: 'Paths after --from count from the root of that stage; its WORKDIR does not matter',
+      hint: `Paths after ${flag} count from the root of that stage; its WORKDIR does not matter`,
       location: vertex.location,
       vertex: vertex.id,
     },

@@ -1,6 +1,7 @@
 //! The three standard descriptors: frames in on 0, frames out on 1, JSON lines on 2.
 
 use crate::fail::{cancelled, failed};
+use crate::secrets::{self, Secrets};
 use berth_wire::event::Line;
 use berth_wire::frame::{self, Kind};
 use berth_wire::{Code, Event, Failure, Reply};
@@ -81,6 +82,22 @@ impl Input {
         }
     }
 
+    /// The `Secret` frames that come next, one for each of `ids`.
+    pub(crate) fn secrets(&mut self, ids: &[String]) -> Result<Secrets, Failure> {
+        let mut secrets = Secrets::default();
+        for _ in ids {
+            let mut frame = self.wait_frame()?;
+            if frame.kind != Kind::Secret {
+                return Err(protocol(format!("{:?} came in place of a secret", frame.kind)));
+            }
+            let added = secrets.add(&frame.payload);
+            secrets::wipe(&mut frame.payload);
+            added?;
+        }
+        ids.iter().try_for_each(|id| secrets.get(id).map(drop))?;
+        Ok(secrets)
+    }
+
     /// Reads once; call it when fd 0 is readable.
     pub(crate) fn fill(&mut self) -> Result<Fill, Failure> {
         self.buffer.drain(..self.start);
@@ -108,7 +125,11 @@ impl Input {
         let length = usize::try_from(length).map_err(|_| protocol("frame too long"))?;
         let Some(payload) = rest.get(..length) else { return Ok(None) };
         let payload = payload.to_vec();
-        self.start = self.start.saturating_add(frame::HEAD).saturating_add(length);
+        let end = self.start.saturating_add(frame::HEAD).saturating_add(length);
+        if kind == Kind::Secret {
+            secrets::wipe(self.buffer.get_mut(self.start..end).unwrap_or_default());
+        }
+        self.start = end;
         Ok(Some(Frame { kind, payload }))
     }
 

@@ -1,13 +1,17 @@
 //! What every command works with: the store, its owner, and the channels.
 
 use crate::channel::{Input, Output, Status};
-use crate::fail::{failed, failed_on};
+use crate::fail::failed_on;
+use crate::secrets::Secrets;
 use berth_wire::request::{IdMap, Store};
 use berth_wire::{Code, Failure};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::cell::{OnceCell, RefCell};
+
+/// The folder of the store that holds cache mounts, by id map.
+pub(crate) const CACHE_MOUNTS: &str = "cache-mounts";
 
 /// The surroundings of one operation. Inside a user namespace all numbers are as seen there.
 #[derive(Debug)]
@@ -27,7 +31,10 @@ pub(crate) struct Context {
     pub(crate) running_root: Option<OwnedFd>,
     /// fd 0 after the request, for commands that go on reading frames.
     pub(crate) input: RefCell<Input>,
+    /// The secrets that followed the request.
+    pub(crate) secrets: RefCell<Secrets>,
     snapshots: OnceCell<OwnedFd>,
+    cache_mounts: OnceCell<OwnedFd>,
 }
 
 impl Context {
@@ -44,22 +51,30 @@ impl Context {
             input_list: Vec::new(),
             running_root: None,
             input: RefCell::new(input),
+            secrets: RefCell::default(),
             snapshots: OnceCell::new(),
+            cache_mounts: OnceCell::new(),
         })
     }
 
     /// The folder of this id map's snapshots, made when it is missing. Only its owner can enter it: snapshots hold set-id programs.
     pub(crate) fn snapshots(&self) -> Result<BorrowedFd<'_>, Failure> {
-        if self.snapshots.get().is_none() {
-            let all = self.directory(self.store.as_fd(), "snapshots", Some(self.owner))?;
+        self.ours(&self.snapshots, "snapshots")
+    }
+
+    /// The folder of this id map's cache mounts, which look like snapshots.
+    pub(crate) fn cache_mounts(&self) -> Result<BorrowedFd<'_>, Failure> {
+        self.ours(&self.cache_mounts, CACHE_MOUNTS)
+    }
+
+    fn ours<'a>(&self, cell: &'a OnceCell<OwnedFd>, name: &str) -> Result<BorrowedFd<'a>, Failure> {
+        if cell.get().is_none() {
+            let all = self.directory(self.store.as_fd(), name, Some(self.owner))?;
             let ours = self.directory(all.as_fd(), &folder(&self.id_map), None)?;
             // Set once only: this process has one thread.
-            drop(self.snapshots.set(ours));
+            drop(cell.set(ours));
         }
-        self.snapshots
-            .get()
-            .map(|fd| fd.as_fd())
-            .ok_or_else(|| failed("open snapshots")(Errno::BADF))
+        cell.get().map(|fd| fd.as_fd()).ok_or_else(|| failed_on("open", name)(Errno::BADF))
     }
 
     /// Opens the directory `name` in `parent`, making it 0700 (and `owner`'s) when it is missing. A link there is refused.

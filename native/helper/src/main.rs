@@ -9,6 +9,7 @@ mod fail;
 mod idmap;
 mod run;
 mod seal;
+mod secrets;
 mod supervise;
 
 use berth_wire::{Code, Failure, Operation, Reply, Request};

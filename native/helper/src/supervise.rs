@@ -53,8 +53,10 @@ pub(crate) fn run(request: Request, mut input: Input, status: &channel::Status) 
         store, id_map, operation, ..
     } = request;
     let list = input.list(list_length(&operation))?;
+    let secrets = input.secrets(&secret_ids(&operation))?;
     let mut context = Context::open(&store, id_map.clone(), input, *status)?;
     context.input_list = list;
+    context.secrets.replace(secrets);
     if let Some(tree) = cmd::transfer::tree_of(&operation) {
         context.running_root = crate::container::tree::running(&context, tree)?;
     }
@@ -98,6 +100,7 @@ fn spawn(context: &mut Context, operation: Operation, id_map: Option<&IdMap>) ->
                 }
                 mapped?;
             }
+            context.secrets.borrow_mut().clear();
             // A worker that is gone already shows in its exit code.
             let _ = rustix::io::write(&gate, &[1]);
             Ok(worker)
@@ -189,6 +192,15 @@ fn finished(exit: Exit) -> Result<Outcome, Failure> {
 /// Keeps other processes of this user from looking into this one (`spec/hardening.md` 4, rule 9).
 fn hide() -> Result<(), Failure> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("prctl PR_SET_DUMPABLE"))
+}
+
+/// Ids of the secrets that follow the request.
+fn secret_ids(operation: &Operation) -> Vec<String> {
+    match operation {
+        Operation::Start(args) => crate::run::lend::secrets(args),
+        Operation::Diff(args) => args.forbidden.clone().unwrap_or_default(),
+        _ => Vec::new(),
+    }
 }
 
 /// How many bytes of path lists follow the request.

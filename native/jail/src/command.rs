@@ -19,7 +19,7 @@ pub(crate) struct Program {
 }
 
 /// Finds `args[0]` as the user of the process: as a path when it holds a slash, else along PATH.
-pub(crate) fn find(process: &Process) -> Result<Program, Failure> {
+pub(crate) fn find(process: &Process, secrets: &[CString]) -> Result<Program, Failure> {
     let name = process.args.first().map(String::as_str).unwrap_or_default();
     let path = if name.contains('/') {
         one(name)?
@@ -29,7 +29,7 @@ pub(crate) fn find(process: &Process) -> Result<Program, Failure> {
     Ok(Program {
         path: text(&path)?,
         arguments: texts(&process.args)?,
-        environment: texts(&process.env)?,
+        environment: environment(process, secrets)?,
     })
 }
 
@@ -52,6 +52,16 @@ pub(crate) fn exec(program: &Program, process: &Process) -> Failure {
         Errno::ACCESS | Errno::PERM | Errno::TXTBSY | Errno::LOOP => not_executable(name, error, &berth_sys::errno::text(error)),
         error => failed("exec")(error).subject(escape(name)),
     }
+}
+
+/// The variables of the process; a secret takes the place of one of the same name.
+fn environment(process: &Process, secrets: &[CString]) -> Result<Vec<CString>, Failure> {
+    let name = |variable: &[u8]| variable.split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+    let taken: Vec<_> = secrets.iter().map(|secret| name(secret.to_bytes())).collect();
+    let mut all = texts(&process.env)?;
+    all.retain(|variable| !taken.contains(&name(variable.to_bytes())));
+    all.extend_from_slice(secrets);
+    Ok(all)
 }
 
 fn search_path(process: &Process) -> &str {
@@ -138,17 +148,27 @@ mod tests {
 
     #[test]
     fn finds_a_program_along_the_given_path_only() {
-        assert!(find(&process(&["sh"], &["PATH=/bin:/usr/bin"])).is_ok());
-        let failure = find(&process(&["sh"], &["PATH=/proc"])).unwrap_err();
+        assert!(find(&process(&["sh"], &["PATH=/bin:/usr/bin"]), &[]).is_ok());
+        let failure = find(&process(&["sh"], &["PATH=/proc"]), &[]).unwrap_err();
         assert_eq!(failure.code, Code::CommandNotFound);
         assert!(failure.message.contains("$PATH"));
     }
 
     #[test]
     fn a_file_that_is_no_program_is_not_executable() {
-        assert_eq!(find(&process(&["/etc/passwd"], &[])).unwrap_err().code, Code::CommandNotExecutable);
-        assert_eq!(find(&process(&["/etc"], &[])).unwrap_err().code, Code::CommandNotExecutable);
-        assert_eq!(find(&process(&["/nowhere/x"], &[])).unwrap_err().code, Code::CommandNotFound);
+        assert_eq!(
+            find(&process(&["/etc/passwd"], &[]), &[]).unwrap_err().code,
+            Code::CommandNotExecutable
+        );
+        assert_eq!(find(&process(&["/etc"], &[]), &[]).unwrap_err().code, Code::CommandNotExecutable);
+        assert_eq!(find(&process(&["/nowhere/x"], &[]), &[]).unwrap_err().code, Code::CommandNotFound);
+    }
+
+    #[test]
+    fn a_secret_takes_the_place_of_a_variable() {
+        let secrets = [CString::new("TOKEN=s3cret").unwrap()];
+        let all = environment(&process(&["x"], &["TOKEN=old", "TOKENS=kept", "A=b"]), &secrets).unwrap();
+        assert_eq!(all, [c"TOKENS=kept", c"A=b", c"TOKEN=s3cret"].map(ToOwned::to_owned));
     }
 
     #[test]

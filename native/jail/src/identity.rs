@@ -53,7 +53,7 @@ fn confine(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -
         enter_directory(&spec.cwd)?;
     }
     check_directory(&spec.cwd)?;
-    let program = command::find(spec)?;
+    let program = command::find(spec, &confinement.secret_env)?;
     if spec.no_new_privileges {
         rustix::thread::set_no_new_privs(true).map_err(failed("prctl PR_SET_NO_NEW_PRIVS"))?;
     }

@@ -10,6 +10,7 @@ mod devices;
 mod fail;
 mod identity;
 mod init;
+mod lent;
 mod limits;
 mod mask;
 mod mounts;

@@ -244,7 +244,7 @@ pub(crate) fn attach(tree: impl AsFd, target: impl AsFd) -> Result<(), Errno> {
     rustix::mount::move_mount(tree.as_fd(), "", target.as_fd(), "", flags)
 }
 
-fn place(root: &OwnedFd, destination: &str, tree: &OwnedFd, directory: bool, reporter: &Reporter) -> Result<(), Failure> {
+pub(crate) fn place(root: &OwnedFd, destination: &str, tree: &OwnedFd, directory: bool, reporter: &Reporter) -> Result<(), Failure> {
     let target = target::ensure(root, destination, directory, reporter)?;
     check(&target, destination)?;
     attach(tree, &target.fd).map_err(failed_on("move_mount", destination))

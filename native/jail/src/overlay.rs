@@ -19,16 +19,24 @@ const OPTIONS: [(&str, &str); 4] = [("index", "off"), ("metacopy", "off"), ("red
 pub struct Layers<'a> {
     /// Topmost first.
     pub lowers: Vec<BorrowedFd<'a>>,
-    pub upper: BorrowedFd<'a>,
+    /// Without one the overlay takes no writes.
+    pub upper: Option<Upper<'a>>,
+}
+
+/// What takes the writes: tree and work folder of an upper snapshot.
+#[derive(Debug)]
+pub struct Upper<'a> {
+    pub tree: BorrowedFd<'a>,
     pub work: BorrowedFd<'a>,
 }
 
 /// The store as this mount namespace sees it; the parent's descriptors belong to another namespace and cannot be mounted from.
 pub(crate) struct Store {
     pub(crate) container: OwnedFd,
-    lowers: Vec<OwnedFd>,
-    upper: OwnedFd,
-    work: OwnedFd,
+    root: OwnedFd,
+    snapshots: OwnedFd,
+    lowers: Vec<String>,
+    upper: String,
 }
 
 impl Store {
@@ -43,35 +51,62 @@ impl Store {
                 "another directory took the place of the store",
             ));
         }
-        let snapshots = below(&root, &recipe.snapshots)?;
-        let tree = |name: &str| below(&snapshots, &format!("{name}/fs"));
         Ok(Self {
             container: below(&root, &recipe.container)?,
-            lowers: recipe.lowers.iter().map(|name| tree(name)).collect::<Result<_, _>>()?,
-            upper: tree(&recipe.upper)?,
-            work: below(&snapshots, &format!("{}/work", recipe.upper))?,
+            snapshots: below(&root, &recipe.snapshots)?,
+            root,
+            lowers: recipe.lowers.clone(),
+            upper: recipe.upper.clone(),
         })
     }
 
     /// Mounts the overlay on the container's `rootfs` folder; gives a descriptor of its root.
     pub(crate) fn mount(&self) -> Result<OwnedFd, Failure> {
-        let target = directory(&self.container, "rootfs")?;
-        // An overlay needs something below: an empty folder, where the image has no layer.
+        self.merge(&self.lowers, Some(&self.upper), "rootfs")
+    }
+
+    /// Mounts an overlay of snapshots on a folder of the container; gives a descriptor of its root.
+    pub(crate) fn merge(&self, lowers: &[String], upper: Option<&str>, spot: &str) -> Result<OwnedFd, Failure> {
+        let tree = |name: &str| below(&self.snapshots, &format!("{name}/fs"));
+        let target = self.spot(spot)?;
+        // An overlay needs something below, and two of that without an upper: an empty folder, where there is too little.
         let empty = directory(&self.container, "empty")?;
-        let mut lowers: Vec<BorrowedFd<'_>> = self.lowers.iter().map(AsFd::as_fd).collect();
-        if lowers.is_empty() {
+        let trees = lowers.iter().map(|name| tree(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut lowers: Vec<BorrowedFd<'_>> = trees.iter().map(AsFd::as_fd).collect();
+        let writable = match upper {
+            Some(name) => Some((tree(name)?, below(&self.snapshots, &format!("{name}/work"))?)),
+            None => None,
+        };
+        if lowers.is_empty() || (writable.is_none() && lowers.len() < 2) {
             lowers.push(empty.as_fd());
         }
-        attach(
-            &Layers {
-                lowers,
-                upper: self.upper.as_fd(),
-                work: self.work.as_fd(),
-            },
-            target.as_fd(),
-        )?;
+        let second = match writable {
+            None if lowers.len() < 2 => Some(self.spot("empty-too")?),
+            _ => None,
+        };
+        lowers.extend(second.iter().map(AsFd::as_fd));
+        let upper = writable.as_ref().map(|(tree, work)| Upper {
+            tree: tree.as_fd(),
+            work: work.as_fd(),
+        });
+        attach(&Layers { lowers, upper }, target.as_fd())?;
         // The descriptor of the folder stays below the mount; looking the name up again leads to its root.
-        directory(&self.container, "rootfs")
+        self.spot(spot)
+    }
+
+    /// A folder of the container, where something may be mounted.
+    pub(crate) fn spot(&self, path: &str) -> Result<OwnedFd, Failure> {
+        below(&self.container, path)
+    }
+
+    /// A folder of the store.
+    pub(crate) fn folder(&self, path: &str) -> Result<OwnedFd, Failure> {
+        below(&self.root, path)
+    }
+
+    /// A file of the store.
+    pub(crate) fn file(&self, path: &str) -> Result<OwnedFd, Failure> {
+        berth_sys::path::open_beneath(&self.root, path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW).map_err(failed_on("open", path))
     }
 }
 
@@ -126,8 +161,10 @@ fn modern(layers: &Layers<'_>) -> Result<OwnedFd, Errno> {
     for lower in &layers.lowers {
         rustix::mount::fsconfig_set_string(&fs, "lowerdir+", link(*lower))?;
     }
-    rustix::mount::fsconfig_set_string(&fs, "upperdir", link(layers.upper))?;
-    rustix::mount::fsconfig_set_string(&fs, "workdir", link(layers.work))?;
+    if let Some(upper) = &layers.upper {
+        rustix::mount::fsconfig_set_string(&fs, "upperdir", link(upper.tree))?;
+        rustix::mount::fsconfig_set_string(&fs, "workdir", link(upper.work))?;
+    }
     rustix::mount::fsconfig_set_flag(&fs, "userxattr")?;
     for (key, value) in OPTIONS {
         rustix::mount::fsconfig_set_string(&fs, key, value)?;
@@ -139,12 +176,11 @@ fn modern(layers: &Layers<'_>) -> Result<OwnedFd, Errno> {
 /// One string of options, as kernels before 6.7 want it: names relative to `/proc/self/fd` keep it below a page.
 fn classic(layers: &Layers<'_>, target: BorrowedFd<'_>) -> Result<(), Failure> {
     let lowers: Vec<String> = layers.lowers.iter().map(|lower| number(*lower)).collect();
-    let mut options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr",
-        lowers.join(":"),
-        number(layers.upper),
-        number(layers.work)
-    );
+    let mut options = format!("lowerdir={}", lowers.join(":"));
+    if let Some(upper) = &layers.upper {
+        options.push_str(&format!(",upperdir={},workdir={}", number(upper.tree), number(upper.work)));
+    }
+    options.push_str(",userxattr");
     for (key, value) in OPTIONS {
         options.push_str(&format!(",{key}={value}"));
     }

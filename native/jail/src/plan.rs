@@ -6,6 +6,7 @@ use berth_sys::seccomp::Instruction;
 use berth_wire::Failure;
 use berth_wire::oci::{Process, Spec};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ffi::CString;
 
 /// The most of each list that a configuration may hold.
 const MAX_ITEMS: usize = 4096;
@@ -25,6 +26,49 @@ pub struct Recipe {
     pub container: String,
     /// Destination and name below `containers/<id>/files`.
     pub files: Vec<(String, String)>,
+    /// Mounts of a RUN.
+    pub lent: Vec<Lent>,
+}
+
+/// A mount whose source is of the store, or of memory.
+pub struct Lent {
+    pub destination: String,
+    pub readonly: bool,
+    pub origin: Origin,
+}
+
+impl std::fmt::Debug for Lent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lent")
+            .field("destination", &self.destination)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where it comes from. Folders and files are named below the store root; `path` is resolved inside its root.
+pub enum Origin {
+    /// The merged tree of snapshots, topmost first; without an upper it takes no writes.
+    Tree {
+        lowers: Vec<String>,
+        upper: Option<String>,
+        path: String,
+    },
+    Folder {
+        folder: String,
+        path: String,
+    },
+    File {
+        path: String,
+    },
+    Tmpfs {
+        size: Option<u64>,
+    },
+    /// A file in memory; uid and gid.
+    Secret {
+        value: Vec<u8>,
+        mode: u32,
+        owner: (u32, u32),
+    },
 }
 
 /// A filter to load last.
@@ -34,8 +78,19 @@ pub struct Filter {
     pub log: bool,
 }
 
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tree { .. } => "Tree",
+            Self::Folder { .. } => "Folder",
+            Self::File { .. } => "File",
+            Self::Tmpfs { .. } => "Tmpfs",
+            Self::Secret { .. } => "Secret",
+        })
+    }
+}
+
 /// How a process is confined, for the first process of a container and for a further one alike.
-#[derive(Debug)]
 pub struct Confinement<'a> {
     pub process: &'a Process,
     pub filter: Option<Filter>,
@@ -43,6 +98,16 @@ pub struct Confinement<'a> {
     pub user_namespace: bool,
     /// Names of rlimits that the user asked for: they are errors where they can't be set, not warnings.
     pub requested_rlimits: Vec<String>,
+    /// `NAME=value` beside the environment of `process`, and in place of what is there of the same name: secrets, which no file may hold.
+    pub secret_env: Vec<CString>,
+}
+
+impl std::fmt::Debug for Confinement<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Confinement")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How the cgroups of the host look, for `/sys/fs/cgroup` inside.

@@ -3,7 +3,7 @@
 use crate::fail::{failed, failed_on};
 use crate::plan::Jail;
 use crate::report::Reporter;
-use crate::{devices, mask, mounts, overlay, proc, terminal};
+use crate::{devices, lent, mask, mounts, overlay, proc, terminal};
 use berth_wire::Failure;
 use rustix::fd::OwnedFd;
 use rustix::mount::MountPropagationFlags;
@@ -17,6 +17,7 @@ pub(crate) fn build(jail: &Jail<'_>, reporter: &Reporter) -> Result<Option<Owned
     let root = store.mount()?;
     mounts::all(jail, &root, &store.container, reporter)?;
     devices::make(jail, &root, reporter)?;
+    lent::all(jail, &root, &store, reporter)?;
     let terminal = match jail.stdio {
         crate::plan::Stdio::Terminal => Some(terminal::open(&root, &jail.spec.process, true, reporter)?),
         crate::plan::Stdio::Pipes { .. } => None,

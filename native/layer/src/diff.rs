@@ -9,6 +9,7 @@ use crate::output::{self, Digests, Form, Output};
 use crate::plan::{Directories, FileId, Item, Plan, plan};
 use crate::remove::remove_tree;
 use crate::report::Report;
+use crate::search::{Forbidden, Search, Stream};
 use crate::snapshot;
 use crate::xattrs;
 use berth_sys::file::{self, Time};
@@ -21,6 +22,9 @@ use std::collections::{BTreeSet, HashMap};
 
 /// How much tar is gathered before it is written to the pipe.
 const BUFFER: usize = 1 << 20;
+
+/// How many places of forbidden values are told.
+const MOST_FOUND: usize = 20;
 
 /// What to make a layer of.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub struct Diff<'a> {
     pub owner: Option<Identity>,
     /// Compressing threads; `None` takes as many as there are processors. The bytes do not depend on it.
     pub threads: Option<usize>,
+    /// What the layer must not hold. Where it does there is no blob, and the snapshot stays as it is.
+    pub forbidden: &'a [Forbidden<'a>],
 }
 
 /// A layer.
@@ -57,6 +63,16 @@ pub struct Layer {
     pub blob: Option<(String, u64)>,
     /// Name of the snapshot now.
     pub snapshot: String,
+    /// Where forbidden values were found: path and id.
+    pub found: Vec<Found>,
+}
+
+/// A forbidden value in a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Path in the image, with control characters escaped.
+    pub path: String,
+    pub id: String,
 }
 
 /// Make the layer. A blob that could not be completed is removed.
@@ -75,25 +91,38 @@ pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &
         threads: what.threads,
     };
     let made = make(&root, &plan, blob.as_ref(), form, what, report);
-    let (digests, entries) = made.inspect_err(|_| discard(store, what.output))?;
+    let Made { digests, entries, found } = made.inspect_err(|_| discard(store, what.output))?;
+    if !found.is_empty() {
+        discard(store, what.output);
+    }
     let diff_id = digest::sha256(&digests.plain);
-    let snapshot = if what.finish {
+    let snapshot = if what.finish && found.is_empty() {
         finish(snapshots, what, &root, &plan, &digests)?
     } else {
         what.snapshot.to_owned()
     };
-    let blob = blob.map(|_| (digest::sha256(&digests.blob), digests.blob_size));
+    let blob = blob
+        .filter(|_| found.is_empty())
+        .map(|_| (digest::sha256(&digests.blob), digests.blob_size));
     Ok(Layer {
         diff_id,
         plain_size: digests.plain_size,
         entries,
         blob,
         snapshot,
+        found,
     })
 }
 
-fn make(root: &OwnedFd, plan: &Plan, blob: Option<&OwnedFd>, form: Form, what: &Diff<'_>, report: &Report<'_>) -> Result<(Digests, u64)> {
+struct Made {
+    digests: Digests,
+    entries: u64,
+    found: Vec<Found>,
+}
+
+fn make(root: &OwnedFd, plan: &Plan, blob: Option<&OwnedFd>, form: Form, what: &Diff<'_>, report: &Report<'_>) -> Result<Made> {
     let output = output::start(blob, form, what.identity)?;
+    let search = Search::new(what.forbidden);
     let mut emit = Emit {
         out: Buffer::new(),
         output: &output,
@@ -102,9 +131,11 @@ fn make(root: &OwnedFd, plan: &Plan, blob: Option<&OwnedFd>, form: Form, what: &
         links: HashMap::new(),
         clamp: what.clamp,
         entries: 0,
+        search: search.as_ref(),
+        found: Vec::new(),
     };
     let walked = emit.all(root);
-    let entries = emit.entries;
+    let Emit { entries, found, .. } = emit;
     let digests = match walked {
         Ok(()) => output.finish(),
         // When the child is gone, its own reason is the better one.
@@ -114,7 +145,7 @@ fn make(root: &OwnedFd, plan: &Plan, blob: Option<&OwnedFd>, form: Form, what: &
     if let Some(blob) = blob {
         fsync(blob).step("fsync", b"blob")?;
     }
-    Ok((digests, entries))
+    Ok(Made { digests, entries, found })
 }
 
 fn create_blob(store: &impl AsFd, path: &str, owner: Option<Identity>) -> Result<OwnedFd> {
@@ -239,9 +270,16 @@ impl Buffer {
         if self.bytes.len() >= BUFFER { self.flush(pipe) } else { Ok(()) }
     }
 
-    /// Take `size` bytes of `source`; how many there were.
-    fn take_file(&mut self, pipe: &OwnedFd, source: &OwnedFd, size: u64, name: &[u8]) -> Result<u64> {
+    /// Take `size` bytes of `source`; how many there were, and the id of a forbidden value among them.
+    fn take_file<'s>(
+        &mut self,
+        pipe: &OwnedFd,
+        (source, size): (&OwnedFd, u64),
+        name: &[u8],
+        mut watch: Option<Stream<'s>>,
+    ) -> Result<(u64, Option<&'s str>)> {
         let mut taken = 0;
+        let mut found = None;
         while taken < size {
             let start = self.bytes.len();
             let room = BUFFER.saturating_sub(start).max(1);
@@ -249,13 +287,16 @@ impl Buffer {
             self.bytes.resize(start + wanted, 0);
             let length = file::read_full(source, self.bytes.get_mut(start..).unwrap_or_default()).step("read", name)?;
             self.bytes.truncate(start + length);
+            if let (Some(watch), None) = (watch.as_mut(), found) {
+                found = watch.feed(self.bytes.get(start..).unwrap_or_default());
+            }
             taken += length as u64;
             if length == 0 {
                 break;
             }
             self.flush_when_full(pipe)?;
         }
-        Ok(taken)
+        Ok((taken, found))
     }
 }
 
@@ -268,6 +309,8 @@ struct Emit<'a> {
     links: HashMap<FileId, Vec<u8>>,
     clamp: Option<i64>,
     entries: u64,
+    search: Option<&'a Search<'a>>,
+    found: Vec<Found>,
 }
 
 impl Emit<'_> {
@@ -316,9 +359,24 @@ impl Emit<'_> {
     }
 
     fn header(&mut self, entry: &Entry) -> Result<()> {
+        if let Some(search) = self.search {
+            let attributes = entry.xattrs.iter().map(|(_, value)| value.as_slice());
+            let texts = [entry.path.as_slice(), entry.link.as_slice()].into_iter().chain(attributes);
+            let found = texts.into_iter().find_map(|text| search.find(text));
+            self.note(&entry.path, found);
+        }
         writer::header(entry, &mut self.out.bytes);
         self.entries += 1;
         self.out.flush_when_full(&self.output.plain)
+    }
+
+    fn note(&mut self, path: &[u8], found: Option<&str>) {
+        if let Some(id) = found.filter(|_| self.found.len() < MOST_FOUND) {
+            self.found.push(Found {
+                path: display(&[b"/", path].concat()),
+                id: id.to_owned(),
+            });
+        }
     }
 
     /// An empty file whose name has a meaning.
@@ -402,7 +460,9 @@ impl Emit<'_> {
         entry.size = size;
         entry.xattrs = self.xattrs(&opened, &path)?;
         self.header(&entry)?;
-        let taken = self.out.take_file(&self.output.plain, &opened, size, &path)?;
+        let watch = self.search.map(Search::stream);
+        let (taken, found) = self.out.take_file(&self.output.plain, (&opened, size), &path, watch)?;
+        self.note(&path, found);
         let after = file::stat_fd(&opened).step("statx", &path)?;
         if taken != size || after.size != size || after.modified != item.meta.modified || after.inode != item.meta.inode {
             return Err(Error::invalid("read file", "changed while reading"));

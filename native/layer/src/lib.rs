@@ -24,6 +24,7 @@ mod place;
 mod plan;
 pub mod remove;
 pub mod report;
+pub mod search;
 pub mod snapshot;
 pub mod stack;
 mod stream;

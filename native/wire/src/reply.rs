@@ -134,6 +134,19 @@ pub struct Diff {
     pub blob: Option<Blob>,
     /// The name that the snapshot has now.
     pub snapshot: String,
+    /// Where forbidden values were found; then there is no blob, and the snapshot is not finished.
+    pub found: Vec<Found>,
+}
+
+/// A forbidden value in a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// Absolute path in the image; control characters escaped.
+    pub path: String,
+    /// Id of the secret.
+    pub secret: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -303,6 +303,9 @@ pub struct Diff {
     pub finish: bool,
     /// The container whose upper snapshot it is: mount targets that were made for it are left out.
     pub container: Option<String>,
+    /// Ids of the `Secret` frames whose values the layer must not hold. Where it does, the reply says where, and the snapshot stays as it is.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub forbidden: Option<Vec<String>>,
 }
 
 /// Send the merged tree of `snapshots` (topmost first) as a tar, in `Data` frames.
@@ -378,6 +381,9 @@ pub struct Remove {
     pub force: bool,
     /// Also every `.part-` folder and every random upper that no container or live process uses.
     pub garbage: bool,
+    /// Folders below `cache-mounts/<idmap>/`.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub cache_mounts: Option<Vec<String>>,
 }
 
 /// Names and sizes of snapshots of this id map; all of them when `names` is empty.
@@ -388,6 +394,9 @@ pub struct Usage {
     pub names: Vec<String>,
     /// Walk and add up the bytes; else only names are given.
     pub measure: bool,
+    /// Of the folders below `cache-mounts/<idmap>/` instead.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub cache_mounts: Option<bool>,
 }
 
 /// Volumes of this id map: folders `volumes/<id map>/<name>`, each with `_data`, which containers bind, and `volume.json`, what the engine
@@ -497,6 +506,72 @@ pub struct Start {
     pub stop_signal: String,
     /// A process whose end is the container's end: pid and start time in clock ticks.
     pub owner: Option<ProcessId>,
+    /// Mounts of a RUN, made in this order after those of the configuration; only of a process that is attached and not kept.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub mounts: Option<Vec<BuildMount>>,
+    /// Variables whose values are secrets, and are in no file of the container.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub secret_env: Option<Vec<SecretVariable>>,
+}
+
+/// A variable of the process, set to a secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretVariable {
+    pub name: String,
+    /// Id of a `Secret` frame.
+    pub secret: String,
+}
+
+/// A `RUN --mount`: gone with the process, and its target with it where it was made for the mount.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BuildMount {
+    /// Absolute path in the container.
+    pub destination: String,
+    pub readonly: bool,
+    pub source: BuildSource,
+}
+
+/// What a [`BuildMount`] shows. A `path` is resolved inside its root, links as if that root were `/`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
+pub enum BuildSource {
+    /// `path` of the merged tree of snapshots, topmost first. Writes go to the snapshot `upper`, made by `Prepare`; without one there are none.
+    #[serde(rename_all = "camelCase")]
+    Snapshots {
+        snapshots: Vec<String>,
+        upper: Option<String>,
+        path: String,
+    },
+    /// `path` of the folder `name` below `cache-mounts/<idmap>/`. Where that is missing the snapshot `initial` becomes it, or an empty folder.
+    #[serde(rename_all = "camelCase")]
+    Cache {
+        name: String,
+        path: String,
+        initial: Option<String>,
+        /// Mode and owner of the folder when it is made.
+        mode: Option<u32>,
+        owner: Option<Owner>,
+    },
+    /// A file system in memory.
+    #[serde(rename_all = "camelCase")]
+    Tmpfs {
+        #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+        size: Option<u64>,
+    },
+    /// A file in memory with the value of the `Secret` frame `id`.
+    #[serde(rename_all = "camelCase")]
+    Secret { id: String, mode: u32, owner: Owner },
+    /// The Unix socket `name` below `run/`, which gets mode and owner.
+    #[serde(rename_all = "camelCase")]
+    Socket { name: String, mode: u32, owner: Owner },
+    /// A small file.
+    #[serde(rename_all = "camelCase")]
+    File { content: String, mode: u32 },
 }
 
 /// A process that cannot be mistaken for a later one with the same number.

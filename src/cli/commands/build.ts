@@ -5,13 +5,19 @@ import type { Context } from '../context.ts';
 import { choice, list, single, text, texts, toggle, type Values } from '../flags.ts';
 import { PROGRESS, withRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
+import { parseExtraHost } from '../values/host.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { answerCall, parseCall } from './build-call.ts';
 import { parseAnnotation, parseCacheFrom, parseCacheTo, parseOutput } from '../values/output.ts';
+import { parseSecret, parseSsh } from '../values/secret.ts';
+import { parseSize } from '../values/size.ts';
+import { parseUlimit } from '../values/ulimit.ts';
 import { filesOf, parseNamedContext } from './build-context.ts';
 import { parsePlatform } from './transfer.ts';
 
 const FLAGS = {
+  addHost: list('--add-host HOST:IP', 'add a line to /etc/hosts of RUN', parseExtraHost),
+  allowSecretInLayer: toggle('--allow-secret-in-layer', 'build all the same when a secret would be in the image'),
   annotation: list('--annotation NAME=VALUE', 'annotate the manifest', parseAnnotation),
   buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
   buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
@@ -36,6 +42,7 @@ const FLAGS = {
   label: list('--label NAME=VALUE', 'set a label', parseLabel),
   load: toggle('--load', 'keep the image in the store, as is done without any --output'),
   metadataFile: text('--metadata-file FILE', 'write the result as JSON to a file'),
+  network: choice('--network MODE', 'network of RUN', ['default', 'host', 'none']),
   noCache: toggle('--no-cache', 'use nothing from the build cache'),
   noCacheFilter: texts('--no-cache-filter STAGE', 'build that stage without cache'),
   output: list(
@@ -48,14 +55,18 @@ const FLAGS = {
   pull: toggle('--pull', 'ask the registry again for base images that are in the store'),
   push: toggle('--push', 'push the image under its names'),
   quiet: toggle('-q, --quiet', 'show no progress and print the image id'),
+  secret: list('--secret SECRET', 'lend a secret to RUN: id=name[,src=FILE|,env=VARIABLE]', parseSecret),
+  shmSize: single('--shm-size SIZE', 'size of /dev/shm in RUN', parseSize),
+  ssh: list('--ssh AGENT', 'lend an SSH agent to RUN: default|ID[=SOCKET]', parseSsh),
   tag: texts('-t, --tag NAME', 'name the image'),
   target: text('--target STAGE', 'build that stage'),
+  ulimit: list('--ulimit NAME=SOFT[:HARD]', 'set a limit in RUN', parseUlimit),
 };
 
 const REFUSED = (
-  'add-host allow attest builder cgroup-parent compress cpu-period cpu-quota c ' +
+  'allow attest builder cgroup-parent compress cpu-period cpu-quota c ' +
   'cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust force-rm isolation m memory memory-swap ' +
-  'network policy provenance rm sbom secret security-opt shm-size squash ssh ulimit'
+  'policy provenance rm sbom security-opt squash'
 ).split(' ');
 
 /** `berth build`. */
@@ -85,6 +96,13 @@ export const build = defineCommand({
       cacheTo: values.cacheTo,
       explain: values.explain,
       pull: values.pull,
+      secrets: values.secret,
+      ssh: values.ssh,
+      allowSecretInLayer: values.allowSecretInLayer,
+      network: values.network,
+      extraHosts: values.addHost,
+      shmSize: values.shmSize,
+      ulimits: values.ulimit,
     };
     const call = values.check ? parseCall('check') : values.call;
     if (call && call.kind !== 'build') return await answerCall(context, engine, call, request);

@@ -194,6 +194,7 @@ fn between(args: &Exec, target: &Target, ends: &Ends, life: &OwnedFd, gate: &Own
         }),
         user_namespace: target.user_namespace,
         requested_rlimits: Vec::new(),
+        secret_env: Vec::new(),
     };
     match enter(target, &confinement, ends, gate) {
         Ok(Some(pid)) => {

@@ -16,7 +16,7 @@ mod copy;
 mod diff;
 mod export;
 mod extract;
-mod layers;
+pub(crate) mod layers;
 mod lock;
 mod prepare;
 mod read_file;

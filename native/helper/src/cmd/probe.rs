@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::fail::{failed, failed_on};
 use crate::idmap;
-use berth_jail::overlay::{self, Layers};
+use berth_jail::overlay::{self, Layers, Upper};
 use berth_sys::process::{self, Forked, Namespaces};
 use berth_wire::reply::{Cgroup, Rung, RungName};
 use berth_wire::request::{IdMap, Probe};
@@ -209,8 +209,10 @@ fn trial(place: &Place, id_map: Option<&IdMap>, gate: &OwnedFd, announce: OwnedF
     overlay::attach(
         &Layers {
             lowers: vec![lower.as_fd()],
-            upper: upper.as_fd(),
-            work: work.as_fd(),
+            upper: Some(Upper {
+                tree: upper.as_fd(),
+                work: work.as_fd(),
+            }),
         },
         target.as_fd(),
     )?;

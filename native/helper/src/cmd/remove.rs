@@ -76,7 +76,12 @@ pub(crate) fn run(context: &Context, args: &Remove) -> Result<Reply, Failure> {
         }
         note(&mut done, name, remove_snapshot(snapshots, name));
     }
+    for name in args.cache_mounts.iter().flatten() {
+        snapshot::check_name(name).map_err(of_layer)?;
+        note(&mut done, name, remove_snapshot(context.cache_mounts()?, name));
+    }
     if args.garbage {
+        unfinished(context.cache_mounts()?, &mut done)?;
         garbage(context, snapshots, &used, &mut done)?;
     }
     Ok(Reply::Remove(done))
@@ -148,6 +153,21 @@ fn garbage(context: &Context, snapshots: BorrowedFd<'_>, used: &InUse, done: &mu
             Folder::open(context, &id).is_ok_and(|folder| matches!(folder.state(), Err(failure) if failure.code == Code::NotFound));
         if unborn {
             note(done, &id, container::remove_folder(context, &id));
+        }
+    }
+    Ok(())
+}
+
+/// Cache mounts that never came to be.
+fn unfinished(cache_mounts: BorrowedFd<'_>, done: &mut reply::Remove) -> Result<(), Failure> {
+    for name in file::names(cache_mounts).map_err(failed_on("list", "cache mounts"))? {
+        let Ok(name) = String::from_utf8(name) else { continue };
+        if name.starts_with(PART) && abandoned(cache_mounts, &name) {
+            note(
+                done,
+                &name,
+                berth_layer::remove_tree(cache_mounts, name.as_bytes()).map_err(of_layer),
+            );
         }
     }
     Ok(())

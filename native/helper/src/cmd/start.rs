@@ -6,6 +6,7 @@ use crate::fail::{failed, of_layer};
 use crate::run::attendant::Attendant;
 use crate::run::engine::{self, Listener};
 use crate::run::launch::{self, Launched};
+use crate::run::lend;
 use crate::run::pipes::{self, Ours};
 use crate::run::{detach, ended, network, proxy};
 use berth_cgroup::{Group, Layout};
@@ -22,6 +23,7 @@ use berth_wire::{Code, Event, Failure, Reply};
 use rustix::fd::OwnedFd;
 use rustix::pipe::PipeFlags;
 use rustix::process::Signal;
+use std::ffi::CString;
 use std::net::Ipv4Addr;
 
 /// Annotation that names the rlimits which the user asked for, separated by commas: those fail where they cannot be set.
@@ -67,6 +69,7 @@ impl<'a> Order<'a> {
                 format!("{} bytes are over the limit of {MAX_RECORD}", args.record.len()),
             ));
         }
+        lend::check(args)?;
         if args.detach && args.stdin && !args.config.process.terminal {
             return Err(refused("stdin", "a detached process has no standard input"));
         }
@@ -189,7 +192,9 @@ impl<'a> Running<'a> {
         folder.set_state(&state)?;
         let layout = Layout::detect();
         let group = Group::create(&layout, &order.cgroup(context)?, args.config.linux.resources.as_ref())?;
-        let spawned = spawn(context, order, &folder, recipe, &layout, &group).and_then(|mut spawned| {
+        let variables = lend::variables(context, args)?;
+        context.secrets.borrow_mut().clear();
+        let spawned = spawn(context, order, &folder, (recipe, variables), &layout, &group).and_then(|mut spawned| {
             let mut launched = Launched {
                 commands,
                 ..Launched::default()
@@ -378,6 +383,7 @@ fn recipe(context: &Context, args: &Start, folder: &Folder) -> Result<Recipe, Fa
         lowers: berth_layer::snapshot::distinct(&args.rootfs.lowers),
         upper: args.rootfs.upper.clone(),
         container: format!("containers/{}", args.container),
+        lent: lend::mounts(context, args, folder, args.files.len())?,
         files,
     })
 }
@@ -412,7 +418,7 @@ fn spawn(
     context: &Context,
     order: &Order<'_>,
     folder: &Folder,
-    recipe: Recipe,
+    (recipe, variables): (Recipe, Vec<CString>),
     layout: &Layout,
     group: &Group,
 ) -> Result<Spawned, Failure> {
@@ -425,7 +431,7 @@ fn spawn(
     match process::fork(kinds).map_err(failed("clone"))? {
         Forked::Child => {
             drop((receiver, open, life, streams));
-            enter(order, recipe, layout, stdio, notice, &gate, &reporter)
+            enter(order, (recipe, variables), layout, stdio, notice, &gate, &reporter)
         }
         Forked::Parent(child) => {
             drop((reporter, gate, stdio));
@@ -446,7 +452,15 @@ fn spawn(
     }
 }
 
-fn enter(order: &Order<'_>, recipe: Recipe, layout: &Layout, stdio: Stdio, life: OwnedFd, gate: &OwnedFd, reporter: &Reporter) -> ! {
+fn enter(
+    order: &Order<'_>,
+    (recipe, secret_env): (Recipe, Vec<CString>),
+    layout: &Layout,
+    stdio: Stdio,
+    life: OwnedFd,
+    gate: &OwnedFd,
+    reporter: &Reporter,
+) -> ! {
     let args = order.args;
     let network = || match &args.network {
         // A bridge's interfaces are there already.
@@ -467,6 +481,7 @@ fn enter(order: &Order<'_>, recipe: Recipe, layout: &Layout, stdio: Stdio, life:
         }),
         user_namespace: order.user_namespace,
         requested_rlimits: requested.split(',').map(|name| name.trim().to_owned()).collect(),
+        secret_env,
     };
     let jail = Jail {
         spec: &args.config,

@@ -9,7 +9,10 @@ use berth_wire::{Failure, Reply, reply, request};
 
 pub(crate) fn run(context: &Context, args: request::Usage) -> Result<Reply, Failure> {
     berth_sys::file::raise_file_limit();
-    let snapshots = context.snapshots()?;
+    let snapshots = match args.cache_mounts {
+        Some(true) => context.cache_mounts()?,
+        Some(false) | None => context.snapshots()?,
+    };
     let names = if args.names.is_empty() {
         usage::names(&snapshots).map_err(failure)?
     } else {

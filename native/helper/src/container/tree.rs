@@ -82,6 +82,7 @@ fn mount(context: &Context, id: &str) -> Result<View, Failure> {
         lowers: berth_layer::snapshot::distinct(&lowers),
         upper,
         container: format!("containers/{id}"),
+        lent: Vec::new(),
         files: Vec::new(),
     };
     let root = overlay::assemble(&recipe, &spec.mounts, &reporter)?;

@@ -93,6 +93,7 @@ impl Store {
             untouched: std::collections::BTreeSet::new(),
             identity: None,
             owner: None,
+            forbidden: &[],
             threads: None,
         }
     }
