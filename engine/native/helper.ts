@@ -31,7 +31,7 @@ export function createHelper(
   const open = <O extends OperationName>(op: O, args: ArgumentsOf<O>, whole: boolean, options?: CallOptions): Session<O> =>
     openSession<O>(toRequest(place, op, args), {
       command: place.elevation === 'sudo' && op !== 'lock' && launcher.sudo ? launcher.sudo : launcher.direct,
-      action: ACTIONS[op],
+      action: actionOf(op, args),
       whole,
     }, options);
   return {
@@ -55,6 +55,12 @@ function toRequest<O extends OperationName>(
 ): Request {
   // Type: op and args belong together by the signature of `call`; TypeScript does not see a union through a generic.
   return { version: PROTOCOL_VERSION, store, idMap, operation: { op, args } as unknown as Operation };
+}
+
+/** What the operation does, for messages: of a layer with its digest. */
+function actionOf(op: OperationName, args: unknown): string {
+  const layer = op === 'apply' && typeof args === 'object' && args !== null && 'diffId' in args ? args.diffId : undefined;
+  return typeof layer === 'string' ? `unpack the layer ${layer}` : ACTIONS[op];
 }
 
 const ACTIONS: Readonly<Record<OperationName, string>> = {
