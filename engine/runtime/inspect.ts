@@ -1,7 +1,7 @@
 import type { Mount } from '../engine.ts';
 import type { PublishedPort } from '../native/protocol.ts';
 import type { Found } from './list.ts';
-import { inspectMemberships } from './network/inspect.ts';
+import { inspectMemberships, ONLINE } from './network/inspect.ts';
 import type { VolumePlace } from './mounts.ts';
 import { volumeData } from './volume-names.ts';
 import type { VolumeUse } from './volumes.ts';
@@ -65,7 +65,7 @@ export function inspectContainer({ state, record }: Found, place: VolumePlace): 
 
 function networkSettings({ state, record }: Found): Record<string, unknown> {
   const memberships = record.memberships ?? [];
-  const running = state.process !== null && state.status !== 'exited';
+  const running = ONLINE.has(state.status);
   const [first] = memberships.filter(({ name }) => name === 'bridge');
   return {
     Ports: bindings(state.ports),

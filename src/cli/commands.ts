@@ -124,4 +124,6 @@ export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...'prune'.split(' ').map((name) => `image ${name}`),
   'builder prune',
   'system events',
+  'network connect',
+  'network disconnect',
 ]);

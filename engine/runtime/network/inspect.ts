@@ -2,6 +2,9 @@ import type { NetworkSummary } from '../../engine.ts';
 import type { Found } from '../list.ts';
 import type { Membership } from './endpoints.ts';
 
+/** States in which a container has its interfaces. */
+export const ONLINE: ReadonlySet<string> = new Set(['running', 'paused']);
+
 /** A network in the shape of `docker network inspect`, with the containers that run on it. */
 export function inspectNetwork(network: NetworkSummary, existing: readonly Found[]): Record<string, unknown> {
   const { subnet, gateway, ipRange } = network;
@@ -29,7 +32,7 @@ export function inspectNetwork(network: NetworkSummary, existing: readonly Found
 
 function memberOf(id: string, { state, record }: Found): readonly (readonly [string, Record<string, unknown>])[] {
   const membership = record.memberships?.find((one) => one.id === id);
-  if (!membership || !state.process || state.status === 'exited') return [];
+  if (!membership || !ONLINE.has(state.status)) return [];
   const { mac, address, prefix } = membership;
   return [
     [

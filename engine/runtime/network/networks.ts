@@ -6,8 +6,9 @@ import { ensureDefault, newRecord, takenSubnets, type Surroundings } from './def
 import { findNetwork } from './find.ts';
 import { type HostNetwork, readHostNetwork } from './host.ts';
 import { contains, formatAddress, formatSubnet, overlaps, parseSubnet, type Subnet } from './ipv4.ts';
-import { inspectNetwork } from './inspect.ts';
+import { inspectNetwork, ONLINE } from './inspect.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
+import { noBridge } from './plan.ts';
 import { chooseSubnet, isHostAddress } from './pool.ts';
 import { createNetworkRecords, type NetworkRecord, type NetworkRecords } from './records.ts';
 import { fixedNetworks, isPredefined } from './predefined.ts';
@@ -30,7 +31,11 @@ export function createNetworks({ store, connect }: Dependencies): Networks {
   };
   return {
     list: all,
-    create: async (request) => await alone(async () => await createNetwork(records, await look(), request)),
+    create: async (request) => {
+      const { probe } = await connect();
+      if (!probe.network?.bridge) throw noBridge(request.name, probe.network);
+      return await alone(async () => await createNetwork(records, await look(), request));
+    },
     inspect: async (nameOrId) => {
       const fixed = fixedNetworks(store.root).find(({ id, name }) => name === nameOrId || id === nameOrId);
       const { networks, existing } = await withDefault(records, await look());
@@ -155,7 +160,7 @@ function mtuOf(options: Readonly<Record<string, string>>): Pick<NetworkRecord, '
 
 function checkUnused(network: NetworkRecord, existing: readonly Found[]): void {
   // As with Docker, a container that has ended does not keep its network.
-  const active = membersOf(network.id, existing).filter(({ state }) => state.process && state.status !== 'exited');
+  const active = membersOf(network.id, existing).filter(({ state }) => ONLINE.has(state.status));
   if (active.length === 0) return;
   const names = active.map(({ state, record }) => `name:"${record.name}" id:"${state.id.slice(0, 12)}"`).join(', ');
   throw new EngineError(

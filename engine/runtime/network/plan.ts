@@ -184,7 +184,8 @@ function checkSpec(spec: RunSpec, mode: NetworkMode): void {
   if (spec.macAddress !== undefined) refuse('--mac-address');
 }
 
-function noBridge(name: string, probe: NetworkProbe | undefined): EngineError {
+/** A network of the store cannot be on this machine. */
+export function noBridge(name: string, probe: NetworkProbe | undefined): EngineError {
   return new EngineError('NETWORK_IMPOSSIBLE', `Cannot use network ${name}: ${reasonOf(probe)}`, {
     hint: probe?.hint ?? 'use --network host or --network none',
   });

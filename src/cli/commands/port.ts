@@ -10,7 +10,7 @@ export const port = defineCommand({
   flags: {},
   run: async (context, _values, [name = '', asked]) => {
     const found = await (await context.engine()).containers.resolve(name);
-    const ports = found.pid === null || found.status === 'exited' ? [] : found.ports;
+    const ports = found.status === 'exited' || found.status === 'dead' ? [] : found.ports;
     if (asked === undefined) {
       const lines = ports.map((one) => `${one.containerPort}/${one.protocol} -> ${placeOf(one)}\n`);
       context.stdout.write(lines.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)).join(''));

@@ -87,6 +87,11 @@ pub(crate) fn attach(context: &Context, folder: &Folder, child: &Child, life: &O
     };
     let networks = self::folder(context)?;
     let ports = ports(&endpoints)?;
+    let known = book::networks(networks.as_fd()).map_err(failed("list networks"))?;
+    if let Some(lost) = endpoints.iter().find(|endpoint| !known.contains(&endpoint.network.id)) {
+        let failure = Failure::new(Code::NotFound, "join network", "the network was removed").subject(lost.network.name.clone());
+        return Err(failure.hint("Make the container again, on a network that there is"));
+    }
     let process = child.pid.as_raw_nonzero().get().unsigned_abs();
     let warn = |sentence| context.status.warning(sentence);
     let held = hold(networks.as_fd())?;

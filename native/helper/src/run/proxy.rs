@@ -24,7 +24,8 @@ pub(crate) fn start(listeners: &[Listener], address: Ipv4Addr, pidfd: &OwnedFd, 
     });
     match started {
         Ok(proxy) => Ok(Some(proxy)),
-        Err(_) if process_id::has_ended(pidfd) => Ok(None),
+        // A process on its way out has left its namespaces already.
+        Err(failure) if process_id::has_ended(pidfd) || failure.errno.as_deref() == Some("ESRCH") => Ok(None),
         Err(failure) => Err(failure.hint("The container runs, but its ports cannot be reached from here")),
     }
 }
