@@ -120,7 +120,7 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     await until(() => traces() === before);
     expect(await berth('rm', 'web')).toMatchObject({ code: 0 });
     expect(await berth('network', 'rm', 'mine')).toMatchObject({ code: 0, stdout: 'mine\n' });
-  });
+  }, 180_000);
 
   test('a container without a network of its choice has the way out and no names, an internal one has none', async () => {
     const before = traces();

@@ -1,5 +1,10 @@
 //! Bridges, rules and names in network namespaces that are thrown away: the host is never touched. Needs root, `ip` and `iptables`.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests start programs as users do")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests start programs as users do, and say what they leave out"
+)]
 
 use berth_net::bridge::{self, Port};
 use berth_sys::process::{Namespaces, enter, unshare};
