@@ -21,12 +21,6 @@ export const KEPT: Readonly<Record<string, Kept>> = {
   'copy--parents-all-directories': PARENTS,
   'copy--parents-two-parent-directories': PARENTS,
   'copy--parents-directory-limit-parents-unknown-count-parent-directories': PARENTS,
-  'dockerignore-exclude-deep-subdir-dot#02': {
-    outcome: ['subdir/subdir-e', 'subdir/subdir-e/subdir-f', 'subdir/subdir-e/subdir-f/subdir-g'].map(
-      (path) => `${path}: mtime 1485449953, Docker's that of the build`,
-    ),
-    reason: 'a folder of which the ignore file hides a part keeps its time: the same files give the same layer',
-  },
   'add-parent-symlink': {
     outcome: ['ours builds', "Docker's fails at line 2"],
     reason:
