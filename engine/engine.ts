@@ -641,6 +641,8 @@ export interface FsckReport {
 }
 
 export interface PruneOptions extends ActOptions {
+  /** Also the whole build cache, but no image that has a name. */
+  readonly cache?: boolean | undefined;
   /** Also images that no container uses, and the build cache. */
   readonly all?: boolean | undefined;
 }

@@ -15,10 +15,10 @@ export function createSystem({ store, machine }: Parts, containers: Pick<Contain
       return await store.locks.with('store', 'shared', () => measure(store, helper, used));
     },
     fsck: async ({ repair = false } = {}) => fsck(store, (await machine()).helper, { repair }),
-    prune: async ({ all = false, ...options } = {}) => {
+    prune: async ({ all = false, cache = all, ...options } = {}) => {
       const { helper } = await machine(options);
       const used = (await containers.list({ all: true })).map(({ imageId }) => imageId);
-      return await prune(store, helper, { all, used, ...options });
+      return await prune(store, helper, { all, cache, used, ...options });
     },
   };
 }

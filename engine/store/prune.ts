@@ -10,6 +10,8 @@ import type { Store } from './types.ts';
 export interface PruneScope extends ActOptions {
   /** Also images that no container uses, and the whole build cache. */
   readonly all: boolean;
+  /** The whole build cache. */
+  readonly cache?: boolean | undefined;
   /** Ids of the images that containers were made from. */
   readonly used: readonly Digest[];
 }
@@ -29,10 +31,14 @@ export async function prune(store: Store, helper: Helper, scope: PruneScope): Pr
   return await store.locks.with('store', 'exclusive', () => pruneLocked(store, helper, scope), scope);
 }
 
-async function pruneLocked(store: Store, helper: Helper, { all, used, signal, onEvent }: PruneScope): Promise<Pruned> {
+async function pruneLocked(
+  store: Store,
+  helper: Helper,
+  { all, cache = all, used, signal, onEvent }: PruneScope,
+): Promise<Pruned> {
   const { kept, dropped } = await keptImages(store.images, used, all ? 'used' : 'named');
   for (const { id } of dropped) await store.images.remove(id);
-  await dropRecords(store, helper, all);
+  await dropRecords(store, helper, cache);
   const records = await store.records.list();
   const reachable = await findReachable(store, { images: kept, used, records });
   await dropLayers(store, reachable, helper.idMapName);

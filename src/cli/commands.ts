@@ -15,7 +15,8 @@ import { port } from './commands/port.ts';
 import { ps } from './commands/ps.ts';
 import { serve } from './commands/registry.ts';
 import { run } from './commands/run.ts';
-import { df, fsck, info, prune, version } from './commands/system.ts';
+import { pruneBuilds, pruneContainers, pruneImages, pruneSystem } from './commands/prune.ts';
+import { df, fsck, info, version } from './commands/system.ts';
 import { pull, push } from './commands/transfer.ts';
 import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from './commands/volume.ts';
 
@@ -71,6 +72,7 @@ export const GROUPS: Readonly<
       wait,
       rm,
       inspect: inspectContainer,
+      prune: pruneContainers,
       commit,
       diff,
       export: exportContainer,
@@ -84,6 +86,7 @@ export const GROUPS: Readonly<
       list: images,
       rm: rmi,
       inspect: inspectImage,
+      prune: pruneImages,
       tag,
       pull,
       push,
@@ -106,8 +109,8 @@ export const GROUPS: Readonly<
       prune: pruneVolumes,
     },
   },
-  builder: { docs: 'Manage builds', commands: { build } },
-  system: { docs: 'Manage the store', commands: { df, fsck, prune, info } },
+  builder: { docs: 'Manage builds', commands: { build, prune: pruneBuilds } },
+  system: { docs: 'Manage the store', commands: { df, fsck, prune: pruneSystem, info } },
   registry: { docs: 'A registry of our own', commands: { serve } },
 };
 
@@ -118,11 +121,7 @@ export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
     'rename restart search smoke start stats top unpause update buildx context manifest ' +
     'checkpoint config node secret service stack swarm trust'
   ).split(' '),
-  ...'attach create pause prune rename restart start stats top unpause update'
-    .split(' ')
-    .map((name) => `container ${name}`),
-  ...'prune'.split(' ').map((name) => `image ${name}`),
-  'builder prune',
+  ...'attach create pause rename restart start stats top unpause update'.split(' ').map((name) => `container ${name}`),
   'system events',
   'network connect',
   'network disconnect',

@@ -31,6 +31,9 @@ const COMMANDS: Readonly<Record<string, string>> = {
   trust: 'name an image by its digest: berth pull NAME@sha256:…',
   search: "search in the registry's own pages, and give the name to berth pull",
   smoke: 'berth ci builds and smoke-tests an image',
+  login:
+    'berth writes no credential file; it reads ~/.docker/config.json, and runs the credential helpers that this names',
+  logout: 'berth keeps no credential: remove it where ~/.docker/config.json has it, or from its credential helper',
   attach: 'berth logs -f CONTAINER follows its output, berth exec -it CONTAINER sh enters it',
   restart: 'berth stop CONTAINER, and berth run it again',
   start: 'berth run -d IMAGE starts a container',

@@ -33,7 +33,11 @@ describe('berth', () => {
     [['build', '--secret', 'id=x', '.'], 'Cannot use --secret: not supported yet', ''],
     [['build', '-', '-f', '-'], 'Cannot read both the context and the Dockerfile from standard input', 'hint'],
     [['build', '--platform', 'linux/s390x', '.'], 'Cannot build for linux/s390x', ''],
-    [['ps', '--filter', 'volume=x'], 'Cannot filter by "volume": not supported yet', ''],
+    [
+      ['ps', '--filter', 'bogus=x'],
+      `invalid argument "bogus=x" for "-f, --filter" flag: invalid filter 'bogus'`,
+      'volume',
+    ],
     [['ps', '--format', '{{.Nope}}', 'x'], '"berth ps" accepts no arguments', ''],
   ])('answers %j with exit code 125 and what is wrong', async (args, message, hint) => {
     const { code, stdout, stderr } = await store.berth(args);

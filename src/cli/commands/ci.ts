@@ -1,4 +1,4 @@
-import { formatReport, type PipelineRequest, runPipeline, verdict } from '../../pipeline/index.ts';
+import type { PipelineRequest } from '../../pipeline/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { choice, list, text, texts, toggle, type Values } from '../flags.ts';
@@ -28,6 +28,8 @@ export const ci = defineCommand({
   operands: 'CONTEXT',
   flags: FLAGS,
   run: async (context, values, [operand = '']) => {
+    // Read when it is needed: schemas and parsers of smoke tests would slow the start of every other command.
+    const { formatReport, runPipeline, verdict } = await import('../../pipeline/index.ts');
     const request = toRequest(context, values, operand);
     const engine = await context.engine({ buildCa: values.buildCa });
     // The report has a timeline of its own.

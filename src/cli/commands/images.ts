@@ -1,9 +1,11 @@
 import type { Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
-import { text, toggle } from '../flags.ts';
+import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
+import { list, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import type { Fields } from '../template/index.ts';
 import { humanDuration, humanSize } from '../units.ts';
+import { parseMoment } from '../values/time.ts';
 import { each } from './each.ts';
 
 type Image = Awaited<ReturnType<Engine['images']['list']>>[number];
@@ -17,6 +19,38 @@ const COLUMNS: readonly Column[] = [
 ];
 const WITH_DIGESTS: readonly Column[] = [...COLUMNS.slice(0, 2), ['DIGEST', 'Digest'], ...COLUMNS.slice(2)];
 
+const FILTERS = {
+  dangling: ({ names }: Image, value: string) => (names.length === 0) === (value === 'true' || value === '1'),
+  label: ({ config }: Image, value: string) => hasLabel(config.config?.Labels ?? {}, value),
+  reference: ({ names }: Image, value: string) => names.some((name) => isLike(familiarName(name), value)),
+  until: ({ config }: Image, value: string) => Date.parse(config.created ?? '') < parseMoment(value, Date.now()),
+  before: () => true,
+  since: () => true,
+} as const;
+
+/** A name against a pattern of `--filter reference`: `*` and `?` stop at a slash; without a tag, any tag. */
+function isLike(name: string, pattern: string): boolean {
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]');
+  const last = pattern.slice(pattern.lastIndexOf('/') + 1);
+  return new RegExp(`^${source}${last.includes(':') ? '' : '(:[^/]*)?'}$`).test(name);
+}
+
+/** `before` and `since` name an image, and keep what was made on that side of it. */
+async function createdBetween(engine: Engine, filters: readonly Filter[]): Promise<(image: Image) => boolean> {
+  const timeOf = ({ config }: Image): number => Date.parse(config.created ?? '');
+  const times = async (wanted: string): Promise<readonly number[]> =>
+    await Promise.all(
+      filters
+        .filter(({ name }) => name === wanted)
+        .map(async ({ value }) => timeOf(await engine.images.resolve(value))),
+    );
+  const [before, since] = await Promise.all([times('before'), times('since')]);
+  return (image) => before.every((time) => timeOf(image) < time) && since.every((time) => timeOf(image) > time);
+}
+
 /** `berth images`. */
 export const images = defineCommand({
   name: 'images',
@@ -24,16 +58,21 @@ export const images = defineCommand({
   operands: '[REPOSITORY[:TAG]]',
   flags: {
     all: toggle('-a, --all', 'the same list: no image is hidden here'),
+    filter: list('-f, --filter NAME=VALUE', `${Object.keys(FILTERS).join('=, ')}=`, (word) =>
+      parseFilter(word, FILTERS),
+    ),
     digests: toggle('--digests', 'show manifest digests'),
     format: text('--format FORMAT', 'json, table, or a template such as {{.Repository}}:{{.Tag}}'),
     noTrunc: toggle('--no-trunc', 'do not cut ids'),
     quiet: toggle('-q, --quiet', 'show ids only'),
   },
-  refused: ['f', 'filter', 'tree'],
-  run: async (context, { digests, format, noTrunc, quiet }, [wanted]) => {
+  refused: ['tree'],
+  run: async (context, { digests, filter, format, noTrunc, quiet }, [wanted]) => {
     const engine = await context.engine();
     const all = await engine.images.list();
+    const between = await createdBetween(engine, filter);
     const rows = all
+      .filter((image) => between(image) && matchesAll(image, filter, FILTERS))
       .flatMap((image) => rowsOf(image, noTrunc))
       .filter((row) => wanted === undefined || isWanted(row, wanted));
     if (quiet && format === undefined) {

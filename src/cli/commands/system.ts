@@ -1,11 +1,9 @@
 import type { EngineInfo } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { text, toggle } from '../flags.ts';
-import { withRenderer } from '../progress/index.ts';
 import { type Column, printList } from '../print-list.ts';
 import { renderTemplate } from '../template/index.ts';
 import { humanSize } from '../units.ts';
-import { UsageError } from '../usage-error.ts';
 import { version as ownVersion } from '../version.ts';
 
 const DF_COLUMNS: readonly Column[] = [
@@ -60,33 +58,6 @@ export const fsck = defineCommand({
       );
     }
     return problems.length === 0 ? 0 : 1;
-  },
-});
-
-/** `berth system prune`. */
-export const prune = defineCommand({
-  name: 'prune',
-  docs: 'Remove what nothing uses',
-  operands: '',
-  flags: {
-    all: toggle('-a, --all', 'also images that no container uses, and the build cache'),
-    force: toggle('-f, --force', 'do not ask'),
-  },
-  refused: ['filter', 'volumes'],
-  run: async (context, { all, force }) => {
-    if (!force) {
-      throw new UsageError(
-        'Cannot prune: it removes containers that have ended, and data that nothing names',
-        `berth system prune${all ? ' -a' : ''} -f`,
-      );
-    }
-    const engine = await context.engine();
-    const { removed, bytes } = await withRenderer('auto', context, async (onEvent) =>
-      engine.system.prune({ all, onEvent, signal: context.signal }),
-    );
-    for (const line of removed) context.stdout.write(`${line}\n`);
-    context.stdout.write(`Total reclaimed space: ${humanSize(bytes)}\n`);
-    return 0;
   },
 });
 
