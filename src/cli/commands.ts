@@ -122,6 +122,8 @@ export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
     'checkpoint config node secret service stack swarm trust'
   ).split(' '),
   ...'attach create pause rename restart start stats top unpause update'.split(' ').map((name) => `container ${name}`),
+  'network connect',
+  'network disconnect',
   'system events',
   'network connect',
   'network disconnect',
