@@ -2,7 +2,7 @@ import type { Context } from './context.ts';
 import type { FlagTable, Values } from './flags.ts';
 import { helpOf } from './help.ts';
 import { parseWords } from './normalize.ts';
-import { UsageError } from './usage-error.ts';
+import { OperandsError } from './usage-error.ts';
 
 /** What a command is, as data. */
 export interface CommandDefinition<F extends FlagTable> {
@@ -95,14 +95,17 @@ function checkOperands(path: string, operands: string, given: readonly string[])
   const open = words.some((word) => word.includes('...'));
   const usage = `berth ${path} [OPTIONS] ${operands}`.trimEnd();
   if (given.length < required) {
-    throw new UsageError(`"berth ${path}" requires ${open ? 'at least ' : ''}${plural(required)}`, `usage: ${usage}`);
+    throw new OperandsError(
+      `"berth ${path}" requires ${open ? 'at least ' : ''}${plural(required)}`,
+      `usage: ${usage}`,
+    );
   }
   if (!open && given.length > words.length) {
     const wanted =
       words.length === 0
         ? 'accepts no arguments'
         : `accepts ${required < words.length ? 'at most ' : ''}${plural(words.length)}`;
-    throw new UsageError(`"berth ${path}" ${wanted}: got "${given[words.length]}" as well`, `usage: ${usage}`);
+    throw new OperandsError(`"berth ${path}" ${wanted}: got "${given[words.length]}" as well`, `usage: ${usage}`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { isEngineError } from '../../engine/index.ts';
 import type { Context } from './context.ts';
 import { reportError } from './report-error.ts';
-import { type Fields, parseTemplate } from './template/index.ts';
+import { type Fields, parseTemplate, type Template, TemplateError } from './template/index.ts';
 
 /** An `inspect`: prints what was found as JSON or by `format`, reports what was not, and gives the exit code. */
 export async function printObjects(
@@ -23,8 +23,24 @@ export async function printObjects(
       exitCode = 1;
     }
   }
-  if (template) for (const object of found) context.stdout.write(`${template(object)}\n`);
+  if (template) exitCode = printAll(context, found, template) || exitCode;
   else context.stdout.write(`${format === 'json' ? JSON.stringify(found) : JSON.stringify(found, null, 4)}\n`);
   for (const error of errors) reportError(error, context.stderr);
+  return exitCode;
+}
+
+/** A field that one of them has not is told, as Docker does, after an empty line; exit code 1 then. */
+function printAll(context: Context, found: readonly Fields[], template: Template): number {
+  let exitCode = 0;
+  for (const object of found) {
+    try {
+      context.stdout.write(`${template(object)}\n`);
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      context.stdout.write('\n');
+      reportError(error, context.stderr);
+      exitCode = 1;
+    }
+  }
   return exitCode;
 }

@@ -8,3 +8,6 @@ export class UsageError extends Error {
     this.hint = hint;
   }
 }
+
+/** Too few or too many operands: Docker's exit code is 1 then. */
+export class OperandsError extends UsageError {}

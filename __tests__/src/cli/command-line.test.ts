@@ -26,8 +26,6 @@ describe('berth', () => {
     [['image', 'lss'], 'unknown command: berth image lss', 'did you mean ls?'],
     [['compose', 'up'], 'Cannot use "berth compose": not supported yet', 'hint'],
     [['container', 'pause', 'x'], 'Cannot use "berth container pause": not supported yet', 'hint'],
-    [['run'], '"berth run" requires at least 1 argument', 'usage: berth run'],
-    [['tag', 'a', 'b', 'c'], '"berth tag" accepts 2 arguments: got "c" as well', 'usage: berth tag'],
     [['run', '--gpus', 'all', 'x'], 'Cannot use --gpus: not supported yet', ''],
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
     [['build', '--secret', 'id=x', '.'], 'Cannot use --secret: not supported yet', ''],
@@ -38,13 +36,24 @@ describe('berth', () => {
       `invalid argument "bogus=x" for "-f, --filter" flag: invalid filter 'bogus'`,
       'volume',
     ],
-    [['ps', '--format', '{{.Nope}}', 'x'], '"berth ps" accepts no arguments', ''],
   ])('answers %j with exit code 125 and what is wrong', async (args, message, hint) => {
     const { code, stdout, stderr } = await store.berth(args);
     expect(stderr).toContain(`berth: ${message}`);
     expect(stderr).toContain(hint);
     expect(stdout).toBe('');
     expect(code).toBe(125);
+  });
+
+  test.each([
+    [['run'], '"berth run" requires at least 1 argument', 'usage: berth run'],
+    [['tag', 'a', 'b', 'c'], '"berth tag" accepts 2 arguments: got "c" as well', 'usage: berth tag'],
+    [['ps', '--format', '{{.Nope}}', 'x'], '"berth ps" accepts no arguments', ''],
+  ])('answers %j with exit code 1, as Docker does for operands', async (args, message, hint) => {
+    const { code, stdout, stderr } = await store.berth(args);
+    expect(stderr).toContain(`berth: ${message}`);
+    expect(stderr).toContain(hint);
+    expect(stdout).toBe('');
+    expect(code).toBe(1);
   });
 
   test('names a variable that it cannot use', async () => {

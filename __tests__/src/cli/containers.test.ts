@@ -235,7 +235,7 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('volume', 'ls', '--format', '{{.Name}} {{.Links}}', '-f', 'name=models')).stdout).toBe(
       'models 1\n',
     );
-    expect((await berth('ps', '-aq', '--filter', 'volume=models', '--format', '{{.Names}}')).stdout).toBe('user\n');
+    expect((await berth('ps', '-a', '--filter', 'volume=models', '--format', '{{.Names}}')).stdout).toBe('user\n');
     const mountpoint = (await berth('volume', 'inspect', '-f', '{{.Mountpoint}}', 'models')).stdout.trim();
     expect(await readFile(join(mountpoint, 'b'), 'utf8')).toBe('more\n');
 

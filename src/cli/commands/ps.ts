@@ -77,7 +77,8 @@ export const ps = defineCommand({
     const chosen = listed
       .filter((container) => between(container) && matchesAll(container, filter, FILTERS))
       .slice(0, limit);
-    if (quiet && format === undefined) {
+    // As with Docker, -q counts before a format here.
+    if (quiet) {
       for (const { id } of chosen) context.stdout.write(`${noTrunc ? id : id.slice(0, 12)}\n`);
     } else {
       printList(

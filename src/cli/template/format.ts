@@ -5,7 +5,7 @@ export function format(text: string, values: readonly unknown[]): string {
   let next = 0;
   const done = text.replace(
     /%([-+ 0#]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])/g,
-    (word, flags: string, width?: string, precision?: string, verb: string) => {
+    (word, flags: string, width: string | undefined, precision: string | undefined, verb: string) => {
       if (verb === '%') return '%';
       if (next >= values.length) return `%!${verb}(MISSING)`;
       const value = values[next++];

@@ -2,6 +2,7 @@ import { evaluate } from './evaluate.ts';
 import { type Node, type Operand, parse, type Pipe } from './parse.ts';
 import type { Fields } from './value.ts';
 
+export { TemplateError } from './error.ts';
 export { type Fields, goString } from './value.ts';
 
 /** Makes text of an object. @throws {TemplateError} */
