@@ -46,8 +46,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   update: 'give the limits at the start: berth run IMAGE',
   top: 'berth exec CONTAINER ps aux',
   stats: 'berth exec CONTAINER top',
-  'network connect': 'give all networks at the start: berth run --network ONE --network OTHER IMAGE',
-  'network disconnect': 'berth rm the container, and run it again on the networks that it needs',
   events: 'berth ps -a shows the states of containers',
 };
 
