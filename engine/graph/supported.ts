@@ -10,14 +10,14 @@ import {
 /** What an instruction asks for and the engine cannot do yet. */
 interface Gap {
   readonly what: string;
-  readonly code: 'UNSUPPORTED_FLAG' | 'UNSUPPORTED_INSTRUCTION';
+  readonly code: 'UNSUPPORTED_FLAG';
   readonly hint?: string | undefined;
 }
 
 /**
  * Refuses, by name and line, what the types know and the graph cannot say yet. Nothing is accepted and ignored.
  *
- * @throws DockerfileError `UNSUPPORTED_FLAG`, `UNSUPPORTED_INSTRUCTION`
+ * @throws DockerfileError `UNSUPPORTED_FLAG`
  */
 export function refuseUnsupported(source: Stages, stage: Stage): void {
   for (const instruction of stage.instructions) {
@@ -46,8 +46,4 @@ function runGaps(run: RunInstruction): readonly Gap[] {
 
 function flag(what: string, hint?: string): Gap {
   return { what, code: 'UNSUPPORTED_FLAG', hint };
-}
-
-function instruction(what: string, hint?: string): Gap {
-  return { what, code: 'UNSUPPORTED_INSTRUCTION', hint };
 }
