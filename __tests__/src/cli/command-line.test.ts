@@ -28,7 +28,7 @@ describe('berth', () => {
     [['container', 'pause', 'x'], 'Cannot use "berth container pause": not supported yet', 'hint'],
     [['run', '--gpus', 'all', 'x'], 'Cannot use --gpus: not supported yet', ''],
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
-    [['build', '--secret', 'id=x', '.'], 'Cannot use --secret: not supported yet', ''],
+    [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],
     [['build', '-', '-f', '-'], 'Cannot read both the context and the Dockerfile from standard input', 'hint'],
     [['build', '--platform', 'linux/s390x', '.'], 'Cannot build for linux/s390x', ''],
     [
