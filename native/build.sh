@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the static helper: native/build.sh [x86_64|aarch64]…, by default x86_64, into dist/native.
+# Builds the static helper: native/build.sh [x86_64|aarch64]…, by default both, into dist/native.
 #
 # The bytes depend on the sources, the lock file, the toolchain of rust-toolchain.toml, the wheel of requirements-native.txt and the flags below,
 # and on nothing else: not on the folder, not on CARGO_HOME, not on the host's compiler (spec/native.md 1 and 7). Needs rustup, python3 with pip,
@@ -24,7 +24,7 @@ if [ "${1:-}" = --source-hash ]; then
   exit
 fi
 architectures=("$@")
-[ $# -gt 0 ] || architectures=(x86_64)
+[ $# -gt 0 ] || architectures=(x86_64 aarch64)
 
 command -v rustup >/dev/null || { echo 'Cannot build the helper: rustup is missing. Install it: https://rustup.rs' >&2; exit 1; }
 channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
@@ -61,6 +61,14 @@ for arch in "${architectures[@]}"; do
   mv -f "$out/berth-native-$arch.new" "$out/berth-native-$arch"
 done
 
-(cd "$out" && sha256sum berth-native-x86_64 $([ ! -e berth-native-aarch64 ] || echo berth-native-aarch64) >native.sha256)
-source_hash >"$out/source.sha256"
+# A line a binary in each: its own hash, and the hash of the sources that it was built from.
+built=$(source_hash)
+for arch in "${architectures[@]}"; do
+  file=berth-native-$arch
+  for list in "native.sha256 $(sha256sum <"$out/$file" | cut -d' ' -f1)" "source.sha256 $built"; do
+    read -r name hash <<<"$list"
+    { grep -sv "  $file\$" "$out/$name" || true; echo "$hash  $file"; } | sort -k2 >"$out/$name.new"
+    mv -f "$out/$name.new" "$out/$name"
+  done
+done
 cat "$out/native.sha256"

@@ -4,14 +4,12 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isCurrent } from './native.mjs';
+import { ARCHITECTURES, isCurrent } from './native.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
-const arch = 'x86_64';
-const committed = join(root, `dist/native/berth-native-${arch}`);
 
-if (!isCurrent())
-  fail('dist/native/source.sha256 is not the hash of native/: run native/build.sh and commit what it makes');
+if (!isCurrent(ARCHITECTURES))
+  fail('dist/native/source.sha256 has not the hash of native/: run native/build.sh and commit what it makes');
 const place = mkdtempSync(join(tmpdir(), 'berth-proof-'));
 const copy = join(place, 'some', 'other', 'depth');
 mkdirSync(copy, { recursive: true });
@@ -23,11 +21,16 @@ const env = {
   RUSTUP_HOME: process.env.RUSTUP_HOME ?? `${process.env.HOME}/.rustup`,
 };
 must(join(copy, 'native/build.sh'), [], copy, env);
-const built = join(copy, `dist/native/berth-native-${arch}`);
-const [a, b] = [hash(committed), hash(built)];
-if (a !== b) fail(`the helper is not what the source says: committed ${a}, built ${b} (kept at ${built})`);
+for (const arch of ARCHITECTURES) compare(`dist/native/berth-native-${arch}`);
+compare('dist/native/native.sha256');
 rmSync(place, { recursive: true, force: true });
-console.log(`berth-native-${arch} ${a}: the committed file is what the source gives`);
+
+function compare(path) {
+  const [committed, built] = [hash(join(root, path)), hash(join(copy, path))];
+  if (committed !== built)
+    fail(`${path} is not what the source gives: committed ${committed}, built ${built} (kept at ${join(copy, path)})`);
+  console.log(`${path} ${committed}: the committed file is what the source gives`);
+}
 
 function must(program, args, cwd, environment = process.env) {
   const { status, error } = spawnSync(program, args, { cwd, env: environment, stdio: 'inherit' });

@@ -6,17 +6,31 @@ import { has } from './system.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
 
-/** True when `dist/native/source.sha256` is the hash of the sources as they are now. */
-export function isCurrent() {
+/** The architectures that are shipped, in Rust's names. */
+export const ARCHITECTURES = ['x86_64', 'aarch64'];
+
+/**
+ * True when `dist/native/source.sha256` has the hash of the sources as they are now for each of `architectures`.
+ *
+ * @param {readonly string[]} [architectures] this machine's by default
+ */
+export function isCurrent(architectures = [thisArchitecture()]) {
   const recorded = join(root, 'dist/native/source.sha256');
-  if (!existsSync(recorded) || !existsSync(helperPath())) return false;
+  const binaries = architectures.map((architecture) => join(root, 'dist/native', `berth-native-${architecture}`));
+  if (!existsSync(recorded) || !binaries.every((path) => existsSync(path))) return false;
   const { stdout, status } = spawnSync(join(root, 'native/build.sh'), ['--source-hash'], { encoding: 'utf8' });
-  return status === 0 && stdout.trim() === readFileSync(recorded, 'utf8').trim();
+  const lines = readFileSync(recorded, 'utf8').split('\n');
+  const wanted = architectures.map((architecture) => `${stdout.trim()}  berth-native-${architecture}`);
+  return status === 0 && wanted.every((line) => lines.includes(line));
+}
+
+function thisArchitecture() {
+  return process.arch === 'arm64' ? 'aarch64' : 'x86_64';
 }
 
 /** Where the helper of this machine lies. */
 export function helperPath() {
-  return join(root, 'dist/native', `berth-native-${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}`);
+  return join(root, 'dist/native', `berth-native-${thisArchitecture()}`);
 }
 
 /** Makes sure that the helper is of these sources. Returns false, after saying so, when it is stale and cannot be built. */
@@ -30,6 +44,9 @@ export function ensureHelper() {
   }
   console.log('helper stale: rebuilding it with native/build.sh');
   // The bundle carries the helper's hash.
-  const commands = [[join(root, 'native/build.sh')], [process.execPath, join(root, 'scripts/build.mjs')]];
+  const commands = [
+    [join(root, 'native/build.sh'), thisArchitecture()],
+    [process.execPath, join(root, 'scripts/build.mjs')],
+  ];
   return commands.every(([program, ...args]) => spawnSync(program, args, { stdio: 'inherit' }).status === 0);
 }

@@ -1,0 +1,42 @@
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { firstByte } from '../measure.ts';
+import type { Workload } from './types.ts';
+
+const FIRST_PORT = 18_300;
+
+/** W6: a small server, so that the engine's own time is what is seen. */
+export const serving: Workload = async ({ folder }) => {
+  await mkdir(folder, { recursive: true });
+  await copyFile('/bin/busybox', join(folder, 'busybox'));
+  await writeFile(join(folder, 'Dockerfile'), dockerfile);
+  await writeFile(join(folder, 'index.html'), 'ready\n');
+  let port = FIRST_PORT;
+  return [
+    {
+      name: 'W6 serve',
+      title: 'start in the background, first HTTP byte, remove by force',
+      prepare: async (peer, run) => (run === 0 ? await peer.build(folder, 'bench-serve') : undefined),
+      act: async (peer) => {
+        port += 1;
+        await peer.start('bench-serve', `bench-${port}`, port);
+        await firstByte(port);
+        await peer.stop(`bench-${port}`);
+      },
+    },
+    {
+      name: 'W6 true',
+      title: 'run --rm IMAGE true',
+      prepare: async () => undefined,
+      act: async (peer) => await peer.runOnce('bench-serve', ['/bin/busybox', 'true']),
+    },
+  ];
+};
+
+const dockerfile = `FROM scratch
+COPY busybox /bin/busybox
+COPY index.html /www/index.html
+ENV PORT=8000
+EXPOSE 8000
+CMD ["/bin/busybox", "sh", "-c", "exec /bin/busybox httpd -f -h /www -p $PORT"]
+`;
