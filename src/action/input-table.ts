@@ -12,7 +12,7 @@ function refused(hint: string, ...idle: string[]): Fate {
 
 /** The 33 inputs of docker/build-push-action v7, each done or refused by name. */
 export const BUILD_PUSH_INPUTS: Readonly<Record<string, Fate>> = {
-  'add-hosts': refused('Delete the line: RUN resolves names as the runner does'),
+  'add-hosts': done,
   allow: refused('Delete the line: there is no entitlement to allow'),
   annotations: done,
   attests: refused('Delete the line and attest the digest output with actions/attest'),
@@ -28,7 +28,7 @@ export const BUILD_PUSH_INPUTS: Readonly<Record<string, Fate>> = {
   'github-token': refused('Delete the line: the context is the workspace, use actions/checkout with its token'),
   labels: done,
   load: done,
-  network: refused('Delete the line: RUN uses the network of the runner', 'default'),
+  network: done,
   'no-cache': done,
   'no-cache-filters': done,
   outputs: refused('Use push: true and tags: instead'),
@@ -37,14 +37,14 @@ export const BUILD_PUSH_INPUTS: Readonly<Record<string, Fate>> = {
   pull: done,
   push: done,
   sbom: refused('Delete the line and attest the digest output with actions/attest', 'false'),
-  secrets: refused('RUN --mount=type=secret is not there yet: fetch what the step needs in a step before'),
-  'secret-envs': refused('RUN --mount=type=secret is not there yet: fetch what the step needs in a step before'),
-  'secret-files': refused('RUN --mount=type=secret is not there yet: fetch what the step needs in a step before'),
-  'shm-size': refused('Delete the line: the size of /dev/shm cannot be chosen for RUN yet'),
-  ssh: refused('RUN --mount=type=ssh is not there yet: check the sources out in a step before'),
+  secrets: done,
+  'secret-envs': done,
+  'secret-files': done,
+  'shm-size': done,
+  ssh: done,
   tags: done,
   target: done,
-  ulimit: refused('Delete the line: limits cannot be chosen for RUN yet'),
+  ulimit: done,
 };
 
 /** Inputs that docker/build-push-action does not have. */
@@ -61,5 +61,6 @@ export const OWN_INPUTS = [
   'cache-max-size',
   'image',
   'oci-layout',
+  'allow-secret-in-layer',
   'summary',
 ] as const;

@@ -4,6 +4,7 @@ import { parseList } from './csv.ts';
 import type { RunnerContext } from './environment.ts';
 import { parseImageInput } from './image-input.ts';
 import { BUILD_PUSH_INPUTS } from './input-table.ts';
+import { parseRunInputs, type RunInputs } from './run-inputs.ts';
 import { findSecret, type Secret } from './secrets.ts';
 import { parseBoolean, parseChoice, parsePairs, parseSize } from './values.ts';
 
@@ -35,6 +36,8 @@ export interface ActionInputs {
   readonly registry: string | undefined;
   readonly username: string;
   readonly password: string;
+  /** What the steps are run with. */
+  readonly run: RunInputs;
   readonly isolation: Isolation;
   readonly caFile: string | undefined;
   readonly buildCa: boolean;
@@ -113,6 +116,7 @@ export function parseInputs(
     registry: text('registry') || undefined,
     username: text('username'),
     password: text('password'),
+    run: parseRunInputs(raw, env),
     isolation: parseChoice('isolation', text('isolation'), ISOLATIONS),
     caFile: text('ca-file') || undefined,
     buildCa: flag('build-ca', false),
@@ -208,7 +212,7 @@ function checkSecrets(inputs: ActionInputs): void {
     const secret = findSecret(value, inputs.secrets);
     if (secret === undefined) continue;
     throw new EngineError('INPUT_SECRET', `Cannot use ${place}: its value holds the secret '${secret}'`, {
-      hint: 'It would be readable in the image; fetch what needs the secret in a step before the build',
+      hint: 'It would be readable in the image: use secrets: and RUN --mount=type=secret',
     });
   }
 }

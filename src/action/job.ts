@@ -4,7 +4,7 @@ import { delimiter, join, relative } from 'node:path';
 import { EngineError, type EngineOptions } from '../../engine/index.ts';
 import { readSettings, parseMirrors } from '../cli/settings.ts';
 import { version } from '../cli/version.ts';
-import type { PipelineRequest } from '../pipeline/index.ts';
+import type { PipelineRequest, RunRequest } from '../pipeline/index.ts';
 import { createActionsCache, type ActionsCache } from './cache.ts';
 import type { Compression } from './cache/names.ts';
 import { readCacheAccess } from './cache/policy.ts';
@@ -95,8 +95,14 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
     layout: inputs.ociLayout === undefined ? undefined : resolveNewPath('oci-layout', inputs.ociLayout, context),
     dockerHost: env['DOCKER_HOST'] || undefined,
     dockerfile,
-    request: { ...requestOf(inputs, context), context: source, file },
+    request: { ...requestOf(inputs, context), run: runRequest(inputs, build), context: source, file },
   };
+}
+
+/** Build secrets for the steps that ask for them; of those and of all others the values that must not be in the image. */
+function runRequest({ run, secrets }: ActionInputs, build: ReadSecrets): RunRequest {
+  const knownSecrets = secrets.map(({ name, value }) => ({ id: name, value: Buffer.from(value) }));
+  return { ...run, secrets: build.secrets, knownSecrets };
 }
 
 /** Folder that the steps of a job share; the post step of the first of them removes it. */

@@ -1,3 +1,11 @@
+import type { BuildRequest } from '../../engine/index.ts';
+
+/** The part of a build request that says how its steps are run. */
+export type RunRequest = Pick<
+  BuildRequest,
+  'secrets' | 'knownSecrets' | 'allowSecretInLayer' | 'ssh' | 'network' | 'extraHosts' | 'shmSize' | 'ulimits'
+>;
+
 /** What the pipeline is asked to do; made by `src/cli/` or `src/action/`, the only places that read flags, inputs and environment. */
 export interface PipelineRequest {
   /** An image of the store, by name, id or digest: it is tested and pushed as it is, and nothing is built. */
@@ -21,6 +29,8 @@ export interface PipelineRequest {
   readonly noCacheFilter?: readonly string[] | undefined;
   /** Annotations of the manifest. */
   readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** What RUN is given, and what must not be in the image. */
+  readonly run?: RunRequest | undefined;
   /** Ask the registry again for base images. */
   readonly pull?: boolean | undefined;
   /** Values that must not appear in any report. */

@@ -111,10 +111,10 @@ async function check(request: PipelineRequest): Promise<SmokeTest> {
 
 async function build(request: PipelineRequest, { engine, ...act }: Act): Promise<BuildResult> {
   if (request.image !== undefined) return await take(request.image, engine, act);
-  const { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull } = request;
+  const { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull, run } = request;
   // No tag yet: a name moves only to an image that passed.
   return await engine.build(
-    { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull, complete: true },
+    { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull, ...run, complete: true },
     act,
   );
 }

@@ -17,6 +17,7 @@ const USER = 'deploy';
 const PASSWORD = 'canary-7f3a"%&+ö-pässword';
 /** bcrypt of {@link PASSWORD}, cost 5. */
 const HTPASSWD = `${USER}:\$2y\$05\$abcdefghijklmnopqrstuu745zkJXG/fupTgh5RXWPnrJgm3WUsQ.`;
+const KEY = '-----BEGIN KEY-----\ncanary-key "a" 100% b&c+d/ö\n-----END KEY-----';
 const MAIN: Scope = { Scope: 'refs/heads/main', Permission: 3 };
 
 let bundle: ActionBundle;
@@ -393,11 +394,14 @@ suite('cancelling', () => {
 
 suite('secrets', () => {
   test.each(['passes', 'fails'])('are nowhere when a job %s', async (outcome) => {
-    if (outcome === 'fails')
-      await writeApp(job.workspace, { Dockerfile: `${APP_DOCKERFILE}RUN env; ls /proc/1; exit 1\n` });
-    const given = options();
+    const look = 'RUN --mount=type=secret,id=key,required=true test "$(wc -c < /run/secrets/key)" -gt 20\n';
+    const fail = 'RUN --mount=type=secret,id=key env; ls -R /run /proc/1; cat /run/secrets/key; exit 1\n';
+    await writeApp(job.workspace, {
+      Dockerfile: `${APP_DOCKERFILE}${look}${outcome === 'fails' ? fail : ''}RUN ! test -e /run/secrets/key\n`,
+    });
+    const given = options({ secrets: `"key=${KEY.replaceAll('"', '""')}"` });
     const token = given.env?.['ACTIONS_RUNTIME_TOKEN'] ?? '';
-    const watches = [PASSWORD, token].map((secret) =>
+    const watches = [PASSWORD, KEY, token].map((secret) =>
       // The program that the runner starts has its inputs in its first environment, for good; tar and zstd of the toolkit get the token.
       watchProcesses(
         secret,
@@ -407,13 +411,15 @@ suite('secrets', () => {
     const main = await job.main(given);
     const post = await job.post(given);
     expect([main.exitCode, post.exitCode]).toEqual([outcome === 'fails' ? 1 : 0, 0]);
-    expect(await Promise.all(watches.map((watch) => watch.stop()))).toEqual([[], []]);
-    for (const secret of [PASSWORD, token]) {
+    expect(await Promise.all(watches.map((watch) => watch.stop()))).toEqual([[], [], []]);
+    for (const secret of [PASSWORD, KEY, ...KEY.split('\n'), token]) {
       for (const printed of [main.raw, post.raw]) {
-        expect(holds(Buffer.from(printed.replaceAll(/^::add-mask::.*$/gm, '')), secret)).toBe(false);
+        const shown = outcome === 'fails' && KEY.includes(secret) ? main.log : printed;
+        expect(holds(Buffer.from(shown.replaceAll(/^::add-mask::.*$/gm, '')), secret)).toBe(false);
       }
       expect(holds(Buffer.from(main.summary), secret)).toBe(false);
-      for (const folder of [job.workspace, job.temp, job.toolCache]) expect(await leaksIn(folder, secret)).toEqual([]);
+      for (const folder of [job.workspace, job.temp, job.toolCache, registry.storage])
+        expect(await leaksIn(folder, secret)).toEqual([]);
       for (const { content } of cache.entries) expect(holds(content ?? Buffer.alloc(0), secret)).toBe(false);
     }
     const carriers = cache.requests.filter(({ path, body, headers }) => {
@@ -421,6 +427,26 @@ suite('secrets', () => {
       return holds(Buffer.concat([Buffer.from(path + JSON.stringify(others)), body]), token);
     });
     expect(carriers).toEqual([]);
+  });
+
+  test.each([
+    [
+      'a file of a layer',
+      'RUN --mount=type=secret,id=key mkdir /deep && cp /run/secrets/key /deep/copied\n',
+      /deep\/copied.*"key"|"key".*deep\/copied/,
+    ],
+    [
+      'a variable of the image',
+      `ENV LOGIN=x${Buffer.from(PASSWORD).toString('base64')}\n`,
+      /ENV LOGIN holds the secret "password"/,
+    ],
+  ])('in %s stop the build, naming the place', async (_name, line, wanted) => {
+    await writeApp(job.workspace, { Dockerfile: `${APP_DOCKERFILE}${line}` });
+    const done = await run({ secrets: `"key=${KEY.replaceAll('"', '""')}"` });
+    expect(done.outputs).toMatchObject({ 'exit-reason': 'build-failed', digest: '' });
+    expect(done.annotations[0]?.message).toMatch(wanted);
+    expect((await manifest('1')).status).toBe(404);
+    expect(cache.entries.filter(({ content }) => holds(content ?? Buffer.alloc(0), KEY))).toEqual([]);
   });
 
   test('would be found, were one planted', async () => {
@@ -434,8 +460,9 @@ suite('secrets', () => {
       'arguments',
       'environment',
     ]);
-    const done = await run();
+    const done = await run({ 'allow-secret-in-layer': 'true' });
     expect(done.exitCode).toBe(0);
+    expect(await leaksIn(registry.storage, PASSWORD)).not.toEqual([]);
     expect(cache.entries.some(({ content }) => holds(content ?? Buffer.alloc(0), PASSWORD))).toBe(true);
   });
 });

@@ -1,0 +1,60 @@
+import { statSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { EngineError, type BuildRequest } from '../../engine/index.ts';
+import { parseExtraHost } from '../cli/values/host.ts';
+import { parseSize } from '../cli/values/size.ts';
+import { parseUlimit } from '../cli/values/ulimit.ts';
+import { parseList } from './csv.ts';
+import { parseBoolean, parseChoice } from './values.ts';
+
+/** What the steps of a build are run with. */
+export type RunInputs = Pick<
+  BuildRequest,
+  'ssh' | 'network' | 'extraHosts' | 'shmSize' | 'ulimits' | 'allowSecretInLayer'
+>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const NETWORKS = ['default', 'none', 'host'] as const;
+
+/**
+ * `ssh`, `network`, `add-hosts`, `shm-size` and `ulimit` in docker/build-push-action's form, and `allow-secret-in-layer`.
+ *
+ * @param env where `ssh: default` finds its agent
+ * @throws `INPUT_INVALID` naming the input
+ */
+export function parseRunInputs(raw: ReadonlyMap<string, string>, env: Environment): RunInputs {
+  const text = (name: string): string => (raw.get(name) ?? '').trim();
+  const list = <T>(name: string, one: (word: string) => T): readonly T[] =>
+    parseList(name, raw.get(name) ?? '').map((word) => named(name, () => one(word)));
+  return {
+    ssh: list('ssh', (word) => parseAgent(word, env['SSH_AUTH_SOCK'])),
+    network: parseChoice('network', text('network'), NETWORKS),
+    extraHosts: list('add-hosts', parseExtraHost),
+    shmSize: text('shm-size') === '' ? undefined : named('shm-size', () => parseSize(text('shm-size'))),
+    ulimits: list('ulimit', parseUlimit),
+    allowSecretInLayer: parseBoolean('allow-secret-in-layer', text('allow-secret-in-layer'), false),
+  };
+}
+
+/** `default`, `default=/path/of/socket`, `id=/path/of/socket`. A key file would have to be read into an agent of our own, and is refused. */
+function parseAgent(word: string, agent: string | undefined): { readonly id: string; readonly socket: string } {
+  const at = word.indexOf('=');
+  const id = at < 0 ? word : word.slice(0, at);
+  const socket = at < 0 ? agent : word.slice(at + 1);
+  if (!socket) throw new Error('no agent runs: SSH_AUTH_SOCK is not set; start one with ssh-agent in a step before');
+  const found = isAbsolute(socket) ? statSync(socket, { throwIfNoEntry: false }) : undefined;
+  if (found?.isSocket() !== true)
+    throw new Error(`${socket} is no socket of an agent; add the key to one with ssh-add`);
+  return { id, socket };
+}
+
+/** The command line's own parsers name the value; here the input is named too. */
+function named<T>(name: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new EngineError('INPUT_INVALID', `Cannot read input '${name}': ${message}`, { cause: error });
+  }
+}
