@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,7 @@ export function hasProgram(name: string): boolean {
 export async function startDockerRegistry(options: { readonly htpasswd?: string } = {}): Promise<DockerRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'docker-registry-'));
   const port = await freePort();
+  mkdirSync(join(folder, 'data'));
   writeFileSync(join(folder, 'htpasswd'), `${options.htpasswd ?? ''}\n`);
   writeFileSync(join(folder, 'config.yml'), configOf(folder, port, options.htpasswd !== undefined));
   const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], {
