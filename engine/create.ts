@@ -1,9 +1,11 @@
 import { build, describeOptions, hostPlatform } from './build.ts';
 import { checkDockerfile, listTargets, outlineDockerfile } from './build-describe.ts';
 import { createCacheExchange } from './cache/index.ts';
+import type { Platform } from './image/types.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';
+import { EngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
 import { historyOf } from './history.ts';
@@ -15,8 +17,15 @@ import { withStore } from './leftovers.ts';
 import { createRegistryBackend } from './registry-backend.ts';
 import { createRegistryServer } from './registry/index.ts';
 import { resolveImage } from './resolve-image.ts';
-import { type Connection, createContainers, createNetworks, createVolumes } from './runtime/index.ts';
 import { saveImages } from './save.ts';
+import {
+  type Connection,
+  type ContainersDependencies,
+  createContainers,
+  createEvents,
+  createNetworks,
+  createVolumes,
+} from './runtime/index.ts';
 import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';
 import type { StoredImage } from './store/index.ts';
@@ -75,6 +84,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     containers: { ...containers, ...createContainerFiles(parts) },
     networks: createNetworks({ store, connect: connectRuntime }),
     volumes: createVolumes(store, connectRuntime),
+    events: createEvents(connectRuntime),
     cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
     serveRegistry: (how) => createRegistryServer(createRegistryBackend(parts), how),
@@ -91,15 +101,30 @@ async function info({ machine, options }: Parts, act?: ActOptions): Promise<Engi
   return { root: options.root, probe, rung, elevation, buildNetwork: 'host' };
 }
 
-/** The image that a container is started from, by docker's pull policies. */
-function createEnsureImage(
-  parts: Parts,
-): (name: string, policy: 'always' | 'missing' | 'never', act?: ActOptions) => Promise<StoredImage> {
-  return async (name, policy, act = {}) => {
+/** The image that a container is started from, by docker's pull policies. One of another platform than asked for is pulled again. */
+function createEnsureImage(parts: Parts): ContainersDependencies['ensureImage'] {
+  return async (name, policy, { platform, ...act } = {}) => {
     const local = policy === 'always' ? undefined : await parts.store.images.find(name);
-    if (local) return local;
-    if (policy === 'never') return await parts.store.images.resolve(name);
-    const { id } = await resolveImage(parts, name, hostPlatform(), { ...act, pull: true });
+    if (local && (!platform || isOf(local, platform))) return local;
+    if (policy === 'never') {
+      if (local) {
+        throw new EngineError(
+          'PLATFORM_MISMATCH',
+          `Cannot use ${name}: the image is for ${local.config.os}/${local.config.architecture}, and was asked for ${platform?.os}/${platform?.architecture}`,
+          { hint: 'leave out --pull never, or --platform' },
+        );
+      }
+      return await parts.store.images.resolve(name);
+    }
+    const { id } = await resolveImage(parts, name, platform ?? hostPlatform(), { ...act, pull: true });
     return await parts.store.images.resolve(id);
   };
+}
+
+function isOf({ config }: StoredImage, { os, architecture, variant }: Platform): boolean {
+  return (
+    config.os === os &&
+    config.architecture === architecture &&
+    (variant === undefined || config.variant === undefined || config.variant === variant)
+  );
 }

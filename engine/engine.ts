@@ -3,7 +3,15 @@ import type { ActOptions, WarningEvent } from './base/progress.ts';
 import type { Outline } from './graph/index.ts';
 import type { GitSource } from './graph/types.ts';
 import type { ContainerConfig, Descriptor, Digest, Fetcher, Platform } from './image/types.ts';
-import type { Ended, ProbeReply, PublishedPort, RungName } from './native/protocol.ts';
+import type {
+  ContainerStats,
+  Ended,
+  HealthState,
+  ProbeReply,
+  PublishedPort,
+  Restart,
+  RungName,
+} from './native/protocol.ts';
 import type { StoredImage } from './store/types.ts';
 
 /** What an engine is made with; nothing is read from the environment below this point. */
@@ -84,6 +92,8 @@ export interface Engine {
   readonly containers: Containers & ContainerFiles;
   readonly networks: Networks;
   readonly volumes: Volumes;
+  /** The journal of acts on this store. */
+  readonly events: Events;
   /** Records and layers for a cache outside this machine. */
   readonly cache: CacheExchange;
   readonly system: {
@@ -345,16 +355,39 @@ export interface FileChange {
 export interface Containers {
   /** Starts a container; attached ones are talked to through the handle. */
   run(spec: RunSpec, options?: ActOptions & OutputOptions): Promise<ContainerHandle>;
+  /** Makes a container that waits to be started. */
+  create(spec: RunSpec, options?: ActOptions): Promise<{ readonly id: string; readonly name: string }>;
+  /** Starts a container that was created or has ended. One that runs already stays as it is: undefined. With `attach`, output comes here. */
+  start(
+    nameOrId: string,
+    options?: ActOptions & OutputOptions & { readonly attach?: boolean | undefined },
+  ): Promise<ContainerHandle | undefined>;
+  /** Joins the streams of a running container. @throws `CONTAINER_NOT_RUNNING`, `CONTAINER_PAUSED` */
+  attach(nameOrId: string, options?: ActOptions & OutputOptions): Promise<ContainerHandle>;
+  /** Stops a container, when it runs, and starts it again. */
+  restart(nameOrId: string, options?: StopOptions): Promise<void>;
+  /** @throws `CONTAINER_NOT_RUNNING`, `CONTAINER_PAUSED` */
+  pause(nameOrId: string): Promise<void>;
+  /** @throws `CONTAINER_NOT_PAUSED` */
+  unpause(nameOrId: string): Promise<void>;
+  /** @throws `NAME_IN_USE`, `INVALID_NAME` */
+  rename(nameOrId: string, name: string): Promise<void>;
+  /** Changes limits and the restart policy, of a running container at once. */
+  update(
+    nameOrId: string,
+    changes: { readonly limits?: Limits | undefined; readonly restart?: Restart | undefined },
+  ): Promise<void>;
+  /** Its processes, in the host's numbering. @throws `CONTAINER_NOT_RUNNING` */
+  processes(nameOrId: string): Promise<readonly number[]>;
+  /** What containers use at this moment; of all that run when none is named. */
+  stats(names?: readonly string[]): Promise<StatsSample>;
   list(options?: { readonly all?: boolean | undefined }): Promise<readonly ContainerSummary[]>;
   /** By name, id or prefix. @throws `CONTAINER_NOT_FOUND`, `AMBIGUOUS` */
   resolve(nameOrId: string): Promise<ContainerSummary>;
   inspect(nameOrId: string): Promise<Record<string, unknown>>;
   logs(nameOrId: string, options: LogsOptions): Promise<void>;
   exec(nameOrId: string, spec: ExecSpec, options?: ActOptions & OutputOptions): Promise<ContainerHandle>;
-  stop(
-    nameOrId: string,
-    options?: { readonly signal?: string | undefined; readonly seconds?: number | undefined },
-  ): Promise<void>;
+  stop(nameOrId: string, options?: StopOptions): Promise<void>;
   kill(nameOrId: string, signal?: string): Promise<void>;
   wait(nameOrId: string): Promise<number>;
   remove(
@@ -480,6 +513,60 @@ export interface NetworkSummary {
   readonly predefined: boolean;
 }
 
+export interface StopOptions {
+  readonly signal?: string | undefined;
+  /** Until SIGKILL. */
+  readonly seconds?: number | undefined;
+}
+
+/** Figures of one moment. */
+export interface StatsSample {
+  /** Processor time of the whole machine so far, in microseconds. */
+  readonly systemMicroseconds: number;
+  readonly processors: number;
+  readonly memoryTotal: number;
+  readonly containers: readonly (ContainerStats & { readonly name: string })[];
+}
+
+/** Limits of a container; what is left out is not limited. */
+export interface Limits {
+  /** Bytes. */
+  readonly memory?: number | undefined;
+  /** Memory and swap together in bytes; -1: no limit. */
+  readonly memorySwap?: number | undefined;
+  readonly memoryReservation?: number | undefined;
+  /** 0 to 100. */
+  readonly memorySwappiness?: number | undefined;
+  readonly oomKillDisable?: boolean | undefined;
+  /** Processors, with fractions. */
+  readonly cpus?: number | undefined;
+  readonly cpuShares?: number | undefined;
+  /** Microseconds. */
+  readonly cpuPeriod?: number | undefined;
+  readonly cpuQuota?: number | undefined;
+  readonly cpusetCpus?: string | undefined;
+  readonly cpusetMems?: string | undefined;
+  /** -1: no limit. */
+  readonly pids?: number | undefined;
+}
+
+/** `--health-*`: what is given replaces the image's. Times in nanoseconds, as in the image's configuration. */
+export interface HealthOptions {
+  readonly test?: readonly string[] | undefined;
+  readonly interval?: number | undefined;
+  readonly timeout?: number | undefined;
+  readonly startPeriod?: number | undefined;
+  readonly startInterval?: number | undefined;
+  readonly retries?: number | undefined;
+}
+
+/** `--device /dev/x:/dev/y:rwm`. */
+export interface DeviceRequest {
+  readonly hostPath: string;
+  readonly path: string;
+  readonly access: string;
+}
+
 export interface OutputOptions {
   readonly onStdout?: ((chunk: Uint8Array) => void | Promise<void>) | undefined;
   readonly onStderr?: ((chunk: Uint8Array) => void | Promise<void>) | undefined;
@@ -560,6 +647,41 @@ export interface RunSpec {
   readonly pull?: 'always' | 'missing' | 'never' | undefined;
   /** The snapshots of a failed build step instead of an image: `berth run <vertex state>`. */
   readonly owner?: { readonly pid: number; readonly startTime: number } | undefined;
+  readonly health?: HealthOptions | undefined;
+  readonly restart?: Restart | undefined;
+  readonly limits?: Limits | undefined;
+  readonly log?:
+    | {
+        readonly driver: 'json-file' | 'none';
+        /** Bytes of one file, and how many are kept. */
+        readonly maxSize?: number | undefined;
+        readonly maxFiles?: number | undefined;
+      }
+    | undefined;
+  /** `private` (default), `shareable`, `host`, `none` or `container:NAME`. */
+  readonly ipc?: string | undefined;
+  /** `host` or `container:NAME`. */
+  readonly pid?: string | undefined;
+  readonly uts?: 'host' | undefined;
+  readonly cgroupns?: 'host' | 'private' | undefined;
+  readonly privileged?: boolean | undefined;
+  readonly security?: SecurityOptions | undefined;
+  readonly devices?: readonly DeviceRequest[] | undefined;
+  /** -1000 to 1000. */
+  readonly oomScoreAdj?: number | undefined;
+  readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly platform?: Platform | undefined;
+}
+
+/** `--security-opt`, read. */
+export interface SecurityOptions {
+  /** False lets set-id programs work, as Docker does. */
+  readonly noNewPrivileges?: boolean | undefined;
+  /** `unconfined`, or a profile in Docker's or the runtime's form; the profile of ours when left out. */
+  readonly seccomp?: 'unconfined' | Readonly<Record<string, unknown>> | undefined;
+  /** Nothing of /proc and /sys is hidden or read-only. */
+  readonly systemPathsUnconfined?: boolean | undefined;
 }
 
 export interface ExecSpec {
@@ -586,6 +708,8 @@ export interface ContainerHandle {
   closeStdin(): Promise<void>;
   signal(name: string): Promise<void>;
   resize(rows: number, columns: number): Promise<void>;
+  /** Lets go of the process, which goes on; `ended` resolves with exitCode null. */
+  detach(): Promise<void>;
   /** Sends the stop signal, then SIGKILL after `seconds`; resolves with the end. */
   stop(seconds?: number): Promise<Ended>;
 }
@@ -596,7 +720,7 @@ export interface ContainerSummary {
   readonly image: string;
   readonly imageId: Digest;
   readonly command: readonly string[];
-  readonly status: 'created' | 'running' | 'exited' | 'dead';
+  readonly status: 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
   readonly exitCode: number | null;
   /** RFC 3339. */
   readonly createdAt: string;
@@ -607,9 +731,16 @@ export interface ContainerSummary {
   readonly pid: number | null;
   /** Volumes by name and binds by host path, with where they are mounted. */
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
+  /** `starting`, `healthy` or `unhealthy`, where there is a check. */
+  readonly health?: HealthState['status'] | undefined;
+  /** It has a terminal, and standard input. */
+  readonly tty: boolean;
+  readonly interactive: boolean;
 }
 
 export interface LogsOptions extends OutputOptions {
+  /** Put what the log driver adds before each line: nothing, and a blank, as Docker does. */
+  readonly details?: boolean | undefined;
   readonly follow?: boolean | undefined;
   readonly tail?: number | undefined;
   /** Milliseconds since 1970. */
@@ -617,6 +748,27 @@ export interface LogsOptions extends OutputOptions {
   readonly until?: number | undefined;
   readonly timestamps?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** The journal, as `docker events` shows it. */
+export interface Events {
+  /** Hands every act of the journal to `onAct`; with `follow`, also those to come, until `signal` is aborted. */
+  read(options: {
+    readonly follow?: boolean | undefined;
+    readonly signal?: AbortSignal | undefined;
+    readonly onAct: (act: Act) => void;
+  }): Promise<void>;
+  /** Writes an act on something that is no container. A journal that cannot be written is no fault of the act. */
+  announce(act: Omit<Act, 'time'>): Promise<void>;
+}
+
+export interface Act {
+  /** RFC 3339, nanoseconds. */
+  readonly time: string;
+  readonly kind: 'container' | 'image' | 'volume' | 'network';
+  readonly action: string;
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
 }
 
 export interface DiskUsage {

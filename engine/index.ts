@@ -15,7 +15,7 @@ export {
 } from './base/progress.ts';
 export type * from './engine.ts';
 export type * from './image/types.ts';
-export type { Ended, PublishedPort, RungName } from './native/protocol.ts';
+export type { Ended, PublishedPort, Restart, RungName } from './native/protocol.ts';
 export { createEngine } from './create.ts';
 export { parseGitSource } from './build-contexts.ts';
 export { StepError } from './solver/index.ts';

@@ -62,6 +62,7 @@ export function createProcessEngine(): ProcessEngine {
           closeStdin: async () => undefined,
           signal: async (name) => void child.kill(name as NodeJS.Signals),
           resize: async () => undefined,
+          detach: async () => undefined,
           stop: async (seconds = 10) => {
             child.kill('SIGTERM');
             const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);

@@ -87,4 +87,13 @@ const ACTIONS: Readonly<Record<OperationName, string>> = {
   kill: 'stop the container',
   logs: 'read the logs of the container',
   network: 'change networks',
+  create: 'create the container',
+  resume: 'start the container',
+  attach: 'attach to the container',
+  pause: 'pause the container',
+  update: 'change the container',
+  stats: 'measure containers',
+  processes: "list the container's processes",
+  events: 'read the journal',
+  announce: 'write the journal',
 };

@@ -14,7 +14,7 @@ export type StoreLocation = {
  */
 root: string, uid: number, gid: number, };
 export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
-export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs };
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs } | { "op": "create", "args": StartArgs } | { "op": "resume", "args": ResumeArgs } | { "op": "attach", "args": AttachArgs } | { "op": "pause", "args": PauseArgs } | { "op": "update", "args": UpdateArgs } | { "op": "stats", "args": StatsArgs } | { "op": "processes", "args": ProcessesArgs } | { "op": "events", "args": EventsArgs } | { "op": "announce", "args": AnnounceArgs };
 export type ProbeArgs = { 
 /**
  * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
@@ -236,7 +236,53 @@ mounts?: Array<BuildMount>,
 /**
  * Variables whose values are secrets, and are in no file of the container.
  */
-secretEnv?: Array<SecretVariable>, };
+secretEnv?: Array<SecretVariable>, 
+/**
+ * What the monitor keeps to beyond one run of the process. A step of a build has none: it cannot be joined, and no event tells of it.
+ */
+life?: Life, };
+export type Life = { restart: Restart, health: Health | null, logLimits: LogLimits, 
+/**
+ * The input of the first caller is the process's: its end closes it. Else the input stays open for others.
+ */
+stdinOnce: boolean, 
+/**
+ * What events say of the container beside its id: `image`, `name`, labels.
+ */
+attributes: { [key in string]?: string }, 
+/**
+ * Namespaces of another container that this one lives in.
+ */
+joins: Array<Join>, };
+export type Restart = { policy: RestartPolicy, 
+/**
+ * With `on-failure`: how often at most; 0 is no bound.
+ */
+maxRetries: number, };
+export type RestartPolicy = "no" | "on-failure" | "always" | "unless-stopped";
+export type Health = { args: Array<string>, interval: number, timeout: number, startPeriod: number, 
+/**
+ * Between checks in the start period, as long as none has succeeded.
+ */
+startInterval: number, 
+/**
+ * Failures in a row that make the container unhealthy.
+ */
+retries: number, };
+export type LogLimits = { 
+/**
+ * Bytes of one file.
+ */
+maxSize: number, 
+/**
+ * Files, the newest one included.
+ */
+maxFiles: number, };
+export type Join = { 
+/**
+ * `ipc` (with its `/dev/shm`) or `pid`.
+ */
+namespace: string, container: string, };
 export type ProcessId = { pid: number, 
 /**
  * Field 22 of `/proc/<pid>/stat`.
@@ -327,9 +373,37 @@ export type KillArgs = { container: string,
 /**
  * `SIGTERM`, `TERM` or a number; empty only waits.
  */
-signal: string, waitSeconds: number | null, };
+signal: string, waitSeconds: number | null, 
+/**
+ * The container is meant to end: it is thawed, and its restart policy no longer counts.
+ */
+last: boolean, };
 export type LogsArgs = { container: string, follow: boolean, };
-export type Control = { "control": "acquire", name: string, exclusive: boolean, wait: boolean, } | { "control": "release", name: string, } | { "control": "signal", signal: string, } | { "control": "stop", signal: string, seconds: number, } | { "control": "resize", rows: number, columns: number, } | { "control": "closeStdin" };
+export type ResumeArgs = { container: string, 
+/**
+ * Output goes to the engine, as with an attached `Start`; else the reply comes when the process runs.
+ */
+attach: boolean, owner: ProcessId | null, };
+export type AttachArgs = { container: string, };
+export type PauseArgs = { container: string, frozen: boolean, };
+export type UpdateArgs = { container: string, 
+/**
+ * All limits, those that stay as they were included.
+ */
+resources: Resources | null, restart: Restart | null, record: string | null, attributes: { [key in string]?: string } | null, 
+/**
+ * The word of the event that tells of it: `update` or `rename`.
+ */
+event: string, };
+export type StatsArgs = { containers: Array<string>, };
+export type ProcessesArgs = { container: string, };
+export type EventsArgs = { follow: boolean, };
+export type AnnounceArgs = { 
+/**
+ * `container`, `image`, `volume`, `network`.
+ */
+kind: string, action: string, id: string, attributes: { [key in string]?: string }, };
+export type Control = { "control": "acquire", name: string, exclusive: boolean, wait: boolean, } | { "control": "release", name: string, } | { "control": "signal", signal: string, } | { "control": "stop", signal: string, seconds: number, } | { "control": "resize", rows: number, columns: number, } | { "control": "closeStdin" } | { "control": "detach" };
 export type Code = "request" | "not-found" | "conflict" | "not-permitted" | "unsupported" | "invalid" | "attack" | "no-space" | "command-not-found" | "command-not-executable" | "cancelled" | "system";
 export type Failure = { code: Code, 
 /**
@@ -354,7 +428,7 @@ hint?: string,
 message: string, };
 export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, protocol: Protocol, };
 export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
-export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "volume", "result": Volumes } | { "op": "copy-out", "result": CopyReply } | { "op": "copy-in", "result": CopyReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" };
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "volume", "result": Volumes } | { "op": "copy-out", "result": CopyReply } | { "op": "copy-in", "result": CopyReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" } | { "op": "create" } | { "op": "resume", "result": Ended } | { "op": "attach", "result": Ended } | { "op": "pause" } | { "op": "update", "result": UpdateReply } | { "op": "stats", "result": StatsReply } | { "op": "processes", "result": ProcessesReply } | { "op": "events" } | { "op": "announce" };
 export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
 /**
  * File system of the store root: `ext4`, `overlay`, `tmpfs` …
@@ -478,7 +552,7 @@ memorySource: string | null, cpuMicroseconds: number | null, };
 export type States = { containers: Array<ContainerState>, };
 export type ContainerState = { id: string, 
 /**
- * `created`, `running`, `exited` or `dead` (the monitor vanished).
+ * `created`, `running`, `paused`, `restarting`, `exited` or `dead` (the monitor vanished).
  */
 status: string, process: ProcessId | null, monitor: ProcessId | null, 
 /**
@@ -486,9 +560,71 @@ status: string, process: ProcessId | null, monitor: ProcessId | null,
  */
 createdAt: string, startedAt: string | null, finishedAt: string | null, ended: Ended | null, ports: Array<PublishedPort>, 
 /**
+ * How often the monitor has started the process again.
+ */
+restarts: number, 
+/**
+ * Why the last start failed.
+ */
+error?: string, 
+/**
+ * Where there is a health check.
+ */
+health?: HealthState, 
+/**
  * What the engine gave as `record`.
  */
 record: string, };
+export type HealthState = { 
+/**
+ * `starting`, `healthy` or `unhealthy`.
+ */
+status: string, failingStreak: number, 
+/**
+ * The last five results, oldest first.
+ */
+log: Array<HealthResult>, };
+export type HealthResult = { 
+/**
+ * RFC 3339.
+ */
+start: string, end: string, 
+/**
+ * -1 when it could not run, or did not end in time.
+ */
+exitCode: number, 
+/**
+ * Its output, cut after 4096 bytes.
+ */
+output: string, };
+export type UpdateReply = { 
+/**
+ * What could not be done to the running container, as sentences.
+ */
+warnings: Array<string>, };
+export type StatsReply = { 
+/**
+ * Processor time of the whole machine so far, in microseconds.
+ */
+systemMicroseconds: number, processors: number, 
+/**
+ * Bytes of memory of the machine.
+ */
+memoryTotal: number, containers: Array<ContainerStats>, };
+export type ContainerStats = { id: string, cpuMicroseconds: number, 
+/**
+ * Without what the kernel could drop at once.
+ */
+memory: number, memoryLimit: number | null, processes: number, 
+/**
+ * Bytes received and sent; `None` on the host's network.
+ */
+network: [number, number] | null, 
+/**
+ * Bytes read and written.
+ */
+block: [number, number] | null, };
+export type ProcessesReply = { pids: Array<number>, };
 export type KillReply = { 
 /**
  * The end of the container, when it was waited for.
@@ -521,10 +657,39 @@ export type Device = { path: string,
  * `c`, `b`, `u` or `p`.
  */
 type: string, major: number, minor: number, fileMode?: number, uid?: number, gid?: number, };
-export type Resources = { pids?: Pids, memory?: Memory, cpu?: Cpu, };
+export type Resources = { 
+/**
+ * Which devices may be used; `None` leaves all to the nodes that there are.
+ */
+devices?: Array<DeviceRule>, pids?: Pids, memory?: Memory, cpu?: Cpu, };
+export type DeviceRule = { allow: boolean, 
+/**
+ * `a`, `c` or `b`; all when left out.
+ */
+type?: string, major?: number, minor?: number, 
+/**
+ * Some of `r`, `w`, `m`; all when left out.
+ */
+access?: string, };
 export type Pids = { limit: number, };
-export type Memory = { limit?: number, swap?: number, };
-export type Cpu = { shares?: number, quota?: number, period?: number, };
+export type Memory = { limit?: number, swap?: number, 
+/**
+ * What is left when memory of the machine is short.
+ */
+reservation?: number, 
+/**
+ * 0 to 100; cgroup v1 alone has it.
+ */
+swappiness?: number, disableOOMKiller?: boolean, };
+export type Cpu = { shares?: number, quota?: number, period?: number, 
+/**
+ * Processors, as `0-2,4`.
+ */
+cpus?: string, 
+/**
+ * Memory nodes.
+ */
+mems?: string, };
 export type Seccomp = { defaultAction: string, defaultErrnoRet?: number, 
 /**
  * Empty means the native one only.

@@ -1,22 +1,36 @@
+import { EngineError } from '../base/errors.ts';
 import type { Containers } from '../engine.ts';
+import { pauseContainer, renameContainer, unpauseContainer, updateContainer } from './change.ts';
 import type { ContainersDependencies } from './dependencies.ts';
 import { copyFiles } from './copy.ts';
 import { execInContainer } from './exec.ts';
 import { inspectContainer } from './inspect.ts';
-import { findContainer, findRunning, listContainers, toSummary } from './list.ts';
+import { findContainer, isAlive, listContainers, toSummary } from './list.ts';
 import { sendLogs } from './logs.ts';
 import { removeContainer } from './remove.ts';
-import { runContainer, STOP_SECONDS } from './run.ts';
-import { stopContainer, waitContainer } from './stop.ts';
+import { createContainer, runContainer, STOP_SECONDS } from './run.ts';
+import { attachContainer, restartContainer, startContainer } from './start.ts';
+import { readProcesses, readStats } from './stats.ts';
+import { killContainer, stopContainer, waitContainer } from './stop.ts';
 
 /** {@link Containers} on the helper, which keeps them; nothing is remembered here. */
 export function createContainers(dependencies: ContainersDependencies): Containers {
   const { connect } = dependencies;
   return {
     run: async (spec, options = {}) => await runContainer(dependencies, spec, options),
+    create: async (spec, options = {}) => await createContainer(dependencies, spec, options),
+    start: async (nameOrId, options = {}) => await startContainer(dependencies, nameOrId, options),
+    restart: async (nameOrId, options = {}) => await restartContainer(dependencies, nameOrId, options),
+    attach: async (nameOrId, options = {}) => await attachContainer(await connect(), nameOrId, options),
+    pause: async (nameOrId) => await pauseContainer(await connect(), nameOrId),
+    unpause: async (nameOrId) => await unpauseContainer(await connect(), nameOrId),
+    rename: async (nameOrId, name) => await renameContainer(dependencies, nameOrId, name),
+    update: async (nameOrId, changes) => await updateContainer(dependencies, nameOrId, changes),
+    processes: async (nameOrId) => await readProcesses(await connect(), nameOrId),
+    stats: async (names = []) => await readStats(await connect(), names),
     list: async ({ all = false } = {}) =>
       (await listContainers(await connect()))
-        .filter(({ state }) => all || state.status === 'running')
+        .filter(({ state }) => all || isAlive(state.status))
         .map((found) => toSummary(found)),
     resolve: async (nameOrId) => toSummary(await findContainer(await connect(), nameOrId)),
     inspect: async (nameOrId) => {
@@ -26,21 +40,27 @@ export function createContainers(dependencies: ContainersDependencies): Containe
     },
     logs: async (nameOrId, options) => {
       const connection = await connect();
-      const { state } = await findContainer(connection, nameOrId);
+      const { state, record } = await findContainer(connection, nameOrId);
+      if (record.spec.log?.driver === 'none') {
+        throw new EngineError(
+          'LOG_NOT_KEPT',
+          `Cannot read the logs of ${record.name}: configured logging driver does not support reading`,
+          { hint: 'start the container without --log-driver none' },
+        );
+      }
       await sendLogs(connection.helper, state.id, options);
     },
     exec: async (nameOrId, spec, options = {}) => await execInContainer(await connect(), nameOrId, spec, options),
     stop: async (nameOrId, options = {}) => {
       const connection = await connect();
       const { state, record } = await findContainer(connection, nameOrId);
-      if (state.status !== 'running') return;
+      if (!isAlive(state.status)) return;
       const seconds = options.seconds ?? record.spec.stopTimeout ?? STOP_SECONDS;
       await stopContainer(connection, state.id, options.signal ?? record.stopSignal, seconds);
     },
     kill: async (nameOrId, signal = 'SIGKILL') => {
       const connection = await connect();
-      const { state } = await findRunning(connection, nameOrId);
-      await connection.helper.call('kill', { container: state.id, signal, waitSeconds: null });
+      await killContainer(connection, await findContainer(connection, nameOrId), signal);
     },
     wait: async (nameOrId) => {
       const connection = await connect();

@@ -1,4 +1,5 @@
 import type { ActOptions } from '../base/progress.ts';
+import type { Platform } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
 import type { Store, StoredImage } from '../store/types.ts';
 import type { MachineProbe } from './spec.ts';
@@ -21,7 +22,7 @@ export interface ContainersDependencies {
   readonly ensureImage: (
     name: string,
     pull: 'always' | 'missing' | 'never',
-    options?: ActOptions,
+    options?: ActOptions & { readonly platform?: Platform | undefined },
   ) => Promise<StoredImage>;
   /** Snapshots of the image's layers, topmost first; unpacks what is missing. */
   readonly ensureSnapshots: (image: StoredImage, options?: ActOptions) => Promise<readonly string[]>;

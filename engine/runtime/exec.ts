@@ -1,14 +1,14 @@
-import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { ContainerHandle, ExecSpec, OutputOptions } from '../engine.ts';
 import { createReadAccounts } from './accounts.ts';
-import { adjustCapabilities, RUN_CAPABILITIES } from './capabilities.ts';
+import { CAPABILITIES } from './capabilities.ts';
 import type { Connection } from './dependencies.ts';
 import { collectStart, createHandle } from './handle.ts';
 import { readHostFacts } from './host.ts';
 import { findRunning } from './list.ts';
 import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
-import { createProcess, seccompOf } from './spec.ts';
+import { rightsOf } from './rights.ts';
+import { createProcess } from './spec.ts';
 import { lookupUser } from './user.ts';
 
 /** Starts a further process in a running container, with the container's own rights. */
@@ -18,18 +18,13 @@ export async function execInContainer(
   spec: ExecSpec,
   options: ActOptions & OutputOptions,
 ): Promise<ContainerHandle> {
-  if (spec.privileged) {
-    throw new EngineError(
-      'EXEC_REFUSED',
-      `Cannot exec in ${nameOrId} with more rights than it has: --privileged is not supported yet`,
-    );
-  }
   const { helper, probe } = connection;
   const { state, record } = await findRunning(connection, nameOrId);
-  const capabilities = adjustCapabilities(RUN_CAPABILITIES, record.spec.capAdd, record.spec.capDrop);
   // Users may have been added since the start: the container's own layer is looked into as well.
   const accounts = await createReadAccounts(helper)([record.rootfs.upper, ...record.rootfs.lowers], options);
   const target = { idMap: helper.idMap, probe, host: await readHostFacts(MASKED_PATHS) };
+  const rights = rightsOf(record.spec, target);
+  const capabilities = spec.privileged ? CAPABILITIES : rights.capabilities;
   const process = createProcess(
     RUN_PROFILE,
     {
@@ -40,6 +35,7 @@ export async function execInContainer(
       hostname: record.hostname,
       tty: spec.tty,
       capabilities,
+      noNewPrivileges: rights.noNewPrivileges && !spec.privileged,
     },
     target.host,
   );
@@ -51,7 +47,7 @@ export async function execInContainer(
     {
       container: state.id,
       process,
-      seccomp: seccompOf(capabilities, target) ?? null,
+      seccomp: rights.seccomp ?? null,
       stdin: (spec.interactive ?? false) && !(spec.detach ?? false),
       detach: spec.detach ?? false,
     },

@@ -40,9 +40,18 @@ export function boundPorts(events: StartEvents): readonly PublishedPort[] {
     .map(({ hostAddress, hostPort, containerPort, protocol }) => ({ hostAddress, hostPort, containerPort, protocol }));
 }
 
+const STILL_RUNNING: Ended = {
+  exitCode: null,
+  signal: null,
+  oomKilled: false,
+  memoryPeak: null,
+  memorySource: null,
+  cpuMicroseconds: null,
+};
+
 /** The handle on a process that a session talks to. `stop` is asked of the session, or of the monitor when it runs detached. */
 export function createHandle(
-  session: Session<'start'> | Session<'exec'>,
+  session: Session<'start'> | Session<'resume'> | Session<'exec'> | Session<'attach'>,
   parts: {
     readonly id: string;
     readonly name: string;
@@ -50,9 +59,15 @@ export function createHandle(
     readonly stopSignal: string;
     readonly stopSeconds: number;
     readonly stop?: ((seconds: number) => Promise<Ended>) | undefined;
+    /** How to leave it running; by a word to the session when left out. */
+    readonly detach?: (() => Promise<void>) | undefined;
   },
 ): ContainerHandle {
-  const ended: Promise<Ended> = session.result;
+  let leave = (): void => undefined;
+  const left = new Promise<Ended>((resolve) => (leave = () => resolve(STILL_RUNNING)));
+  const ended = Promise.race([session.result, left]);
+  // Whoever asks for neither must not end the process.
+  ended.catch(() => undefined);
   return {
     id: parts.id,
     name: parts.name,
@@ -62,6 +77,11 @@ export function createHandle(
     closeStdin: () => session.control({ control: 'closeStdin' }),
     signal: (signal) => session.control({ control: 'signal', signal }),
     resize: (rows, columns) => session.control({ control: 'resize', rows, columns }),
+    detach: async () => {
+      if (!parts.detach) return await session.control({ control: 'detach' });
+      await parts.detach();
+      leave();
+    },
     stop: async (seconds = parts.stopSeconds) => {
       if (parts.stop) return await parts.stop(seconds);
       await session.control({ control: 'stop', signal: parts.stopSignal, seconds });

@@ -3,6 +3,7 @@ export { createContainers } from './containers.ts';
 export { findContainer, type Found } from './list.ts';
 export { createNetworks } from './network/networks.ts';
 export { createVolumes } from './volumes.ts';
+export { createEvents } from './events.ts';
 export type { Connection, ContainersDependencies } from './dependencies.ts';
 export { lookupUser, type Accounts, type Identity } from './user.ts';
 export { createReadAccounts, type ReadAccounts } from './accounts.ts';

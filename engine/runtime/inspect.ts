@@ -1,6 +1,6 @@
-import type { Mount } from '../engine.ts';
-import type { PublishedPort } from '../native/protocol.ts';
-import type { Found } from './list.ts';
+import type { Mount, RunSpec } from '../engine.ts';
+import type { HealthState, PublishedPort } from '../native/protocol.ts';
+import { type Found, isAlive } from './list.ts';
 import { inspectMemberships, ONLINE } from './network/inspect.ts';
 import type { VolumePlace } from './mounts.ts';
 import { volumeData } from './volume-names.ts';
@@ -20,11 +20,11 @@ export function inspectContainer({ state, record }: Found, place: VolumePlace): 
     Name: `/${record.name}`,
     Driver: 'overlay',
     Platform: 'linux',
-    RestartCount: 0,
     Mounts: [
       ...(spec.mounts ?? []).filter(({ type }) => type !== 'volume').map(mountOf),
       ...(record.volumes ?? []).map((use) => volumeOf(use, place)),
     ],
+    RestartCount: state.restarts,
     HostConfig: {
       AutoRemove: spec.rm ?? false,
       Binds: (spec.mounts ?? []).filter(({ type }) => type === 'bind').map(bindOf),
@@ -40,8 +40,8 @@ export function inspectContainer({ state, record }: Found, place: VolumePlace): 
       Privileged: false,
       ShmSize: spec.shmSize ?? 64 * 1024 * 1024,
       Ulimits: (spec.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Soft: soft, Hard: hard })),
-      LogConfig: { Type: 'json-file', Config: {} },
-      RestartPolicy: { Name: 'no', MaximumRetryCount: 0 },
+      LogConfig: { Type: spec.log?.driver ?? 'json-file', Config: logOptions(spec) },
+      RestartPolicy: { Name: spec.restart?.policy ?? 'no', MaximumRetryCount: spec.restart?.maxRetries ?? 0 },
     },
     Config: {
       Hostname: record.hostname,
@@ -83,16 +83,37 @@ const NO_TIME = '0001-01-01T00:00:00Z';
 function stateOf({ state }: Found): Record<string, unknown> {
   return {
     Status: state.status,
-    Running: state.status === 'running',
-    Paused: false,
-    Restarting: false,
+    Running: isAlive(state.status),
+    Paused: state.status === 'paused',
+    Restarting: state.status === 'restarting',
     OOMKilled: state.ended?.oomKilled ?? false,
     Dead: state.status === 'dead',
     Pid: state.process?.pid ?? 0,
     ExitCode: state.ended?.exitCode ?? 0,
-    Error: '',
+    Error: state.error ?? '',
     StartedAt: state.startedAt ?? NO_TIME,
     FinishedAt: state.finishedAt ?? NO_TIME,
+    ...(state.health ? { Health: healthOf(state.health) } : {}),
+  };
+}
+
+function healthOf({ status, failingStreak, log }: HealthState): Record<string, unknown> {
+  return {
+    Status: status,
+    FailingStreak: failingStreak,
+    Log: log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+function logOptions({ log }: RunSpec): Record<string, string> {
+  return {
+    ...(log?.maxSize === undefined ? {} : { 'max-size': String(log.maxSize) }),
+    ...(log?.maxFiles === undefined ? {} : { 'max-file': String(log.maxFiles) }),
   };
 }
 

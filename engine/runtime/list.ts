@@ -44,6 +44,17 @@ export async function findContainer(connection: Connection, nameOrId: string): P
 export async function findRunning(connection: Connection, nameOrId: string): Promise<Found> {
   const found = await findContainer(connection, nameOrId);
   if (found.state.status === 'running') return found;
+  if (found.state.status === 'paused') {
+    throw new EngineError('CONTAINER_PAUSED', `Cannot reach ${nameOrId}: container ${found.state.id} is paused`, {
+      hint: `berth unpause ${found.record.name}`,
+    });
+  }
+  if (found.state.status === 'restarting') {
+    throw new EngineError(
+      'CONTAINER_NOT_RUNNING',
+      `Cannot reach ${nameOrId}: container ${found.state.id} is restarting, wait until the container is running`,
+    );
+  }
   throw new EngineError(
     'CONTAINER_NOT_RUNNING',
     `Cannot reach ${nameOrId}: container ${found.state.id} is not running`,
@@ -72,9 +83,19 @@ export function toSummary({ state, record }: Found): ContainerSummary {
         .filter(({ type }) => type === 'bind')
         .map(({ source = '', target }) => ({ source, target })),
     ],
+    health: state.health?.status,
+    tty: record.spec.tty !== undefined,
+    interactive: record.spec.interactive ?? false,
   };
 }
 
+/** Whether its processes are alive, or will be. */
+export function isAlive(status: string): boolean {
+  return status === 'running' || status === 'paused' || status === 'restarting';
+}
+
+const STATUSES = ['created', 'running', 'paused', 'restarting', 'exited'] as const;
+
 function statusOf(status: string): ContainerSummary['status'] {
-  return status === 'created' || status === 'running' || status === 'exited' ? status : 'dead';
+  return STATUSES.find((known) => known === status) ?? 'dead';
 }

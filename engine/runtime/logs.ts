@@ -79,6 +79,6 @@ function within({ time }: LogLine, { since, until }: LogsOptions): boolean {
 }
 
 async function print({ log, stream, time }: LogLine, options: LogsOptions): Promise<void> {
-  const bytes = Buffer.from(options.timestamps ? `${time} ${log}` : log);
+  const bytes = Buffer.from(`${options.timestamps ? `${time} ` : ''}${options.details ? ' ' : ''}${log}`);
   await (stream === 'stderr' ? options.onStderr : options.onStdout)?.(bytes);
 }

@@ -1,23 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import { hostname as hostName } from 'node:os';
+import { availableParallelism, hostname as hostName } from 'node:os';
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { Mount, RunSpec } from '../engine.ts';
 import type { ContainerConfig } from '../image/types.ts';
-import type { PublishedPort, StartArgs } from '../native/protocol.ts';
+import type { IdMap, Join, PublishedPort, StartArgs } from '../native/protocol.ts';
 import type { StoredImage } from '../store/types.ts';
 import { createReadAccounts } from './accounts.ts';
-import { adjustCapabilities, RUN_CAPABILITIES } from './capabilities.ts';
 import type { Connection } from './dependencies.ts';
+import { hostDevices, requestedDevices } from './devices.ts';
 import { mergeEnvironment } from './environment.ts';
+import { mergeHealth } from './health.ts';
 import { readHostFacts } from './host.ts';
 import { findContainer } from './list.ts';
 import { mountsFrom, resolveMounts } from './mounts.ts';
+import { toResources } from './limits.ts';
 import type { NetworkMode } from './network/kinds.ts';
 import { modeOf } from './network/plan.ts';
+import { sharedNamespaces } from './namespaces.ts';
 import { publishedPorts } from './ports.ts';
 import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
 import type { ContainerRecord } from './record.ts';
+import { rightsOf } from './rights.ts';
 import { toRlimits } from './rlimits.ts';
 import { argsOf, createSpec } from './spec.ts';
 import { lookupUser } from './user.ts';
@@ -29,7 +33,9 @@ export interface Plan {
   readonly record: Omit<ContainerRecord, 'name' | 'address' | 'memberships'>;
   readonly ports: readonly PublishedPort[];
   readonly config: StartArgs['config'];
-  readonly warning?: string | undefined;
+  /** Namespaces of other containers that it lives in. */
+  readonly joins: readonly Join[];
+  readonly warnings: readonly string[];
 }
 
 /** Works out everything about a container that can be known before its name. @throws `NO_COMMAND`, `USER_NOT_FOUND`, `MOUNT_REFUSED` and more */
@@ -48,12 +54,18 @@ export async function planContainer(
     });
   }
   const network = modeOf(spec).kind;
-  const hostname = spec.hostname ?? (network === 'host' ? hostName() : id.slice(0, 12));
-  const [accounts, host, { mounts, volumes }] = await Promise.all([
+  const namesHost = network === 'host' || spec.uts === 'host';
+  const hostname = spec.hostname ?? (namesHost ? hostName() : id.slice(0, 12));
+  checkRung(helper.idMap, spec);
+  const [accounts, host, { mounts, volumes }, shared, devices] = await Promise.all([
     createReadAccounts(helper)(lowers, options),
     readHostFacts(MASKED_PATHS),
     mountsOf(connection, spec).then((asked) => resolveMounts(asked, config, { root, idMapName: helper.idMapName })),
+    sharedNamespaces(connection, spec),
+    spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? []),
   ]);
+  const target = { idMap: helper.idMap, probe, host };
+  const rights = rightsOf(spec, target);
   const ports = publishedPorts(spec, config);
   const oci = createSpec(
     RUN_PROFILE,
@@ -68,10 +80,22 @@ export async function planContainer(
       readonly: spec.readonly,
       mounts,
       shmSize: spec.shmSize,
-      capabilities: adjustCapabilities(RUN_CAPABILITIES, spec.capAdd, spec.capDrop),
+      capabilities: rights.capabilities,
+      noNewPrivileges: rights.noNewPrivileges,
+      seccomp: rights.seccomp ?? 'none',
+      without: shared.without,
+      shm: shared.shm,
+      unmasked: spec.privileged === true || spec.security?.systemPathsUnconfined === true,
+      writableSystem: spec.privileged,
+      devices: devices.nodes,
+      deviceRules: devices.rules,
+      oomScoreAdj: spec.oomScoreAdj,
+      sysctls: { ...spec.sysctls, ...(spec.domainname ? { 'kernel.domainname': spec.domainname } : {}) },
+      annotations: spec.annotations,
       rlimits: toRlimits(spec.ulimits ?? []),
+      resources: toResources(spec.limits ?? {}, availableParallelism()),
     },
-    { idMap: helper.idMap, probe, host },
+    target,
   );
   const rootfs = { lowers: [...lowers], upper: randomBytes(16).toString('hex') };
   const stopSignal = spec.stopSignal ?? config.StopSignal ?? 'SIGTERM';
@@ -80,9 +104,11 @@ export async function planContainer(
     record: { v: 1, image: spec.image, imageId: image.id, rootfs, args, hostname, config, volumes, spec, stopSignal },
     ports: hasPorts(network) ? ports : [],
     config: spec.rm ? { ...oci, annotations: { ...oci.annotations, ...ownVolumes(volumes) } } : oci,
-    ...(!hasPorts(network) && ports.length > 0
-      ? { warning: `Published ports are discarded when using ${network} network mode` }
-      : {}),
+    joins: shared.joins,
+    warnings:
+      !hasPorts(network) && ports.length > 0
+        ? [`Published ports are discarded when using ${network} network mode`]
+        : [],
   };
 }
 
@@ -109,10 +135,22 @@ function ownVolumes(volumes: readonly VolumeUse[]): Record<string, string> {
   return names.length > 0 ? { 'berth.volumes': names.join(',') } : {};
 }
 
+/** @throws `RUNG_REFUSED` for what a user namespace cannot give */
+function checkRung(idMap: IdMap, spec: RunSpec): void {
+  if (idMap.kind === 'root') return;
+  const flag = spec.privileged ? '--privileged' : spec.pid?.startsWith('container:') ? '--pid container:' : undefined;
+  if (flag === undefined) return;
+  throw new EngineError('RUNG_REFUSED', `Cannot use ${flag}: a container in a user namespace cannot have it`, {
+    hint: 'run berth as root, or with sudo',
+  });
+}
+
 /** The image's configuration with the caller's changes, as `docker inspect` shows it. */
 function mergeConfig(config: ContainerConfig, spec: RunSpec): ContainerConfig {
+  const health = mergeHealth(config.Healthcheck, spec.health);
   return {
     ...config,
+    ...(health ? { Healthcheck: health } : {}),
     Env: mergeEnvironment(config.Env ?? [], spec.env ?? []),
     Labels: { ...config.Labels, ...spec.labels },
     ...(spec.user === undefined ? {} : { User: spec.user }),

@@ -1,6 +1,6 @@
 import { EngineError } from '../base/errors.ts';
 import type { Connection } from './dependencies.ts';
-import { findContainer } from './list.ts';
+import { findContainer, isAlive } from './list.ts';
 import { removeAnonymous } from './volumes.ts';
 
 /**
@@ -14,10 +14,10 @@ export async function removeContainer(
   { force = false, volumes = false }: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
 ): Promise<void> {
   const { state, record } = await findContainer(connection, nameOrId);
-  if (state.status === 'running' && !force) {
+  if (isAlive(state.status) && !force) {
     throw new EngineError(
       'CONTAINER_RUNNING',
-      `Cannot remove container "/${record.name}": container is running: stop the container before removing or force remove`,
+      `Cannot remove container "/${record.name}": container is ${state.status}: stop the container before removing or force remove`,
       { hint: `berth rm -f ${record.name}` },
     );
   }

@@ -5,6 +5,7 @@ import type { Ended, StartArgs } from '../native/protocol.ts';
 import type { Session } from '../native/types.ts';
 import type { Connection, ContainersDependencies } from './dependencies.ts';
 import { boundPorts, collectStart, createHandle } from './handle.ts';
+import { lifeOf } from './life.ts';
 import { listContainers, type Found } from './list.ts';
 import { checkName, randomName } from './names.ts';
 import { readHostNetwork } from './network/host.ts';
@@ -29,23 +30,53 @@ export async function runContainer(
   return await locks.with('store', 'shared', () => startLocked(dependencies, spec, options), options);
 }
 
+/** Makes a container that waits to be started. */
+export async function createContainer(
+  dependencies: ContainersDependencies,
+  spec: RunSpec,
+  options: ActOptions,
+): Promise<{ readonly id: string; readonly name: string }> {
+  const { locks } = dependencies.store;
+  return await locks.with(
+    'store',
+    'shared',
+    () =>
+      withPlan(dependencies, spec, options, async (connection, plan) => {
+        await ensureVolumes(connection, plan.record.volumes ?? [], plan.record.rootfs.lowers, options);
+        await connection.helper.call('create', startArgs(plan), { signal: options.signal });
+        return { id: plan.id, name: plan.name };
+      }),
+    options,
+  );
+}
+
 async function startLocked(
-  { store, connect, ensureImage, ensureSnapshots }: ContainersDependencies,
+  dependencies: ContainersDependencies,
   spec: RunSpec,
   options: ActOptions & OutputOptions,
 ): Promise<ContainerHandle> {
-  const image = await ensureImage(spec.image, spec.pull ?? 'missing', options);
+  return await withPlan(dependencies, spec, options, (connection, plan) => start(connection, plan, options));
+}
+
+/** Works out everything about a new container, and calls `act` while nobody else may choose a name or an address. */
+async function withPlan<T>(
+  { store, connect, ensureImage, ensureSnapshots }: ContainersDependencies,
+  spec: RunSpec,
+  options: ActOptions,
+  act: (connection: Connection, plan: NamedPlan) => Promise<T>,
+): Promise<T> {
+  const image = await ensureImage(spec.image, spec.pull ?? 'missing', { ...options, platform: spec.platform });
   const connection = await connect();
   const lowers = await ensureSnapshots(image, options);
   const plan = await planContainer(connection, { image, lowers, spec }, options);
-  if (plan.warning) options.onEvent?.({ type: 'warning', message: plan.warning });
+  for (const message of plan.warnings) options.onEvent?.({ type: 'warning', message });
   // The name is ours from the moment the helper has made the container: until then, nobody else may choose one.
   return await store.locks.with('containers', 'exclusive', async () => {
     const existing = await listContainers(connection);
     const name = chooseName(existing, spec, plan.id);
     const net = await chooseNetwork(store.root, connection, { plan, spec, name, existing });
     if (net.warning) options.onEvent?.({ type: 'warning', message: net.warning });
-    return await start(connection, { ...plan, name, net, spec }, options);
+    return await act(connection, { ...plan, name, net, spec });
   });
 }
 
@@ -78,14 +109,18 @@ export function addressesOf(existing: readonly Found[]): readonly string[] {
 }
 
 function chooseName(existing: readonly Found[], spec: RunSpec, id: string): string {
-  const taken = new Map(existing.map(({ record, state }) => [record.name, state.id]));
-  if (spec.name === undefined) return randomName(new Set(taken.keys()));
-  const name = checkName(spec.name);
-  const holder = taken.get(name);
-  if (holder === undefined) return name;
+  if (spec.name === undefined) return randomName(new Set(existing.map(({ record }) => record.name)));
+  return freeName(existing, spec.name, `create container ${id.slice(0, 12)}`);
+}
+
+/** @throws `NAME_IN_USE` when another container has it, `INVALID_NAME` */
+export function freeName(existing: readonly Found[], asked: string, action: string): string {
+  const name = checkName(asked);
+  const holder = existing.find(({ record }) => record.name === name);
+  if (!holder) return name;
   throw new EngineError(
     'NAME_IN_USE',
-    `Cannot create container ${id.slice(0, 12)}: Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
+    `Cannot ${action}: Conflict. The container name "/${name}" is already in use by container "${holder.state.id}". ` +
       'You have to remove (or rename) that container to be able to reuse that name',
     { hint: `berth rm -f ${name}` },
   );
@@ -139,18 +174,22 @@ function startArgs(plan: NamedPlan): StartArgs {
     rootfs: record.rootfs,
     detach: spec.detach ?? false,
     keep: !(spec.rm ?? false),
-    stdin: (spec.interactive ?? false) && !(spec.detach ?? false),
-    log: true,
+    stdin: spec.interactive ?? false,
+    log: spec.log?.driver !== 'none',
     network: net.network,
     files: [...net.files],
     init: spec.init ?? false,
     record: encodeRecord({ ...record, name: plan.name, ...(address ? { address } : {}), memberships }),
     stopSignal: record.stopSignal,
     owner: spec.owner ? { ...spec.owner } : null,
+    life: lifeOf(spec, { name: plan.name, image: record.image, config: record.config, joins: plan.joins }),
   };
 }
 
 /** Waits for the first of: it runs, it has failed to start, it has ended already. */
-async function untilRunning(session: Session<'start'>, running: Promise<void>): Promise<void> {
+export async function untilRunning(
+  session: Session<'start'> | Session<'resume'>,
+  running: Promise<void>,
+): Promise<void> {
   await Promise.race([running, session.result]);
 }

@@ -1,5 +1,17 @@
 import type { ContainerConfig } from '../image/types.ts';
-import type { IdMap, Mount, NetworkProbe, Process, Resources, Rlimit, Seccomp, Spec } from '../native/protocol.ts';
+import type {
+  Device,
+  DeviceRule,
+  IdMap,
+  Mount,
+  NetworkProbe,
+  Process,
+  Resources,
+  Rlimit,
+  Seccomp,
+  Spec,
+} from '../native/protocol.ts';
+import { defaultRules } from './devices.ts';
 import { DEFAULT_PATH, mergeEnvironment, withDefaults } from './environment.ts';
 import type { HostFacts } from './host.ts';
 import { DEFAULT_SHM_SIZE, defaultMounts, type Profile, READONLY_PATHS } from './profile.ts';
@@ -37,37 +49,80 @@ export interface SpecParts {
   readonly capabilities?: readonly string[] | undefined;
   /** Limits that were asked for; they replace the profile's of the same type, and it is an error where one cannot be set. */
   readonly rlimits?: readonly Rlimit[] | undefined;
+  /** Limits that were asked for; they replace the profile's of the same kind. */
+  readonly resources?: Resources | undefined;
+  readonly noNewPrivileges?: boolean | undefined;
+  /** The filter; `none` is no filter at all, and left out it is the profile's. */
+  readonly seccomp?: Seccomp | 'none' | undefined;
+  /** Kinds of namespaces that are not its own. */
+  readonly without?: readonly string[] | undefined;
+  readonly shm?: 'own' | 'host' | 'none' | undefined;
+  /** Nothing of /proc and /sys is hidden or read-only. */
+  readonly unmasked?: boolean | undefined;
+  /** /sys and the cgroups can be written. */
+  readonly writableSystem?: boolean | undefined;
+  readonly devices?: readonly Device[] | undefined;
+  /** Who may use which devices, after the profile's rules. */
+  readonly deviceRules?: readonly DeviceRule[] | undefined;
+  readonly oomScoreAdj?: number | undefined;
+  readonly sysctls?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The runtime-spec configuration of a process (runtime-spec 1.2, config.md). */
 export function createSpec(profile: Profile, parts: SpecParts, target: SpecTarget): Spec {
   const capabilities = parts.capabilities ?? profile.capabilities;
-  const resources = limitsOf(profile, target);
-  const seccomp = seccompOf(capabilities, target);
+  const resources = { ...limitsOf(profile, target.probe), ...devicesOf(parts, target), ...parts.resources };
+  const seccomp = parts.seccomp ?? seccompOf(capabilities, target);
+  const { without = [], unmasked = false } = parts;
+  const kinds = [...profile.namespaces, ...(parts.network === 'own' ? ['network'] : [])];
   return {
     ociVersion: '1.2.1',
     process: createProcess(profile, { ...parts, capabilities }, target.host),
     root: { path: 'rootfs', readonly: parts.readonly ?? false },
-    hostname: parts.hostname,
-    mounts: [...defaultMounts(parts.shmSize ?? DEFAULT_SHM_SIZE), ...byDepth(parts.mounts ?? [])],
+    ...(without.includes('uts') ? {} : { hostname: parts.hostname }),
+    mounts: [...systemMounts(parts), ...byDepth(parts.mounts ?? [])],
     linux: {
-      namespaces: [...profile.namespaces, ...(parts.network === 'own' ? ['network'] : [])].map((type) => ({ type })),
-      devices: [],
-      ...(resources ? { resources } : {}),
-      ...(seccomp ? { seccomp } : {}),
-      maskedPaths: [...target.host.maskedPaths],
-      readonlyPaths: [...READONLY_PATHS],
+      namespaces: kinds.filter((kind) => !without.includes(kind)).map((type) => ({ type })),
+      devices: [...(parts.devices ?? [])],
+      ...(Object.keys(resources).length > 0 ? { resources } : {}),
+      ...(seccomp && seccomp !== 'none' ? { seccomp } : {}),
+      maskedPaths: unmasked ? [] : [...target.host.maskedPaths],
+      readonlyPaths: unmasked ? [] : [...READONLY_PATHS],
       rootfsPropagation: 'private',
-      sysctl: {},
+      sysctl: { ...parts.sysctls },
     },
-    annotations: requestedLimits(parts.rlimits ?? []),
+    annotations: { ...parts.annotations, ...requestedLimits(parts.rlimits ?? []) },
   };
+}
+
+/** Where there are no cgroups nobody can hold the rules; in a user namespace the kernel itself keeps devices away. */
+function devicesOf({ deviceRules = [] }: SpecParts, { idMap, probe }: SpecTarget): Pick<Resources, 'devices'> {
+  const held = idMap.kind === 'root' && probe.cgroup.mode !== 'none';
+  return held ? { devices: [...defaultRules(), ...deviceRules] } : {};
+}
+
+/** The mounts that every container has. A mount that was asked for takes the place of one of these. */
+function systemMounts({ shmSize, shm = 'own', writableSystem = false, mounts = [] }: SpecParts): readonly Mount[] {
+  const asked = new Set(mounts.map(({ destination }) => destination));
+  return defaultMounts(shmSize ?? DEFAULT_SHM_SIZE)
+    .filter(({ destination }) => destination !== '/dev/shm' || (shm !== 'none' && !asked.has(destination)))
+    .map((mount) => {
+      if (mount.destination === '/dev/shm' && shm === 'host') {
+        return { destination: '/dev/shm', type: 'bind', source: '/dev/shm', options: ['rbind', 'rprivate'] };
+      }
+      const system = mount.destination === '/sys' || mount.destination === '/sys/fs/cgroup';
+      return system && writableSystem ? { ...mount, options: mount.options.filter((word) => word !== 'ro') } : mount;
+    });
 }
 
 /** The process part alone, as exec needs it. */
 export function createProcess(
   profile: Profile,
-  parts: Pick<SpecParts, 'args' | 'env' | 'cwd' | 'identity' | 'hostname' | 'tty' | 'rlimits'> & {
+  parts: Pick<
+    SpecParts,
+    'args' | 'env' | 'cwd' | 'identity' | 'hostname' | 'tty' | 'rlimits' | 'noNewPrivileges' | 'oomScoreAdj'
+  > & {
     readonly capabilities: readonly string[];
   },
   host: HostFacts,
@@ -84,8 +139,8 @@ export function createProcess(
     cwd: parts.cwd || '/',
     capabilities: { bounding: [...parts.capabilities], permitted: held, effective: held, inheritable: [], ambient: [] },
     rlimits: rlimitsOf(profile, parts.rlimits ?? [], host),
-    noNewPrivileges: profile.noNewPrivileges,
-    oomScoreAdj: profile.oomScoreAdj,
+    noNewPrivileges: parts.noNewPrivileges ?? profile.noNewPrivileges,
+    oomScoreAdj: parts.oomScoreAdj ?? profile.oomScoreAdj,
   };
 }
 
@@ -129,13 +184,13 @@ function rlimitsOf(profile: Profile, asked: readonly Rlimit[], { openFiles }: Ho
   return [...held.filter(({ type }) => !types.has(type)), ...asked];
 }
 
-function limitsOf(profile: Profile, { probe }: SpecTarget): Resources | undefined {
+/** The profile's own limits, as far as this machine can hold them. */
+export function limitsOf(profile: Profile, probe: MachineProbe): Resources {
   const { controllers } = probe.cgroup;
-  const limits = {
+  return {
     ...(controllers.includes('pids') ? { pids: { limit: profile.pidsLimit } } : {}),
     ...(controllers.includes('cpu') ? { cpu: { shares: profile.cpuShares } } : {}),
   };
-  return Object.keys(limits).length > 0 ? limits : undefined;
 }
 
 function byDepth(mounts: readonly Mount[]): readonly Mount[] {

@@ -1,5 +1,6 @@
 import type { ContainerHandle, OutputOptions } from '../../engine/index.ts';
 import type { Context } from './context.ts';
+import { type DetachKeys, findDetach } from './values/detach-keys.ts';
 import { Interrupted } from './interrupt.ts';
 
 /** Where the output of a container goes: as it is, byte by byte. */
@@ -10,6 +11,16 @@ export function outputOf({ stdout, stderr }: Context): Required<OutputOptions> {
   };
 }
 
+/** How the caller's side is joined. */
+export interface AttachOptions {
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  /** Hand signals on to the process. */
+  readonly proxy: boolean;
+  /** On a terminal, these keys leave the process to itself. */
+  readonly detachKeys?: DetachKeys | undefined;
+}
+
 /** Signals that reach the process before we give up on it and leave. */
 const PATIENCE = 3;
 
@@ -18,17 +29,14 @@ const PATIENCE = 3;
  *
  * With `proxy`, signals are the process's business; its third one in a row leaves without it.
  */
-export async function attach(
-  context: Context,
-  handle: ContainerHandle,
-  options: { readonly interactive: boolean; readonly tty: boolean; readonly proxy: boolean },
-): Promise<number> {
+export async function attach(context: Context, handle: ContainerHandle, options: AttachOptions): Promise<number> {
   const release: (() => void)[] = [];
   if (options.proxy) release.push(proxySignals(context, handle));
   if (options.tty) release.push(joinTerminal(context, handle));
-  if (options.interactive) release.push(joinInput(context, handle));
+  if (options.interactive) release.push(joinInput(context, handle, options));
   try {
     const { exitCode } = await handle.ended;
+    if (exitCode === null && options.detachKeys) context.stderr.write('read escape sequence\n');
     return exitCode ?? 0;
   } finally {
     for (const undo of release) undo();
@@ -45,10 +53,22 @@ function proxySignals(context: Context, handle: ContainerHandle): () => void {
   return () => (context.signals.handler = undefined);
 }
 
-function joinInput({ stdin }: Context, handle: ContainerHandle): () => void {
+function joinInput(
+  { stdin }: Context,
+  handle: ContainerHandle,
+  { tty, detachKeys }: Pick<AttachOptions, 'tty' | 'detachKeys'>,
+): () => void {
+  const filter = tty && detachKeys ? findDetach(detachKeys) : undefined;
   const onData = (chunk: Buffer): void => {
+    const { bytes, detached } = filter?.(chunk) ?? { bytes: chunk, detached: false };
     stdin.pause();
-    handle.write(chunk).then(
+    const written = bytes.length > 0 ? handle.write(bytes) : Promise.resolve();
+    if (detached) {
+      stdin.off('data', onData);
+      written.then(() => handle.detach()).catch(() => undefined);
+      return;
+    }
+    written.then(
       () => stdin.resume(),
       () => undefined,
     );

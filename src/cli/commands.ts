@@ -4,17 +4,24 @@ import { build } from './commands/build.ts';
 import { ci } from './commands/ci.ts';
 import { completion } from './commands/completion.ts';
 import { cp } from './commands/cp.ts';
+import { events } from './commands/events.ts';
 import { exec } from './commands/exec.ts';
 import { history } from './commands/history.ts';
 import { images, rmi, tag } from './commands/images.ts';
 import { inspect, inspectContainer, inspectImage } from './commands/inspect.ts';
-import { kill, rm, stop, wait } from './commands/lifecycle.ts';
+import { attach } from './commands/attach.ts';
+import { create } from './commands/create.ts';
+import { kill, pause, rename, restart, rm, stop, unpause, wait } from './commands/lifecycle.ts';
 import { logs } from './commands/logs.ts';
 import { network } from './commands/network.ts';
 import { port } from './commands/port.ts';
 import { ps } from './commands/ps.ts';
 import { serve } from './commands/registry.ts';
 import { run } from './commands/run.ts';
+import { start } from './commands/start.ts';
+import { stats } from './commands/stats.ts';
+import { top } from './commands/top.ts';
+import { update } from './commands/update.ts';
 import { pruneBuilds, pruneContainers, pruneImages, pruneSystem } from './commands/prune.ts';
 import { df, fsck, info, version } from './commands/system.ts';
 import { pull, push } from './commands/transfer.ts';
@@ -25,13 +32,24 @@ export const COMMANDS: readonly AnyCommand[] = [
   ci,
   build,
   run,
+  create,
+  start,
   exec,
   cp,
+  attach,
   ps,
   port,
   logs,
   stop,
+  restart,
   kill,
+  pause,
+  unpause,
+  update,
+  rename,
+  top,
+  stats,
+  events,
   wait,
   rm,
   images,
@@ -60,15 +78,25 @@ export const GROUPS: Readonly<
     docs: 'Manage containers',
     commands: {
       run,
+      create,
+      start,
       exec,
       cp,
+      attach,
       ls: ps,
       list: ps,
       ps,
       logs,
       port,
       stop,
+      restart,
       kill,
+      pause,
+      unpause,
+      update,
+      rename,
+      top,
+      stats,
       wait,
       rm,
       inspect: inspectContainer,
@@ -110,21 +138,16 @@ export const GROUPS: Readonly<
     },
   },
   builder: { docs: 'Manage builds', commands: { build, prune: pruneBuilds } },
-  system: { docs: 'Manage the store', commands: { df, fsck, prune: pruneSystem, info } },
+  system: { docs: 'Manage the store', commands: { df, events, fsck, prune: pruneSystem, info } },
   registry: { docs: 'A registry of our own', commands: { serve } },
 };
 
 /** Docker's commands, and ours to come, that are not there yet. */
 export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...(
-    'attach compose create events login logout pause plugin ' +
-    'rename restart search smoke start stats top unpause update buildx context manifest ' +
+    'compose login logout plugin search smoke buildx context manifest ' +
     'checkpoint config node secret service stack swarm trust'
   ).split(' '),
-  ...'attach create pause rename restart start stats top unpause update'.split(' ').map((name) => `container ${name}`),
-  'network connect',
-  'network disconnect',
-  'system events',
   'network connect',
   'network disconnect',
 ]);

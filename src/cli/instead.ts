@@ -13,7 +13,6 @@ const NO_DAEMON = 'leave it out: berth has no daemon to reach; BERTH_ROOT choose
 const NO_SWARM = 'berth runs on one machine; start each container with berth run';
 const PLATFORM = 'leave it out, or build and run on a machine of that architecture';
 const ONE_STORE = 'leave it out: images of a build are in the store that berth run uses';
-const MEMORY = 'run the command under systemd-run --scope -p MemoryMax=… to limit it';
 
 const COMMANDS: Readonly<Record<string, string>> = {
   buildx: 'berth build does what docker buildx build does',
@@ -36,17 +35,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   login:
     'berth writes no credential file; it reads ~/.docker/config.json, and runs the credential helpers that this names',
   logout: 'berth keeps no credential: remove it where ~/.docker/config.json has it, or from its credential helper',
-  attach: 'berth logs -f CONTAINER follows its output, berth exec -it CONTAINER sh enters it',
-  restart: 'berth stop CONTAINER, and berth run it again',
-  start: 'berth run -d IMAGE starts a container',
-  create: 'berth run -d IMAGE makes and starts a container',
-  pause: 'berth kill -s STOP CONTAINER',
-  unpause: 'berth kill -s CONT CONTAINER',
-  rename: 'give the name at the start: berth run --name NAME IMAGE',
-  update: 'give the limits at the start: berth run IMAGE',
-  top: 'berth exec CONTAINER ps aux',
-  stats: 'berth exec CONTAINER top',
-  events: 'berth ps -a shows the states of containers',
 };
 
 const FLAGS: Readonly<Record<string, string>> = {
@@ -67,30 +55,23 @@ const FLAGS: Readonly<Record<string, string>> = {
   '--platform': PLATFORM,
   '--isolation': 'leave it out: BERTH_ISOLATION chooses the rung',
   '--runtime': 'leave it out: the helper is the runtime',
-  '--userns': 'leave it out: BERTH_ISOLATION chooses the rung, and with it the id map',
   '--use-api-socket': NO_DAEMON,
   '--link': 'give both containers one network: berth network create NET, berth run --network NET',
-  '--memory': MEMORY,
-  '-m': MEMORY,
   '--load': ONE_STORE,
   '--builder': 'leave it out: there is one builder',
   '--squash': 'leave it out; a stage that copies the files (COPY --from) makes one layer of them',
   '--compress': 'leave it out: the context is read where it lies',
   '--force-rm': 'leave it out: nothing of a step that failed is kept',
   '--kernel-memory': 'leave it out: Linux has dropped this limit',
-  '--oom-kill-disable': 'leave it out: cgroup v2 cannot do it',
   '--cpu-percent': 'leave it out: it is a flag for Windows',
   '--cpu-count': 'leave it out: it is a flag for Windows',
   '--io-maxbandwidth': 'leave it out: it is a flag for Windows',
   '--io-maxiops': 'leave it out: it is a flag for Windows',
-  '--detach-keys': 'leave it out; a detached container is left alone by berth logs -f and Ctrl-C',
-  '--gpus': 'pass the devices: berth run --device /dev/nvidia0',
-  '--device': 'bind the files that the device offers with -v, or run on the host',
+  '--gpus': 'pass the devices: berth run --device /dev/nvidia0 --device /dev/nvidiactl',
   '--volume-driver': 'leave it out: volumes are kept below BERTH_ROOT/volumes',
   '--storage-opt': 'leave it out: a container may fill the file system of BERTH_ROOT',
   'build --push': 'berth build -t NAME . && berth push NAME',
   'build -o': 'berth build -t NAME . && berth save NAME -o image.tar',
   'build --output': 'berth build -t NAME . && berth save NAME -o image.tar',
-  'logs --details': 'leave it out: berth has no log drivers that add details',
   'images --tree': 'berth images lists the same images',
 };

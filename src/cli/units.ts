@@ -8,6 +8,14 @@ export function humanSize(bytes: number): string {
   return `${text}${SIZES[unit]}`;
 }
 
+/** Bytes in binary units, four significant digits, as Docker shows memory: `12.34MiB`. */
+export function binarySize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${Number(value.toPrecision(4))}${units[unit]}`;
+}
+
 /** A span in milliseconds as Docker says it: `5 seconds`, `About a minute`, `3 weeks`. */
 export function humanDuration(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);

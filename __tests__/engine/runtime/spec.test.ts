@@ -64,10 +64,11 @@ describe('createSpec', () => {
   });
 
   test('leaves limits out that this machine cannot set, and lowers the profile to what it can', () => {
-    expect(createSpec(RUN_PROFILE, parts, target).linux.resources).toEqual({
-      pids: { limit: 2048 },
-      cpu: { shares: 1024 },
-    });
+    const { devices = [], ...limits } = createSpec(RUN_PROFILE, parts, target).linux.resources ?? {};
+    expect(limits).toEqual({ pids: { limit: 2048 }, cpu: { shares: 1024 } });
+    expect(devices[0]).toEqual({ allow: false, access: 'rwm' });
+    expect(devices).toContainEqual({ allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' });
+    expect(devices.filter(({ type }) => type === 'b')).toEqual([]);
     const probe = { ...target.probe, cgroup: { mode: 'none', controllers: [] } };
     const bare = createSpec(RUN_PROFILE, parts, { ...target, probe });
     expect(bare.linux.resources).toBeUndefined();

@@ -25,7 +25,7 @@ describe('berth', () => {
     [['imges'], 'unknown command: imges', 'did you mean images?'],
     [['image', 'lss'], 'unknown command: berth image lss', 'did you mean ls?'],
     [['compose', 'up'], 'Cannot use "berth compose": not supported yet', 'hint'],
-    [['container', 'pause', 'x'], 'Cannot use "berth container pause": not supported yet', 'hint'],
+    [['container', 'checkpoint', 'x'], 'unknown command: berth container checkpoint', ''],
     [['run', '--gpus', 'all', 'x'], 'Cannot use --gpus: not supported yet', ''],
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
     [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],

@@ -22,17 +22,17 @@ pub struct Usage {
 /// The groups of one container. They stay until [`Group::remove`].
 #[derive(Debug)]
 pub struct Group {
-    members: Vec<Member>,
+    pub(crate) members: Vec<Member>,
 }
 
 #[derive(Debug)]
-struct Member {
-    path: String,
+pub(crate) struct Member {
+    pub(crate) path: String,
     /// Length of the hierarchy's own path.
     root: usize,
-    directory: OwnedFd,
-    v2: bool,
-    controllers: Vec<String>,
+    pub(crate) directory: OwnedFd,
+    pub(crate) v2: bool,
+    pub(crate) controllers: Vec<String>,
 }
 
 /// How often an emptied group is tried again: its last process may still be on its way out.
@@ -53,11 +53,30 @@ impl Group {
             .filter_map(|hierarchy| make_or_retry(hierarchy, &parts).ok())
             .collect();
         let group = Self { members };
-        let applied = group.limit(resources.unwrap_or(&Resources::default()), &wanted);
+        let default = Resources::default();
+        let resources = resources.unwrap_or(&default);
+        let applied = group.limit(resources, &wanted).and_then(|()| match &resources.devices {
+            Some(rules) => crate::device::apply(&group, rules),
+            None => Ok(()),
+        });
         if applied.is_err() {
             group.remove();
         }
         applied.map(|()| group)
+    }
+
+    /// Applies limits to the group of a running container; those that stay as they were included.
+    ///
+    /// # Errors
+    /// `NotPermitted` naming the limit that cannot be applied.
+    pub fn change(&self, resources: &Resources) -> Result<(), Failure> {
+        self.limit(resources, &limit::controllers(resources))
+    }
+
+    /// Whether there is a group at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
     }
 
     /// The groups that a container left behind, where there are any.
@@ -89,7 +108,11 @@ impl Group {
         let wanted = resources.map(limit::controllers).unwrap_or_default();
         for member in &self.members {
             let result = write(&member.directory, "cgroup.procs", &pid.as_raw_nonzero().to_string());
-            let limits = member.controllers.iter().any(|name| wanted.contains(&name.as_str()));
+            let devices = resources.is_some_and(|resources| resources.devices.is_some());
+            let limits = member
+                .controllers
+                .iter()
+                .any(|name| wanted.contains(&name.as_str()) || devices && name == "devices");
             if limits {
                 result.map_err(failed_on("join cgroup", &member.path))?;
             }
@@ -120,8 +143,13 @@ impl Group {
         usage
     }
 
-    /// Kills every process in the groups.
+    /// Kills every process in the groups. A frozen one dies when it is thawed.
     pub fn kill(&self) {
+        self.kill_members();
+        self.thaw();
+    }
+
+    fn kill_members(&self) {
         for member in &self.members {
             // One write where the kernel has it (5.14), else one signal for each.
             if member.v2 && write(&member.directory, "cgroup.kill", "1").is_ok() {
@@ -170,6 +198,12 @@ impl Group {
                     .subject(*controller)
                     .hint("Leave the limit out, run as root, or give this user a delegated cgroup (systemd: Delegate=yes)"));
             };
+            if let Some(field) = limit::impossible(resources, member.v2) {
+                let message = "cgroup v2 has no such limit";
+                return Err(Failure::new(Code::Unsupported, "limit resources", message)
+                    .subject(field)
+                    .hint("Leave it out"));
+            }
             for setting in limit::settings(resources, member.v2)
                 .iter()
                 .filter(|setting| setting.controller == *controller)
@@ -182,6 +216,10 @@ impl Group {
 }
 
 impl Member {
+    pub(crate) fn controls(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|name| name == controller)
+    }
+
     fn set(&self, setting: &Setting) -> Result<(), Failure> {
         let Setting { file, value, .. } = setting;
         write(&self.directory, file, value).map_err(|error| {
@@ -200,21 +238,21 @@ impl Member {
         Ok(())
     }
 
-    fn text(&self, file: &str) -> Option<String> {
+    pub(crate) fn text(&self, file: &str) -> Option<String> {
         crate::layout::read(&format!("{}/{file}", self.path))
     }
 
-    fn number(&self, file: &str) -> Option<u64> {
+    pub(crate) fn number(&self, file: &str) -> Option<u64> {
         self.text(file)?.trim().parse().ok()
     }
 
-    fn field(&self, file: &str, name: &str) -> Option<u64> {
+    pub(crate) fn field(&self, file: &str, name: &str) -> Option<u64> {
         self.text(file)?
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
     }
 
-    fn processes(&self) -> Vec<Pid> {
+    pub(crate) fn processes(&self) -> Vec<Pid> {
         let text = self.text("cgroup.procs").unwrap_or_default();
         text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
     }
@@ -263,7 +301,10 @@ fn make(hierarchy: &Hierarchy, parts: &[&str]) -> Result<Member, Errno> {
 
 fn hand_down(path: &str, controllers: &[String]) {
     let Ok(directory) = open(path) else { return };
-    for name in controllers.iter().filter(|name| matches!(name.as_str(), "memory" | "pids" | "cpu")) {
+    for name in controllers
+        .iter()
+        .filter(|name| matches!(name.as_str(), "memory" | "pids" | "cpu" | "cpuset" | "io"))
+    {
         // Refused where processes live beside groups; a limit that needs it fails by name then.
         let _ = write(&directory, "cgroup.subtree_control", &format!("+{name}"));
     }
@@ -306,7 +347,7 @@ fn open(path: &str) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-fn write(directory: &OwnedFd, file: &str, value: &str) -> Result<(), Errno> {
+pub(crate) fn write(directory: &OwnedFd, file: &str, value: &str) -> Result<(), Errno> {
     let fd = rustix::fs::openat(directory, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())).map(drop)
 }

@@ -4,10 +4,14 @@
 //! where there are not. A limit that was asked for and cannot be applied is a failure, never silently weaker (`DESIGN.md` 4).
 #![forbid(unsafe_code)]
 
+mod device;
 mod fail;
+mod figures;
+mod freeze;
 pub mod group;
 pub mod layout;
 mod limit;
 
+pub use figures::Figures;
 pub use group::{Group, Usage};
 pub use layout::{Layout, Mode};

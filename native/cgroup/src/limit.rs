@@ -29,25 +29,42 @@ pub(crate) fn settings(resources: &Resources, v2: bool) -> Vec<Setting> {
         } else {
             cpu_v1(cpu, &mut settings)
         }
+        settings.extend(cpu.cpus.as_ref().map(|cpus| setting("cpuset", "cpuset.cpus", cpus)));
+        settings.extend(cpu.mems.as_ref().map(|mems| setting("cpuset", "cpuset.mems", mems)));
     }
     settings
 }
 
+/// The part of the limits that this version cannot express, by the name of the flag or field.
+pub(crate) fn impossible(resources: &Resources, v2: bool) -> Option<&'static str> {
+    let memory = resources.memory.as_ref().filter(|_| v2)?;
+    if memory.swappiness.is_some() {
+        return Some("memory.swappiness");
+    }
+    (memory.disable_oom_killer == Some(true)).then_some("memory.disableOOMKiller")
+}
+
 /// The controllers that the limits need.
 pub(crate) fn controllers(resources: &Resources) -> Vec<&'static str> {
-    let memory = resources
-        .memory
-        .as_ref()
-        .is_some_and(|memory| memory.limit.is_some() || memory.swap.is_some());
+    let memory = resources.memory.as_ref().is_some_and(|memory| {
+        let numbers = memory.limit.or(memory.swap).or(memory.reservation).is_some();
+        numbers || memory.swappiness.is_some() || memory.disable_oom_killer == Some(true)
+    });
     let cpu = resources
         .cpu
         .as_ref()
         .is_some_and(|cpu| cpu.shares.is_some() || cpu.quota.is_some() || cpu.period.is_some());
-    [(memory, "memory"), (resources.pids.is_some(), "pids"), (cpu, "cpu")]
-        .into_iter()
-        .filter(|(wanted, _)| *wanted)
-        .map(|(_, name)| name)
-        .collect()
+    let cpuset = resources.cpu.as_ref().is_some_and(|cpu| cpu.cpus.is_some() || cpu.mems.is_some());
+    [
+        (memory, "memory"),
+        (resources.pids.is_some(), "pids"),
+        (cpu, "cpu"),
+        (cpuset, "cpuset"),
+    ]
+    .into_iter()
+    .filter(|(wanted, _)| *wanted)
+    .map(|(_, name)| name)
+    .collect()
 }
 
 fn setting(controller: &'static str, file: &'static str, value: impl Into<String>) -> Setting {
@@ -66,6 +83,15 @@ fn memory_v1(memory: &Memory, settings: &mut Vec<Setting>) {
     if let Some(swap) = memory.swap {
         settings.push(setting("memory", "memory.memsw.limit_in_bytes", swap.to_string()));
     }
+    if let Some(reservation) = memory.reservation {
+        settings.push(setting("memory", "memory.soft_limit_in_bytes", reservation.to_string()));
+    }
+    if let Some(swappiness) = memory.swappiness {
+        settings.push(setting("memory", "memory.swappiness", swappiness.to_string()));
+    }
+    if memory.disable_oom_killer == Some(true) {
+        settings.push(setting("memory", "memory.oom_control", "1"));
+    }
 }
 
 fn memory_v2(memory: &Memory, settings: &mut Vec<Setting>) {
@@ -79,6 +105,9 @@ fn memory_v2(memory: &Memory, settings: &mut Vec<Setting>) {
             (swap, _) => swap.to_string(),
         };
         settings.push(setting("memory", "memory.swap.max", beyond));
+    }
+    if let Some(reservation) = memory.reservation {
+        settings.push(setting("memory", "memory.low", reservation.max(0).to_string()));
     }
 }
 
@@ -137,21 +166,27 @@ mod tests {
             memory: Some(Memory {
                 limit: Some(100),
                 swap: Some(150),
+                reservation: Some(50),
+                ..Memory::default()
             }),
             cpu: Some(Cpu {
                 shares: Some(1024),
                 quota: Some(50_000),
-                period: None,
+                cpus: Some("0-1".into()),
+                ..Cpu::default()
             }),
+            ..Resources::default()
         };
         assert_eq!(
             texts(&resources, true),
             [
                 "memory.max=100",
                 "memory.swap.max=50",
+                "memory.low=50",
                 "pids.max=2048",
                 "cpu.weight=39",
-                "cpu.max=50000 100000"
+                "cpu.max=50000 100000",
+                "cpuset.cpus=0-1"
             ]
         );
         assert_eq!(
@@ -159,12 +194,33 @@ mod tests {
             [
                 "memory.limit_in_bytes=100",
                 "memory.memsw.limit_in_bytes=150",
+                "memory.soft_limit_in_bytes=50",
                 "pids.max=2048",
                 "cpu.shares=1024",
-                "cpu.cfs_quota_us=50000"
+                "cpu.cfs_quota_us=50000",
+                "cpuset.cpus=0-1"
             ]
         );
-        assert_eq!(controllers(&resources), ["memory", "pids", "cpu"]);
+        assert_eq!(controllers(&resources), ["memory", "pids", "cpu", "cpuset"]);
+    }
+
+    #[test]
+    fn what_v2_has_not_is_named() {
+        let resources = |memory| Resources {
+            memory: Some(memory),
+            ..Resources::default()
+        };
+        let swappiness = resources(Memory {
+            swappiness: Some(0),
+            ..Memory::default()
+        });
+        let killer = resources(Memory {
+            disable_oom_killer: Some(true),
+            ..Memory::default()
+        });
+        assert_eq!(impossible(&swappiness, true), Some("memory.swappiness"));
+        assert_eq!(impossible(&killer, true), Some("memory.disableOOMKiller"));
+        assert_eq!(impossible(&killer, false), None);
     }
 
     #[test]
@@ -174,8 +230,9 @@ mod tests {
             memory: Some(Memory {
                 limit: Some(-1),
                 swap: Some(-1),
+                ..Memory::default()
             }),
-            cpu: None,
+            ..Resources::default()
         };
         assert_eq!(texts(&resources, true), ["memory.max=max", "memory.swap.max=max", "pids.max=max"]);
     }

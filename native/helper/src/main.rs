@@ -7,6 +7,7 @@ mod container;
 mod context;
 mod fail;
 mod idmap;
+mod journal;
 mod run;
 mod seal;
 mod secrets;

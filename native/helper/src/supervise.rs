@@ -31,13 +31,22 @@ fn style(operation: &Operation) -> Style {
     match operation {
         Operation::Probe(_) | Operation::Lock(_) | Operation::Extract(_) => Style::Direct,
         // They talk to namespaces that exist already, as their owner.
-        Operation::State(_) | Operation::Kill(_) | Operation::Logs(_) | Operation::Network(_) => Style::Watched {
+        Operation::State(_)
+        | Operation::Kill(_)
+        | Operation::Logs(_)
+        | Operation::Network(_)
+        | Operation::Pause(_)
+        | Operation::Update(_)
+        | Operation::Stats(_)
+        | Operation::Processes(_)
+        | Operation::Events(_)
+        | Operation::Announce(_) => Style::Watched {
             enters_user_namespace: false,
         },
-        Operation::Exec(_) => Style::Streaming {
+        Operation::Exec(_) | Operation::Attach(_) => Style::Streaming {
             enters_user_namespace: false,
         },
-        Operation::Start(_) | Operation::CopyIn(_) => Style::Streaming {
+        Operation::Start(_) | Operation::Resume(_) | Operation::CopyIn(_) => Style::Streaming {
             enters_user_namespace: true,
         },
         _ => Style::Watched {

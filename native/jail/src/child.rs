@@ -36,7 +36,8 @@ fn steps(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Result<(), Fai
         process::unshare(Namespaces::CGROUP).map_err(failed("unshare cgroup namespace"))?;
     }
     (jail.network)()?;
-    let terminal = rootfs::build(jail, reporter)?;
+    let shared = rootfs::join(jail)?;
+    let terminal = rootfs::build(jail, shared.as_ref(), reporter)?;
     stdio(&jail.stdio, terminal.as_ref())
 }
 

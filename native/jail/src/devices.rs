@@ -94,10 +94,19 @@ fn node(jail: &Jail<'_>, root: &OwnedFd, dev: &OwnedFd, device: &Device, reporte
         }
     }
     let mode = Mode::from_raw_mode(device.file_mode.unwrap_or(0o666) & 0o7777);
-    rustix::fs::mknodat(dev, name, kind, mode, rustix::fs::makedev(device.major, device.minor))
-        .map_err(failed_on("mknod", &device.path))?;
+    match rustix::fs::mknodat(dev, name, kind, mode, rustix::fs::makedev(device.major, device.minor)) {
+        // Asked for once more, or in place of one that every container has.
+        Err(Errno::EXIST) => replace(dev, name, kind, mode, device)?,
+        other => other.map_err(failed_on("mknod", &device.path))?,
+    }
     let owner = (Uid::from_raw(device.uid.unwrap_or(0)), Gid::from_raw(device.gid.unwrap_or(0)));
     rustix::fs::chownat(dev, name, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW).map_err(failed_on("chown", &device.path))
+}
+
+fn replace(dev: &OwnedFd, name: &str, kind: FileType, mode: Mode, device: &Device) -> Result<(), Failure> {
+    rustix::fs::unlinkat(dev, name, AtFlags::empty())
+        .and_then(|()| rustix::fs::mknodat(dev, name, kind, mode, rustix::fs::makedev(device.major, device.minor)))
+        .map_err(failed_on("mknod", &device.path))
 }
 
 /// In a user namespace the kernel refuses mknod: the host's node is bound, when it is the device that its name says.

@@ -33,6 +33,10 @@ const HANDED_ON: [Signal; 13] = [
 pub(crate) fn interpose(user_namespace: bool) -> Result<(), Failure> {
     let signals = handled();
     SignalFd::block(&signals).map_err(failed("signalfd"))?;
+    // In a pid namespace that is not its own it is not process 1, to which orphans come.
+    if !rustix::process::getpid().is_init() {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(failed("prctl PR_SET_CHILD_SUBREAPER"))?;
+    }
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => {
             rustix::process::setsid().map_err(failed("setsid"))?;

@@ -14,9 +14,18 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 /// Makes all mounts, in the order of the configuration, then those of our own files.
-pub(crate) fn all(jail: &Jail<'_>, root: &OwnedFd, container: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
+pub(crate) fn all(
+    jail: &Jail<'_>,
+    root: &OwnedFd,
+    container: &OwnedFd,
+    shared: Option<&OwnedFd>,
+    reporter: &Reporter,
+) -> Result<(), Failure> {
     for mount in &jail.spec.mounts {
-        one(jail, root, mount, reporter)?;
+        match shared.filter(|_| mount.destination == "/dev/shm" && mount.kind.as_deref() == Some("tmpfs")) {
+            Some(shared) => place(root, &mount.destination, shared, true, reporter)?,
+            None => one(jail, root, mount, reporter)?,
+        }
     }
     for (destination, name) in &jail.recipe.files {
         let path = format!("files/{name}");

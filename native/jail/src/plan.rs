@@ -129,6 +129,8 @@ pub struct Jail<'a> {
     pub recipe: Recipe,
     pub confinement: Confinement<'a>,
     pub namespaces: Namespaces,
+    /// Namespaces of running containers to live in: kind, and a process that is in it.
+    pub joins: Vec<(Namespaces, OwnedFd)>,
     pub cgroups: CgroupView,
     pub stdio: Stdio,
     /// Interpose a process 1 that forwards signals and reaps.
@@ -226,12 +228,11 @@ pub fn kinds(spec: &Spec, user_namespace: bool) -> Result<Namespaces, Failure> {
             }
         });
     }
-    for (kind, name) in [(Namespaces::MOUNT, "mount"), (Namespaces::PID, "pid")] {
-        if !kinds.has(kind) {
-            return Err(refused("linux.namespaces", format!("a container needs a {name} namespace")));
-        }
+    if kinds.has(Namespaces::MOUNT) {
+        Ok(kinds)
+    } else {
+        Err(refused("linux.namespaces", "a container needs a mount namespace"))
     }
-    Ok(kinds)
 }
 
 /// Checks what a first and a further process have in common.

@@ -4,18 +4,33 @@ use crate::fail::{failed, failed_on};
 use crate::plan::Jail;
 use crate::report::Reporter;
 use crate::{devices, lent, mask, mounts, overlay, proc, terminal};
+use berth_sys::process::{self, Namespaces};
 use berth_wire::Failure;
 use rustix::fd::OwnedFd;
+use rustix::fs::CWD;
 use rustix::mount::MountPropagationFlags;
 
+/// Enters the namespaces of other containers that this one lives in. With an ipc namespace comes its `/dev/shm`, as a detached mount.
+pub(crate) fn join(jail: &Jail<'_>) -> Result<Option<OwnedFd>, Failure> {
+    let Some((kind, pidfd)) = jail.joins.iter().find(|(kind, _)| *kind == Namespaces::IPC) else {
+        return Ok(None);
+    };
+    let own = process::own_namespace("mnt").map_err(failed("open /proc/self/ns/mnt"))?;
+    process::enter(pidfd, Namespaces::MOUNT).map_err(failed("setns"))?;
+    let shared = mounts::clone_tree(CWD, "/dev/shm", false).map_err(failed_on("open_tree", "/dev/shm"));
+    process::enter_file(&own, Namespaces::MOUNT).map_err(failed("setns"))?;
+    process::enter(pidfd, *kind).map_err(failed("setns"))?;
+    shared.map(Some)
+}
+
 /// Builds the root and moves into it. Gives the terminal, when the process wants one.
-pub(crate) fn build(jail: &Jail<'_>, reporter: &Reporter) -> Result<Option<OwnedFd>, Failure> {
+pub(crate) fn build(jail: &Jail<'_>, shared: Option<&OwnedFd>, reporter: &Reporter) -> Result<Option<OwnedFd>, Failure> {
     // What the host unmounts later vanishes here too; nothing of ours shows there.
     rustix::mount::mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .map_err(failed("make mounts slave"))?;
     let store = overlay::Store::open(&jail.recipe)?;
     let root = store.mount()?;
-    mounts::all(jail, &root, &store.container, reporter)?;
+    mounts::all(jail, &root, &store.container, shared, reporter)?;
     devices::make(jail, &root, reporter)?;
     lent::all(jail, &root, &store, reporter)?;
     let terminal = match jail.stdio {

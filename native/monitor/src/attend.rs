@@ -1,5 +1,6 @@
 //! The loop. It ends when the process has ended and all that it wrote is on its way; nobody who still holds its output open can delay that.
 
+use crate::clients::{Clients, Door};
 use crate::fail::failed;
 use crate::log::Log;
 use crate::outlet::Outlet;
@@ -37,6 +38,8 @@ pub enum Command {
     },
     /// Nothing more will be said. A pipe ends with it; a terminal stays.
     End,
+    /// The process goes on without the engine.
+    Detach,
     /// The engine has gone: the process must not outlive it.
     Gone,
 }
@@ -59,6 +62,12 @@ pub struct Attendance<'a> {
     pub engine: Option<&'a mut dyn Engine>,
     /// fd 1, where output goes as frames.
     pub output: Option<BorrowedFd<'a>>,
+    /// Others who join and leave.
+    pub clients: Option<&'a mut Clients>,
+    /// Their end of input is the process's too.
+    pub clients_close: bool,
+    /// Lets go of the engine when it detaches; without it that is not possible.
+    pub let_go: Option<&'a mut dyn FnMut()>,
     pub log: Option<Log>,
     /// Its end is the end of the process.
     pub owner: Option<OwnedFd>,
@@ -85,6 +94,8 @@ pub struct Ending {
     pub exit: Exit,
     /// The process was killed because the engine or the owner had gone.
     pub abandoned: bool,
+    /// This monitor was told to stop.
+    pub told: bool,
 }
 
 /// Attends the process to its end.
@@ -100,6 +111,7 @@ pub fn attend(mut attendance: Attendance<'_>) -> Result<Ending, Failure> {
         exit: None,
         deadline: None,
         abandoned: false,
+        told: false,
         last_words: None,
     };
     let result = round.run(commands);
@@ -115,16 +127,18 @@ pub fn attend(mut attendance: Attendance<'_>) -> Result<Ending, Failure> {
     Ok(Ending {
         exit,
         abandoned: round.abandoned,
+        told: round.told,
     })
 }
 
 struct Round<'a> {
     attendance: Attendance<'a>,
-    outlet: Outlet<'a>,
+    outlet: Outlet<BorrowedFd<'a>>,
     exit: Option<Exit>,
     /// When SIGKILL is due.
     deadline: Option<Instant>,
     abandoned: bool,
+    told: bool,
     last_words: Option<Instant>,
 }
 
@@ -136,6 +150,7 @@ struct Ready {
     signals: bool,
     owner: bool,
     sources: Vec<Source>,
+    doors: Vec<Door>,
 }
 
 impl Round<'_> {
@@ -149,6 +164,7 @@ impl Round<'_> {
             if ready.engine {
                 self.listen()?;
             }
+            self.hear_clients(&ready.doors);
             if ready.owner || ready.signals {
                 self.interrupted(ready.owner);
             }
@@ -197,6 +213,7 @@ impl Round<'_> {
                 Meaning::Owner => ready.owner = true,
                 Meaning::Engine => ready.engine = true,
                 Meaning::Output(source) => ready.sources.push(*source),
+                Meaning::Door(door) => ready.doors.push(*door),
                 Meaning::Room => {}
             }
         }
@@ -225,7 +242,9 @@ impl Round<'_> {
             };
             interests.push((engine.input(), flags, Meaning::Engine));
         }
-        if !self.outlet.is_full() {
+        let clients = attendance.clients.iter().flat_map(|clients| clients.interests());
+        interests.extend(clients.map(|(fd, flags, door)| (fd, flags, Meaning::Door(door))));
+        if !self.is_full() {
             interests.extend(
                 streams
                     .outputs
@@ -256,12 +275,38 @@ impl Round<'_> {
         })
     }
 
+    fn is_full(&self) -> bool {
+        self.outlet.is_full() || self.attendance.clients.as_ref().is_some_and(|clients| clients.is_full())
+    }
+
     fn listen(&mut self) -> Result<(), Failure> {
         let Some(engine) = &mut self.attendance.engine else { return Ok(()) };
         for command in engine.read()? {
             self.obey(command);
         }
         Ok(())
+    }
+
+    /// What those who joined say. They come and go; only the engine's end is the process's.
+    fn hear_clients(&mut self, doors: &[Door]) {
+        let Some(clients) = &mut self.attendance.clients else { return };
+        for command in clients.attend(doors) {
+            match command {
+                Command::End | Command::Gone | Command::Detach | Command::Stop { .. } => {}
+                Command::CloseInput if !self.attendance.clients_close && !self.attendance.streams.terminal => {}
+                command => self.obey(command),
+            }
+        }
+    }
+
+    /// The engine leaves, and the process stays with this monitor.
+    fn detach(&mut self) {
+        let Some(let_go) = self.attendance.let_go.take() else { return };
+        self.outlet.flush();
+        self.outlet.abandon();
+        self.attendance.engine = None;
+        self.attendance.owner = None;
+        let_go();
     }
 
     fn obey(&mut self, command: Command) {
@@ -275,6 +320,7 @@ impl Round<'_> {
             Command::Stop { signal, seconds } => self.stop(signal, Duration::from_secs(seconds.into())),
             Command::Resize { rows, columns } => self.attendance.streams.resize(rows, columns),
             Command::End => self.attendance.streams.end(),
+            Command::Detach => self.detach(),
             Command::Gone => self.abandon(),
         }
     }
@@ -291,6 +337,7 @@ impl Round<'_> {
             return self.abandon();
         }
         while let Ok(Some(_)) = self.attendance.signals.next() {
+            self.told = true;
             let signal = self.attendance.stop_signal;
             self.stop(signal, GRACE);
         }
@@ -319,7 +366,7 @@ impl Round<'_> {
     /// Reads once; after the end of the process, until nothing is left.
     fn read(&mut self, source: Source) {
         let mut buffer = vec![0; CHUNK];
-        while !self.outlet.is_full() {
+        while !self.is_full() {
             let Some(at) = self.attendance.streams.outputs.iter().position(|(other, _)| *other == source) else {
                 return;
             };
@@ -345,6 +392,9 @@ impl Round<'_> {
 
     fn deliver(&mut self, source: Source, bytes: &[u8]) {
         self.outlet.push(source, bytes);
+        if let Some(clients) = &mut self.attendance.clients {
+            clients.push(source, bytes);
+        }
         let written = self.attendance.log.as_mut().is_none_or(|log| log.append(source, bytes));
         if !written {
             (self.attendance.warn)("the container's log cannot be written; its output goes on".to_owned());
@@ -360,6 +410,7 @@ enum Meaning {
     Owner,
     Engine,
     Output(Source),
+    Door(Door),
     /// There is room to write; the round does so anyway.
     Room,
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attend;
+pub mod clients;
 pub mod clock;
 mod fail;
 pub mod log;
@@ -10,4 +11,5 @@ pub mod process_id;
 mod streams;
 
 pub use attend::{Attendance, Command, Ending, Engine, attend};
+pub use clients::Clients;
 pub use streams::{Source, Streams};

@@ -1,23 +1,31 @@
 //! The container's log in Docker's json-file form: one JSON object a line, `{"log","stream","time"}`.
 //!
-//! A line of output over 16 KiB becomes several entries, of which only the last ends in a line feed. The log is bounded: above the limit the file
-//! is kept once as `log.json.1` and a new one is begun.
+//! A line of output over 16 KiB becomes several entries, of which only the last ends in a line feed. The log is bounded: a full file becomes
+//! `log.json.1`, the one before `log.json.2` and so on, as many as are asked for, and a new one is begun.
 
 use crate::clock;
 use crate::fail::failed;
 use crate::streams::Source;
 use berth_wire::Failure;
+use berth_wire::request::LogLimits;
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// The newest part of the log, and the one before.
-pub const FILES: [&str; 2] = ["log.json", "log.json.1"];
+/// The newest part of the log.
+pub const NEWEST: &str = "log.json";
+/// The most files of one log.
+pub const MAX_FILES: u32 = 1000;
 /// Bytes of output in one entry.
 const MAX_ENTRY: usize = 16 * 1024;
-/// Bytes after which a file is full.
-const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// The part that is `age` files older than the newest one.
+#[must_use]
+pub fn part(age: u32) -> String {
+    if age == 0 { NEWEST.to_owned() } else { format!("{NEWEST}.{age}") }
+}
 
 #[derive(Serialize)]
 struct Entry<'a> {
@@ -32,7 +40,7 @@ pub struct Log {
     folder: OwnedFd,
     file: OwnedFd,
     size: u64,
-    limit: u64,
+    limits: LogLimits,
     /// What has no line feed yet, for each stream.
     partial: [Vec<u8>; 2],
     /// The disk is full or the file is gone: output goes on without its log.
@@ -44,18 +52,14 @@ impl Log {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(folder: OwnedFd) -> Result<Self, Failure> {
-        Self::with_limit(folder, MAX_FILE)
-    }
-
-    fn with_limit(folder: OwnedFd, limit: u64) -> Result<Self, Failure> {
+    pub fn open(folder: OwnedFd, limits: LogLimits) -> Result<Self, Failure> {
         let file = open_file(&folder).map_err(failed("open log"))?;
         let size = rustix::fs::fstat(&file).map_err(failed("stat log"))?.st_size;
         Ok(Self {
             folder,
             file,
             size: u64::try_from(size).unwrap_or_default(),
-            limit,
+            limits,
             partial: [Vec::new(), Vec::new()],
             failed: false,
         })
@@ -83,28 +87,53 @@ impl Log {
     }
 
     fn write(&mut self, source: Source, entries: &[Vec<u8>]) -> bool {
-        let mut text = Vec::new();
+        if self.failed {
+            return true;
+        }
         let time = clock::now();
+        let mut text = Vec::new();
         for entry in entries {
             let entry = Entry {
                 log: String::from_utf8_lossy(entry),
                 stream: source.name(),
                 time: time.clone(),
             };
-            if serde_json::to_writer(&mut text, &entry).is_ok() {
-                text.push(b'\n');
+            let Ok(mut line) = serde_json::to_vec(&entry) else { continue };
+            line.push(b'\n');
+            // What fits into the file goes there in one write; the next line begins another one.
+            if self.would_be_full(text.len().saturating_add(line.len())) {
+                self.failed |= self.store(&text).is_err();
+                text.clear();
             }
+            text.append(&mut line);
         }
-        if text.is_empty() || self.failed {
-            return true;
-        }
-        self.failed = self.store(&text).is_err();
+        self.failed |= self.store(&text).is_err();
         !self.failed
     }
 
-    fn store(&mut self, text: &[u8]) -> Result<(), rustix::io::Errno> {
-        if self.size > 0 && self.size.saturating_add(text.len().try_into().unwrap_or(u64::MAX)) > self.limit {
-            rustix::fs::renameat(&self.folder, FILES[0], &self.folder, FILES[1])?;
+    fn would_be_full(&self, more: usize) -> bool {
+        self.size.saturating_add(more.try_into().unwrap_or(u64::MAX)) > self.limits.max_size
+    }
+
+    /// Makes every part one older; the oldest goes.
+    fn rotate(&self) -> Result<(), Errno> {
+        let kept = self.limits.max_files.clamp(1, MAX_FILES) - 1;
+        if kept == 0 {
+            return unless_missing(rustix::fs::unlinkat(&self.folder, NEWEST, AtFlags::empty()));
+        }
+        (0..kept).rev().try_for_each(|age| {
+            unless_missing(rustix::fs::renameat(
+                &self.folder,
+                part(age),
+                &self.folder,
+                part(age.saturating_add(1)),
+            ))
+        })
+    }
+
+    fn store(&mut self, text: &[u8]) -> Result<(), Errno> {
+        if self.size > 0 && self.would_be_full(text.len()) {
+            self.rotate()?;
             self.file = open_file(&self.folder)?;
             self.size = 0;
         }
@@ -118,9 +147,17 @@ impl Log {
     }
 }
 
-fn open_file(folder: &OwnedFd) -> Result<OwnedFd, rustix::io::Errno> {
+/// What is not there cannot be in the way.
+fn unless_missing(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+fn open_file(folder: &OwnedFd) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(folder, FILES[0], flags, Mode::from_raw_mode(0o600))
+    rustix::fs::openat(folder, NEWEST, flags, Mode::from_raw_mode(0o600))
 }
 
 /// How much of `pending` makes the next entry; none when more must come first.
@@ -171,7 +208,7 @@ mod tests {
     #[test]
     fn an_entry_is_a_line_and_both_streams_keep_their_own() {
         let (place, fd) = folder();
-        let mut log = Log::open(fd).unwrap();
+        let mut log = Log::open(fd, LogLimits::default()).unwrap();
         log.append(Source::Output, b"one\ntw");
         log.append(Source::Error, b"bad \xff\x1b\n");
         log.append(Source::Output, b"o\nrest");
@@ -191,7 +228,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_between_characters() {
         let (place, fd) = folder();
-        let mut log = Log::open(fd).unwrap();
+        let mut log = Log::open(fd, LogLimits::default()).unwrap();
         let line = format!("x{}\n", "é".repeat(10_000));
         log.append(Source::Output, line.as_bytes());
         let entries = logs(&place, "log.json");
@@ -200,9 +237,55 @@ mod tests {
     }
 
     #[test]
+    fn a_full_file_is_kept_as_often_as_was_asked_for() {
+        let limits = |max_files| LogLimits { max_size: 150, max_files };
+        let (place, fd) = folder();
+        let mut log = Log::open(fd, limits(3)).unwrap();
+        for number in 1..=9 {
+            assert!(log.append(Source::Output, format!("line {number}\n").as_bytes()));
+        }
+        let last = |file: &str| logs(&place, file).last().unwrap().1.clone();
+        assert_eq!(
+            [last("log.json"), last("log.json.1"), last("log.json.2")],
+            ["line 9\n", "line 8\n", "line 6\n"]
+        );
+        assert!(!place.path().join("log.json.3").exists());
+        let (place, fd) = folder();
+        let mut log = Log::open(fd, limits(1)).unwrap();
+        for text in ["first\n", "second\n", "third\n"] {
+            assert!(log.append(Source::Output, text.as_bytes()));
+        }
+        assert_eq!(logs(&place, "log.json").len(), 1);
+        assert!(!place.path().join("log.json.1").exists());
+    }
+
+    #[test]
+    fn one_long_output_fills_several_files() {
+        let (place, fd) = folder();
+        let mut log = Log::open(
+            fd,
+            LogLimits {
+                max_size: 150,
+                max_files: 3,
+            },
+        )
+        .unwrap();
+        log.append(Source::Output, b"1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+        let count = |file: &str| logs(&place, file).len();
+        assert_eq!([count("log.json"), count("log.json.1"), count("log.json.2")], [1, 2, 2]);
+    }
+
+    #[test]
     fn a_full_file_is_kept_once() {
         let (place, fd) = folder();
-        let mut log = Log::with_limit(fd, 150).unwrap();
+        let mut log = Log::open(
+            fd,
+            LogLimits {
+                max_size: 150,
+                max_files: 2,
+            },
+        )
+        .unwrap();
         for text in ["first\n", "second\n", "third\n"] {
             assert!(log.append(Source::Output, text.as_bytes()));
         }

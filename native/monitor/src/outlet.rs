@@ -2,24 +2,24 @@
 
 use crate::streams::Source;
 use berth_wire::frame::{self, Kind};
-use rustix::fd::BorrowedFd;
+use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// Bytes that may wait before nothing more is read from the process.
 const FULL: usize = 256 * 1024;
 
-/// fd 1, while the engine listens.
+/// fd 1 while the engine listens, or the socket of a client.
 #[derive(Debug)]
-pub(crate) struct Outlet<'a> {
-    fd: Option<BorrowedFd<'a>>,
+pub(crate) struct Outlet<F> {
+    fd: Option<F>,
     pending: Vec<u8>,
     sent: usize,
 }
 
-impl<'a> Outlet<'a> {
-    pub(crate) fn new(fd: Option<BorrowedFd<'a>>) -> Self {
-        if let Some(fd) = fd {
+impl<F: AsFd> Outlet<F> {
+    pub(crate) fn new(fd: Option<F>) -> Self {
+        if let Some(fd) = &fd {
             // A descriptor that stays blocking only delays the answer to other events.
             let _ = rustix::fs::fcntl_getfl(fd).and_then(|flags| rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK));
         }
@@ -35,12 +35,20 @@ impl<'a> Outlet<'a> {
     }
 
     /// The descriptor to poll for writing, while something waits.
-    pub(crate) fn waiting(&self) -> Option<BorrowedFd<'a>> {
-        self.fd.filter(|_| self.sent < self.pending.len())
+    pub(crate) fn waiting(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().filter(|_| self.sent < self.pending.len()).map(AsFd::as_fd)
+    }
+
+    /// The descriptor, while somebody listens.
+    pub(crate) fn open(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(AsFd::as_fd)
     }
 
     pub(crate) fn push(&mut self, source: Source, bytes: &[u8]) {
-        let kind = if source == Source::Error { Kind::ErrorData } else { Kind::Data };
+        self.frame(if source == Source::Error { Kind::ErrorData } else { Kind::Data }, bytes);
+    }
+
+    pub(crate) fn frame(&mut self, kind: Kind, bytes: &[u8]) {
         let Ok(length) = u32::try_from(bytes.len()) else { return };
         if self.fd.is_some() {
             self.pending.extend_from_slice(&frame::head(kind, length));

@@ -1,5 +1,6 @@
 //! The only crate that may say `unsafe`: a wrapper per kernel call, with the safe flags by default. Style: `spec/style-rust.md` 1.2 and 4.
 
+pub mod bpf;
 pub mod content;
 pub mod errno;
 pub mod file;

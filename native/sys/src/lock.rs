@@ -33,3 +33,11 @@ pub fn try_lock(file: impl AsFd, exclusive: bool) -> Result<bool> {
         Err(errno) => Err(errno),
     }
 }
+
+/// Gives the lock back, also where a forked process holds the same descriptor.
+///
+/// # Errors
+/// The error of `flock`.
+pub fn unlock(file: impl AsFd) -> Result<()> {
+    rustix::io::retry_on_intr(|| flock(&file, FlockOperation::Unlock))
+}

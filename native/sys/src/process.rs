@@ -144,6 +144,23 @@ pub fn enter(pidfd: impl AsFd, kinds: Namespaces) -> io::Result<()> {
     zero(result)
 }
 
+/// A namespace of this process, to come back to by [`enter_file`].
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn own_namespace(kind: &str) -> io::Result<OwnedFd> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(format!("/proc/self/ns/{kind}"), flags, rustix::fs::Mode::empty())
+}
+
+/// Enters the one namespace that `file` is.
+///
+/// # Errors
+/// Those of `setns(2)`.
+pub fn enter_file(file: impl AsFd, kind: Namespaces) -> io::Result<()> {
+    enter(file, kind)
+}
+
 /// Waits for the end of a child.
 ///
 /// # Errors

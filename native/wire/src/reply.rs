@@ -31,6 +31,15 @@ pub enum Reply {
     Kill(Kill),
     Logs,
     Network,
+    Create,
+    Resume(Ended),
+    Attach(Ended),
+    Pause,
+    Update(Update),
+    Stats(Stats),
+    Processes(Processes),
+    Events,
+    Announce,
 }
 
 /// What this machine allows to this user.
@@ -229,7 +238,7 @@ pub struct VolumeState {
 }
 
 /// How a process ended, or, detached, that it runs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Ended {
@@ -259,7 +268,7 @@ pub struct States {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerState {
     pub id: String,
-    /// `created`, `running`, `exited` or `dead` (the monitor vanished).
+    /// `created`, `running`, `paused`, `restarting`, `exited` or `dead` (the monitor vanished).
     pub status: String,
     pub process: Option<ProcessId>,
     pub monitor: Option<ProcessId>,
@@ -269,8 +278,97 @@ pub struct ContainerState {
     pub finished_at: Option<String>,
     pub ended: Option<Ended>,
     pub ports: Vec<PublishedPort>,
+    /// How often the monitor has started the process again.
+    #[serde(default)]
+    pub restarts: u32,
+    /// Why the last start failed.
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub error: Option<String>,
+    /// Where there is a health check.
+    #[serde(default)]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub health: Option<HealthState>,
     /// What the engine gave as `record`.
     pub record: String,
+}
+
+/// What the health check has found out; written in `containers/<id>/health.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct HealthState {
+    /// `starting`, `healthy` or `unhealthy`.
+    pub status: String,
+    pub failing_streak: u32,
+    /// The last five results, oldest first.
+    pub log: Vec<HealthResult>,
+}
+
+/// One check.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct HealthResult {
+    /// RFC 3339.
+    pub start: String,
+    pub end: String,
+    /// -1 when it could not run, or did not end in time.
+    pub exit_code: i32,
+    /// Its output, cut after 4096 bytes.
+    pub output: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "UpdateReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Update {
+    /// What could not be done to the running container, as sentences.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "StatsReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Processor time of the whole machine so far, in microseconds.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub system_microseconds: u64,
+    pub processors: u32,
+    /// Bytes of memory of the machine.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub memory_total: u64,
+    pub containers: Vec<ContainerStats>,
+}
+
+/// What one container uses. What nothing here counts is `None`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerStats {
+    pub id: String,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub cpu_microseconds: u64,
+    /// Without what the kernel could drop at once.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub memory: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number | null"))]
+    pub memory_limit: Option<u64>,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub processes: u64,
+    /// Bytes received and sent; `None` on the host's network.
+    #[cfg_attr(feature = "ts", ts(type = "[number, number] | null"))]
+    pub network: Option<(u64, u64)>,
+    /// Bytes read and written.
+    #[cfg_attr(feature = "ts", ts(type = "[number, number] | null"))]
+    pub block: Option<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ProcessesReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Processes {
+    pub pids: Vec<i32>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

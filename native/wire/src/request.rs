@@ -2,6 +2,7 @@
 
 use crate::oci;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The first frame on fd 0.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,6 +75,15 @@ pub enum Operation {
     Kill(Kill),
     Logs(Logs),
     Network(ChangeNetwork),
+    Create(Box<Start>),
+    Resume(Resume),
+    Attach(Attach),
+    Pause(Pause),
+    Update(Box<Update>),
+    Stats(Stats),
+    Processes(Processes),
+    Events(Events),
+    Announce(Announce),
 }
 
 /// What is possible here. Enters no namespace of the request; tries each rung in a child.
@@ -512,6 +522,10 @@ pub struct Start {
     /// Variables whose values are secrets, and are in no file of the container.
     #[cfg_attr(feature = "ts", ts(optional))]
     pub secret_env: Option<Vec<SecretVariable>>,
+    /// What the monitor keeps to beyond one run of the process. A step of a build has none: it cannot be joined, and no event tells of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub life: Option<Life>,
 }
 
 /// A variable of the process, set to a secret.
@@ -572,6 +586,173 @@ pub enum BuildSource {
     /// A small file.
     #[serde(rename_all = "camelCase")]
     File { content: String, mode: u32 },
+}
+
+/// How a container lives on: what is started again, looked after and told about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Life {
+    pub restart: Restart,
+    pub health: Option<Health>,
+    pub log_limits: LogLimits,
+    /// The input of the first caller is the process's: its end closes it. Else the input stays open for others.
+    pub stdin_once: bool,
+    /// What events say of the container beside its id: `image`, `name`, labels.
+    pub attributes: BTreeMap<String, String>,
+    /// Namespaces of another container that this one lives in.
+    pub joins: Vec<Join>,
+}
+
+/// When the monitor starts the process again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Restart {
+    pub policy: RestartPolicy,
+    /// With `on-failure`: how often at most; 0 is no bound.
+    pub max_retries: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    #[default]
+    No,
+    OnFailure,
+    Always,
+    UnlessStopped,
+}
+
+/// A check that runs in the container again and again. Times in milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Health {
+    pub args: Vec<String>,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub interval: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub timeout: u64,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub start_period: u64,
+    /// Between checks in the start period, as long as none has succeeded.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub start_interval: u64,
+    /// Failures in a row that make the container unhealthy.
+    pub retries: u32,
+}
+
+/// How much of the log is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LogLimits {
+    /// Bytes of one file.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub max_size: u64,
+    /// Files, the newest one included.
+    pub max_files: u32,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self {
+            max_size: 64 * 1024 * 1024,
+            max_files: 2,
+        }
+    }
+}
+
+/// A namespace of a running container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Join {
+    /// `ipc` (with its `/dev/shm`) or `pid`.
+    pub namespace: String,
+    pub container: String,
+}
+
+/// Start the process of a container that was created, or that has ended, as it was ordered first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ResumeArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Resume {
+    pub container: String,
+    /// Output goes to the engine, as with an attached `Start`; else the reply comes when the process runs.
+    pub attach: bool,
+    pub owner: Option<ProcessId>,
+}
+
+/// Join the streams of a running container: output from now on as `Data` and `ErrorData`, input by `Data`; signals and sizes by `Control`.
+/// The end of fd 0 only lets go of it. The reply comes when the process has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "AttachArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Attach {
+    pub container: String,
+}
+
+/// Freeze a container's processes, or let them go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "PauseArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pause {
+    pub container: String,
+    pub frozen: bool,
+}
+
+/// Change what was ordered; `None` leaves it as it is. Limits of a running container change at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "UpdateArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Update {
+    pub container: String,
+    /// All limits, those that stay as they were included.
+    pub resources: Option<oci::Resources>,
+    pub restart: Option<Restart>,
+    pub record: Option<String>,
+    pub attributes: Option<BTreeMap<String, String>>,
+    /// The word of the event that tells of it: `update` or `rename`.
+    pub event: String,
+}
+
+/// What running containers use.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "StatsArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stats {
+    pub containers: Vec<String>,
+}
+
+/// The processes of a container, in the host's numbering.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ProcessesArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Processes {
+    pub container: String,
+}
+
+/// Send the store's journal as `Data`, one JSON object a line; with `follow`, until fd 0 ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "EventsArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Events {
+    pub follow: bool,
+}
+
+/// Write an act of the engine into the journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "AnnounceArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Announce {
+    /// `container`, `image`, `volume`, `network`.
+    pub kind: String,
+    pub action: String,
+    pub id: String,
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// A process that cannot be mistaken for a later one with the same number.
@@ -731,6 +912,9 @@ pub struct Kill {
     /// `SIGTERM`, `TERM` or a number; empty only waits.
     pub signal: String,
     pub wait_seconds: Option<u32>,
+    /// The container is meant to end: it is thawed, and its restart policy no longer counts.
+    #[serde(default)]
+    pub last: bool,
 }
 
 /// Send the container's json-file log as `Data`; with `follow`, until it has ended.
@@ -760,4 +944,6 @@ pub enum Control {
     Resize { rows: u16, columns: u16 },
     /// `Start`, `Exec`: end of standard input.
     CloseStdin,
+    /// `Start` and `Resume` of a container with a life: the process goes on without the engine, and the reply comes at once.
+    Detach,
 }

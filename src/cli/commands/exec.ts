@@ -16,11 +16,12 @@ export const exec = defineCommand({
       readEnvFile(word, '--env-file', lookup),
     ),
     interactive: toggle('-i, --interactive', 'keep standard input open'),
+    privileged: toggle('--privileged', 'give the command all capabilities'),
     tty: toggle('-t, --tty', 'allocate a terminal'),
     user: text('-u, --user USER[:GROUP]', 'user name or id to run as'),
     workdir: text('-w, --workdir PATH', 'working directory in the container'),
   },
-  refused: ['detach-keys', 'privileged'],
+  refused: ['detach-keys'],
   passThrough: true,
   run: async (context, values, [container = '', ...command]) => {
     const tty = values.tty && !values.detach;
@@ -37,11 +38,16 @@ export const exec = defineCommand({
         user: values.user,
         detach: values.detach,
         interactive: values.interactive,
+        privileged: values.privileged,
         ...(tty ? { tty: sizeOf(context.stdout.columns) } : {}),
       },
       { ...(values.detach ? {} : outputOf(context)), signal: context.signal },
     );
     if (values.detach) return 0;
-    return await attach(context, handle, { interactive: values.interactive, tty, proxy: !tty });
+    return await attach(context, handle, {
+      interactive: values.interactive,
+      tty,
+      proxy: !tty,
+    });
   },
 });

@@ -22,6 +22,68 @@ export const stop = defineCommand({
   },
 });
 
+/** `berth restart`. */
+export const restart = defineCommand({
+  name: 'restart',
+  docs: 'Stop containers and start them again',
+  operands: 'CONTAINER [CONTAINER...]',
+  flags: {
+    signal: text('-s, --signal SIGNAL', 'signal to send'),
+    timeout: count('-t, --timeout SECONDS', 'seconds to wait before killing'),
+    time: count('--time SECONDS', 'older name of --timeout'),
+  },
+  run: async (context, { signal, timeout, time }, names) => {
+    const { containers } = await context.engine();
+    return await each(context, names, async (name) => {
+      await containers.restart(name, { signal, seconds: timeout ?? time });
+      return name;
+    });
+  },
+});
+
+/** `berth pause`. */
+export const pause = defineCommand({
+  name: 'pause',
+  docs: 'Let all processes of containers stand still',
+  operands: 'CONTAINER [CONTAINER...]',
+  flags: {},
+  run: async (context, _values, names) => {
+    const { containers } = await context.engine();
+    return await each(context, names, async (name) => {
+      await containers.pause(name);
+      return name;
+    });
+  },
+});
+
+/** `berth unpause`. */
+export const unpause = defineCommand({
+  name: 'unpause',
+  docs: 'Let the processes of paused containers go on',
+  operands: 'CONTAINER [CONTAINER...]',
+  flags: {},
+  run: async (context, _values, names) => {
+    const { containers } = await context.engine();
+    return await each(context, names, async (name) => {
+      await containers.unpause(name);
+      return name;
+    });
+  },
+});
+
+/** `berth rename`. */
+export const rename = defineCommand({
+  name: 'rename',
+  docs: 'Give a container another name',
+  operands: 'CONTAINER NEW_NAME',
+  flags: {},
+  run: async (context, _values, [name = '', other = '']) => {
+    const { containers } = await context.engine();
+    await containers.rename(name, other);
+    return 0;
+  },
+});
+
 /** `berth kill`. */
 export const kill = defineCommand({
   name: 'kill',

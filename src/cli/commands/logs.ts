@@ -10,6 +10,7 @@ export const logs = defineCommand({
   docs: 'Show the output of a container',
   operands: 'CONTAINER',
   flags: {
+    details: toggle('--details', 'show what the log driver adds to lines (json-file adds nothing)'),
     follow: toggle('-f, --follow', 'go on until the container ends'),
     since: single('--since TIME', 'from a time, or a duration ago (10m)', (word) => parseMoment(word, Date.now())),
     tail: single('-n, --tail NUMBER', 'only the last lines, or all', (word) =>
@@ -18,10 +19,10 @@ export const logs = defineCommand({
     timestamps: toggle('-t, --timestamps', 'show when each line was written'),
     until: single('--until TIME', 'up to a time, or a duration ago', (word) => parseMoment(word, Date.now())),
   },
-  refused: ['details'],
-  run: async (context, { follow, since, tail, timestamps, until }, [container = '']) => {
+  run: async (context, { details, follow, since, tail, timestamps, until }, [container = '']) => {
     const { containers } = await context.engine();
     await containers.logs(container, {
+      details,
       follow,
       since,
       tail,

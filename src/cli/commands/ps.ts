@@ -21,6 +21,7 @@ const FILTERS = {
   name: ({ name }: ContainerSummary, value: string) => pattern(value).test(`/${name}`) || pattern(value).test(name),
   id: ({ id }: ContainerSummary, value: string) => id.startsWith(value),
   status: ({ status }: ContainerSummary, value: string) => status === value,
+  health: ({ health = 'none' }: ContainerSummary, value: string) => health === value,
   exited: ({ status, exitCode }: ContainerSummary, value: string) => status === 'exited' && String(exitCode) === value,
   ancestor: ({ image, imageId }: ContainerSummary, value: string) =>
     image === value || image === `${value}:latest` || imageId === value || imageId.startsWith(`sha256:${value}`),
@@ -135,10 +136,16 @@ function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }
 
-function statusOf({ status, exitCode, startedAt, finishedAt }: ContainerSummary): string {
+/** As Docker says it: `Up 5 minutes (healthy)`, `Restarting (1) 2 seconds ago`. */
+function statusOf({ status, exitCode, startedAt, finishedAt, health }: ContainerSummary): string {
   const since = (time: string | null): string =>
     humanDuration(Date.now() - Date.parse(time ?? new Date().toISOString()));
-  if (status === 'running') return `Up ${since(startedAt)}`;
+  if (status === 'restarting') return `Restarting (${exitCode ?? 0}) ${since(finishedAt)} ago`;
+  if (status === 'paused') return `Up ${since(startedAt)} (Paused)`;
+  if (status === 'running') {
+    const said = health === 'starting' ? 'health: starting' : health;
+    return `Up ${since(startedAt)}${said === undefined ? '' : ` (${said})`}`;
+  }
   if (status === 'exited') return `Exited (${exitCode ?? 0}) ${since(finishedAt)} ago`;
   return status === 'created' ? 'Created' : 'Dead';
 }

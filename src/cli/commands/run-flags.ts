@@ -3,20 +3,28 @@ import { choice, count, list, single, text, texts, toggle, type Values } from '.
 import { UsageError } from '../usage-error.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
 import { parseExtraHost, parseIpv4, parseMac, parseNetwork, parseResolver, type NetworkFlag } from '../values/host.ts';
-import { parseLabel } from '../values/label.ts';
+import { parseDetachKeys } from '../values/detach-keys.ts';
+import { parseLabel, readLabelFile } from '../values/label.ts';
 import { parseMount } from '../values/mount.ts';
 import { parsePorts } from '../values/ports.ts';
+import { parseRestart } from '../values/restart.ts';
 import { parseSize } from '../values/size.ts';
 import { parseUlimit } from '../values/ulimit.ts';
 import { parseTmpfs, parseVolume, parseVolumesFrom } from '../values/volume.ts';
+import { HEALTH_FLAGS, toHealth } from './health-flags.ts';
+import { HOST_FLAGS, toHostOptions } from './host-flags.ts';
+import { START_LIMIT_FLAGS, toLimits } from './limit-flags.ts';
+import { parsePlatform } from './transfer.ts';
 
-/** Flags of `run`. */
-export const RUN_FLAGS = {
+/** Flags of `create` and `run`. */
+export const CONTAINER_FLAGS = {
+  ...HEALTH_FLAGS,
+  ...HOST_FLAGS,
+  ...START_LIMIT_FLAGS,
   addHost: list('--add-host HOST:IP', 'add a line to /etc/hosts', parseExtraHost),
   capAdd: texts('--cap-add CAPABILITY', 'add a Linux capability'),
   capDrop: texts('--cap-drop CAPABILITY', 'drop a Linux capability'),
   cidfile: text('--cidfile FILE', 'write the container id to a file that does not exist yet'),
-  detach: toggle('-d, --detach', 'run in the background and print the container id'),
   dns: list('--dns ADDRESS', 'resolver to ask for names', parseResolver),
   dnsOption: texts('--dns-option OPTION', 'option of /etc/resolv.conf'),
   dnsOpt: texts('--dns-opt OPTION', 'older name of --dns-option'),
@@ -34,6 +42,7 @@ export const RUN_FLAGS = {
   init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
   ip: single('--ip ADDRESS', 'IPv4 address on the first network', parseIpv4),
   interactive: toggle('-i, --interactive', 'keep standard input open'),
+  labelFile: list('--label-file FILE', 'read labels from a file', (word) => readLabelFile(word)),
   label: list('-l, --label NAME=VALUE', 'set a label', parseLabel),
   macAddress: single('--mac-address ADDRESS', 'address of the first interface, as 92:d0:c6:0a:29:33', parseMac),
   mount: list('--mount MOUNT', 'mount: type=bind,source=/host,target=/path[,readonly]', (word, { cwd }) =>
@@ -44,14 +53,15 @@ export const RUN_FLAGS = {
   net: list('--net NETWORK', 'older name of --network', parseNetwork),
   networkAlias: texts('--network-alias NAME', 'further name of the container on its networks'),
   netAlias: texts('--net-alias NAME', 'older name of --network-alias'),
+  platform: single('--platform PLATFORM', 'os/architecture of the image', parsePlatform),
   publish: list('-p, --publish PORTS', '[[ip:]hostPort:]containerPort[/protocol]', parsePorts),
   publishAll: toggle('-P, --publish-all', 'publish every exposed port on a free one'),
   pull: choice('--pull WHEN', 'pull the image before running', ['always', 'missing', 'never']),
   quiet: toggle('-q, --quiet', 'do not show the progress of a pull'),
   readonly: toggle('--read-only', 'make the root file system read-only'),
+  restart: single('--restart POLICY', 'no, on-failure[:n], always or unless-stopped', parseRestart),
   rm: toggle('--rm', 'remove the container when it has ended'),
   shmSize: single('--shm-size SIZE', 'size of /dev/shm', parseSize),
-  sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
   stopSignal: text('--stop-signal SIGNAL', 'signal that stops the container'),
   stopTimeout: count('--stop-timeout SECONDS', 'seconds between that signal and SIGKILL'),
   tmpfs: list('--tmpfs PATH[:OPTIONS]', 'mount a tmpfs', parseTmpfs),
@@ -67,25 +77,26 @@ export const RUN_FLAGS = {
   workdir: text('-w, --workdir PATH', 'working directory in the container'),
 } as const;
 
-/** Docker's flags of `run` that are not done. */
+/** Flags of `run`. */
+export const RUN_FLAGS = {
+  ...CONTAINER_FLAGS,
+  detach: toggle('-d, --detach', 'run in the background and print the container id'),
+  detachKeys: single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys),
+  sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
+} as const;
+
+/** Docker's flags of `create` and `run` that are not done. */
 export const REFUSED_RUN_FLAGS = (
-  'annotation a attach blkio-weight blkio-weight-device cgroup-parent cgroupns c cpu-count cpu-percent cpu-period ' +
-  'cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems detach-keys device device-cgroup-rule ' +
-  'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
-  'expose gpus health-cmd health-interval health-retries health-start-interval ' +
-  'health-start-period health-timeout io-maxbandwidth io-maxiops ip6 ipc isolation kernel-memory label-file link ' +
-  'link-local-ip log-driver log-opt m memory memory-reservation memory-swap memory-swappiness ' +
-  'no-healthcheck oom-kill-disable oom-score-adj pid pids-limit platform privileged restart runtime ' +
-  'security-opt storage-opt sysctl use-api-socket userns uts volume-driver'
+  'a attach blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime ' +
+  'device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
+  'expose gpus io-maxbandwidth io-maxiops ip6 isolation kernel-memory link link-local-ip runtime storage-opt ' +
+  'use-api-socket volume-driver'
 ).split(' ');
 
 /** What the engine is asked for. @throws {UsageError} for flags that exclude each other */
-export function toRunSpec(values: Values<typeof RUN_FLAGS>, image: string, command: readonly string[]): RunSpec {
-  if (values.detach && values.tty && values.interactive) {
-    throw new UsageError(
-      'Cannot use -dit: attaching to a detached terminal is not supported yet',
-      'leave out -it, or -d',
-    );
+export function toRunSpec(values: Values<typeof CONTAINER_FLAGS>, image: string, command: readonly string[]): RunSpec {
+  if (values.rm && values.restart && values.restart.policy !== 'no') {
+    throw new UsageError('Conflicting options: cannot specify both --restart and --rm');
   }
   return {
     image,
@@ -95,9 +106,13 @@ export function toRunSpec(values: Values<typeof RUN_FLAGS>, image: string, comma
     volumesFrom: values.volumesFrom,
     ports: values.publish.flat(),
     publishAll: values.publishAll,
-    labels: Object.fromEntries(values.label),
-    detach: values.detach,
+    labels: Object.fromEntries([...values.labelFile.flat(), ...values.label]),
     rm: values.rm,
+    ...toHostOptions(values),
+    platform: values.platform,
+    restart: values.restart,
+    health: toHealth(values),
+    limits: toLimits(values),
     interactive: values.interactive,
     init: values.init,
     readonly: values.readonly,

@@ -5,6 +5,7 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { createRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
+import { DEFAULT_DETACH_KEYS } from '../values/detach-keys.ts';
 import { REFUSED_RUN_FLAGS, RUN_FLAGS, toRunSpec } from './run-flags.ts';
 
 /** `berth run`: a container of an image, attached or detached. */
@@ -17,33 +18,51 @@ export const run = defineCommand({
   passThrough: true,
   failure: 125,
   run: async (context, values, [image = '', ...command]) => {
-    const spec = toRunSpec(values, image, command);
+    const spec = { ...toRunSpec(values, image, command), detach: values.detach };
     const tty = values.tty && !values.detach;
     if (tty && values.interactive && !context.stdin.isTTY) {
       throw new UsageError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
     }
-    if (values.cidfile !== undefined && existsSync(values.cidfile)) {
-      throw new UsageError(`Cannot write --cidfile ${values.cidfile}: the file exists already`, `rm ${values.cidfile}`);
-    }
+    checkCidfile(values.cidfile);
     const engine = await context.engine();
     const renderer = startRenderer(context, values.quiet);
     const handle = await engine.containers
       .run(
-        { ...spec, ...(tty ? { tty: sizeOf(context.stdout.columns) } : {}) },
+        { ...spec, ...(values.tty ? { tty: sizeOf(context.stdout.columns) } : {}) },
         { ...(values.detach ? {} : outputOf(context)), onEvent: renderer.onEvent, signal: context.signal },
       )
       .finally(renderer.finish);
-    if (values.cidfile !== undefined) writeFileSync(values.cidfile, handle.id, { flag: 'wx' });
+    writeCidfile(values.cidfile, handle.id);
     if (values.detach) {
       context.stdout.write(`${handle.id}\n`);
       return 0;
     }
-    return await attach(context, handle, { interactive: values.interactive, tty, proxy: values.sigProxy && !tty });
+    return await attach(context, handle, {
+      interactive: values.interactive,
+      tty,
+      proxy: values.sigProxy && !tty,
+      detachKeys: values.detachKeys ?? DEFAULT_DETACH_KEYS,
+    });
   },
 });
 
+/** @throws when the file is there: an id of another container must not be lost */
+export function checkCidfile(file: string | undefined): void {
+  if (file !== undefined && existsSync(file)) {
+    throw new UsageError(`Cannot write --cidfile ${file}: the file exists already`, `rm ${file}`);
+  }
+}
+
+/** Writes the id of a container where the caller wants it. */
+export function writeCidfile(file: string | undefined, id: string): void {
+  if (file !== undefined) writeFileSync(file, id, { flag: 'wx' });
+}
+
 /** Shows a pull and warnings, and nothing of a run that needs neither: the screen belongs to the container. */
-function startRenderer(context: Context, quiet: boolean): { readonly onEvent: OnEvent; readonly finish: () => void } {
+export function startRenderer(
+  context: Context,
+  quiet: boolean,
+): { readonly onEvent: OnEvent; readonly finish: () => void } {
   let made: ReturnType<typeof createRenderer> | undefined;
   return {
     onEvent: (event) => {

@@ -1,3 +1,4 @@
+import { readEnvFile } from './environment.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** `name=value` or `name`, of `--label`. @throws naming the label */
@@ -19,4 +20,9 @@ export function parseBuildArg(
   if (name === '') throw new UsageError(`invalid build argument '${text}': empty name`);
   const value = at < 0 ? lookup(name) : text.slice(at + 1);
   return value === undefined ? undefined : [name, value];
+}
+
+/** Labels of `--label-file`, a line each. @throws naming the file */
+export function readLabelFile(file: string): readonly (readonly [string, string])[] {
+  return readEnvFile(file, '--label-file', () => '').map(parseLabel);
 }

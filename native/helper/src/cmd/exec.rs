@@ -1,10 +1,11 @@
 //! `exec`: a further process in a running container.
 
-use crate::cmd::start::{STOPPING, filter};
+use crate::cmd::start::filter;
 use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::{cancelled, failed};
 use crate::idmap;
+use crate::run::container::STOPPING;
 use crate::run::engine::Listener;
 use crate::run::launch::{self, Launched};
 use crate::run::{detach, ended, pipes};
@@ -14,7 +15,7 @@ use berth_jail::report::{self, Reporter};
 use berth_monitor::{Attendance, Command, Engine, attend, process_id};
 use berth_sys::process::{self, Child, Forked, Namespaces};
 use berth_sys::signal::SignalFd;
-use berth_wire::oci::Spec;
+use berth_wire::oci::{Process, Spec};
 use berth_wire::request::{Exec, IdMap};
 use berth_wire::{Code, Event, Failure, Reply};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -40,12 +41,14 @@ pub(crate) fn run(context: &Context, args: &Exec) -> Result<Reply, Failure> {
 }
 
 /// The container to join.
-struct Target {
-    pidfd: OwnedFd,
-    namespaces: Namespaces,
-    cgroup: String,
-    filter: Option<Filter>,
-    user_namespace: bool,
+pub(crate) struct Target {
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) namespaces: Namespaces,
+    /// This process is outside the container's user namespace.
+    pub(crate) enters_user_namespace: bool,
+    pub(crate) cgroup: String,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) user_namespace: bool,
 }
 
 impl Target {
@@ -62,6 +65,7 @@ impl Target {
         Ok(Self {
             pidfd,
             namespaces: if user_namespace { kinds.and(Namespaces::USER) } else { kinds },
+            enters_user_namespace: user_namespace,
             cgroup: container::cgroup_path(context, &args.container, spec.linux.cgroups_path.as_deref())?,
             filter: filter(args.seccomp.as_ref())?,
             user_namespace,
@@ -96,7 +100,7 @@ impl Running {
             commands,
             ..Launched::default()
         };
-        let child = match join(args, target, ends, &life)? {
+        let child = match join(&args.process, target, ends, &life)? {
             Some(child) => child,
             // Its failure is waiting in the channel.
             None => return Err(last_words(&receiver)),
@@ -122,6 +126,9 @@ impl Running {
             output: engine.is_some().then(rustix::stdio::stdout),
             engine: engine.map(|engine| engine as &mut dyn Engine),
             log: None,
+            clients: None,
+            clients_close: false,
+            let_go: None,
             owner: None,
             signals: &self.signals,
             stop_signal: Signal::TERM,
@@ -136,13 +143,14 @@ impl Running {
 }
 
 /// The ends that belong to the process.
-struct Ends {
-    reporter: Reporter,
-    notice: OwnedFd,
-    stdio: Stdio,
+pub(crate) struct Ends {
+    pub(crate) reporter: Reporter,
+    pub(crate) notice: OwnedFd,
+    pub(crate) stdio: Stdio,
 }
 
-fn last_words(receiver: &report::Receiver) -> Failure {
+/// Why the process in between could not enter the container.
+pub(crate) fn last_words(receiver: &report::Receiver) -> Failure {
     loop {
         match receiver.next() {
             Ok(Some(report::Packet {
@@ -163,13 +171,13 @@ fn last_words(receiver: &report::Receiver) -> Failure {
 }
 
 /// Enters the container by a process in between: a pid namespace takes only children. The child becomes this process's own.
-fn join(args: &Exec, target: &Target, ends: Ends, life: &OwnedFd) -> Result<Option<Child>, Failure> {
+pub(crate) fn join(process: &Process, target: &Target, ends: Ends, life: &OwnedFd) -> Result<Option<Child>, Failure> {
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => {
             drop((open, told));
-            between(args, target, &ends, life, &gate, &tell)
+            between(process, target, &ends, life, &gate, &tell)
         }
         Forked::Parent(middle) => {
             drop((ends, gate, tell));
@@ -185,9 +193,9 @@ fn join(args: &Exec, target: &Target, ends: Ends, life: &OwnedFd) -> Result<Opti
     }
 }
 
-fn between(args: &Exec, target: &Target, ends: &Ends, life: &OwnedFd, gate: &OwnedFd, tell: &OwnedFd) -> ! {
+fn between(process: &Process, target: &Target, ends: &Ends, life: &OwnedFd, gate: &OwnedFd, tell: &OwnedFd) -> ! {
     let confinement = Confinement {
-        process: &args.process,
+        process,
         filter: target.filter.as_ref().map(|filter| Filter {
             instructions: filter.instructions.clone(),
             log: filter.log,
@@ -224,7 +232,7 @@ fn enter(target: &Target, confinement: &Confinement<'_>, ends: &Ends, gate: &Own
     }
     berth_jail::child::score(confinement, &ends.reporter)?;
     process::enter(&target.pidfd, target.namespaces).map_err(failed("setns"))?;
-    if target.user_namespace {
+    if target.enters_user_namespace {
         idmap::become_root()?;
     }
     // Processes of the container see this one from now on.

@@ -1,9 +1,10 @@
 //! `kill`: a signal, and the wait for the end.
 
 use crate::container::watch::Watch;
-use crate::container::{Folder, life};
+use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::failed;
+use crate::journal;
 use crate::run::engine::parse_signal;
 use berth_monitor::process_id;
 use berth_wire::reply::{self, ContainerState, Ended};
@@ -25,32 +26,61 @@ pub(crate) fn run(context: &Context, args: &Kill) -> Result<Reply, Failure> {
     } else {
         Some(parse_signal(&args.signal)?)
     };
-    let waits = signal.is_none() || args.wait_seconds.is_some();
     let folder = Folder::open(context, &args.container)?;
     let watch = Watch::new(&folder.fd)?;
     let state = life::look(context, &folder)?.ok_or_else(|| missing(&args.container))?;
-    let process = state.process.filter(|_| life::runs(&state)).and_then(process_id::open);
-    let Some(process) = process else {
-        return over(context, &folder, &watch, state, waits);
+    let Some(signal) = signal else {
+        return answer(recorded(context, &folder, &watch, None)?, false);
     };
-    if let Some(signal) = signal {
-        send(&process, signal, &args.container)?;
+    if !life::runs(&state) {
+        return over(state, args.wait_seconds.is_some());
     }
-    if !waits {
-        return Ok(Reply::Kill(reply::Kill {
-            ended: None,
-            forced: false,
-        }));
+    if args.last {
+        folder.mark_stopped(true)?;
     }
-    let patience = args.wait_seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    let forced = !ends_within(&process, patience)?;
-    if forced {
-        life::end(&process)?;
+    let forced = match state.process.and_then(process_id::open) {
+        Some(process) => strike(context, &folder, args, &process, signal)?,
+        None if args.last => dismiss(&state)?,
+        None => return over(state, false),
+    };
+    if args.wait_seconds.is_none() {
+        return answer(None, false);
     }
-    Ok(Reply::Kill(reply::Kill {
-        ended: recorded(context, &folder, &watch)?,
-        forced,
-    }))
+    let due = Instant::now() + RECORDING;
+    let ended = recorded(context, &folder, &watch, Some(due))?;
+    journal::of_container(context, &folder, "stop", &[]);
+    answer(ended, forced)
+}
+
+fn answer(ended: Option<Ended>, forced: bool) -> Result<Reply, Failure> {
+    Ok(Reply::Kill(reply::Kill { ended, forced }))
+}
+
+/// Sends the signal and, where it is to be waited for, SIGKILL when the time is over; true when that was needed.
+fn strike(context: &Context, folder: &Folder, args: &Kill, process: &OwnedFd, signal: Signal) -> Result<bool, Failure> {
+    send(process, signal, &args.container)?;
+    journal::of_container(context, folder, "kill", &[("signal", &signal.as_raw().to_string())]);
+    let thaw = || container::group(context, folder).map(|group| group.thaw()).unwrap_or_default();
+    // A frozen process takes no signal before it goes on.
+    if args.last {
+        thaw();
+    }
+    let Some(seconds) = args.wait_seconds else { return Ok(false) };
+    if ends_within(process, Some(Duration::from_secs(seconds.into())))? {
+        return Ok(false);
+    }
+    journal::of_container(context, folder, "kill", &[("signal", "9")]);
+    thaw();
+    life::end(process)?;
+    Ok(true)
+}
+
+/// Tells a monitor that waits to start the process again that it need not.
+fn dismiss(state: &ContainerState) -> Result<bool, Failure> {
+    if let Some(monitor) = state.monitor.and_then(process_id::open) {
+        send(&monitor, Signal::TERM, &state.id)?;
+    }
+    Ok(false)
 }
 
 fn missing(id: &str) -> Failure {
@@ -58,16 +88,11 @@ fn missing(id: &str) -> Failure {
 }
 
 /// There is no process to send anything to.
-fn over(context: &Context, folder: &Folder, watch: &Watch, state: ContainerState, waits: bool) -> Result<Reply, Failure> {
-    if !waits {
-        return Err(Failure::new(Code::Conflict, "kill container", "the container is not running").subject(state.id));
+fn over(state: ContainerState, waits: bool) -> Result<Reply, Failure> {
+    if waits {
+        return answer(state.ended, false);
     }
-    let ended = if life::runs(&state) {
-        recorded(context, folder, watch)?
-    } else {
-        state.ended
-    };
-    Ok(Reply::Kill(reply::Kill { ended, forced: false }))
+    Err(Failure::new(Code::Conflict, "kill container", "the container is not running").subject(state.id))
 }
 
 fn send(process: &OwnedFd, signal: Signal, id: &str) -> Result<(), Failure> {
@@ -92,11 +117,10 @@ fn ends_within(process: &OwnedFd, patience: Option<Duration>) -> Result<bool, Fa
 }
 
 /// The end as the monitor records it. A container that nobody keeps leaves no record.
-fn recorded(context: &Context, folder: &Folder, watch: &Watch) -> Result<Option<Ended>, Failure> {
-    let due = Instant::now() + RECORDING;
+fn recorded(context: &Context, folder: &Folder, watch: &Watch, due: Option<Instant>) -> Result<Option<Ended>, Failure> {
     loop {
         match life::look(context, folder)? {
-            Some(state) if life::runs(&state) && Instant::now() < due => watch.wait(None, Some(LOOK))?,
+            Some(state) if life::runs(&state) && due.is_none_or(|due| Instant::now() < due) => watch.wait(None, Some(LOOK))?,
             Some(state) => return Ok(state.ended),
             None => return Ok(None),
         }

@@ -4,7 +4,7 @@ use crate::container::watch::Watch;
 use crate::container::{Folder, life};
 use crate::context::Context;
 use crate::fail::failed;
-use berth_monitor::log::FILES;
+use berth_monitor::log::{self, NEWEST};
 use berth_wire::request::Logs;
 use berth_wire::{Failure, Reply};
 use rustix::fd::OwnedFd;
@@ -20,11 +20,10 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) fn run(context: &Context, args: &Logs) -> Result<Reply, Failure> {
     let folder = Folder::open(context, &args.container)?;
     let watch = Watch::new(&folder.fd)?;
-    let [newest, older] = FILES;
-    if let Some(file) = open(&folder, older)? {
+    for file in older(&folder, 1, None)? {
         send(context, &file)?;
     }
-    let mut current = open(&folder, newest)?;
+    let mut current = open(&folder, NEWEST)?;
     loop {
         // Asked for before the last read: what was written until the end is then seen by it.
         let runs = args.follow && life::look(context, &folder)?.is_some_and(|state| life::runs(&state));
@@ -32,6 +31,10 @@ pub(crate) fn run(context: &Context, args: &Logs) -> Result<Reply, Failure> {
             send(context, file)?;
         }
         if let Some(next) = replaced(&folder, current.as_ref())? {
+            // The log may have moved on by more than one part.
+            for file in older(&folder, 1, current.as_ref())? {
+                send(context, &file)?;
+            }
             current = Some(next);
             continue;
         }
@@ -42,15 +45,29 @@ pub(crate) fn run(context: &Context, args: &Logs) -> Result<Reply, Failure> {
     }
 }
 
+/// Parts from `age` on that are newer than `until`, oldest first.
+fn older(folder: &Folder, age: u32, until: Option<&OwnedFd>) -> Result<Vec<OwnedFd>, Failure> {
+    let mut parts = Vec::new();
+    for age in age..log::MAX_FILES {
+        let Some(file) = open(folder, &log::part(age))? else { break };
+        if until.map(identity).transpose()? == Some(identity(&file)?) {
+            break;
+        }
+        parts.push(file);
+    }
+    parts.reverse();
+    Ok(parts)
+}
+
+fn identity(file: &OwnedFd) -> Result<(u64, u64), Failure> {
+    rustix::fs::fstat(file)
+        .map(|stat| (stat.st_dev, stat.st_ino))
+        .map_err(failed("stat log"))
+}
+
 /// The log file that has taken the place of the open one.
 fn replaced(folder: &Folder, current: Option<&OwnedFd>) -> Result<Option<OwnedFd>, Failure> {
-    let [newest, _] = FILES;
-    let Some(next) = open(folder, newest)? else { return Ok(None) };
-    let identity = |file: &OwnedFd| {
-        rustix::fs::fstat(file)
-            .map(|stat| (stat.st_dev, stat.st_ino))
-            .map_err(failed("stat log"))
-    };
+    let Some(next) = open(folder, NEWEST)? else { return Ok(None) };
     let same = match current {
         Some(current) => identity(current)? == identity(&next)?,
         None => false,

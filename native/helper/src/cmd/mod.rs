@@ -1,13 +1,18 @@
 //! The table of commands. Each is a function of context and arguments.
 
-mod exec;
+mod attach;
+mod events;
+pub(crate) mod exec;
+mod figures;
 mod kill;
 mod logs;
 mod network;
+mod pause;
 mod probe;
 pub(crate) mod remove;
-mod start;
+pub(crate) mod start;
 mod state;
+mod update;
 
 mod apply;
 mod changes;
@@ -54,6 +59,15 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::Logs(args) => logs::run(context, &args),
         Operation::Network(args) => network::run(context, &args),
         Operation::Remove(args) => remove::run(context, &args),
+        Operation::Create(args) => start::create(context, &args),
+        Operation::Resume(args) => start::resume(context, &args),
+        Operation::Attach(args) => attach::run(context, &args),
+        Operation::Pause(args) => pause::run(context, &args),
+        Operation::Update(args) => update::run(context, &args),
+        Operation::Stats(args) => figures::stats(context, &args),
+        Operation::Processes(args) => figures::processes(context, &args),
+        Operation::Events(args) => events::events(context, &args),
+        Operation::Announce(args) => events::announce(context, &args),
     }
 }
 
@@ -83,10 +97,34 @@ pub(crate) fn word(operation: &Operation) -> &'static str {
         Operation::Kill(_) => "kill",
         Operation::Logs(_) => "logs",
         Operation::Network(_) => "network",
+        Operation::Create(_) => "create",
+        Operation::Resume(_) => "resume",
+        Operation::Attach(_) => "attach",
+        Operation::Pause(_) => "pause",
+        Operation::Update(_) => "update",
+        Operation::Stats(_) => "stats",
+        Operation::Processes(_) => "processes",
+        Operation::Events(_) => "events",
+        Operation::Announce(_) => "announce",
     }
 }
 
 /// Whether the command word names work inside an image, for which the helper runs from a sealed copy.
 pub(crate) fn touches_images(word: &str) -> bool {
-    !matches!(word, "probe" | "lock" | "state" | "kill" | "logs" | "network")
+    !matches!(
+        word,
+        "probe"
+            | "lock"
+            | "state"
+            | "kill"
+            | "logs"
+            | "attach"
+            | "pause"
+            | "update"
+            | "stats"
+            | "processes"
+            | "events"
+            | "announce"
+            | "network"
+    )
 }

@@ -3,6 +3,7 @@
 use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::{failed_on, of_layer};
+use crate::journal;
 use berth_layer::snapshot::{self, PART};
 use berth_monitor::process_id;
 use berth_sys::{file, lock};
@@ -28,9 +29,14 @@ pub(crate) fn stop(context: &Context, args: &Remove) -> Result<(), Failure> {
                 .subject(id.clone())
                 .hint("Stop it first, or remove it by force"));
         }
+        folder.mark_stopped(true)?;
         let [process, monitor] = [state.process, state.monitor].map(|id| id.and_then(process_id::open));
-        if let Some(process) = process {
-            life::end(&process)?;
+        container::group(context, &folder).map(|group| group.thaw()).unwrap_or_default();
+        match (process, &monitor) {
+            (Some(process), _) => life::end(&process)?,
+            // It waits to start the process again.
+            (None, Some(monitor)) => drop(rustix::process::pidfd_send_signal(monitor, rustix::process::Signal::TERM)),
+            (None, None) => {}
         }
         // The monitor clears up and ends when its process has.
         if let Some(monitor) = monitor {
@@ -65,7 +71,7 @@ pub(crate) fn run(context: &Context, args: &Remove) -> Result<Reply, Failure> {
         warnings: Vec::new(),
     };
     for id in &args.containers {
-        note(&mut done, id, container::remove_folder(context, id));
+        remove_container(context, id, &mut done)?;
     }
     let snapshots = context.snapshots()?;
     let used = in_use(context)?;
@@ -87,6 +93,26 @@ pub(crate) fn run(context: &Context, args: &Remove) -> Result<Reply, Failure> {
     Ok(Reply::Remove(done))
 }
 
+/// Nobody may start it between the last look and the end.
+fn remove_container(context: &Context, id: &str, done: &mut reply::Remove) -> Result<(), Failure> {
+    let folder = match Folder::open(context, id) {
+        Ok(folder) => folder,
+        Err(failure) if failure.code == Code::NotFound => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    let _locked = match folder.lock(context) {
+        Ok(locked) => locked,
+        Err(failure) if failure.code == Code::NotFound => return Ok(()),
+        Err(failure) => return Err(failure),
+    };
+    if life::settle(context, &folder)?.is_some_and(|state| life::runs(&state)) {
+        return Err(Failure::new(Code::Conflict, "remove container", "the container is running").subject(id));
+    }
+    journal::of_container(context, &folder, "destroy", &[]);
+    note(done, id, container::remove_folder(context, id));
+    Ok(())
+}
+
 fn note(done: &mut reply::Remove, name: &str, result: Result<bool, Failure>) {
     match result {
         Ok(true) => done.removed.push(name.to_owned()),
@@ -96,7 +122,7 @@ fn note(done: &mut reply::Remove, name: &str, result: Result<bool, Failure>) {
 }
 
 /// Takes the name away first, so that a snapshot is never seen half removed.
-fn remove_snapshot(snapshots: BorrowedFd<'_>, name: &str) -> Result<bool, Failure> {
+pub(crate) fn remove_snapshot(snapshots: BorrowedFd<'_>, name: &str) -> Result<bool, Failure> {
     let part = format!("{PART}{}", file::random_name().map_err(failed_on("getrandom", name))?);
     match rustix::fs::renameat(snapshots, name, snapshots, &part) {
         Ok(()) => berth_layer::remove_tree(snapshots, part.as_bytes()).map_err(of_layer),
@@ -149,9 +175,10 @@ fn garbage(context: &Context, snapshots: BorrowedFd<'_>, used: &InUse, done: &mu
         }
     }
     for id in Folder::all(context)? {
-        let unborn =
-            Folder::open(context, &id).is_ok_and(|folder| matches!(folder.state(), Err(failure) if failure.code == Code::NotFound));
-        if unborn {
+        let Ok(folder) = Folder::open(context, &id) else { continue };
+        // A start that is under way holds the lock before it writes a state.
+        let Ok(Some(_locked)) = folder.try_lock(context) else { continue };
+        if matches!(folder.state(), Err(failure) if failure.code == Code::NotFound) {
             note(done, &id, container::remove_folder(context, &id));
         }
     }

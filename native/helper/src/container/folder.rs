@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::fail::{failed, failed_on};
+use berth_sys::lock;
 use berth_wire::reply::ContainerState;
 use berth_wire::{Code, Failure};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -26,6 +27,30 @@ pub(crate) struct Folder {
     owner: (u32, u32),
 }
 
+/// What the engine wants back; written when a container is made and when it is changed.
+pub(crate) const RECORD: &str = "record.json";
+/// Results of the health check.
+pub(crate) const HEALTH: &str = "health.json";
+/// The order as the engine gave it.
+pub(crate) const ORDER: &str = "order.json";
+/// There when the container is meant to end.
+const STOPPED: &str = "stopped.json";
+
+/// The lock of a container; nobody else starts, changes or removes it meanwhile. It dies with the process, too.
+#[derive(Debug)]
+pub(crate) struct Locked(OwnedFd);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // A process that was forked meanwhile holds the same descriptor: closing it alone would not free the lock.
+        let _ = lock::unlock(&self.0);
+    }
+}
+
+fn missing(id: &str) -> Failure {
+    Failure::new(Code::NotFound, "open container", "there is no such container").subject(id)
+}
+
 impl Folder {
     /// Makes the folder, or opens the one of a container that has ended.
     pub(crate) fn create(context: &Context, id: &str) -> Result<Self, Failure> {
@@ -47,7 +72,7 @@ impl Folder {
         check(id)?;
         let path = format!("containers/{id}");
         let fd = open_directory(context.store.as_fd(), &path).map_err(|error| match error {
-            Errno::NOENT => Failure::new(Code::NotFound, "open container", "there is no such container").subject(id),
+            Errno::NOENT => missing(id),
             error => failed_on("open container", id)(error),
         })?;
         Ok(Self {
@@ -106,12 +131,73 @@ impl Folder {
             .map_err(|error| Failure::new(Code::Invalid, "read state", format!("{name}: {error}")).subject(self.id.clone()))
     }
 
+    /// The state, with the record and the results of the health check, which others than the monitor write.
     pub(crate) fn state(&self) -> Result<ContainerState, Failure> {
-        self.read("state.json")
+        let mut state: ContainerState = self.read("state.json")?;
+        if let Ok(record) = self.read::<String>(RECORD) {
+            state.record = record;
+        }
+        state.health = self.read(HEALTH).ok();
+        Ok(state)
     }
 
     pub(crate) fn set_state(&self, state: &ContainerState) -> Result<(), Failure> {
-        self.write("state.json", state)
+        let alone = ContainerState {
+            record: String::new(),
+            health: None,
+            ..state.clone()
+        };
+        self.write("state.json", &alone)
+    }
+
+    /// Waits until nobody else starts, changes or removes the container.
+    pub(crate) fn lock(&self, context: &Context) -> Result<Locked, Failure> {
+        lock::lock(&self.fd, true).map_err(failed_on("lock container", &self.id))?;
+        self.locked(context)
+    }
+
+    /// The lock, when nobody has it.
+    pub(crate) fn try_lock(&self, context: &Context) -> Result<Option<Locked>, Failure> {
+        if lock::try_lock(&self.fd, true).map_err(failed_on("lock container", &self.id))? {
+            self.locked(context).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Whoever had the lock before may have removed the folder.
+    fn locked(&self, context: &Context) -> Result<Locked, Failure> {
+        let locked = Locked(rustix::io::fcntl_dupfd_cloexec(&self.fd, 3).map_err(failed("dup"))?);
+        let identity = |fd: &OwnedFd| {
+            rustix::fs::fstat(fd)
+                .map(|stat| (stat.st_dev, stat.st_ino))
+                .map_err(failed_on("stat container", &self.id))
+        };
+        if identity(&self.fd)? == identity(&Self::open(context, &self.id)?.fd)? {
+            Ok(locked)
+        } else {
+            Err(missing(&self.id))
+        }
+    }
+
+    /// Says that the container is meant to end, or to live again.
+    pub(crate) fn mark_stopped(&self, stopped: bool) -> Result<(), Failure> {
+        if stopped {
+            return self.write(STOPPED, &true);
+        }
+        match rustix::fs::unlinkat(&self.fd, STOPPED, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(failed_on("unlink", STOPPED)(error)),
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        rustix::fs::statat(&self.fd, STOPPED, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Forgets a health check of an earlier run.
+    pub(crate) fn forget_health(&self) {
+        let _ = rustix::fs::unlinkat(&self.fd, HEALTH, AtFlags::empty());
     }
 
     /// Writes a file to bind into the container, owned by the container's root; gives its name below `files`.

@@ -3,12 +3,13 @@
 use crate::container::{self, Folder, stubs};
 use crate::context::Context;
 use crate::fail::failed;
+use crate::journal;
 use berth_cgroup::{Group, Layout};
 use berth_jail::Stub;
 use berth_monitor::{clock, process_id};
 use berth_wire::reply::ContainerState;
 use berth_wire::request::Rootfs;
-use berth_wire::{Failure, oci};
+use berth_wire::{Code, Failure, oci};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::process::Signal;
@@ -22,20 +23,41 @@ pub(crate) fn look(context: &Context, folder: &Folder) -> Result<Option<Containe
         // A start that is under way writes its state at once; one that was killed before never will. The folder is garbage for `remove`.
         return Ok(None);
     };
-    if state.status == container::EXITED || state.status == container::DEAD || state.monitor.and_then(process_id::open).is_some() {
+    if !is_abandoned(&state) {
         return Ok(Some(state));
     }
+    // Whoever holds the lock starts, changes or removes the container, and sees for itself.
+    match folder.try_lock(context) {
+        Ok(Some(_locked)) => settle(context, folder),
+        Ok(None) => Ok(Some(state)),
+        Err(failure) if failure.code == Code::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// [`look`] for who holds the lock.
+pub(crate) fn settle(context: &Context, folder: &Folder) -> Result<Option<ContainerState>, Failure> {
     // The monitor may have recorded the end and gone since the file was read.
     match folder.state() {
-        Ok(state) if state.status == container::EXITED => Ok(Some(state)),
-        Ok(state) => collect(context, folder, state),
+        Ok(state) if is_abandoned(&state) => collect(context, folder, state),
+        Ok(state) => Ok(Some(state)),
         Err(_) => Ok(None),
     }
 }
 
-/// Whether the container's process runs.
+/// Whether the container is alive: its process runs, is on its way, or will be started again.
 pub(crate) fn runs(state: &ContainerState) -> bool {
-    state.status == container::RUNNING || state.status == container::CREATED
+    match state.status.as_str() {
+        container::RUNNING | container::RESTARTING => true,
+        // Made by `create`, it has no monitor until it is started.
+        container::CREATED => state.monitor.is_some(),
+        _ => false,
+    }
+}
+
+/// Whether it should be alive, and nobody attends it.
+fn is_abandoned(state: &ContainerState) -> bool {
+    runs(state) && state.monitor.and_then(process_id::open).is_none()
 }
 
 /// Kills what a vanished monitor left behind, and records the end.
@@ -60,6 +82,7 @@ fn collect(context: &Context, folder: &Folder, mut state: ContainerState) -> Res
     state.finished_at = Some(clock::now());
     state.ended = Some(container::unseen());
     folder.set_state(&state)?;
+    journal::of_container(context, folder, "die", &[("exitCode", "137")]);
     Ok(Some(state))
 }
 
@@ -92,7 +115,7 @@ pub(crate) fn end(pidfd: &OwnedFd) -> Result<(), Failure> {
     };
     match rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&patience))).map_err(failed("poll"))? {
         0 => Err(Failure::new(
-            berth_wire::Code::System,
+            Code::System,
             "kill",
             "the process could not be killed: it is stuck in the kernel",
         )),

@@ -10,8 +10,10 @@ pub(crate) use folder::Folder;
 
 use crate::context::Context;
 use crate::fail::{failed, of_layer};
+use berth_cgroup::{Group, Layout};
 use berth_monitor::clock;
 use berth_wire::Failure;
+use berth_wire::oci::Spec;
 use berth_wire::reply::{ContainerState, Ended};
 use berth_wire::request::PublishedPort;
 use rustix::fs::OFlags;
@@ -20,6 +22,8 @@ use rustix::io::Errno;
 /// Words of `ContainerState::status`.
 pub(crate) const CREATED: &str = "created";
 pub(crate) const RUNNING: &str = "running";
+pub(crate) const PAUSED: &str = "paused";
+pub(crate) const RESTARTING: &str = "restarting";
 pub(crate) const EXITED: &str = "exited";
 pub(crate) const DEAD: &str = "dead";
 
@@ -35,6 +39,9 @@ pub(crate) fn created(id: &str, record: &str, ports: Vec<PublishedPort>) -> Cont
         finished_at: None,
         ended: None,
         ports,
+        restarts: 0,
+        error: None,
+        health: None,
         record: record.to_owned(),
     }
 }
@@ -49,6 +56,13 @@ pub(crate) fn unseen() -> Ended {
         memory_source: None,
         cpu_microseconds: None,
     }
+}
+
+/// The groups of a container, where it has any.
+pub(crate) fn group(context: &Context, folder: &Folder) -> Result<Group, Failure> {
+    let spec: Spec = folder.read("config.json")?;
+    let path = cgroup_path(context, &folder.id, spec.linux.cgroups_path.as_deref())?;
+    Ok(Group::find(&Layout::detect(), &path))
 }
 
 /// The cgroup of a container, below each hierarchy. The store's inode keeps containers of two stores apart, whatever their ids.

@@ -6,7 +6,6 @@ use berth_sys::process::{self, Forked, Namespaces};
 use berth_wire::reply::Ended;
 use berth_wire::{Code, Failure, Reply};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 
 /// Runs `monitor` in a process of its own session, which answers the engine itself; this one ends when it has. Returns only with a failure.
@@ -54,16 +53,6 @@ pub(crate) fn answer<R>(
     let code = crate::conclude(&context.status, result);
     let _ = rustix::io::write(tell, &[code]);
     let Some(process) = process else { return Ok(()) };
-    leave_caller()?;
+    crate::run::caller::leave()?;
     attend(process).map(drop)
-}
-
-/// Lets go of the caller's descriptors and directory.
-fn leave_caller() -> Result<(), Failure> {
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(failed("open /dev/null"))?;
-    rustix::stdio::dup2_stdin(&null)
-        .and_then(|()| rustix::stdio::dup2_stdout(&null))
-        .and_then(|()| rustix::stdio::dup2_stderr(&null))
-        .and_then(|()| rustix::process::chdir("/"))
-        .map_err(failed("leave caller"))
 }

@@ -3,6 +3,7 @@
 use berth_cgroup::Usage;
 use berth_sys::process::{Exit, Status};
 use berth_wire::reply::Ended;
+use berth_wire::{Code, Failure};
 
 /// The end of a process, with the figures of its cgroup where there is one, else its own.
 pub(crate) fn describe(exit: &Exit, usage: Option<Usage>) -> Ended {
@@ -30,5 +31,17 @@ pub(crate) fn running() -> Ended {
         memory_peak: None,
         memory_source: None,
         cpu_microseconds: None,
+    }
+}
+
+/// A process that could not be started, by Docker's exit codes.
+pub(crate) fn not_started(failure: &Failure) -> Ended {
+    Ended {
+        exit_code: Some(match failure.code {
+            Code::CommandNotFound => 127,
+            Code::CommandNotExecutable => 126,
+            _ => 128,
+        }),
+        ..running()
     }
 }

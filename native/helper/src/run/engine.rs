@@ -1,6 +1,6 @@
 //! What the engine says on fd 0 while a process runs.
 
-use crate::channel::{Fill, Frame, Input};
+use crate::channel::{Fill, Input};
 use crate::fail::escape;
 use berth_monitor::{Command, Engine};
 use berth_wire::frame::Kind;
@@ -18,7 +18,7 @@ impl Listener<'_> {
     pub(crate) fn buffered(&mut self) -> Result<Vec<Command>, Failure> {
         let mut commands = Vec::new();
         while let Some(frame) = self.0.next()? {
-            commands.extend(command(frame)?);
+            commands.extend(command(frame.kind, frame.payload)?);
         }
         Ok(commands)
     }
@@ -39,12 +39,13 @@ impl Engine for Listener<'_> {
     }
 }
 
-fn command(frame: Frame) -> Result<Option<Command>, Failure> {
-    Ok(Some(match frame.kind {
-        Kind::Data if frame.payload.is_empty() => return Ok(None),
-        Kind::Data => Command::Input(frame.payload),
+/// A frame as a command of the monitor.
+pub(crate) fn command(kind: Kind, payload: Vec<u8>) -> Result<Option<Command>, Failure> {
+    Ok(Some(match kind {
+        Kind::Data if payload.is_empty() => return Ok(None),
+        Kind::Data => Command::Input(payload),
         Kind::End => Command::End,
-        Kind::Control => control(&frame.payload)?,
+        Kind::Control => control(&payload)?,
         other => return Err(refused(format!("a running process takes no {other:?} frame"))),
     }))
 }
@@ -59,6 +60,7 @@ fn control(payload: &[u8]) -> Result<Command, Failure> {
         },
         Control::Resize { rows, columns } => Command::Resize { rows, columns },
         Control::CloseStdin => Command::CloseInput,
+        Control::Detach => Command::Detach,
         Control::Acquire { .. } | Control::Release { .. } => return Err(refused("a running process holds no locks of the store")),
     })
 }

@@ -48,6 +48,16 @@ pub(crate) fn make(terminal: bool, stdin: bool) -> Result<(Ours, Stdio), Failure
 }
 
 impl Ours {
+    /// The reading ends alone, not blocking.
+    pub(crate) fn into_outputs(self) -> Vec<OwnedFd> {
+        let outputs: Vec<OwnedFd> = self.outputs.into_iter().flat_map(|(output, error)| [output, error]).collect();
+        for fd in &outputs {
+            // One that stays blocking has been polled before it is read.
+            let _ = rustix::fs::fcntl_getfl(fd).and_then(|flags| rustix::fs::fcntl_setfl(fd, flags | rustix::fs::OFlags::NONBLOCK));
+        }
+        outputs
+    }
+
     /// The streams to attend; `terminal` is what the process handed over.
     pub(crate) fn attend(self, terminal: Option<OwnedFd>) -> Result<Streams, Failure> {
         match (self.outputs, terminal) {

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Berth, createBerth, NO_CONTAINERS } from '../../helpers/berth.ts';
+
+const BUSYBOX = '/bin/busybox';
+const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX}: install busybox-static`);
+
+(reason === undefined ? describe : describe.skip)(`life cycle${reason === undefined ? '' : `: ${reason}`}`, () => {
+  let store: Berth;
+  const berth = (...args: readonly string[]) => store.berth(args);
+  const until = async (act: () => Promise<string>, wanted: RegExp): Promise<string> => {
+    for (;;) {
+      const text = await act();
+      if (wanted.test(text)) return text;
+    }
+  };
+
+  beforeAll(async () => {
+    store = await createBerth();
+    const context = join(store.work, 'context');
+    await mkdir(join(context, 'bin'), { recursive: true });
+    await mkdir(join(context, 'etc'));
+    await copyFile(BUSYBOX, join(context, 'bin/busybox'));
+    await writeFile(join(context, 'etc/passwd'), 'root:x:0:0::/root:/bin/sh\n');
+    await writeFile(
+      join(context, 'Dockerfile'),
+      'FROM scratch\nCOPY --chmod=755 . /\nRUN ["/bin/busybox", "sh", "-c", "/bin/busybox --install -s /bin && mkdir -p /tmp"]\n' +
+        'ENV PATH=/bin\nCMD ["sh"]\n',
+    );
+    const built = await store.berth(['build', '-q', '-t', 'box', context]);
+    if (built.code !== 0) throw new Error(`the image of these tests was not built: ${built.stderr}`);
+  });
+
+  afterAll(async () => {
+    const ids = (await berth('ps', '-aq', '--no-trunc')).stdout.split('\n').filter(Boolean);
+    if (ids.length > 0) await berth('rm', '-f', ...ids);
+    await store.remove();
+  });
+
+  test('a created container waits, is started with its files kept, and gives its exit code', async () => {
+    const script = 'echo run >> /tmp/runs; cat /tmp/runs; exit 3';
+    const { stdout } = await berth('create', '--name', 'again', 'box', 'sh', '-c', script);
+    expect(stdout).toMatch(/^[0-9a-f]{64}\n$/);
+    expect((await berth('ps', '-a', '--format', '{{.Names}} {{.Status}}')).stdout).toBe('again Created\n');
+    expect(await berth('start', '-a', 'again')).toMatchObject({ code: 3, stdout: 'run\n' });
+    expect(await berth('start', '-a', 'again')).toMatchObject({ code: 3, stdout: 'run\nrun\n' });
+    expect((await berth('rename', 'again', 'other')).code).toBe(0);
+    expect((await berth('logs', 'other')).stdout).toBe('run\nrun\nrun\n');
+    expect((await berth('attach', 'other')).stderr).toContain('is not running');
+    expect(await berth('rm', 'other')).toMatchObject({ code: 0, stdout: 'other\n' });
+  });
+
+  test('a failing container is started again as often as its policy says, and its end is the last one', async () => {
+    await berth('run', '-d', '--name', 'fails', '--restart', 'on-failure:2', 'box', 'sh', '-c', 'echo x; exit 4');
+    expect((await berth('wait', 'fails')).stdout).toBe('4\n');
+    const { stdout } = await berth('inspect', '-f', '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}', 'fails');
+    expect(stdout).toBe('2 exited 4\n');
+    expect((await berth('logs', 'fails')).stdout).toBe('x\nx\nx\n');
+    const journal = await berth('events', '--since', '1h', '--until', '0s', '--filter', 'container=fails');
+    expect(journal.stdout.match(/container die /g)).toHaveLength(3);
+  });
+
+  test('a container that is always started again stays stopped when it is stopped', async () => {
+    await berth('run', '-d', '--name', 'always', '--restart', 'always', 'box', 'true');
+    await until(async () => (await berth('inspect', '-f', '{{.RestartCount}}', 'always')).stdout, /[1-9]/);
+    expect((await berth('rm', 'always')).stderr).toMatch(/container is (running|restarting)/);
+    expect(await berth('stop', 'always')).toMatchObject({ code: 0, stdout: 'always\n' });
+    expect((await berth('inspect', '-f', '{{.State.Status}}', 'always')).stdout).toBe('exited\n');
+  });
+
+  test('a health check is run, told of, frozen with its container, and reset by a restart', async () => {
+    const flags = [
+      '--health-cmd',
+      'echo looked; test -e /tmp/ok',
+      '--health-interval',
+      '100ms',
+      '--health-retries',
+      '2',
+    ];
+    await berth('run', '-d', '--name', 'ill', ...flags, '--memory', '64m', 'box', 'sleep', '1000');
+    const status = async (): Promise<string> => (await berth('ps', '--format', '{{.Status}}')).stdout;
+    await until(status, /^Up .*\(unhealthy\)$/m);
+    const { stdout } = await berth('inspect', '-f', '{{json .State.Health}}', 'ill');
+    const health = JSON.parse(stdout) as { Status: string; FailingStreak: number; Log: Record<string, unknown>[] };
+    expect(health.FailingStreak).toBeGreaterThanOrEqual(2);
+    expect(health.Log.length).toBeLessThanOrEqual(5);
+    expect(health.Log.at(-1)).toMatchObject({ ExitCode: 1, Output: 'looked\n' });
+    await berth('exec', 'ill', 'touch', '/tmp/ok');
+    await until(status, /\(healthy\)/);
+    expect(await berth('pause', 'ill')).toMatchObject({ code: 0, stdout: 'ill\n' });
+    expect(await status()).toMatch(/\(Paused\)/);
+    expect((await berth('exec', 'ill', 'true')).stderr).toContain('is paused');
+    expect((await berth('unpause', 'ill')).code).toBe(0);
+    expect((await berth('update', '--memory', '96m', '--restart', 'always', 'ill')).stdout).toBe('ill\n');
+    const stats = await berth('stats', '--no-stream', '--format', '{{.Name}} {{.MemUsage}} {{.PIDs}}', 'ill');
+    expect(stats.stdout).toMatch(/^ill \S+ \/ 96MiB \d+\n$/);
+    expect((await berth('top', 'ill')).stdout).toMatch(/PID[\s\S]*sleep 1000/);
+    expect((await berth('restart', '-t', '0', 'ill')).stdout).toBe('ill\n');
+    await until(status, /\(healthy\)/);
+    expect((await berth('rm', '-f', 'ill')).code).toBe(0);
+  });
+
+  test('input reaches a detached container by attach, which shows output and gives the exit code', async () => {
+    await berth('run', '-di', '--name', 'reads', 'box', 'sh', '-c', 'read a; echo "got $a"; read b; exit 5');
+    const first = store.berth(['attach', 'reads'], { input: 'one\ntwo\n' });
+    expect(await first).toMatchObject({ code: 5, stdout: 'got one\n' });
+  });
+
+  test('more rights are given by name, and less is the rule', async () => {
+    const seccomp = join(store.work, 'seccomp.json');
+    const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 13 };
+    await writeFile(seccomp, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] }));
+    const script = 'mknod /tmp/disk b 8 0; mknod /tmp/null c 1 3; ls /tmp; mkdir /tmp/x; cat /proc/self/oom_score_adj';
+    const flags = ['--cap-add', 'MKNOD', '--security-opt', `seccomp=${seccomp}`, '--oom-score-adj', '500'];
+    const { stdout, stderr } = await berth('run', '--rm', ...flags, 'box', 'sh', '-c', script);
+    expect(stdout).toBe('null\n500\n');
+    expect(stderr).toMatch(/mknod: \/tmp\/disk: Operation not permitted[\s\S]*mkdir:.*Permission denied/);
+    const refused = await berth('run', '--rm', '--memory', '1m', 'box', 'true');
+    expect(refused).toMatchObject({ code: 125 });
+    expect(refused.stderr).toContain('Minimum memory limit allowed is 6MB');
+    expect((await berth('run', '--rm', '--device', '/dev/nothing', 'box', 'true')).stderr).toContain(
+      'Cannot add device /dev/nothing: no such file or directory',
+    );
+  });
+
+  test('a log is kept as long as was asked for, and not at all by --log-driver none', async () => {
+    const flags = ['--log-opt', 'max-size=1k', '--log-opt', 'max-file=2'];
+    const id = (await berth('run', '-d', ...flags, 'box', 'sh', '-c', 'seq 1 200')).stdout.trim();
+    await berth('wait', id);
+    const { stdout } = await berth('logs', id);
+    expect(stdout).toMatch(/\n200\n$/);
+    expect(stdout.split('\n').length).toBeLessThan(60);
+    const silent = (await berth('run', '-d', '--log-driver', 'none', 'box', 'echo', 'x')).stdout.trim();
+    expect((await berth('logs', silent)).stderr).toContain('does not support reading');
+  });
+
+  test('two commands on one container at once leave it in one state, and nothing behind', async () => {
+    for (let round = 0; round < 3; round += 1) {
+      await berth('run', '-d', '--name', 'twice', '--restart', 'always', 'box', 'sleep', '1000');
+      await Promise.all([
+        berth('stop', '-t', '0', 'twice'),
+        berth('restart', '-t', '0', 'twice'),
+        berth('start', 'twice'),
+      ]);
+      const { stdout } = await berth('inspect', '-f', '{{.State.Status}}', 'twice');
+      expect(stdout).toMatch(/^(running|exited|restarting)\n$/);
+      const gone = await Promise.all([berth('rm', '-f', 'twice'), berth('rm', '-f', 'twice')]);
+      expect(gone.map(({ code }) => code)).toContain(0);
+      expect((await berth('ps', '-aq', '--filter', 'name=twice')).stdout).toBe('');
+    }
+    const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+    expect(mounts).not.toContain(store.root);
+  });
+});

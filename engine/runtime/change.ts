@@ -1,0 +1,82 @@
+import { availableParallelism } from 'node:os';
+import { EngineError } from '../base/errors.ts';
+import type { Limits } from '../engine.ts';
+import type { Restart } from '../native/protocol.ts';
+import type { Connection, ContainersDependencies } from './dependencies.ts';
+import { attributesOf } from './life.ts';
+import { toResources } from './limits.ts';
+import { findContainer, findRunning, listContainers } from './list.ts';
+import { RUN_PROFILE } from './profile.ts';
+import { encodeRecord } from './record.ts';
+import { freeName } from './run.ts';
+import { limitsOf } from './spec.ts';
+
+/** Gives a container another name. @throws `NAME_IN_USE`, `INVALID_NAME` */
+export async function renameContainer(
+  { store, connect }: ContainersDependencies,
+  nameOrId: string,
+  asked: string,
+): Promise<void> {
+  const connection = await connect();
+  await store.locks.with('containers', 'exclusive', async () => {
+    const { state, record } = await findContainer(connection, nameOrId);
+    const name = freeName(await listContainers(connection), asked, `rename container ${record.name}`);
+    await connection.helper.call('update', {
+      container: state.id,
+      resources: null,
+      restart: null,
+      record: encodeRecord({ ...record, name }),
+      attributes: attributesOf({ name, image: record.image, labels: record.config.Labels }),
+      event: 'rename',
+    });
+  });
+}
+
+/** Changes limits and the restart policy; what is not named stays. @throws `LIMIT_INVALID`, `UPDATE_REFUSED` */
+export async function updateContainer(
+  { store, connect }: ContainersDependencies,
+  nameOrId: string,
+  { limits, restart }: { readonly limits?: Limits | undefined; readonly restart?: Restart | undefined },
+): Promise<void> {
+  const connection = await connect();
+  await store.locks.with('containers', 'exclusive', async () => {
+    const { state, record } = await findContainer(connection, nameOrId);
+    if (record.spec.rm && restart && restart.policy !== 'no') {
+      throw new EngineError(
+        'UPDATE_REFUSED',
+        `Cannot update container ${record.name}: Restart policy cannot be updated because AutoRemove is enabled for the container`,
+      );
+    }
+    const merged = { ...record.spec.limits, ...defined(limits ?? {}) };
+    const spec = { ...record.spec, limits: merged, ...(restart ? { restart } : {}) };
+    const profile = limitsOf(RUN_PROFILE, connection.probe);
+    const resources = { ...profile, ...toResources(merged, availableParallelism()) };
+    await connection.helper.call('update', {
+      container: state.id,
+      resources: limits ? { ...resources, cpu: { ...profile.cpu, ...resources.cpu } } : null,
+      restart: restart ?? null,
+      record: encodeRecord({ ...record, spec }),
+      attributes: null,
+      event: 'update',
+    });
+  });
+}
+
+/** Lets a container's processes stand still. @throws `CONTAINER_NOT_RUNNING`, `CONTAINER_PAUSED` */
+export async function pauseContainer(connection: Connection, nameOrId: string): Promise<void> {
+  const { state } = await findRunning(connection, nameOrId);
+  await connection.helper.call('pause', { container: state.id, frozen: true });
+}
+
+/** Lets them go on. @throws `CONTAINER_NOT_PAUSED` */
+export async function unpauseContainer(connection: Connection, nameOrId: string): Promise<void> {
+  const { state } = await findContainer(connection, nameOrId);
+  if (state.status !== 'paused') {
+    throw new EngineError('CONTAINER_NOT_PAUSED', `Cannot unpause ${nameOrId}: container ${state.id} is not paused`);
+  }
+  await connection.helper.call('pause', { container: state.id, frozen: false });
+}
+
+function defined(limits: Limits): Limits {
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,208 @@
+//! The fork of a container's first process, and what it takes with it.
+
+use crate::cmd::start::Order;
+use crate::container::{Folder, life};
+use crate::context::Context;
+use crate::fail::failed;
+use crate::run::attendant::Attendant;
+use crate::run::pipes::{self, Ours};
+use crate::run::{network, proxy};
+use berth_cgroup::{Group, Layout};
+use berth_jail::plan::{CgroupView, Confinement, Filter, Jail, Recipe, Stdio};
+use berth_jail::report::{self, Reporter};
+use berth_monitor::process_id;
+use berth_net::Listener as Port;
+use berth_sys::process::{self, Child, Forked, Namespaces};
+use berth_wire::request::{Network, Start};
+use berth_wire::{Code, Failure};
+use rustix::fd::OwnedFd;
+use rustix::pipe::PipeFlags;
+use rustix::process::Signal;
+use std::ffi::CString;
+
+/// Annotation that names the rlimits which the user asked for, separated by commas: those fail where they cannot be set.
+const REQUESTED_RLIMITS: &str = "berth.requested-rlimits";
+
+/// A process on its way to exec.
+pub(crate) struct Spawned {
+    pub(crate) child: Child,
+    pub(crate) receiver: report::Receiver,
+    pub(crate) streams: Ours,
+    pub(crate) notice: OwnedFd,
+    pub(crate) life: OwnedFd,
+    /// Processes that serve its network.
+    pub(crate) attendants: Vec<Attendant>,
+}
+
+impl Spawned {
+    /// Starts the proxy. Not before exec: until then the process belongs to the namespaces of the helper, and cannot be joined from within a user
+    /// namespace. Connections wait in the backlog meanwhile.
+    pub(crate) fn publish(&mut self, folder: &Folder, ports: &[Port]) -> Result<(), Failure> {
+        let proxy = proxy::start(ports, network::address(folder), &self.child.pidfd, &self.notice);
+        self.attendants.extend(proxy.inspect_err(|_| kill(&self.child))?);
+        Ok(())
+    }
+}
+
+fn kill(child: &Child) {
+    let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+    let _ = process::wait(child.pid);
+}
+
+/// A namespace of a running container that the process lives in.
+struct Joined {
+    kind: Namespaces,
+    pidfd: OwnedFd,
+}
+
+/// Finds the processes whose namespaces are joined. Number and start time: a later process with the same number is not one of them.
+fn joins(context: &Context, args: &Start) -> Result<Vec<Joined>, Failure> {
+    let joins = args.life.iter().flat_map(|life| &life.joins);
+    joins
+        .map(|join| {
+            let kind = match join.namespace.as_str() {
+                "ipc" => Namespaces::IPC,
+                "pid" => Namespaces::PID,
+                other => {
+                    return Err(
+                        Failure::new(Code::Request, "join namespace", format!("{other:?} is no namespace to join")).subject("life.joins"),
+                    );
+                }
+            };
+            let folder = Folder::open(context, &join.container)?;
+            let state = life::look(context, &folder)?.filter(life::runs);
+            let pidfd = state.and_then(|state| state.process).and_then(process_id::open).ok_or_else(|| {
+                Failure::new(
+                    Code::Conflict,
+                    "join namespace",
+                    "the container whose namespace is to be joined is not running",
+                )
+                .subject(join.container.clone())
+            })?;
+            Ok(Joined { kind, pidfd })
+        })
+        .collect()
+}
+
+/// A process in a pid namespace that exists already is forked by one that has entered it.
+fn fork(kinds: Namespaces, joins: &[Joined]) -> Result<Forked, Failure> {
+    let Some(joined) = joins.iter().find(|one| one.kind == Namespaces::PID) else {
+        return process::fork(kinds).map_err(failed("clone"));
+    };
+    let own = process::own_namespace("pid").map_err(failed("open /proc/self/ns/pid"))?;
+    process::enter(&joined.pidfd, Namespaces::PID).map_err(failed("setns"))?;
+    let forked = process::fork(kinds).map_err(failed("clone"));
+    match forked {
+        Ok(Forked::Child) => Ok(Forked::Child),
+        other => {
+            // Further children belong to this process's own namespace again.
+            process::enter_file(&own, Namespaces::PID).map_err(failed("setns"))?;
+            other
+        }
+    }
+}
+
+/// Forks the first process of the container, puts it into its cgroup, and lets it go.
+pub(crate) fn spawn(
+    context: &Context,
+    order: &Order<'_>,
+    folder: &Folder,
+    (recipe, variables): (Recipe, Vec<CString>),
+    layout: &Layout,
+    group: &Group,
+) -> Result<Spawned, Failure> {
+    let args = order.args;
+    let joins = joins(context, args)?;
+    let (receiver, reporter) = report::channel()?;
+    let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let (notice, life) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let (streams, stdio) = pipes::make(args.config.process.terminal, args.stdin)?;
+    let kinds = order.namespaces.without(Namespaces::CGROUP);
+    match fork(kinds, &joins)? {
+        Forked::Child => {
+            drop((receiver, open, life, streams));
+            enter(order, (recipe, variables), layout, stdio, notice, &gate, &reporter, joins)
+        }
+        Forked::Parent(child) => {
+            drop((reporter, gate, stdio));
+            group
+                .add_limited(child.pid, args.config.linux.resources.as_ref())
+                .inspect_err(|_| kill(&child))?;
+            let responder = network::attach(context, folder, &child, &notice).inspect_err(|_| kill(&child))?;
+            let _ = rustix::io::write(&open, &[1]);
+            Ok(Spawned {
+                child,
+                receiver,
+                streams,
+                notice,
+                life,
+                attendants: responder.into_iter().collect(),
+            })
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "everything that the child takes with it")]
+fn enter(
+    order: &Order<'_>,
+    (recipe, secret_env): (Recipe, Vec<CString>),
+    layout: &Layout,
+    stdio: Stdio,
+    life: OwnedFd,
+    gate: &OwnedFd,
+    reporter: &Reporter,
+    joins: Vec<Joined>,
+) -> ! {
+    let args = order.args;
+    let network = || match &args.network {
+        // A bridge's interfaces are there already.
+        Network::Host | Network::Bridge { .. } => Ok(()),
+        Network::None | Network::Private { .. } => berth_net::bring_up(order.address),
+    };
+    let requested = args
+        .config
+        .annotations
+        .get(REQUESTED_RLIMITS)
+        .map(String::as_str)
+        .unwrap_or_default();
+    let confinement = Confinement {
+        process: &args.config.process,
+        filter: order.filter.as_ref().map(|filter| Filter {
+            instructions: filter.instructions.clone(),
+            log: filter.log,
+        }),
+        user_namespace: order.user_namespace,
+        requested_rlimits: requested.split(',').map(|name| name.trim().to_owned()).collect(),
+        secret_env,
+    };
+    let jail = Jail {
+        spec: &args.config,
+        recipe,
+        confinement,
+        namespaces: order.namespaces,
+        joins: joins.into_iter().map(|one| (one.kind, one.pidfd)).collect(),
+        cgroups: view(layout),
+        stdio,
+        init: args.init,
+        network: &network,
+        life,
+    };
+    berth_jail::child::start(jail, gate, reporter)
+}
+
+/// How `/sys/fs/cgroup` looks inside.
+fn view(layout: &Layout) -> CgroupView {
+    match layout.mode() {
+        berth_cgroup::Mode::V2 => CgroupView::V2,
+        berth_cgroup::Mode::None => CgroupView::None,
+        berth_cgroup::Mode::V1 | berth_cgroup::Mode::Hybrid => CgroupView::V1 {
+            hierarchies: layout
+                .hierarchies
+                .iter()
+                .filter(|one| !one.v2)
+                .map(|one| one.controllers.join(","))
+                .collect(),
+            unified: layout.hierarchies.iter().any(|one| one.v2),
+        },
+    }
+}

@@ -1,0 +1,102 @@
+import { type Act, escapeControl } from '../../../engine/index.ts';
+import { defineCommand } from '../command.ts';
+import { list, single, text } from '../flags.ts';
+import { type Fields, renderTemplate } from '../template/index.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseMoment } from '../values/time.ts';
+
+/** `berth events`: what happened to containers, images and networks of this store, and what happens. */
+export const events = defineCommand({
+  name: 'events',
+  docs: 'Show what happens to containers and images',
+  operands: '',
+  flags: {
+    filter: list('-f, --filter NAME=VALUE', 'container=, event=, image=, label=, type=', parseFilter),
+    format: text('--format FORMAT', 'json, or a template such as {{.Type}} {{.Action}} {{.Actor.ID}}'),
+    since: single('--since TIME', 'from a time, or a duration ago (10m)', (word) => parseMoment(word, Date.now())),
+    until: single('--until TIME', 'up to a time, and then end', (word) => parseMoment(word, Date.now())),
+  },
+  run: async (context, { filter, format, since, until }) => {
+    const { events: journal } = await context.engine();
+    const from = since ?? Date.now();
+    const past = until !== undefined && until <= Date.now();
+    const end = until === undefined || past ? undefined : AbortSignal.timeout(until - Date.now());
+    const onAct = (act: Act): void => {
+      const at = Date.parse(act.time);
+      if (at < from || (until !== undefined && at > until) || !matches(act, filter)) return;
+      context.stdout.write(`${format === undefined ? lineOf(act) : renderTemplate(format, fieldsOf(act))}\n`);
+    };
+    const signal = end ? AbortSignal.any([context.signal, end]) : context.signal;
+    try {
+      await journal.read({ follow: !past, signal, onAct });
+    } catch (error) {
+      if (!end?.aborted || context.signal.aborted) throw error;
+    }
+    return 0;
+  },
+});
+
+interface Filter {
+  readonly name: string;
+  readonly value: string;
+}
+
+const FILTERS: Readonly<Record<string, (act: Act, value: string) => boolean>> = {
+  container: ({ kind, id, attributes }, value) =>
+    kind === 'container' && (id.startsWith(value) || attributes['name'] === value),
+  event: ({ action }, value) => action === value || action.startsWith(`${value}:`),
+  image: ({ kind, id, attributes }, value) =>
+    kind === 'image' ? id === value || attributes['name'] === value : attributes['image'] === value,
+  label: ({ attributes }, value) => {
+    const at = value.indexOf('=');
+    const name = at < 0 ? value : value.slice(0, at);
+    return Object.hasOwn(attributes, name) && (at < 0 || attributes[name] === value.slice(at + 1));
+  },
+  network: ({ kind, id, attributes }, value) =>
+    kind === 'network' && (id.startsWith(value) || attributes['name'] === value),
+  type: ({ kind }, value) => kind === value,
+  volume: ({ kind, id }, value) => kind === 'volume' && id === value,
+};
+
+function parseFilter(word: string): Filter {
+  const at = word.indexOf('=');
+  const name = word.slice(0, at);
+  if (at < 1) throw new UsageError('wanted name=value');
+  if (!Object.hasOwn(FILTERS, name)) {
+    throw new UsageError(`Cannot filter by "${name}": not supported`, `${Object.keys(FILTERS).join(', ')} are`);
+  }
+  return { name, value: word.slice(at + 1) };
+}
+
+/** Values of one filter are alternatives, different filters must all hold, labels too. */
+function matches(act: Act, filters: readonly Filter[]): boolean {
+  return Object.entries(FILTERS).every(([name, test]) => {
+    const values = filters.filter((filter) => filter.name === name).map(({ value }) => value);
+    if (name === 'label') return values.every((value) => test(act, value));
+    return values.length === 0 || values.some((value) => test(act, value));
+  });
+}
+
+/** `2026-01-31T10:00:00.000000000Z container start ID (image=x, name=y)`. */
+function lineOf({ time, kind, action, id, attributes }: Act): string {
+  const said = Object.entries(attributes)
+    .map(([name, value]) => `${name}=${value}`)
+    .sort()
+    .join(', ');
+  return escapeControl(`${time} ${kind} ${action} ${id}${said ? ` (${said})` : ''}`);
+}
+
+/** Docker's fields of an event. */
+function fieldsOf({ time, kind, action, id, attributes }: Act): Fields {
+  const fraction = Number(/\.(\d{9})/.exec(time)?.[1] ?? 0);
+  const seconds = Math.floor(Date.parse(time) / 1000);
+  return {
+    ...(kind === 'container' ? { status: action, id, from: attributes['image'] ?? '' } : {}),
+    Type: kind,
+    Action: action,
+    Actor: { ID: id, Attributes: attributes },
+    scope: 'local',
+    time: seconds,
+    timeNano: Number(BigInt(seconds) * 1_000_000_000n + BigInt(fraction)),
+  };
+}

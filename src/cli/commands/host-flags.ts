@@ -1,0 +1,101 @@
+import type { RunSpec, SecurityOptions } from '../../../engine/index.ts';
+import { list, single, text, toggle, type Values } from '../flags.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseDevice } from '../values/device.ts';
+import { parseSecurity } from '../values/security.ts';
+import { parseSize } from '../values/size.ts';
+import { parseNumber } from './limit-flags.ts';
+
+/** Flags of `run` and `create` by which a container gets more, or less, of its machine. */
+export const HOST_FLAGS = {
+  annotation: list('--annotation NAME=VALUE', 'set an annotation of the runtime configuration', parsePair),
+  cgroupns: single('--cgroupns MODE', 'host or private (default)', (word) => oneOf(word, ['host', 'private'])),
+  device: list('--device DEVICE', 'give a device of the host: /dev/x[:/dev/y][:rwm]', parseDevice),
+  ipc: text('--ipc MODE', 'private (default), shareable, host, none or container:NAME'),
+  logDriver: single('--log-driver DRIVER', 'json-file (default) or none', parseDriver),
+  logOpt: list('--log-opt NAME=VALUE', 'max-size= and max-file= of the log', parsePair),
+  oomScoreAdj: single(
+    '--oom-score-adj NUMBER',
+    'how likely it is killed when memory runs out, -1000 to 1000',
+    parseScore,
+  ),
+  pid: text('--pid MODE', 'host, or container:NAME'),
+  privileged: toggle('--privileged', 'give all capabilities and devices, and hide nothing'),
+  securityOpt: list(
+    '--security-opt OPTION',
+    'no-new-privileges, seccomp=FILE or systempaths=unconfined',
+    (word, { cwd }) => parseSecurity(word, cwd),
+  ),
+  sysctl: list('--sysctl NAME=VALUE', 'set a kernel parameter of its namespaces', parsePair),
+  userns: single('--userns MODE', 'host: no user namespace', (word) => oneOf(word, ['host'])),
+  uts: single('--uts MODE', "host: the host's name", (word) => oneOf(word, ['host'])),
+} as const;
+
+/** What was asked for. @throws {UsageError} for values that exclude each other */
+export function toHostOptions(values: Values<typeof HOST_FLAGS>): Partial<RunSpec> {
+  return {
+    annotations: Object.fromEntries(values.annotation),
+    cgroupns: values.cgroupns,
+    devices: values.device,
+    ipc: values.ipc,
+    log: toLog(values),
+    oomScoreAdj: values.oomScoreAdj,
+    pid: values.pid || undefined,
+    privileged: values.privileged,
+    security: values.securityOpt.reduce<SecurityOptions>((all, one) => ({ ...all, ...one }), {}),
+    sysctls: Object.fromEntries(values.sysctl),
+    uts: values.uts,
+  };
+}
+
+function toLog({ logDriver, logOpt }: Pick<Values<typeof HOST_FLAGS>, 'logDriver' | 'logOpt'>): RunSpec['log'] {
+  if (logDriver === undefined && logOpt.length === 0) return undefined;
+  const driver = logDriver ?? 'json-file';
+  if (driver === 'none' && logOpt.length > 0) throw new UsageError('invalid logging opts for driver none');
+  const options = new Map(logOpt);
+  const unknown = [...options.keys()].find((name) => name !== 'max-size' && name !== 'max-file');
+  if (unknown !== undefined) {
+    throw new UsageError(
+      `Cannot use log option ${unknown}: unknown log opt '${unknown}' for json-file log driver`,
+      'max-size and max-file are done',
+    );
+  }
+  const [size, files] = [options.get('max-size'), options.get('max-file')];
+  return {
+    driver,
+    ...(size === undefined || size === '-1' ? {} : { maxSize: parseSize(size) }),
+    ...(files === undefined ? {} : { maxFiles: toFiles(files) }),
+  };
+}
+
+function toFiles(word: string): number {
+  const value = Number(word);
+  if (!/^\d{1,4}$/.test(word) || value < 1 || value > 1000) {
+    throw new UsageError(`invalid max-file "${word}": wanted a number from 1 to 1000`);
+  }
+  return value;
+}
+
+function parsePair(word: string): readonly [string, string] {
+  const at = word.indexOf('=');
+  if (at < 1) throw new UsageError('wanted name=value');
+  return [word.slice(0, at), word.slice(at + 1)];
+}
+
+function parseDriver(word: string): 'json-file' | 'none' {
+  if (word === 'json-file' || word === 'none') return word;
+  throw new UsageError(`Cannot use log driver ${word}: not supported`, 'json-file and none are');
+}
+
+function parseScore(word: string): number {
+  const value = parseNumber(word);
+  if (value < -1000 || value > 1000)
+    throw new UsageError(`Invalid value ${value}, range for oom score adj is [-1000, 1000]`);
+  return value;
+}
+
+function oneOf<const W extends string>(word: string, words: readonly W[]): W {
+  const found = words.find((known) => known === word);
+  if (found === undefined) throw new UsageError(`invalid mode "${word}"`, `${words.join(' and ')} can be given`);
+  return found;
+}

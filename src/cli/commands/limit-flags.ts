@@ -1,0 +1,72 @@
+import type { Limits } from '../../../engine/index.ts';
+import { count, single, text, toggle, type Values } from '../flags.ts';
+import { UsageError } from '../usage-error.ts';
+import { parseSize } from '../values/size.ts';
+
+/** Limits of `run` and `create`, those of `update` among them. */
+export const LIMIT_FLAGS = {
+  cpuPeriod: count('--cpu-period MICROSECONDS', 'period of the scheduler for --cpu-quota'),
+  cpuQuota: single('--cpu-quota MICROSECONDS', 'processor time in each period', parseNumber),
+  cpuShares: count('-c, --cpu-shares SHARES', 'weight among containers that want more than there is'),
+  cpus: single('--cpus NUMBER', 'processors, with fractions', parseCpus),
+  cpusetCpus: text('--cpuset-cpus CPUS', 'processors that may be used (0-2, 0,1)'),
+  cpusetMems: text('--cpuset-mems NODES', 'memory nodes that may be used'),
+  memory: single('-m, --memory SIZE', 'most memory', parseSize),
+  memoryReservation: single(
+    '--memory-reservation SIZE',
+    'memory that is left when the machine is short of it',
+    parseSize,
+  ),
+  memorySwap: single('--memory-swap SIZE', 'memory and swap together, -1 for no limit', (word) =>
+    word === '-1' ? -1 : parseSize(word),
+  ),
+  pids: single('--pids-limit NUMBER', 'most processes, -1 for no limit', parseNumber),
+} as const;
+
+/** Those of `run` and `create` alone. */
+export const START_LIMIT_FLAGS = {
+  ...LIMIT_FLAGS,
+  memorySwappiness: single('--memory-swappiness NUMBER', 'how willingly memory is swapped out, 0 to 100', parseNumber),
+  oomKillDisable: toggle('--oom-kill-disable', 'let processes wait for memory instead of killing them'),
+} as const;
+
+/** The limits that were given. */
+export function toLimits(
+  values: Values<typeof LIMIT_FLAGS> &
+    Partial<Pick<Values<typeof START_LIMIT_FLAGS>, 'memorySwappiness' | 'oomKillDisable'>>,
+): Limits | undefined {
+  const { cpuPeriod, cpuQuota, cpuShares, cpus, cpusetCpus, cpusetMems, memory, memoryReservation, memorySwap } =
+    values;
+  const { memorySwappiness, pids, oomKillDisable } = values;
+  const swappiness = memorySwappiness === -1 ? undefined : memorySwappiness;
+  const limits: Limits = {
+    cpuPeriod,
+    cpuQuota,
+    cpuShares,
+    cpus,
+    cpusetCpus,
+    cpusetMems,
+    memory: memory || undefined,
+    memoryReservation,
+    memorySwap,
+    memorySwappiness: swappiness,
+    pids,
+    ...(oomKillDisable ? { oomKillDisable } : {}),
+  };
+  return Object.values(limits).some((value) => value !== undefined) ? limits : undefined;
+}
+
+/** A whole number, below 0 too. */
+export function parseNumber(word: string): number {
+  const value = Number(word);
+  if (!/^-?\d+$/.test(word) || !Number.isSafeInteger(value)) throw new UsageError(`invalid number: "${word}"`);
+  return value;
+}
+
+function parseCpus(word: string): number | undefined {
+  const value = Number(word);
+  if (!/^\d*\.?\d+$/.test(word) || !Number.isFinite(value))
+    throw new UsageError('failed to parse as a rational number');
+  if (/\.\d{10}/.test(word)) throw new UsageError('value is too precise');
+  return value === 0 ? undefined : value;
+}
