@@ -11,12 +11,41 @@ export function outputOf({ stdout, stderr }: Context): Required<OutputOptions> {
   };
 }
 
+/** Signals between the first output of a process and its handle. */
+export interface EarlySignals {
+  /** Where the output goes; its first byte says that the process lives, and that signals are its business from now on. */
+  readonly output: Required<OutputOptions>;
+  readonly received: readonly NodeJS.Signals[];
+}
+
+/** Keeps the signals that come before `attach` can hand them on. */
+export function keepEarlySignals(context: Context): EarlySignals {
+  const received: NodeJS.Signals[] = [];
+  const { onStdout, onStderr } = outputOf(context);
+  const keep = (): void => void (context.signals.handler ??= (name) => void received.push(name));
+  return {
+    received,
+    output: {
+      onStdout: async (chunk) => {
+        keep();
+        await onStdout?.(chunk);
+      },
+      onStderr: async (chunk) => {
+        keep();
+        await onStderr?.(chunk);
+      },
+    },
+  };
+}
+
 /** How the caller's side is joined. */
 export interface AttachOptions {
   readonly interactive: boolean;
   readonly tty: boolean;
   /** Hand signals on to the process. */
   readonly proxy: boolean;
+  /** What came before there was a handle, to be handed on first. */
+  readonly early?: EarlySignals | undefined;
   /** On a terminal, these keys leave the process to itself. */
   readonly detachKeys?: DetachKeys | undefined;
 }
@@ -32,6 +61,7 @@ const PATIENCE = 3;
 export async function attach(context: Context, handle: ContainerHandle, options: AttachOptions): Promise<number> {
   const release: (() => void)[] = [];
   if (options.proxy) release.push(proxySignals(context, handle));
+  for (const name of options.early?.received ?? []) handle.signal(name).catch(() => undefined);
   if (options.tty) release.push(joinTerminal(context, handle));
   if (options.interactive) release.push(joinInput(context, handle, options));
   try {

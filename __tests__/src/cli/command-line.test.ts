@@ -30,7 +30,6 @@ describe('berth', () => {
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
     [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],
     [['build', '-', '-f', '-'], 'Cannot read both the context and the Dockerfile from standard input', 'hint'],
-    [['build', '--platform', 'linux/s390x', '.'], 'Cannot build for linux/s390x', ''],
     [
       ['ps', '--filter', 'bogus=x'],
       `invalid argument "bogus=x" for "-f, --filter" flag: invalid filter 'bogus'`,

@@ -111,8 +111,8 @@ fn one_that_has_ended_can_be_started_again_and_a_running_one_cannot() {
         assert_eq!(detached(store, "c1", spec(&["nope"]), &[]).failure()["code"], "command-not-found");
         assert_eq!(
             state(store, "c1")["ended"]["exitCode"],
-            137,
-            "a start that fails takes nothing away"
+            127,
+            "a start that fails is what ended it last, as with Docker"
         );
         detached(store, "c1", spec(&["sleep", "1000"]), &[]).reply();
         assert_eq!(remove(store, "c1", false).failure()["code"], "conflict");

@@ -136,13 +136,17 @@ fn what_is_known_and_not_done_is_refused_by_the_name_of_its_field() {
             ("/process/capabilities/bounding", json!(["CAP_X"]), "process.capabilities.bounding"),
             (
                 "/linux/namespaces",
-                json!([{"type": "mount"}, {"type": "network"}]),
+                json!([{"type": "mount"}, {"type": "network"}, {"type": "uts"}]),
                 "linux.namespaces",
             ),
-            ("/linux/namespaces", json!([{"type": "mount"}, {"type": "pid"}]), "linux.namespaces"),
             (
                 "/linux/namespaces",
-                json!([{"type": "mount"}, {"type": "pid"}, {"type": "network"}, {"type": "time"}]),
+                json!([{"type": "mount"}, {"type": "pid"}, {"type": "uts"}]),
+                "linux.namespaces",
+            ),
+            (
+                "/linux/namespaces",
+                json!([{"type": "mount"}, {"type": "pid"}, {"type": "network"}, {"type": "uts"}, {"type": "time"}]),
                 "linux.namespaces",
             ),
             ("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "linux.seccomp"),

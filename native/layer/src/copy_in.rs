@@ -509,6 +509,9 @@ mod tests {
     use std::os::unix::fs::{MetadataExt as _, symlink};
     use std::path::Path;
 
+    /// Names, types and contents or targets of an archive's members.
+    type Members<'a> = &'a [(&'a str, Type, &'a str)];
+
     fn fd(path: &Path) -> OwnedFd {
         std::fs::File::open(path).unwrap().into()
     }
@@ -572,7 +575,7 @@ mod tests {
 
     #[test]
     fn a_copy_goes_where_docker_puts_it() {
-        let cases: &[(&str, &[(&str, Type, &str)], &str)] = &[
+        let cases: &[(&str, Members<'_>, &str)] = &[
             ("/srv", FILE, "srv/a"),
             ("/srv/", FILE, "srv/a"),
             ("/srv/x", FILE, "srv/x"),
@@ -601,7 +604,7 @@ mod tests {
 
     #[test]
     fn what_docker_refuses_is_refused() {
-        let cases: &[(&str, &[(&str, Type, &str)], Kind)] = &[
+        let cases: &[(&str, Members<'_>, Kind)] = &[
             ("/srv/x/", FILE, Kind::NotFound),
             ("/no/x", FILE, Kind::NotFound),
             ("/no/x", TREE, Kind::NotFound),

@@ -123,7 +123,7 @@ mod tests {
         symlink("/srv/models", image.join("link")).unwrap();
         symlink("../../outside", image.join("out")).unwrap();
         let stack = Stack::new(vec![fd(&image)]);
-        (dir, fd(&data.parent().unwrap().to_path_buf()), stack)
+        (dir, fd(data.parent().unwrap()), stack)
     }
 
     fn report(act: impl FnOnce(&Report<'_>)) {

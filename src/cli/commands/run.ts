@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import type { OnEvent } from '../../../engine/index.ts';
-import { attach, outputOf, sizeOf } from '../attach.ts';
+import { attach, keepEarlySignals, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { createRenderer } from '../progress/index.ts';
@@ -26,10 +26,13 @@ export const run = defineCommand({
     checkCidfile(values.cidfile);
     const engine = await context.engine();
     const renderer = startRenderer(context, values.quiet);
+    const proxy = values.sigProxy && !tty && !values.detach;
+    const early = proxy ? keepEarlySignals(context) : undefined;
+    const output = values.detach ? {} : (early?.output ?? outputOf(context));
     const handle = await engine.containers
       .run(
         { ...spec, ...(values.tty ? { tty: sizeOf(context.stdout.columns) } : {}) },
-        { ...(values.detach ? {} : outputOf(context)), onEvent: renderer.onEvent, signal: context.signal },
+        { ...output, onEvent: renderer.onEvent, signal: context.signal },
       )
       .finally(renderer.finish);
     writeCidfile(values.cidfile, handle.id);
@@ -40,7 +43,8 @@ export const run = defineCommand({
     return await attach(context, handle, {
       interactive: values.interactive,
       tty,
-      proxy: values.sigProxy && !tty,
+      proxy,
+      early,
       detachKeys: values.detachKeys ?? DEFAULT_DETACH_KEYS,
     });
   },
