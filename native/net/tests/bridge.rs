@@ -143,6 +143,8 @@ fn seen_from(space: &Space, client: &Space, host: &str, port: u16) -> Option<IpA
 fn containers_reach_each_other_and_the_world_and_nobody_reaches_them() {
     as_host(|| {
         let world = internet();
+        // A new namespace has the host's setting.
+        sh("sysctl -q -w net.ipv4.ip_forward=0");
         // As dockerd leaves it: everything that is forwarded is dropped.
         sh("iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER");
         let before = sh("iptables -S");
