@@ -9,7 +9,9 @@ use libfuzzer_sys::fuzz_target;
 const MAX_INSTRUCTIONS: usize = 4096;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(profile) = serde_json::from_slice::<Seccomp>(data) else { return };
+    let Ok(profile) = serde_json::from_slice::<Seccomp>(data) else {
+        return;
+    };
     for architecture in [Architecture::X86_64, Architecture::Aarch64] {
         let Ok(compiled) = compile(&profile, architecture) else { continue };
         assert!(!compiled.instructions.is_empty() && compiled.instructions.len() <= MAX_INSTRUCTIONS);

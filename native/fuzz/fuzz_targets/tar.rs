@@ -25,7 +25,10 @@ fn read(data: &[u8], size: usize) -> (Vec<(Vec<u8>, u64, Vec<u8>)>, bool) {
                 }
                 Ok(Some(Event::Data { position, bytes })) => {
                     let (_, length, seen) = entries.last_mut().expect("data belongs to an entry");
-                    assert!(position.checked_add(bytes.len() as u64).is_some_and(|end| end <= *length), "data behind the end");
+                    assert!(
+                        position.checked_add(bytes.len() as u64).is_some_and(|end| end <= *length),
+                        "data behind the end"
+                    );
                     seen.extend_from_slice(bytes);
                 }
                 Ok(Some(Event::EntryEnd)) => {}

@@ -15,7 +15,6 @@ struct Member {
     uid: u32,
     gid: u32,
     seconds: i32,
-    nanoseconds: u32,
     xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     data: Vec<u8>,
 }
@@ -44,12 +43,17 @@ fn entry(member: Member) -> Option<(Entry, Vec<u8>)> {
         entry.link = member.link;
     }
     entry.mode = u32::from(member.mode & 0o7777);
-    (entry.uid, entry.gid) = (member.uid, member.gid);
+    // The last number is nobody's: it stands for "unchanged".
+    (entry.uid, entry.gid) = (member.uid.min(u32::MAX - 1), member.gid.min(u32::MAX - 1));
     entry.modified = Time {
         seconds: i64::from(member.seconds),
-        nanoseconds: member.nanoseconds % 1_000_000_000,
+        // The writer keeps whole seconds.
+        nanoseconds: 0,
     };
-    let xattrs = member.xattrs.into_iter().filter(|(name, _)| is_name(name) && name.len() < 256 && !name.contains(&b'='));
+    let xattrs = member
+        .xattrs
+        .into_iter()
+        .filter(|(name, _)| is_name(name) && name.len() < 256 && !name.contains(&b'='));
     entry.xattrs = xattrs.take(8).collect::<BTreeMap<_, _>>().into_iter().collect();
     let data = if kind == Kind::File { member.data } else { Vec::new() };
     entry.size = data.len() as u64;
@@ -60,7 +64,13 @@ fn read(bytes: &[u8]) -> Vec<(Entry, Vec<u8>)> {
     let (mut parser, mut input, mut found) = (Parser::new(), bytes, Vec::new());
     while let Some(event) = parser.next(&mut input).expect("our own bytes are a tar") {
         match event {
-            Event::Entry(entry) => found.push((*entry, Vec::new())),
+            Event::Entry(mut entry) => {
+                // The writer marks a directory by a slash, as tars do.
+                if entry.kind == Kind::Directory {
+                    assert_eq!(entry.path.pop(), Some(b'/'));
+                }
+                found.push((*entry, Vec::new()));
+            }
             Event::Data { bytes, .. } => found.last_mut().expect("data belongs to an entry").1.extend_from_slice(bytes),
             Event::EntryEnd => {}
         }
