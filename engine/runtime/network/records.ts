@@ -58,10 +58,7 @@ async function read(folder: string, id: string): Promise<readonly NetworkRecord[
   const path = join(folder, id, FILE);
   const file = await readJson(path);
   if ('missing' in file) return [];
-  if ('value' in file && isRecord(file.value) && file.value['v'] === 1 && file.value['id'] === id) {
-    // Type: only `put` writes version 1, into a place that only the engine can write.
-    return [file.value as unknown as NetworkRecord];
-  }
+  if ('value' in file && isNetworkRecord(file.value) && file.value.id === id) return [file.value];
   throw new EngineError(
     'STORE_INVALID',
     `Cannot read network ${id.slice(0, 12)}: ${path} is broken or of a newer berth`,
@@ -69,4 +66,11 @@ async function read(folder: string, id: string): Promise<readonly NetworkRecord[
       hint: `rm -r ${join(folder, id)}`,
     },
   );
+}
+
+function isNetworkRecord(value: unknown): value is NetworkRecord {
+  if (!isRecord(value) || value['v'] !== 1) return false;
+  const texts = ['id', 'name', 'created', 'subnet', 'gateway'].every((key) => typeof value[key] === 'string');
+  const switches = ['internal', 'attachable'].every((key) => typeof value[key] === 'boolean');
+  return texts && switches && isRecord(value['labels']) && isRecord(value['options']);
 }

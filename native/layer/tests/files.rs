@@ -1,5 +1,5 @@
 //! A merged tree as a tar, files of the host from a tar, and the names of what changed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod support;
 

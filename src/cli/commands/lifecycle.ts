@@ -1,24 +1,28 @@
-import { isEngineError } from '../../../engine/index.ts';
+import { isEngineError, type Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
 import { count, text, toggle } from '../flags.ts';
 import { each } from './each.ts';
+
+/** How a process is asked to end. */
+const STOP_FLAGS = {
+  signal: text('-s, --signal SIGNAL', 'signal to send'),
+  timeout: count('-t, --timeout SECONDS', 'seconds to wait before killing'),
+  time: count('--time SECONDS', 'older name of --timeout'),
+};
 
 /** `berth stop`. */
 export const stop = defineCommand({
   name: 'stop',
   docs: 'Stop running containers',
   operands: 'CONTAINER [CONTAINER...]',
-  flags: {
-    signal: text('-s, --signal SIGNAL', 'signal to send'),
-    timeout: count('-t, --timeout SECONDS', 'seconds to wait before killing'),
-    time: count('--time SECONDS', 'older name of --timeout'),
-  },
+  flags: STOP_FLAGS,
   run: async (context, { signal, timeout, time }, names) => {
-    const { containers } = await context.engine();
-    return await each(context, names, async (name) => {
-      await containers.stop(name, { signal, seconds: timeout ?? time });
-      return name;
-    });
+    return await toEach(
+      context,
+      names,
+      async (containers, name) => await containers.stop(name, { signal, seconds: timeout ?? time }),
+    );
   },
 });
 
@@ -27,17 +31,13 @@ export const restart = defineCommand({
   name: 'restart',
   docs: 'Stop containers and start them again',
   operands: 'CONTAINER [CONTAINER...]',
-  flags: {
-    signal: text('-s, --signal SIGNAL', 'signal to send'),
-    timeout: count('-t, --timeout SECONDS', 'seconds to wait before killing'),
-    time: count('--time SECONDS', 'older name of --timeout'),
-  },
+  flags: STOP_FLAGS,
   run: async (context, { signal, timeout, time }, names) => {
-    const { containers } = await context.engine();
-    return await each(context, names, async (name) => {
-      await containers.restart(name, { signal, seconds: timeout ?? time });
-      return name;
-    });
+    return await toEach(
+      context,
+      names,
+      async (containers, name) => await containers.restart(name, { signal, seconds: timeout ?? time }),
+    );
   },
 });
 
@@ -48,11 +48,7 @@ export const pause = defineCommand({
   operands: 'CONTAINER [CONTAINER...]',
   flags: {},
   run: async (context, _values, names) => {
-    const { containers } = await context.engine();
-    return await each(context, names, async (name) => {
-      await containers.pause(name);
-      return name;
-    });
+    return await toEach(context, names, async (containers, name) => await containers.pause(name));
   },
 });
 
@@ -63,11 +59,7 @@ export const unpause = defineCommand({
   operands: 'CONTAINER [CONTAINER...]',
   flags: {},
   run: async (context, _values, names) => {
-    const { containers } = await context.engine();
-    return await each(context, names, async (name) => {
-      await containers.unpause(name);
-      return name;
-    });
+    return await toEach(context, names, async (containers, name) => await containers.unpause(name));
   },
 });
 
@@ -91,11 +83,7 @@ export const kill = defineCommand({
   operands: 'CONTAINER [CONTAINER...]',
   flags: { signal: text('-s, --signal SIGNAL', 'signal to send (default SIGKILL)') },
   run: async (context, { signal }, names) => {
-    const { containers } = await context.engine();
-    return await each(context, names, async (name) => {
-      await containers.kill(name, signal);
-      return name;
-    });
+    return await toEach(context, names, async (containers, name) => await containers.kill(name, signal));
   },
 });
 
@@ -136,3 +124,16 @@ export const rm = defineCommand({
     });
   },
 });
+
+/** Does `act` to each container, and prints the name of each with which it went well. */
+async function toEach(
+  context: Context,
+  names: readonly string[],
+  act: (containers: Engine['containers'], name: string) => Promise<unknown>,
+): Promise<number> {
+  const { containers } = await context.engine();
+  return await each(context, names, async (name) => {
+    await act(containers, name);
+    return name;
+  });
+}
