@@ -38,6 +38,7 @@ async function main(): Promise<void> {
   const workloads = chosen('--only', values.only, Object.keys(WORKLOADS));
   const names = chosen('--peers', values.peers, PEER_NAMES);
   const state = values.state ?? (await mkdtemp('/var/tmp/berth-bench-'));
+  await mkdir(state, { recursive: true });
   const registry = await startDockerRegistry();
   let peers: readonly Peer[] = [];
   try {
