@@ -19,6 +19,9 @@ const BUILD_ONLY = [
   'secrets',
   'secret-envs',
   'secret-files',
+  'build-contexts',
+  'outputs',
+  'cache-to',
 ];
 
 /** Where a given image is. */

@@ -1,9 +1,11 @@
-import { EngineError } from '../../engine/index.ts';
-import { parseCacheInputs, type CacheSettings } from './cache-input.ts';
+import { EngineError, type BuildOutput } from '../../engine/index.ts';
+import { parseCacheInputs, type CacheSettings, type OtherCaches } from './cache-input.ts';
+import { parseContextInput, type ContextInput } from './context-input.ts';
 import { parseList } from './csv.ts';
 import type { RunnerContext } from './environment.ts';
 import { parseImageInput } from './image-input.ts';
 import { BUILD_PUSH_INPUTS } from './input-table.ts';
+import { parseOutputs } from './output-input.ts';
 import { parseRunInputs, type RunInputs } from './run-inputs.ts';
 import { findSecret, type Secret } from './secrets.ts';
 import { parseBoolean, parseChoice, parsePairs, parseSize } from './values.ts';
@@ -16,7 +18,13 @@ export interface ActionInputs {
   readonly load: boolean;
   /** Folder that gets the image as an OCI layout. */
   readonly ociLayout: string | undefined;
-  readonly context: string;
+  readonly context: ContextInput;
+  /** `name=value`, one a line, as it was written. */
+  readonly buildContexts: string;
+  /** What git asks the server of this run with. */
+  readonly githubToken: string;
+  /** Files, folders, and how the image is packed. */
+  readonly outputs: readonly BuildOutput[];
   readonly file: string | undefined;
   readonly target: string | undefined;
   readonly buildArgs: Readonly<Record<string, string>>;
@@ -43,7 +51,7 @@ export interface ActionInputs {
   readonly buildCa: boolean;
   /** `docker.io=https://mirror.example`, one a line; as BERTH_REGISTRY_MIRRORS says it. */
   readonly registryMirrors: readonly string[];
-  readonly cache: CacheSettings;
+  readonly cache: CacheSettings & OtherCaches;
   /** Bytes that one scope of the cache may take. */
   readonly cacheMaxSize: number;
   readonly summary: boolean;
@@ -94,19 +102,26 @@ export function parseInputs(
   env: Readonly<MutableEnvironment>,
 ): ActionInputs {
   refuse(raw);
+  const outputs = parseOutputs(raw.get('outputs') ?? '', runner);
   const text = (name: string): string => (raw.get(name) ?? '').trim();
   const flag = (name: string, fallback: boolean): boolean => parseBoolean(name, text(name), fallback);
   const inputs: ActionInputs = {
     image: parseImageInput(raw),
-    load: flag('load', false),
+    load: flag('load', false) || outputs.load,
     ociLayout: text('oci-layout') || undefined,
-    context: contextOf(text('context')),
+    context: parseContextInput(text('context'), runner),
+    buildContexts: raw.get('build-contexts') ?? '',
+    githubToken: text('github-token'),
+    outputs: outputs.outputs,
     file: text('file') || undefined,
     target: text('target') || undefined,
-    buildArgs: parsePairs('build-args', lines(raw, 'build-args'), (key) => env[key]),
+    buildArgs: {
+      ...epochOf(env),
+      ...parsePairs('build-args', lines(raw, 'build-args'), (key) => env[key]),
+    },
     labels: parsePairs('labels', lines(raw, 'labels'), () => ''),
-    tags: parseList('tags', raw.get('tags') ?? ''),
-    push: flag('push', false),
+    tags: [...new Set([...parseList('tags', raw.get('tags') ?? ''), ...outputs.names])],
+    push: flag('push', false) || outputs.push,
     pull: flag('pull', false),
     noCache: flag('no-cache', false),
     noCacheFilter: parseList('no-cache-filters', raw.get('no-cache-filters') ?? ''),
@@ -121,7 +136,7 @@ export function parseInputs(
     caFile: text('ca-file') || undefined,
     buildCa: flag('build-ca', false),
     registryMirrors: parseList('registry-mirrors', raw.get('registry-mirrors') ?? '', { comment: true }),
-    cache: parseCacheInputs(text('cache'), raw.get('cache-from') ?? '', raw.get('cache-to') ?? ''),
+    cache: parseCacheInputs(text('cache'), raw.get('cache-from') ?? '', raw.get('cache-to') ?? '', runner),
     cacheMaxSize: parseSize('cache-max-size', text('cache-max-size'), CACHE_MAX_SIZE),
     summary: flag('summary', true),
     secrets,
@@ -156,19 +171,10 @@ function refuse(raw: ReadonlyMap<string, string>): void {
   }
 }
 
-/** The context is a folder of the workspace; docker/build-push-action's URLs and its git default are refused by name. */
-function contextOf(text: string): string {
-  const context = text || '.';
-  if (/^[a-z+]+:\/\/|^git@|^\{\{|\.git(#|$)/.test(context)) {
-    throw new EngineError(
-      'INPUT_REFUSED',
-      `Cannot use input 'context': '${context}' is not a folder of the workspace`,
-      {
-        hint: 'Check the repository out with actions/checkout and give its folder',
-      },
-    );
-  }
-  return context;
+/** SOURCE_DATE_EPOCH of the step is a build argument, as with docker's. */
+function epochOf(env: Readonly<MutableEnvironment>): Readonly<Record<string, string>> {
+  const epoch = env['SOURCE_DATE_EPOCH'];
+  return epoch ? { SOURCE_DATE_EPOCH: epoch } : {};
 }
 
 function platformOf(platforms: readonly string[]): string | undefined {
@@ -207,6 +213,8 @@ function checkSecrets(inputs: ActionInputs): void {
     ...inputs.tags.map((tag) => ['tags', tag] as const),
     ['target', inputs.target ?? ''],
     ['cache scope', inputs.cache.scope ?? ''],
+    ['build-contexts', inputs.buildContexts],
+    ['cache-to', JSON.stringify(inputs.cache.to)],
   ];
   for (const [place, value] of places) {
     const secret = findSecret(value, inputs.secrets);

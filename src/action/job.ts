@@ -9,6 +9,7 @@ import { createActionsCache, type ActionsCache } from './cache.ts';
 import type { Compression } from './cache/names.ts';
 import { readCacheAccess } from './cache/policy.ts';
 import type { ReadSecrets } from './build-secrets.ts';
+import { gitToken, readBuildContexts } from './context-input.ts';
 import { createCredentials } from './credentials.ts';
 import type { RunnerContext } from './environment.ts';
 import { createBuiltScopes, findImageSource, type BuiltScopes, type ImageSource } from './image-input.ts';
@@ -37,8 +38,8 @@ export interface Job {
   readonly scopes: BuiltScopes;
   /** Folder of this step for what is on its way to or from the cache. */
   readonly folder: string;
-  /** Dockerfile, absolute. */
-  readonly dockerfile: string;
+  /** Dockerfile, absolute; undefined when it is no file of the workspace. */
+  readonly dockerfile: string | undefined;
 }
 
 /** What the step was given. */
@@ -58,16 +59,10 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
   build.check();
   const inputs = parseInputs(raw, context, secrets, env);
   refuseOtherPlatform(inputs.platform);
-  const source = await resolveInputPath('context', inputs.context, context);
-  const file = inputs.file === undefined ? undefined : await resolveDockerfile(inputs.file, source, context);
-  const dockerfile = file ?? (await resolveDockerfile(undefined, source, context));
+  const files = await findFiles(inputs, context);
+  const contexts = await readBuildContexts(inputs.buildContexts, context);
   const settings = await engineSettings(env, inputs, context);
-  const scopeParts = [
-    relative(context.workspace, source),
-    relative(context.workspace, dockerfile),
-    inputs.target ?? '',
-    `linux/${process.arch}`,
-  ];
+  const scopeParts = [...files.scopeParts, inputs.target ?? '', `linux/${process.arch}`];
   const folder = join(jobFolder(context), `${context.runId}-${process.pid}`);
   const cache = createActionsCache({
     access: readCacheAccess(env),
@@ -94,15 +89,46 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
     image: inputs.image === undefined ? undefined : await findImageSource(inputs.image, context),
     layout: inputs.ociLayout === undefined ? undefined : resolveNewPath('oci-layout', inputs.ociLayout, context),
     dockerHost: env['DOCKER_HOST'] || undefined,
-    dockerfile,
-    request: { ...requestOf(inputs, context), run: runRequest(inputs, build), context: source, file },
+    dockerfile: files.dockerfile,
+    request: {
+      ...requestOf(inputs, context),
+      run: runRequest(inputs, build, context),
+      context: files.context,
+      file: files.file,
+      contexts,
+    },
   };
 }
 
+/** Where the files of a build are. */
+interface BuildFiles extends Pick<PipelineRequest, 'context' | 'file'> {
+  /** As the workspace has it, for annotations. */
+  readonly dockerfile: string | undefined;
+  /** What the scope of the cache is named by. */
+  readonly scopeParts: readonly string[];
+}
+
+async function findFiles({ context: input, file }: ActionInputs, runner: RunnerContext): Promise<BuildFiles> {
+  if (input.kind === 'remote') {
+    const { source, name, folder } = input;
+    const dockerfile = folder === undefined ? undefined : join(runner.workspace, folder, file ?? 'Dockerfile');
+    return { context: source, file, dockerfile, scopeParts: [name, file ?? ''] };
+  }
+  const context = await resolveInputPath('context', input.path, runner);
+  const given = file === undefined ? undefined : await resolveDockerfile(file, context, runner);
+  const dockerfile = given ?? (await resolveDockerfile(undefined, context, runner));
+  const scopeParts = [relative(runner.workspace, context), relative(runner.workspace, dockerfile)];
+  return { context, file: given, dockerfile, scopeParts };
+}
+
 /** Build secrets for the steps that ask for them; of those and of all others the values that must not be in the image. */
-function runRequest({ run, secrets }: ActionInputs, build: ReadSecrets): RunRequest {
+function runRequest(
+  { run, secrets, githubToken }: ActionInputs,
+  build: ReadSecrets,
+  runner: RunnerContext,
+): RunRequest {
   const knownSecrets = secrets.map(({ name, value }) => ({ id: name, value: Buffer.from(value) }));
-  return { ...run, secrets: build.secrets, knownSecrets };
+  return { ...run, secrets: [...build.secrets, ...gitToken(githubToken, runner, build.secrets)], knownSecrets };
 }
 
 /** Folder that the steps of a job share; the post step of the first of them removes it. */
@@ -123,6 +149,9 @@ function requestOf(inputs: ActionInputs, context: RunnerContext): Omit<PipelineR
     noCacheFilter: inputs.noCacheFilter,
     annotations: inputs.annotations,
     pull: inputs.pull,
+    outputs: inputs.outputs,
+    cacheFrom: inputs.cache.from,
+    cacheTo: inputs.cache.to,
     secrets: inputs.secrets.map(({ value }) => value),
   };
 }

@@ -71,7 +71,10 @@ async function report(
 
 /** The engine calls the Dockerfile by its base name, the smoke test its file by the name in the input. */
 function createFileOf({ dockerfile, context }: Job): (path: string) => string | undefined {
-  return (path) => inWorkspace(path === basename(dockerfile) ? dockerfile : path, context, context.workspace);
+  return (path) => {
+    if (dockerfile === undefined) return path.includes('/') ? inWorkspace(path, context, context.workspace) : undefined;
+    return inWorkspace(path === basename(dockerfile) ? dockerfile : path, context, context.workspace);
+  };
 }
 
 function createSetOutputs(

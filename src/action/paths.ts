@@ -24,7 +24,7 @@ export async function resolveInputPath(name: string, path: string, runner: Runne
 }
 
 /** A path of an input that need not be there yet. @throws `PATH_OUTSIDE` when it leads out of the workspace and RUNNER_TEMP */
-export function resolveNewPath(name: string, path: string, runner: RunnerContext): string {
+export function resolveNewPath(name: string, path: string, runner: Pick<RunnerContext, 'workspace' | 'temp'>): string {
   const wanted = resolve(runner.workspace, path);
   const allowed = [runner.workspace, runner.temp].filter((root) => root !== '');
   if (allowed.some((root) => wanted !== root && isInside(root, wanted))) return wanted;

@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { EngineError, type BuildRequest } from '../../engine/index.ts';
+import type { BuildRequest } from '../../engine/index.ts';
 import { parseExtraHost } from '../cli/values/host.ts';
 import { parseSize } from '../cli/values/size.ts';
 import { parseUlimit } from '../cli/values/ulimit.ts';
 import { parseList } from './csv.ts';
+import { named } from './named.ts';
 import { parseBoolean, parseChoice } from './values.ts';
 
 /** What the steps of a build are run with. */
@@ -47,14 +48,4 @@ function parseAgent(word: string, agent: string | undefined): { readonly id: str
   if (found?.isSocket() !== true)
     throw new Error(`${socket} is no socket of an agent; add the key to one with ssh-add`);
   return { id, socket };
-}
-
-/** The command line's own parsers name the value; here the input is named too. */
-function named<T>(name: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new EngineError('INPUT_INVALID', `Cannot read input '${name}': ${message}`, { cause: error });
-  }
 }

@@ -1,4 +1,4 @@
-import type { BuildRequest } from '../../engine/index.ts';
+import type { BuildContext, BuildRequest } from '../../engine/index.ts';
 
 /** The part of a build request that says how its steps are run. */
 export type RunRequest = Pick<
@@ -10,9 +10,9 @@ export type RunRequest = Pick<
 export interface PipelineRequest {
   /** An image of the store, by name, id or digest: it is tested and pushed as it is, and nothing is built. */
   readonly image?: string | undefined;
-  /** Directory of the build context, absolute. */
-  readonly context: string;
-  /** Dockerfile, absolute; default `Dockerfile` in the context. */
+  /** Directory of the build context, absolute; or where it is fetched from. */
+  readonly context: BuildContext;
+  /** Dockerfile, absolute, or inside a context that is fetched; default `Dockerfile` in the context. */
   readonly file?: string | undefined;
   readonly target?: string | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
@@ -31,6 +31,12 @@ export interface PipelineRequest {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   /** What RUN is given, and what must not be in the image. */
   readonly run?: RunRequest | undefined;
+  readonly contexts?: BuildRequest['contexts'];
+  /** Files and folders that the build makes of its result, and how the image is packed; nothing is pushed by them. */
+  readonly outputs?: BuildRequest['outputs'];
+  /** Caches beside that of the store; they are written when the build ends, whatever the smoke test then says. */
+  readonly cacheFrom?: BuildRequest['cacheFrom'];
+  readonly cacheTo?: BuildRequest['cacheTo'];
   /** Ask the registry again for base images. */
   readonly pull?: boolean | undefined;
   /** Values that must not appear in any report. */

@@ -2,6 +2,7 @@ import {
   EngineError,
   withVertex,
   type ActOptions,
+  type BuildOutput,
   type BuildResult,
   type Digest,
   type Engine,
@@ -111,11 +112,21 @@ async function check(request: PipelineRequest): Promise<SmokeTest> {
 
 async function build(request: PipelineRequest, { engine, ...act }: Act): Promise<BuildResult> {
   if (request.image !== undefined) return await take(request.image, engine, act);
-  const { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull, run } = request;
+  const { context, contexts, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull } = request;
+  const { cacheFrom, cacheTo, run } = request;
+  const files = { context, contexts, file, target, buildArgs, labels, annotations };
+  const caching = { noCache, noCacheFilter, cacheFrom, cacheTo, pull };
   // No tag yet: a name moves only to an image that passed.
-  return await engine.build(
-    { context, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull, ...run, complete: true },
-    act,
+  return await engine.build({ ...files, ...caching, outputs: outputsOf(request), ...run, complete: true }, act);
+}
+
+/** Beside its outputs the image is kept, since it is tested; files carry its names. */
+function outputsOf({ outputs = [], tags }: PipelineRequest): readonly BuildOutput[] {
+  if (outputs.length === 0) return [];
+  const isImage = ({ type }: BuildOutput): boolean => type === 'image';
+  const files = outputs.filter((output) => !isImage(output));
+  return [...files.map((output) => ({ names: tags, ...output })), outputs.find(isImage) ?? { type: 'image' }].map(
+    (output) => (isImage(output) ? { ...output, names: [] } : output),
   );
 }
 

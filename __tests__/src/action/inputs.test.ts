@@ -1,12 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parse } from 'yaml';
+import { gitToken, parseContextInput, readBuildContexts } from '../../../src/action/context-input.ts';
 import { parseList } from '../../../src/action/csv.ts';
 import { readRunnerContext } from '../../../src/action/environment.ts';
 import { BUILD_PUSH_INPUTS, OWN_INPUTS } from '../../../src/action/input-table.ts';
 import { parseInputs, secretsOf, takeInputs, type ActionInputs } from '../../../src/action/inputs.ts';
 
 const PUSHED = {
+  GITHUB_SHA: 'abc',
   ref: 'refs/heads/main',
   GITHUB_REPOSITORY: 'octo/app',
   GITHUB_EVENT_NAME: 'push',
@@ -45,7 +50,7 @@ describe('inputs', () => {
 
   test('have defaults that build and test, and push nothing', () => {
     expect(read({})).toMatchObject({
-      context: '.',
+      context: { kind: 'folder', path: '.' },
       push: false,
       smokeTest: 'auto',
       isolation: 'auto',
@@ -168,12 +173,87 @@ describe('inputs', () => {
   });
 
   test.each([
-    'https://github.com/octo/app.git',
-    'git@github.com:octo/app.git',
-    '{{defaultContext}}:sub',
-    'app.git#main',
-  ])('refuse the context %s, which is no folder', (context) => {
-    expect(() => read({ context })).toThrow(expect.objectContaining({ code: 'INPUT_REFUSED' }));
+    ['https://github.com/me/app.git#v1:sub', { remote: 'https://github.com/me/app.git', ref: 'v1', subdir: 'sub' }],
+    ['git@github.com:octo/app.git', { remote: 'git@github.com:octo/app.git' }],
+    ['{{defaultContext}}', { remote: 'https://github.com/octo/app.git', ref: 'abc' }],
+    ['{{defaultContext}}:sub', { remote: 'https://github.com/octo/app.git', ref: 'abc', subdir: 'sub' }],
+    ['https://example.com/context.tar.gz', { type: 'http', url: 'https://example.com/context.tar.gz' }],
+  ])('take the context %s, which is fetched', (context, source) => {
+    expect(read({ context }).context).toMatchObject({ kind: 'remote', source });
+  });
+
+  test('take the head of a pull request for its default context', () => {
+    const env = { GITHUB_REPOSITORY: 'octo/app', GITHUB_REF: 'refs/pull/7/merge', GITHUB_SHA: 'abc' };
+    const runner = readRunnerContext(env, {});
+    expect(parseContextInput('{{defaultContext}}', runner)).toMatchObject({ source: { ref: 'refs/pull/7/head' } });
+  });
+
+  test.each(['{{context}}', 'ftp://example.com/context', 'file:///etc'])(
+    'refuse the context %s, naming the input',
+    (context) => {
+      expect(() => read({ context })).toThrow("input 'context'");
+    },
+  );
+
+  test('send a token to the server of the run and to no other', () => {
+    const runner = { serverUrl: 'https://github.com' };
+    expect(gitToken('t0ken', runner, [])).toEqual([{ id: 'GIT_AUTH_TOKEN.github.com', value: Buffer.from('t0ken') }]);
+    expect(gitToken('', runner, [])).toEqual([]);
+    expect(gitToken('t0ken', runner, [{ id: 'GIT_AUTH_TOKEN', value: Buffer.from('own') }])).toEqual([]);
+    expect(secretsOf(new Map([['github-token', 't0ken-of-git']]), [])).toHaveLength(1);
+  });
+
+  test('read build contexts, of which folders lie in the workspace', async () => {
+    const workspace = await realpath(await mkdtemp(join(tmpdir(), 'inputs-')));
+    try {
+      await mkdir(join(workspace, 'models'));
+      const runner = { ...readRunnerContext(PUSHED, {}), workspace };
+      const text = 'models=./models\nbase=docker-image://alpine:3.20\nlib=https://github.com/me/lib.git#main\n';
+      expect(await readBuildContexts(text, runner)).toEqual({
+        models: join(workspace, 'models'),
+        base: { type: 'image', reference: 'alpine:3.20' },
+        lib: expect.objectContaining({ type: 'git', ref: 'main' }) as unknown,
+      });
+      await expect(readBuildContexts('etc=/etc', runner)).rejects.toMatchObject({ code: 'PATH_OUTSIDE' });
+      await expect(readBuildContexts('x=nowhere', runner)).rejects.toThrow("'build-contexts'");
+      await expect(readBuildContexts('folder', runner)).rejects.toThrow('wanted NAME=VALUE');
+    } finally {
+      await rm(workspace, { recursive: true });
+    }
+  });
+
+  test('read outputs: files are made by the build, an image is pushed or loaded once it has passed', () => {
+    const outputs = 'type=oci,dest=out/image.tar\ntype=registry,compression=zstd,"name=ghcr.io/me/a:1"\ntype=docker\n';
+    expect(read({ outputs, tags: 'ghcr.io/me/a:2' })).toMatchObject({
+      outputs: [
+        { type: 'oci', dest: '/w/out/image.tar' },
+        { type: 'image', compression: 'zstd' },
+      ],
+      push: true,
+      load: true,
+      tags: ['ghcr.io/me/a:2', 'ghcr.io/me/a:1'],
+    });
+    expect(read({ outputs: 'out' }).outputs).toEqual([{ type: 'local', dest: '/w/out' }]);
+    expect(read({ outputs: 'type=image,push=false' })).toMatchObject({ push: false });
+  });
+
+  test.each([
+    ['-', 'the log takes no archive'],
+    ['type=oci,dest=-', 'the log takes no archive'],
+    ['type=tar,dest=../out.tar', 'is not below the workspace'],
+    ['type=cacheonly', 'unknown type cacheonly'],
+    ['type=image,push-by-digest=true', 'push-by-digest is not supported'],
+    ['type=image\ntype=registry', 'pushed in one form'],
+  ])('refuse the output %j, naming the input and why', (outputs, why) => {
+    expect(() => read({ outputs, tags: 'a' })).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(`'outputs'.*${why}`) as unknown }),
+    );
+  });
+
+  test('take SOURCE_DATE_EPOCH of the step, unless a build argument says another', () => {
+    const env = { SOURCE_DATE_EPOCH: '1700000000' };
+    expect(read({}, {}, env).buildArgs).toEqual(env);
+    expect(read({ 'build-args': 'SOURCE_DATE_EPOCH=0' }, {}, env).buildArgs).toEqual({ SOURCE_DATE_EPOCH: '0' });
   });
 
   test('stop a push with an empty password before the build, and say why', () => {
@@ -216,18 +296,60 @@ describe('inputs', () => {
     ).toEqual([{ name: 'password', value: 'abc' }]);
   });
 
-  test('understand type=gha, and refuse other caches and keys by name', () => {
+  test('understand type=gha, and refuse its keys that are not done by name', () => {
+    const none = { from: [], to: [] };
     expect(read({ 'cache-from': 'type=gha', 'cache-to': 'type=gha,mode=max' }).cache).toEqual({
       read: true,
       write: 'always',
       scope: undefined,
+      ...none,
     });
-    expect(read({ 'cache-from': 'type=gha,scope=api' }).cache).toEqual({ read: true, write: 'never', scope: 'api' });
+    expect(read({ 'cache-from': 'type=gha,scope=api' }).cache).toEqual({
+      read: true,
+      write: 'never',
+      scope: 'api',
+      ...none,
+    });
     expect(read({ cache: 'off' }).cache).toMatchObject({ read: false, write: 'never' });
-    expect(() => read({ 'cache-from': 'type=registry,ref=a/b' })).toThrow(/'cache-from'.*only type=gha/);
     expect(() => read({ 'cache-to': 'type=gha,mode=min' })).toThrow(/mode=min is not done/);
     expect(() => read({ 'cache-from': 'type=gha,scope=a', 'cache-to': 'type=gha,scope=b' })).toThrow(
       'different scopes',
+    );
+  });
+
+  test('understand caches in registries and folders, alone or beside the Actions cache', () => {
+    const given = {
+      'cache-from': 'type=registry,ref=ghcr.io/me/app:cache\ntype=local,src=.cache\nghcr.io/me/app:1',
+      'cache-to':
+        'type=registry,ref=ghcr.io/me/app:cache,mode=max,image-manifest=true\ntype=local,dest=/tmp/.buildx-cache-new',
+    };
+    const others = {
+      from: [
+        { type: 'registry', ref: 'ghcr.io/me/app:cache' },
+        { type: 'local', src: '/w/.cache' },
+        { type: 'registry', ref: 'ghcr.io/me/app:1' },
+      ],
+      to: [
+        { type: 'registry', ref: 'ghcr.io/me/app:cache', mode: 'max' },
+        { type: 'local', dest: '/tmp/.buildx-cache-new', mode: 'min' },
+      ],
+    };
+    expect(read(given).cache).toEqual({ read: false, write: 'never', scope: undefined, ...others });
+    expect(read({ ...given, cache: 'write' }).cache).toMatchObject({ read: true, write: 'always', ...others });
+    const both = read({ 'cache-from': 'type=gha\ntype=local,src=.cache' }).cache;
+    expect(both).toMatchObject({ read: true, from: [{ type: 'local' }] });
+  });
+
+  test.each([
+    ['cache-to', 'type=inline', 'type=inline is not supported yet'],
+    ['cache-from', 'type=s3,region=eu,bucket=b', 'type=s3 is not supported yet'],
+    ['cache-from', 'type=azblob,name=n', 'type=azblob is not supported yet'],
+    ['cache-from', 'type=registry', 'type=registry needs ref'],
+    ['cache-to', 'type=registry,ref=a/b,image-manifest=false', 'image-manifest=false is not supported'],
+    ['cache-to', 'type=local,dest=../away', 'is not below the workspace'],
+  ])('refuse %s: %s, naming both', (name, value, why) => {
+    expect(() => read({ [name]: value })).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(`'${name}'.*${why}`) as unknown }),
     );
   });
 });

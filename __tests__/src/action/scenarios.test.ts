@@ -272,6 +272,31 @@ suite('the Action', () => {
     expect(refused.outputs).toMatchObject({ 'exit-reason': 'invalid-request', digest: '' });
   });
 
+  test('a cache in the registry, a named context and outputs, as docker/build-push-action has them', async () => {
+    await writeApp(job.workspace, {
+      Dockerfile: APP_DOCKERFILE.replace('EXPOSE', 'COPY --from=notes note /www/note\nEXPOSE'),
+      'notes/note': 'from elsewhere\n',
+    });
+    const ref = `${registry.address}/app:buildcache`;
+    const given = { 'build-contexts': 'notes=notes', push: 'false', 'smoke-test': 'off' };
+    const outputs = 'type=local,dest=out\ntype=image,compression=zstd';
+    const first = await run({ ...given, 'cache-to': `type=registry,ref=${ref},mode=max`, outputs });
+    expect({ code: first.exitCode, annotations: first.annotations }).toEqual({ code: 0, annotations: [] });
+    expect(await readFile(join(job.workspace, 'out/www/note'), 'utf8')).toBe('from elsewhere\n');
+    expect(cache.requests).toEqual([]);
+    const second = await run({
+      ...given,
+      'cache-from': `type=registry,ref=${ref}`,
+      outputs: 'type=image,compression=zstd',
+    });
+    expect(second.outputs).toMatchObject({
+      digest: first.outputs['digest'],
+      imageid: first.outputs['imageid'],
+      'steps-cached': first.outputs['steps-total'],
+      'cache-state': 'off',
+    });
+  });
+
   const faults: Readonly<Record<string, (server: CacheServer) => void>> = {
     evicted: (server) => server.evict('pack'),
     cut: (server) => (server.faults.cut = { after: 3000, resume: false }),

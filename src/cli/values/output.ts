@@ -99,13 +99,18 @@ export function parseCacheFrom(text: string, cwd: string): BuildCacheSource {
   return type === 'local' ? { type, src: resolve(cwd, needed(pairs, 'src')) } : { type, ref: needed(pairs, 'ref') };
 }
 
+/** What is so anyway: registries that know no index need these of BuildKit. */
+const ALWAYS = ['image-manifest', 'oci-mediatypes'];
+
 /** `--cache-to`: `type=registry,ref=NAME,mode=max`, `type=local,dest=FOLDER`. @throws {UsageError} */
 export function parseCacheTo(text: string, cwd: string): BuildCacheTarget {
   const pairs = pairsOf(text);
   if (pairs === undefined) return { type: 'registry', ref: text, mode: 'min' };
   const type = cacheType(pairs.get('type'));
   // A fault of a cache never fails a build here, so that ignore-error=true changes nothing.
-  onlyKnown(pairs, [type === 'local' ? 'dest' : 'ref', 'mode', 'ignore-error']);
+  onlyKnown(pairs, [type === 'local' ? 'dest' : 'ref', 'mode', 'ignore-error', ...ALWAYS]);
+  const other = ALWAYS.find((key) => !boolOf(key, pairs.get(key) ?? 'true'));
+  if (other !== undefined) throw new UsageError(`${other}=false is not supported: a cache is an OCI image manifest`);
   const mode = pairs.get('mode') ?? 'min';
   if (mode !== 'min' && mode !== 'max') throw new UsageError(`unknown mode ${mode}: wanted min or max`);
   if (!boolOf('ignore-error', pairs.get('ignore-error') ?? 'true'))
