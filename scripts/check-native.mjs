@@ -1,4 +1,5 @@
-// Builds the helper from a copy of the sources at another depth with an empty cargo home, and compares it with the committed one.
+// Builds the helper from a copy of the sources at another depth with an empty cargo home, and compares it with the committed one:
+// `node scripts/check-native.mjs [x86_64|aarch64]…`, by default both.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -7,9 +8,14 @@ import { join } from 'node:path';
 import { ARCHITECTURES, isCurrent } from './native.mjs';
 
 const root = new URL('..', import.meta.url).pathname;
+const given = process.argv.slice(2);
+const unknown = given.find((name) => !ARCHITECTURES.includes(name));
+if (unknown !== undefined) fail(`Cannot check ${unknown}: the helper is built for ${ARCHITECTURES.join(' and ')}`);
+const wanted = given.length > 0 ? given : ARCHITECTURES;
 
 if (!isCurrent(ARCHITECTURES))
   fail('dist/native/source.sha256 has not the hash of native/: run native/build.sh and commit what it makes');
+for (const arch of ARCHITECTURES) checkListed(`berth-native-${arch}`);
 const place = mkdtempSync(join(tmpdir(), 'berth-proof-'));
 const copy = join(place, 'some', 'other', 'depth');
 mkdirSync(copy, { recursive: true });
@@ -20,10 +26,17 @@ const env = {
   CARGO_HOME: join(place, 'cargo'),
   RUSTUP_HOME: process.env.RUSTUP_HOME ?? `${process.env.HOME}/.rustup`,
 };
-must(join(copy, 'native/build.sh'), [], copy, env);
-for (const arch of ARCHITECTURES) compare(`dist/native/berth-native-${arch}`);
-compare('dist/native/native.sha256');
+must(join(copy, 'native/build.sh'), wanted, copy, env);
+for (const arch of wanted) compare(`dist/native/berth-native-${arch}`);
 rmSync(place, { recursive: true, force: true });
+
+/** The list of hashes, which the bundle carries, is of the files beside it. */
+function checkListed(name) {
+  const lines = readFileSync(join(root, 'dist/native/native.sha256'), 'utf8').split('\n');
+  const line = `${hash(join(root, 'dist/native', name))}  ${name}`;
+  if (!lines.includes(line))
+    fail(`dist/native/native.sha256 has not the hash of ${name}: run native/build.sh and commit`);
+}
 
 function compare(path) {
   const [committed, built] = [hash(join(root, path)), hash(join(copy, path))];

@@ -12,8 +12,12 @@ export interface Account {
   readonly home: string;
 }
 
-const NAME = 'berth-e2e';
+/** Jest's number of this worker: files that run beside each other have a user each. */
+const WORKER = Number(process.env['JEST_WORKER_ID'] ?? 1);
+const NAME = WORKER === 1 ? 'berth-e2e' : `berth-e2e-${WORKER}`;
 const SUDOERS = `/etc/sudoers.d/${NAME}`;
+/** The programs that change users end when another has the list of users open. */
+const ALONE = ['flock', '/run/lock/berth-e2e'];
 
 /** Needs root: it makes the user, his range of subordinate ids and his sudo rule. */
 export const NO_ACCOUNTS = process.getuid?.() === 0 ? undefined : 'not root: other users cannot be imitated';
@@ -22,7 +26,9 @@ export const NO_ACCOUNTS = process.getuid?.() === 0 ? undefined : 'not root: oth
 export function takeAccount(kind: AccountKind): Account {
   if (kind === 'root') return { kind, uid: 0, gid: 0, home: process.env['HOME'] ?? '/root' };
   if (!exists()) {
-    execFileSync('useradd', ['--create-home', '--shell', '/bin/sh', ...(isFree(1001) ? ['--uid', '1001'] : []), NAME]);
+    // The user of most machines and runners.
+    const uid = WORKER === 1 && isFree(1001) ? ['--uid', '1001'] : [];
+    change(['useradd', '--create-home', '--shell', '/bin/sh', ...uid, NAME]);
   }
   ensureRange('uids', '/etc/subuid');
   ensureRange('gids', '/etc/subgid');
@@ -37,7 +43,7 @@ export function takeAccount(kind: AccountKind): Account {
 /** Takes the user and his rules away again. */
 export function removeAccounts(): void {
   rmSync(SUDOERS, { force: true });
-  if (exists()) execFileSync('userdel', ['--remove', NAME], { stdio: 'ignore' });
+  if (exists()) change(['userdel', '--remove', NAME]);
 }
 
 /** Starts `argv` as the account, with exactly `env`. */
@@ -53,7 +59,13 @@ export function spawnAs(
 
 function ensureRange(which: 'uids' | 'gids', file: string): void {
   const has = execFileSync('sh', ['-c', `grep -c '^${NAME}:' ${file} || true`], { encoding: 'utf8' }).trim();
-  if (has === '0') execFileSync('usermod', [`--add-sub${which}`, '300000-365535', NAME]);
+  const first = 300_000 + 65_536 * (WORKER - 1);
+  if (has === '0') change(['usermod', `--add-sub${which}`, `${first}-${first + 65_535}`, NAME]);
+}
+
+function change(argv: readonly string[]): void {
+  const [program = '', ...args] = [...ALONE, ...argv];
+  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
 }
 
 function exists(): boolean {
