@@ -611,6 +611,8 @@ export interface RunSpec {
   readonly ports?: readonly PublishedPort[] | undefined;
   /** Publish every EXPOSEd port on a free one. */
   readonly publishAll?: boolean | undefined;
+  /** Further ports beside the image's EXPOSE, as `8080/tcp`. */
+  readonly expose?: readonly string[] | undefined;
   /**
    * `bridge` (default), `host`, `none`, the name or id of a network, `container:NAME`, or `private`: loopback and published ports alone, with no
    * way out. Where the machine has no bridges, `bridge` is `private`, and a warning says so.

@@ -1,5 +1,6 @@
-import type { Mount, RunSpec } from '../engine.ts';
-import type { HealthState, PublishedPort } from '../native/protocol.ts';
+import type { Mount } from '../engine.ts';
+import type { HealthState } from '../native/protocol.ts';
+import { containerConfigOf, hostConfigOf, portBindings } from './inspect-config.ts';
 import { type Found, isAlive } from './list.ts';
 import { inspectMemberships, ONLINE } from './network/inspect.ts';
 import type { VolumePlace } from './mounts.ts';
@@ -8,7 +9,7 @@ import type { VolumeUse } from './volumes.ts';
 
 /** A container in the shape of `docker inspect`: the part that holds here, under Docker's names. */
 export function inspectContainer({ state, record }: Found, place: VolumePlace): Record<string, unknown> {
-  const { spec, config } = record;
+  const { spec } = record;
   const [path = '', ...args] = record.args;
   return {
     Id: state.id,
@@ -25,40 +26,8 @@ export function inspectContainer({ state, record }: Found, place: VolumePlace): 
       ...(record.volumes ?? []).map((use) => volumeOf(use, place)),
     ],
     RestartCount: state.restarts,
-    HostConfig: {
-      AutoRemove: spec.rm ?? false,
-      Binds: (spec.mounts ?? []).filter(({ type }) => type === 'bind').map(bindOf),
-      NetworkMode: spec.network ?? 'bridge',
-      PortBindings: bindings(spec.ports ?? []),
-      PublishAllPorts: spec.publishAll ?? false,
-      CapAdd: spec.capAdd ?? null,
-      CapDrop: spec.capDrop ?? null,
-      ExtraHosts: (spec.extraHosts ?? []).map(({ name, address }) => `${name}:${address}`),
-      GroupAdd: spec.groupAdd ?? null,
-      Init: spec.init ?? false,
-      ReadonlyRootfs: spec.readonly ?? false,
-      Privileged: false,
-      ShmSize: spec.shmSize ?? 64 * 1024 * 1024,
-      Ulimits: (spec.ulimits ?? []).map(({ name, soft, hard }) => ({ Name: name, Soft: soft, Hard: hard })),
-      LogConfig: { Type: spec.log?.driver ?? 'json-file', Config: logOptions(spec) },
-      RestartPolicy: { Name: spec.restart?.policy ?? 'no', MaximumRetryCount: spec.restart?.maxRetries ?? 0 },
-    },
-    Config: {
-      Hostname: record.hostname,
-      User: config.User ?? '',
-      Tty: spec.tty !== undefined,
-      OpenStdin: spec.interactive ?? false,
-      Env: config.Env ?? [],
-      Cmd: spec.command && spec.command.length > 0 ? spec.command : spec.entrypoint ? null : (config.Cmd ?? null),
-      Entrypoint: spec.entrypoint ?? config.Entrypoint ?? null,
-      Image: record.image,
-      WorkingDir: config.WorkingDir ?? '',
-      Labels: config.Labels ?? {},
-      ExposedPorts: config.ExposedPorts ?? {},
-      Volumes: config.Volumes ?? null,
-      StopSignal: record.stopSignal,
-      ...(config.Healthcheck ? { Healthcheck: config.Healthcheck } : {}),
-    },
+    HostConfig: hostConfigOf(record.spec),
+    Config: containerConfigOf({ record }),
     NetworkSettings: networkSettings({ state, record }),
   };
 }
@@ -68,7 +37,7 @@ function networkSettings({ state, record }: Found): Record<string, unknown> {
   const running = ONLINE.has(state.status);
   const [first] = memberships.filter(({ name }) => name === 'bridge');
   return {
-    Ports: bindings(state.ports),
+    Ports: portBindings(state.ports),
     Gateway: running ? (first?.gateway ?? '') : '',
     IPAddress: running ? (first?.address ?? (memberships.length > 0 ? '' : (record.address ?? ''))) : '',
     IPPrefixLen: running ? (first?.prefix ?? 0) : 0,
@@ -110,13 +79,6 @@ function healthOf({ status, failingStreak, log }: HealthState): Record<string, u
   };
 }
 
-function logOptions({ log }: RunSpec): Record<string, string> {
-  return {
-    ...(log?.maxSize === undefined ? {} : { 'max-size': String(log.maxSize) }),
-    ...(log?.maxFiles === undefined ? {} : { 'max-file': String(log.maxFiles) }),
-  };
-}
-
 function mountOf(mount: Mount): Record<string, unknown> {
   return {
     Type: mount.type,
@@ -139,17 +101,4 @@ function volumeOf({ name, target, readonly }: VolumeUse, place: VolumePlace): Re
     RW: !readonly,
     Propagation: '',
   };
-}
-
-function bindOf({ source = '', target, readonly }: Mount): string {
-  return `${source}:${target}${readonly ? ':ro' : ''}`;
-}
-
-function bindings(ports: readonly PublishedPort[]): Record<string, { HostIp: string; HostPort: string }[]> {
-  const byPort: Record<string, { HostIp: string; HostPort: string }[]> = {};
-  for (const port of ports) {
-    const key = `${port.containerPort}/${port.protocol}`;
-    byPort[key] = [...(byPort[key] ?? []), { HostIp: port.hostAddress, HostPort: String(port.hostPort) }];
-  }
-  return byPort;
 }

@@ -3,18 +3,16 @@ import { availableParallelism, hostname as hostName } from 'node:os';
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { Mount, RunSpec } from '../engine.ts';
-import type { ContainerConfig } from '../image/types.ts';
 import type { IdMap, Join, PublishedPort, StartArgs } from '../native/protocol.ts';
 import type { StoredImage } from '../store/types.ts';
 import { createReadAccounts } from './accounts.ts';
 import type { Connection } from './dependencies.ts';
 import { hostDevices, requestedDevices } from './devices.ts';
-import { mergeEnvironment } from './environment.ts';
-import { mergeHealth } from './health.ts';
 import { readHostFacts } from './host.ts';
 import { findContainer } from './list.ts';
 import { mountsFrom, resolveMounts } from './mounts.ts';
 import { toResources } from './limits.ts';
+import { mergeConfig } from './merge-config.ts';
 import type { NetworkMode } from './network/kinds.ts';
 import { modeOf } from './network/plan.ts';
 import { sharedNamespaces } from './namespaces.ts';
@@ -143,17 +141,4 @@ function checkRung(idMap: IdMap, spec: RunSpec): void {
   throw new EngineError('RUNG_REFUSED', `Cannot use ${flag}: a container in a user namespace cannot have it`, {
     hint: 'run berth as root, or with sudo',
   });
-}
-
-/** The image's configuration with the caller's changes, as `docker inspect` shows it. */
-function mergeConfig(config: ContainerConfig, spec: RunSpec): ContainerConfig {
-  const health = mergeHealth(config.Healthcheck, spec.health);
-  return {
-    ...config,
-    ...(health ? { Healthcheck: health } : {}),
-    Env: mergeEnvironment(config.Env ?? [], spec.env ?? []),
-    Labels: { ...config.Labels, ...spec.labels },
-    ...(spec.user === undefined ? {} : { User: spec.user }),
-    ...(spec.workdir === undefined ? {} : { WorkingDir: spec.workdir }),
-  };
 }

@@ -57,9 +57,9 @@ describe('parseDevice', () => {
 
   test.each([
     ['nvidia.com/gpu=all', '(CDI)'],
-    ['/dev/a:/dev/b:x', 'invalid device mode'],
-    ['/dev/a:/dev/b:r:w', 'invalid device specification'],
-    ['', 'invalid device specification'],
+    ['/dev/a:/dev/b:x', 'bad mode specified'],
+    ['/dev/a:/dev/b:r:w', 'bad format for path'],
+    ['', 'bad format for path'],
   ])('refuses "%s"', (text, message) => {
     expect(() => parseDevice(text)).toThrow(message);
   });

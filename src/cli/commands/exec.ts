@@ -1,26 +1,43 @@
+import type { ExecSpec } from '../../../engine/index.ts';
 import { attach, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
-import { list, text, toggle } from '../flags.ts';
+import { list, text, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
+
+/** Flags of `exec`. */
+export const EXEC_FLAGS = {
+  detach: toggle('-d, --detach', 'run the command in the background'),
+  env: list('-e, --env NAME[=VALUE]', 'set an environment variable', (word, { lookup }) => parseEnv(word, lookup)),
+  envFile: list('--env-file FILE', 'read environment variables from a file', (word, { lookup }) =>
+    readEnvFile(word, '--env-file', lookup),
+  ),
+  interactive: toggle('-i, --interactive', 'keep standard input open'),
+  privileged: toggle('--privileged', 'give the command all capabilities'),
+  tty: toggle('-t, --tty', 'allocate a terminal'),
+  user: text('-u, --user USER[:GROUP]', 'user name or id to run as'),
+  workdir: text('-w, --workdir PATH', 'working directory in the container'),
+} as const;
+
+/** What the engine is asked for; a terminal is another's to give. */
+export function toExecSpec(values: Values<typeof EXEC_FLAGS>, command: readonly string[]): ExecSpec {
+  return {
+    command,
+    env: [...values.envFile.flat(), ...values.env],
+    workdir: values.workdir,
+    user: values.user,
+    detach: values.detach,
+    interactive: values.interactive,
+    privileged: values.privileged,
+  };
+}
 
 /** `berth exec`: a further process in a running container. */
 export const exec = defineCommand({
   name: 'exec',
   docs: 'Execute a command in a running container',
   operands: 'CONTAINER COMMAND [ARG...]',
-  flags: {
-    detach: toggle('-d, --detach', 'run the command in the background'),
-    env: list('-e, --env NAME[=VALUE]', 'set an environment variable', (word, { lookup }) => parseEnv(word, lookup)),
-    envFile: list('--env-file FILE', 'read environment variables from a file', (word, { lookup }) =>
-      readEnvFile(word, '--env-file', lookup),
-    ),
-    interactive: toggle('-i, --interactive', 'keep standard input open'),
-    privileged: toggle('--privileged', 'give the command all capabilities'),
-    tty: toggle('-t, --tty', 'allocate a terminal'),
-    user: text('-u, --user USER[:GROUP]', 'user name or id to run as'),
-    workdir: text('-w, --workdir PATH', 'working directory in the container'),
-  },
+  flags: EXEC_FLAGS,
   refused: ['detach-keys'],
   passThrough: true,
   run: async (context, values, [container = '', ...command]) => {
@@ -32,13 +49,7 @@ export const exec = defineCommand({
     const handle = await engine.containers.exec(
       container,
       {
-        command,
-        env: [...values.envFile.flat(), ...values.env],
-        workdir: values.workdir,
-        user: values.user,
-        detach: values.detach,
-        interactive: values.interactive,
-        privileged: values.privileged,
+        ...toExecSpec(values, command),
         ...(tty ? { tty: sizeOf(context.stdout.columns) } : {}),
       },
       { ...(values.detach ? {} : outputOf(context)), signal: context.signal },

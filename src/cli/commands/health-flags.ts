@@ -44,6 +44,7 @@ function pick<K extends string>(name: K, value: number | undefined): Partial<Rec
 
 /** Nanoseconds. */
 function parseTime(word: string): number {
+  if (word.startsWith('-')) throw new UsageError('the duration cannot be negative');
   const milliseconds = word === '0' ? 0 : parseDuration(word);
   if (milliseconds === undefined) throw new UsageError(`time: invalid duration "${word}"`, 'write 30s, 1m30s or 500ms');
   if (milliseconds > 0 && milliseconds < 1) throw new UsageError('the duration must be at least 1ms');

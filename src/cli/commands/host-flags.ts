@@ -19,7 +19,7 @@ export const HOST_FLAGS = {
     'how likely it is killed when memory runs out, -1000 to 1000',
     parseScore,
   ),
-  pid: text('--pid MODE', 'host, or container:NAME'),
+  pid: single('--pid MODE', 'host, or container:NAME', parsePid),
   privileged: toggle('--privileged', 'give all capabilities and devices, and hide nothing'),
   securityOpt: list(
     '--security-opt OPTION',
@@ -80,6 +80,11 @@ function parsePair(word: string): readonly [string, string] {
   const at = word.indexOf('=');
   if (at < 1) throw new UsageError('wanted name=value');
   return [word.slice(0, at), word.slice(at + 1)];
+}
+
+function parsePid(word: string): string {
+  if (word === '' || word === 'host' || /^container:./.test(word)) return word;
+  throw new UsageError(`invalid PID mode "${word}"`, 'host and container:NAME can be given');
 }
 
 function parseDriver(word: string): 'json-file' | 'none' {

@@ -66,7 +66,7 @@ export function parseNumber(word: string): number {
 function parseCpus(word: string): number | undefined {
   const value = Number(word);
   if (!/^\d*\.?\d+$/.test(word) || !Number.isFinite(value))
-    throw new UsageError('failed to parse as a rational number');
+    throw new UsageError(`failed to parse ${word} as a rational number`);
   if (/\.\d{10}/.test(word)) throw new UsageError('value is too precise');
   return value === 0 ? undefined : value;
 }

@@ -6,7 +6,7 @@ import { parseExtraHost, parseIpv4, parseMac, parseNetwork, parseResolver, type 
 import { parseDetachKeys } from '../values/detach-keys.ts';
 import { parseLabel, readLabelFile } from '../values/label.ts';
 import { parseMount } from '../values/mount.ts';
-import { parsePorts } from '../values/ports.ts';
+import { parseExpose, parsePorts } from '../values/ports.ts';
 import { parseRestart } from '../values/restart.ts';
 import { parseSize } from '../values/size.ts';
 import { parseUlimit } from '../values/ulimit.ts';
@@ -37,6 +37,7 @@ export const CONTAINER_FLAGS = {
   envFile: list('--env-file FILE', 'read environment variables from a file', (word, { lookup }) =>
     readEnvFile(word, '--env-file', lookup),
   ),
+  expose: list('--expose PORTS', "ports that -P publishes beside the image's: 8080[-8082][/udp]", parseExpose),
   groupAdd: texts('--group-add GROUP', 'add a supplementary group'),
   hostname: text('-h, --hostname NAME', "the container's host name"),
   init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
@@ -89,7 +90,7 @@ export const RUN_FLAGS = {
 export const REFUSED_RUN_FLAGS = (
   'a attach blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime ' +
   'device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
-  'expose gpus io-maxbandwidth io-maxiops ip6 isolation kernel-memory link link-local-ip runtime storage-opt ' +
+  'gpus io-maxbandwidth io-maxiops ip6 isolation kernel-memory link link-local-ip runtime storage-opt ' +
   'use-api-socket volume-driver'
 ).split(' ');
 
@@ -106,6 +107,7 @@ export function toRunSpec(values: Values<typeof CONTAINER_FLAGS>, image: string,
     volumesFrom: values.volumesFrom,
     ports: values.publish.flat(),
     publishAll: values.publishAll,
+    expose: values.expose.flat(),
     labels: Object.fromEntries([...values.labelFile.flat(), ...values.label]),
     rm: values.rm,
     ...toHostOptions(values),
@@ -145,8 +147,37 @@ function toNetworks(
   aliases: readonly string[],
 ): Pick<RunSpec, 'network' | 'moreNetworks' | 'networkAliases'> {
   const [first, ...others] = asked.map(({ name }) => name);
+  checkNetworks(asked, aliases);
   return {
     ...(first === undefined ? {} : { network: first, moreNetworks: others }),
     networkAliases: [...asked.flatMap((network) => network.aliases), ...aliases],
   };
+}
+
+/** What Docker refuses before it asks the network. @throws {UsageError} */
+function checkNetworks(asked: readonly NetworkFlag[], aliases: readonly string[]): void {
+  const names = asked.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new UsageError(`network "${twice}" is specified multiple times`);
+  if (aliases.length > 0 && asked[0] && asked[0].aliases.length > 0) {
+    throw new UsageError('conflicting options: cannot specify both --network-alias and per-network alias');
+  }
+  const [own, first] = [names.filter(isOwn), asked[0]];
+  if (own.length > 0 && own.length < names.length && !names.includes('bridge')) {
+    throw new UsageError(
+      'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
+      `leave out --network ${names.find((name) => !isOwn(name)) ?? ''}`,
+    );
+  }
+  if ((aliases.length > 0 || (first?.aliases.length ?? 0) > 0) && !isOwn(first?.name ?? 'default')) {
+    throw new UsageError(
+      'network-scoped aliases are only supported for user-defined networks',
+      'berth network create NET, and --network NET',
+    );
+  }
+}
+
+/** A network that somebody made. */
+function isOwn(name: string): boolean {
+  return !['', 'default', 'bridge', 'host', 'none', 'private'].includes(name) && !name.startsWith('container:');
 }

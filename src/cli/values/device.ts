@@ -4,16 +4,25 @@ import { UsageError } from '../usage-error.ts';
 /** `/dev/x[:/dev/y][:rwm]`, of `--device`. @throws naming what is wrong */
 export function parseDevice(text: string): DeviceRequest {
   const [hostPath = '', second, third, ...rest] = text.split(':');
-  if (rest.length > 0 || hostPath === '') throw new UsageError(`invalid device specification: ${text}`);
-  if (!hostPath.startsWith('/')) {
+  if (rest.length > 0 || hostPath === '') throw new UsageError(`bad format for path: ${text}`);
+  if (CDI_NAME.test(text)) {
     throw new UsageError(
       `Cannot use device "${text}": devices by name (CDI) are not supported yet`,
       'give the path of a device: --device /dev/fuse',
     );
   }
-  if (third !== undefined) return { hostPath, path: second || hostPath, access: checked(third, text) };
+  absolute(hostPath);
+  if (third !== undefined) return { hostPath, path: absolute(second ?? ''), access: checked(third, text) };
   if (second !== undefined && isAccess(second)) return { hostPath, path: hostPath, access: second };
-  return { hostPath, path: second || hostPath, access: 'rwm' };
+  return { hostPath, path: second === undefined ? hostPath : absolute(second), access: 'rwm' };
+}
+
+/** `vendor.com/class=name`. */
+const CDI_NAME = /^[A-Za-z][\w.-]*\/[\w.-]+=[\w.:-]+$/;
+
+function absolute(path: string): string {
+  if (path.startsWith('/')) return path;
+  throw new UsageError(`${path} is not an absolute path`, 'give the path of a device: --device /dev/fuse');
 }
 
 function isAccess(word: string): boolean {
@@ -22,5 +31,5 @@ function isAccess(word: string): boolean {
 
 function checked(word: string, text: string): string {
   if (isAccess(word)) return word;
-  throw new UsageError(`invalid device mode: ${word} in ${text}`, 'some of r, w and m');
+  throw new UsageError(`bad mode specified: ${word} in ${text}`, 'some of r, w and m');
 }

@@ -36,9 +36,15 @@ export function readEnvFile(file: string, flag: string, lookup: Lookup): readonl
   try {
     content = readFileSync(file);
   } catch (error) {
-    throw new UsageError(`${flag}: ${messageOf(error)}`);
+    throw new UsageError(`${flag}: ${notOpened(file, error)}`);
   }
   return parseEnvFile(content, file, lookup);
+}
+
+/** `open FILE: no such file or directory`, as Docker says it. */
+export function notOpened(file: string, error: unknown): string {
+  const words = /\bE[A-Z0-9]+: ([^,]+), /.exec(messageOf(error))?.[1];
+  return words === undefined ? messageOf(error) : `open ${file}: ${words}`;
 }
 
 function readLines(content: Uint8Array, file: string): readonly string[] {

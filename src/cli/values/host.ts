@@ -27,6 +27,12 @@ export function parseNetwork(text: string): NetworkFlag {
     return [field.slice(0, Math.max(at, 0)).trim().toLowerCase(), field.slice(at + 1).trim()] as const;
   });
   const unknown = fields.find(([key]) => key !== 'name' && key !== 'alias');
+  if (unknown && NOT_DONE.has(unknown[0])) {
+    throw new UsageError(
+      `Cannot use ${unknown[0]} in --network: not supported yet`,
+      '--network name=NAME,alias=ALIAS; --ip and --mac-address stand alone, for the first network',
+    );
+  }
   if (unknown) {
     throw new UsageError(
       `invalid field key ${unknown[0] || text}`,
@@ -37,6 +43,9 @@ export function parseNetwork(text: string): NetworkFlag {
   if (!name) throw new UsageError('network name/id is not specified', '--network name=NAME');
   return { name, aliases: fields.filter(([key]) => key === 'alias').map(([, alias]) => alias) };
 }
+
+/** Docker's fields of the long form that are not done. */
+const NOT_DONE = new Set(['driver-opt', 'gw-priority', 'ip', 'ip6', 'link-local-ip', 'mac-address']);
 
 /** The address of a resolver. */
 export function parseResolver(text: string): string {

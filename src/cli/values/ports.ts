@@ -16,6 +16,19 @@ export function parsePorts(text: string): readonly PublishedPort[] {
   return text.includes('=') ? longForm(text) : shortForm(text);
 }
 
+/**
+ * What `--expose` names: `port[-last][/protocol]`.
+ *
+ * @returns each port as `8080/tcp`
+ * @throws naming the part that is wrong
+ */
+export function parseExpose(text: string): readonly string[] {
+  const [spec = '', protocol = 'tcp', ...rest] = text.split('/');
+  if (rest.length > 0 || spec === '') throw new UsageError(`invalid range format for --expose: ${text || '<empty>'}`);
+  const known = toProtocol(protocol);
+  return range(spec, 'port').map((port) => `${port}/${known}`);
+}
+
 function shortForm(text: string): readonly PublishedPort[] {
   const [spec = '', protocol = 'tcp', ...rest] = text.split('/');
   if (rest.length > 0) throw new UsageError(`invalid port specification: ${text}`);
@@ -77,6 +90,7 @@ function pair(
 }
 
 function range(text: string, what: string): readonly number[] {
+  if (text.startsWith('-')) throw new UsageError(`invalid ${what}: ${text}`);
   const [start = '', end = start, ...rest] = text.split('-');
   const [low, high] = [toPort(start, what), toPort(end, what)];
   if (rest.length > 0 || high < low || high - low >= MAX_RANGE) throw new UsageError(`invalid ${what}: ${text}`);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { messageOf, type SecurityOptions } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
+import { notOpened } from './environment.ts';
 
 /**
  * One `--security-opt`: `no-new-privileges[:true|false]`, `seccomp=FILE|unconfined|builtin`, `systempaths=unconfined`, and the words that ask for
@@ -37,12 +38,18 @@ function toBoolean(word: string, text: string): boolean {
 function seccompOf(value: string, cwd: string): SecurityOptions['seccomp'] {
   if (value === 'unconfined') return 'unconfined';
   if (value === 'builtin') return undefined;
+  let text: string;
   try {
-    const profile: unknown = JSON.parse(readFileSync(resolve(cwd, value), 'utf8'));
+    text = readFileSync(resolve(cwd, value), 'utf8');
+  } catch (error) {
+    throw new UsageError(`opening seccomp profile (${value}) failed: ${notOpened(value, error)}`);
+  }
+  try {
+    const profile: unknown = JSON.parse(text);
     if (typeof profile !== 'object' || profile === null || Array.isArray(profile)) throw new Error('it is no object');
     // Type: an object of JSON.
     return profile as Readonly<Record<string, unknown>>;
   } catch (error) {
-    throw new UsageError(`opening seccomp profile (${value}) failed: ${messageOf(error)}`);
+    throw new UsageError(`reading seccomp profile (${value}) failed: ${messageOf(error)}`);
   }
 }
