@@ -1,10 +1,10 @@
 import type { ActOptions } from './base/progress.ts';
 import { checkOptionsOf, refuseFindings, shownFindings } from './build-check.ts';
 import { readDockerfile, type DockerfileSource } from './build-file.ts';
-import { requireFolder } from './build-inputs.ts';
+import type { LocalRequest } from './build-inputs.ts';
 import { readHiddenSources } from './context/index.ts';
 import { excerpt, parse, parseStages, ruleOf, urlOf, type Ast, type DockerfileWarning } from './dockerfile/index.ts';
-import type { BuildRequest, CheckReport, CheckWarning, TargetList } from './engine.ts';
+import type { CheckReport, CheckWarning, TargetList } from './engine.ts';
 import { outlineOf, resolveBases, toGraph, type GraphOptions, type Outline, type Resolver } from './graph/index.ts';
 
 /** How a Dockerfile is read when it is not built. */
@@ -21,12 +21,15 @@ const AROUND = 2;
  *
  * @throws the errors of a file that cannot be read at all
  */
-export async function checkDockerfile(request: BuildRequest, options: DescribeOptions): Promise<CheckReport> {
-  const source = await readDockerfile(requireFolder(request));
+export async function checkDockerfile(request: LocalRequest, options: DescribeOptions): Promise<CheckReport> {
+  const source = await readDockerfile(request);
   const ast = parse(source.text, { file: source.file });
   const check = checkOptionsOf(ast, request.buildArgs);
   const allStages = request.target === undefined || request.target === '';
-  const isIgnored = await readHiddenSources(requireFolder(request).context, { dockerfile: source.path });
+  const isIgnored = await readHiddenSources(request.context, {
+    dockerfile: source.path,
+    ignoreFile: request.ignoreFile,
+  });
   const error = await errorOf(async () => {
     const graph = { ...options.graph, isIgnored, allStages };
     toGraph(await resolveBases(parseStages(ast), options.resolver, { ...graph, signal: options.signal }), graph);
@@ -39,16 +42,16 @@ export async function checkDockerfile(request: BuildRequest, options: DescribeOp
 
 /** `docker build --call=outline`: what the target takes. @throws DockerfileError naming the line */
 export async function outlineDockerfile(
-  request: BuildRequest,
+  request: LocalRequest,
   { resolver, graph, signal }: DescribeOptions,
 ): Promise<Outline & { readonly text: string }> {
-  const { ast, stages } = parseSource(await readDockerfile(requireFolder(request)));
+  const { ast, stages } = parseSource(await readDockerfile(request));
   return { ...outlineOf(await resolveBases(stages, resolver, { ...graph, signal }), graph), text: ast.text };
 }
 
 /** `docker build --call=targets`: the stages. @throws DockerfileError naming the line */
-export async function listTargets(request: BuildRequest): Promise<TargetList> {
-  const { ast, stages } = parseSource(await readDockerfile(requireFolder(request)));
+export async function listTargets(request: LocalRequest): Promise<TargetList> {
+  const { ast, stages } = parseSource(await readDockerfile(request));
   const last = stages.stages.length - 1;
   return {
     text: ast.text,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from './base/errors.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
-import { createTrees, type ReadSecret, type Trees } from './build-trees.ts';
+import { createTrees, keysOf, type Trees } from './build-trees.ts';
 import type { Machine, Parts } from './connect.ts';
 import { openContext, type Context } from './context/index.ts';
 import type { BuildContext, BuildNamedContext, BuildRequest } from './engine.ts';
@@ -25,19 +25,27 @@ export interface BuildInputs {
 }
 
 /** A {@link BuildRequest} whose context is a folder. */
-export type LocalRequest = BuildRequest & { readonly context: string };
+export type LocalRequest = BuildRequest & {
+  readonly context: string;
+  /** Null for files from elsewhere: as with BuildKit, ignore files are for what is sent from here. */
+  readonly ignoreFile?: null | undefined;
+};
 
-/**
- * The request, for what reads a Dockerfile without building it.
- *
- * @throws `CONTEXT_REMOTE` when its context is no folder
- */
-export function requireFolder(request: BuildRequest): LocalRequest {
+/** Calls `use` with the request whose context has been brought here; a folder is taken as it is, and needs no helper. */
+export async function withLocalRequest<T>(
+  parts: Parts,
+  request: BuildRequest,
+  act: ActOptions,
+  use: (local: LocalRequest) => Promise<T>,
+): Promise<T> {
   const { context } = request;
-  if (typeof context === 'string') return { ...request, context };
-  throw new EngineError('CONTEXT_REMOTE', 'Cannot describe a Dockerfile of a remote context: only builds fetch it', {
-    hint: 'Clone or unpack it, and give the directory',
-  });
+  if (typeof context === 'string') return await use({ ...request, context });
+  const inputs = await openInputs(parts, await parts.machine(act), request, act);
+  try {
+    return await use(inputs.request);
+  } finally {
+    await inputs.close();
+  }
 }
 
 /**
@@ -50,12 +58,12 @@ export async function openInputs(
   parts: Parts,
   machine: Machine,
   request: BuildRequest,
-  { secret, act }: { readonly secret: ReadSecret; readonly act: ActOptions },
+  act: ActOptions,
 ): Promise<BuildInputs> {
-  const trees = createTrees(parts, secret, act);
+  const trees = createTrees(parts, keysOf(request), act);
   const fetching: Fetching = { parts, machine, trees, act };
   try {
-    const main = await bring(fetching, request.context);
+    const main = await bring(fetching, withGitFolder(request));
     const named = memo((name: string) => openNamed(fetching, request, name));
     const opened = memo((dockerfile: string) =>
       open(fetching, main, { dockerfile: dockerfile === '' ? undefined : dockerfile }),
@@ -66,7 +74,8 @@ export async function openInputs(
       source: async (from) => {
         if (from.type === 'named') return await named(from.name);
         const directory = await trees.fetch(from);
-        return await openContext(directory, { modes: from.type === 'git' ? 'git' : 'exact', onEvent: act.onEvent });
+        const modes = from.type === 'git' ? 'git' : 'exact';
+        return await openContext(directory, { modes, ignoreFile: null, onEvent: act.onEvent });
       },
       identify: async (from) => (from.type === 'named' ? undefined : await trees.identify(from)),
       close: () => trees.close(),
@@ -75,6 +84,20 @@ export async function openInputs(
     await trees.close();
     throw error;
   }
+}
+
+/** Build argument of BuildKit's that keeps `.git` of a repository that is the context. */
+const KEEP_GIT = 'BUILDKIT_CONTEXT_KEEP_GIT_DIR';
+
+/** The context, with what the build arguments want of it. @throws `BUILD_ARG_INVALID` */
+function withGitFolder({ context, buildArgs = {} }: BuildRequest): BuildContext {
+  const value = Object.hasOwn(buildArgs, KEEP_GIT) ? buildArgs[KEEP_GIT] : undefined;
+  if (value === undefined || typeof context === 'string' || context.type !== 'git') return context;
+  const keepGitDir = /^(?:1|t|true)$/i.test(value);
+  if (keepGitDir || /^(?:0|f|false)$/i.test(value)) return { ...context, keepGitDir: context.keepGitDir || keepGitDir };
+  throw new EngineError('BUILD_ARG_INVALID', `Cannot use ${KEEP_GIT}=${value}: it is neither true nor false`, {
+    hint: `--build-arg ${KEEP_GIT}=1`,
+  });
 }
 
 interface Fetching {
@@ -155,7 +178,8 @@ async function localRequest(request: BuildRequest, main: Brought): Promise<Local
       hint: 'Leave out -f, or give a context',
     });
   }
-  const local = { ...request, context: directory, ...(text === undefined ? {} : { dockerfile: text }) };
+  const remote = isRemote ? { ignoreFile: null } : {};
+  const local = { ...request, ...remote, context: directory, ...(text === undefined ? {} : { dockerfile: text }) };
   if (!isRemote || request.file === undefined) return local;
   const file = join(directory, request.file);
   const real = await realpath(file).catch(() => file);
@@ -174,6 +198,7 @@ async function open(
     openContext(directory, {
       dockerfile,
       modes: isGit ? 'git' : 'exact',
+      ignoreFile: isRemote ? null : undefined,
       // What was brought here lies in the store itself.
       forbid: isRemote ? [] : [store.root],
       statCache: isRemote ? undefined : createContextHashes(store.root, directory),

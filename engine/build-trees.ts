@@ -13,14 +13,17 @@ import { createDownloadRecords, randomName } from './store/index.ts';
 /** Value of a build secret; undefined when there is none of that name. */
 export type ReadSecret = (id: string) => Promise<Uint8Array | undefined>;
 
-/** The build secrets of a request, by their names. */
-export function secretsOf({
-  secrets = [],
-}: Pick<BuildRequest, 'context'> & {
-  readonly secrets?: readonly { readonly id: string; readonly value: Uint8Array }[] | undefined;
-}): ReadSecret {
+/** What repositories and servers are asked with. */
+export interface Keys {
+  readonly secret: ReadSecret;
+  /** hostPath of the socket of the agent called `default`. */
+  readonly agent?: string | undefined;
+}
+
+/** The secrets of a request by their names, and its agent. */
+export function keysOf({ secrets = [], ssh = [] }: Pick<BuildRequest, 'secrets' | 'ssh'>): Keys {
   const values = new Map(secrets.map(({ id, value }) => [id, value]));
-  return async (id) => values.get(id);
+  return { secret: async (id) => values.get(id), agent: ssh.find(({ id }) => id === 'default')?.socket };
 }
 
 /** Files of repositories and URLs for one build, in folders of their own below `ingest/`. */
@@ -36,7 +39,7 @@ export interface Trees {
 }
 
 /** {@link Trees} that ask each source once. */
-export function createTrees(parts: Parts, secret: ReadSecret, act: ActOptions): Trees {
+export function createTrees(parts: Parts, keys: Keys, act: ActOptions): Trees {
   const folders: string[] = [];
   const web = createWeb(parts.options);
   const folder = async (): Promise<string> => {
@@ -45,7 +48,8 @@ export function createTrees(parts: Parts, secret: ReadSecret, act: ActOptions): 
     await mkdir(path, { mode: 0o700 });
     return path;
   };
-  const context: TreeContext = { parts, secret, act, web, folder };
+  const knownHosts = once(async () => join(await folder(), 'known_hosts'));
+  const context: TreeContext = { parts, ...keys, act, web, folder, knownHosts };
   const commits = memo((source: GitSource) => commitOf(context, source));
   const asked = memo((source: HttpSource) => ask(context, source));
   const fetched = memo(async (source: HttpSource | GitSource) => {
@@ -71,12 +75,13 @@ export function createTrees(parts: Parts, secret: ReadSecret, act: ActOptions): 
   };
 }
 
-interface TreeContext {
+interface TreeContext extends Keys {
   readonly parts: Parts;
-  readonly secret: ReadSecret;
   readonly act: ActOptions;
   readonly web: Web;
   readonly folder: () => Promise<string>;
+  /** hostPath of the file that keeps the keys of new hosts, the same for every repository. */
+  readonly knownHosts: () => Promise<string>;
 }
 
 /** The URL now: the body, or that it is still the one that is known. */
@@ -146,9 +151,14 @@ function gitVertex({ remote }: GitSource): { readonly id: string; readonly name:
 }
 
 /** `GIT_AUTH_HEADER` as it is, else `GIT_AUTH_TOKEN` as password; either also with `.<host>` behind it, for that host alone. */
-async function gitOptions({ parts, secret, act }: TreeContext, { remote }: GitSource): Promise<GitOptions> {
+async function gitOptions(
+  { parts, secret, agent, knownHosts, act }: TreeContext,
+  { remote }: GitSource,
+): Promise<GitOptions> {
   const { caFile, httpProxy, httpsProxy, noProxy } = parts.options;
-  const common = { caFile, httpProxy, httpsProxy, noProxy, signal: act.signal };
+  // A submodule may be asked for over ssh, whatever the repository is asked for over.
+  const ssh = agent === undefined ? {} : { agent, knownHosts: await knownHosts() };
+  const common = { caFile, httpProxy, httpsProxy, noProxy, ...ssh, signal: act.signal };
   if (!URL.canParse(remote) || !remote.startsWith('http')) return common;
   const { host } = new URL(remote);
   const read = async (name: string): Promise<string | undefined> =>
@@ -180,6 +190,11 @@ async function openDirectories(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await openDirectories(join(path, entry.name));
   }
+}
+
+function once<T>(act: () => Promise<T>): () => Promise<T> {
+  let known: Promise<T> | undefined;
+  return () => (known ??= act());
 }
 
 /** Calls `act` once a source. */

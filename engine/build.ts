@@ -8,7 +8,6 @@ import { exportCaches, importCaches } from './build-cache.ts';
 import { graphContexts, withLayouts } from './build-contexts.ts';
 import { readDockerfile } from './build-file.ts';
 import { openInputs, type BuildInputs } from './build-inputs.ts';
-import { secretsOf } from './build-trees.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
 import type { Machine, Parts } from './connect.ts';
@@ -63,7 +62,7 @@ async function buildLocked(
 ): Promise<BuildResult> {
   refuseSecretsInRequest(asked, forbiddenValues(asked));
   const machine = await parts.machine(act);
-  const inputs = await openInputs(parts, machine, asked, { secret: secretsOf(asked), act });
+  const inputs = await openInputs(parts, machine, asked, act);
   try {
     return await buildFrom(parts, machine, inputs, { names, warnings, act });
   } finally {
@@ -85,7 +84,10 @@ async function buildFrom(
   const forbidden = forbiddenValues(request);
   const graphOptions = toGraphOptions(request);
   const source = await withVertex(LOAD_DOCKERFILE, act.onEvent, () => readDockerfile(request));
-  const isIgnored = await readHiddenSources(request.context, { dockerfile: source.path });
+  const isIgnored = await readHiddenSources(request.context, {
+    dockerfile: source.path,
+    ignoreFile: request.ignoreFile,
+  });
   const resolver = createResolver(parts, request, act);
   const { graph } = await readGraph(source, { ...act, resolver, graph: { ...graphOptions, isIgnored } });
   refuseSecretsInConfig(graph, forbidden);

@@ -1,4 +1,5 @@
 import { build, describeOptions, hostPlatform } from './build.ts';
+import { withLocalRequest, type LocalRequest } from './build-inputs.ts';
 import { checkDockerfile, listTargets, outlineDockerfile } from './build-describe.ts';
 import { createCacheExchange } from './cache/index.ts';
 import type { Platform } from './image/types.ts';
@@ -7,7 +8,7 @@ import { connect, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';
 import { EngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
-import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
+import type { BuildRequest, Engine, EngineInfo, EngineOptions } from './engine.ts';
 import { historyOf } from './history.ts';
 import { inspectImage, removeImage } from './images.ts';
 import { importImage } from './import-image.ts';
@@ -50,16 +51,21 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     ensureImage,
     ensureSnapshots: async (image, act) => (await parts.snapshots(act)).ensure(image.config.rootfs.diff_ids, act),
   });
+  const described = <T>(
+    request: BuildRequest,
+    act: ActOptions,
+    describe: (local: LocalRequest) => Promise<T>,
+  ): Promise<T> => withStore(parts, act, () => withLocalRequest(parts, request, act, describe));
   return {
     root: options.root,
     info: (act) => info(parts, act),
     build: (request, act) => build(parts, request, act),
     dockerfile: {
       check: (request, act = {}) =>
-        withStore(parts, act, () => checkDockerfile(request, describeOptions(parts, request, act))),
+        described(request, act, (local) => checkDockerfile(local, describeOptions(parts, local, act))),
       outline: (request, act = {}) =>
-        withStore(parts, act, () => outlineDockerfile(request, describeOptions(parts, request, act))),
-      targets: listTargets,
+        described(request, act, (local) => outlineDockerfile(local, describeOptions(parts, local, act))),
+      targets: (request, act = {}) => described(request, act, listTargets),
     },
     pull: (name, act) => pull(parts, name, act?.platform ?? hostPlatform(), act),
     push: (image, name, act) => push(parts, image, name, act),

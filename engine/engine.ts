@@ -62,11 +62,11 @@ export interface Engine {
   /** The probe's findings and the rung in use. Probes on first use. */
   info(options?: ActOptions): Promise<EngineInfo>;
   build(request: BuildRequest, options?: ActOptions): Promise<BuildResult>;
-  /** What a Dockerfile says, without building it; only the configurations of base images are asked for. */
+  /** What a Dockerfile says, without building it; a context elsewhere is fetched, and only the configurations of base images are asked for. */
   readonly dockerfile: {
     check(request: BuildRequest, options?: ActOptions): Promise<CheckReport>;
     outline(request: BuildRequest, options?: ActOptions): Promise<Outline & { readonly text: string }>;
-    targets(request: BuildRequest): Promise<TargetList>;
+    targets(request: BuildRequest, options?: ActOptions): Promise<TargetList>;
   };
   pull(name: string, options?: ActOptions & { readonly platform?: Platform | undefined }): Promise<StoredImage>;
   /** Pushes an image of the store under `name`; blobs are made first where they are missing. */

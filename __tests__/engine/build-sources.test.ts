@@ -21,13 +21,20 @@ let folder: string;
 let web: TestWeb;
 let model = 'weights';
 let commit = '';
+/** The `Authorization` that repositories below `/private/` and files below `/gated/` want. */
+let authorization: string | undefined;
 beforeEach(async () => {
   it = await openTestEngine();
   folder = await mkdtemp(join(tmpdir(), 'berth-sources-'));
   model = 'weights';
+  authorization = undefined;
   commit = await makeRepository();
   const git = gitHandler(folder);
   web = await startWeb((request, response) => {
+    const isOpen = !/^\/(?:private|gated)\//.test(request.url ?? '');
+    if (!isOpen && (authorization === undefined || request.headers.authorization !== authorization)) {
+      return void response.writeHead(401, { 'www-authenticate': 'Basic realm="models"' }).end();
+    }
     if (/\.git\//.test(request.url ?? '')) return git(request, response);
     if (request.url === '/context.tar.gz') return void createReadStream(join(folder, 'context.tar.gz')).pipe(response);
     const etag = `"${model}"`;
@@ -103,6 +110,94 @@ RUN ["/busybox", "sh", "-c", "/busybox cat /deep/file /query/file /head/app/deep
       const error = it.build(`FROM scratch\nADD ${remote(suffix ?? '')} /\n`);
       await expect(error).rejects.toMatchObject({ code, location: { startLine: 2 } });
     }
+  });
+
+  test('ADD of a gated model and of a private repository takes tokens and headers of secrets, which are for their host', async () => {
+    const { host } = new URL(web.origin);
+    const gated = `${web.origin}/gated/model.bin`;
+    const withSecret = (id: string, text: string, dockerfile: string): ReturnType<TestEngine['build']> =>
+      it.build(`FROM scratch\n${dockerfile}\n`, { noCache: true, secrets: [{ id, value: Buffer.from(`${text}\n`) }] });
+    await expect(it.build(`FROM scratch\nADD ${gated} /\n`)).rejects.toMatchObject({
+      code: 'DOWNLOAD_FAILED',
+      hint: 'Give a token: --secret id=HTTP_AUTH_TOKEN_127.0.0.1,env=NAME',
+    });
+    authorization = 'Bearer hf_0123456789';
+    await withSecret(`HTTP_AUTH_TOKEN_${host}`, 'hf_0123456789', `ADD ${gated} /`);
+    await withSecret('HTTP_AUTH_TOKEN_127.0.0.1', 'hf_0123456789', `ADD ${gated} /`);
+    authorization = 'Basic bW9kZWw6cGFzcw==';
+    await withSecret(`HTTP_AUTH_HEADER_${host}`, authorization, `ADD ${gated} /`);
+    await expect(withSecret('HTTP_AUTH_HEADER_other.test', authorization, `ADD ${gated} /`)).rejects.toThrow('401');
+    await mkdir(join(folder, 'private'));
+    await run('cp', ['-r', join(folder, 'repo.git'), join(folder, 'private/repo.git')]);
+    const add = `ADD ${web.origin}/private/repo.git#v1:app /`;
+    await expect(it.build(`FROM scratch\n${add}\n`)).rejects.toMatchObject({
+      code: 'GIT_FAILED',
+      hint: 'Give a token: --secret id=GIT_AUTH_TOKEN,env=NAME',
+      location: { startLine: 2 },
+    });
+    await withSecret(`GIT_AUTH_HEADER.${host}`, authorization, add);
+    authorization = `Basic ${Buffer.from('x-access-token:ghs_0123456789').toString('base64')}`;
+    const built = await withSecret('GIT_AUTH_TOKEN', 'ghs_0123456789', `${add}\nRUN ["/busybox", "cat", "/deep/file"]`);
+    expect(built.output).toBe('first');
+    await expect(withSecret('GIT_AUTH_TOKEN.other.test', 'ghs_0123456789', add)).rejects.toThrow('could not read');
+  });
+
+  test('takes submodules by relative and by whole addresses, unless they are not wanted', async () => {
+    const git = (...args: string[]): Promise<unknown> =>
+      run('/usr/bin/git', ['-C', join(folder, 'work'), '-c', 'user.name=a', '-c', 'user.email=a@b', ...args], {
+        env: { GIT_ALLOW_PROTOCOL: 'file:http' },
+      });
+    await run('cp', ['-r', join(folder, 'repo.git'), join(folder, 'library.git')]);
+    await git('submodule', '--quiet', 'add', `${web.origin}/library.git`, 'whole');
+    await git('config', '--file', '.gitmodules', 'submodule.beside.path', 'beside');
+    await git('config', '--file', '.gitmodules', 'submodule.beside.url', '../library.git');
+    await git('update-index', '--add', '--cacheinfo', `160000,${commit},beside`);
+    await git('add', '.gitmodules');
+    await git('commit', '--quiet', '-m', 'submodules');
+    await git('push', '--quiet', join(folder, 'repo.git'), 'main');
+    const built = await it.build(`FROM scratch
+ADD ${remote('')} /with/
+ADD ${remote('?submodules=false')} /without/
+COPY busybox /
+RUN ["/busybox", "sh", "-c", "/busybox cat /with/whole/app/deep/file /with/beside/app/deep/file; /busybox find / -xdev -name .git; /busybox ls /without/whole /without/beside | /busybox wc -w"]
+`);
+    expect(built.output).toBe('secondfirst2\n');
+  });
+
+  test('an ignore file hides nothing of what comes from elsewhere, as with BuildKit', async () => {
+    const work = join(folder, 'work');
+    await writeFile(join(work, 'app/.dockerignore'), 'deep\n');
+    const commits = ['add', 'commit --quiet -m ignore', 'push --quiet ../repo.git main'];
+    for (const words of commits) {
+      const args = words.split(' ').concat(words === 'add' ? ['.'] : []);
+      await run('/usr/bin/git', ['-C', work, '-c', 'user.name=a', '-c', 'user.email=a@b', ...args], { env: {} });
+    }
+    await run('tar', ['-czf', join(folder, 'context.tar.gz'), '-C', join(work, 'app'), '.']);
+    const repository = parseGitSource(remote('#main:app')) ?? '';
+    const archive = { type: 'archive', content: createReadStream(join(folder, 'context.tar.gz')) } as const;
+    for (const context of [repository, archive]) {
+      expect((await buildWith(it.engine, { context, noCache: true })).output).toBe('second');
+    }
+    const added = await it.build(`FROM scratch\nADD ${remote('#main:app')} /\nRUN ["/busybox", "cat", "/deep/file"]\n`);
+    expect(added.output).toBe('second');
+    await expect(buildWith(it.engine, { context: join(work, 'app') })).rejects.toMatchObject({ code: 'RUN_FAILED' });
+  });
+
+  test('a repository as context keeps .git when it is asked to, and is described without being built', async () => {
+    const context = parseGitSource(remote('#v1:app')) ?? '';
+    const report = await it.engine.dockerfile.check({ context });
+    expect([report.file, report.warnings, report.error]).toEqual(['Dockerfile', [], undefined]);
+    expect((await it.engine.dockerfile.targets({ context })).targets).toHaveLength(1);
+    expect((await it.engine.dockerfile.outline({ context })).text).toContain('COPY . /');
+    const whole = parseGitSource(remote('')) ?? '';
+    const dockerfile = 'FROM scratch\nCOPY . /\nRUN ["/app/busybox", "ls", "-A", "/"]\n';
+    const names = async (value: string): Promise<readonly string[]> => {
+      const buildArgs = { BUILDKIT_CONTEXT_KEEP_GIT_DIR: value };
+      return (await buildWith(it.engine, { context: whole, dockerfile, buildArgs })).output.split('\n');
+    };
+    expect(await names('1')).toContain('.git');
+    expect(await names('false')).not.toContain('.git');
+    await expect(names('maybe')).rejects.toMatchObject({ code: 'BUILD_ARG_INVALID' });
   });
 
   test('builds a repository, an archive behind a URL, one in a stream, and a Dockerfile alone', async () => {

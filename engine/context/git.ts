@@ -23,6 +23,10 @@ export interface GitTree {
 export interface GitOptions {
   /** Value of an `Authorization` header for the remote. */
   readonly authorization?: string | undefined;
+  /** hostPath of the socket of the agent that ssh asks for keys; without one it has none. */
+  readonly agent?: string | undefined;
+  /** hostPath of the file that keeps the keys of hosts that nobody knew before, so that they stay the same for this build. */
+  readonly knownHosts?: string | undefined;
   readonly caFile?: string | undefined;
   readonly httpProxy?: string | undefined;
   readonly httpsProxy?: string | undefined;
@@ -168,11 +172,26 @@ async function git(args: readonly string[], tree: GitTree, options: GitOptions, 
   });
 }
 
+/** What to type next, by what git or ssh said. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /could not read (?:Username|Password)|Authentication failed|HTTP 40[13]/i,
+    'Give a token: --secret id=GIT_AUTH_TOKEN,env=NAME',
+  ],
+  [/Permission denied \(/, 'Add the key to an agent with ssh-add, and give the agent: --ssh default'],
+  [
+    /Host key verification failed/,
+    'The host has another key than ~/.ssh/known_hosts says: find out why before you remove that line',
+  ],
+];
+
 function failure({ remote }: GitTree, stderr: string, cause: unknown): EngineError {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('hint:'));
-  const said = escapeControl(redact(lines.find((line) => line.startsWith('fatal:')) ?? lines.at(-1) ?? 'git failed'));
-  const needsLogin = /could not read (?:Username|Password)|Authentication failed|HTTP 40[13]/i.test(stderr);
-  const hint = needsLogin ? 'Give a token: --secret id=GIT_AUTH_TOKEN,env=NAME' : 'Check the address and the ref';
+  const denied = lines.find((line) => /Permission denied \(|Host key verification failed/.test(line));
+  const said = escapeControl(
+    redact(denied ?? lines.find((line) => line.startsWith('fatal:')) ?? lines.at(-1) ?? 'git failed'),
+  );
+  const hint = HINTS.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'Check the address and the ref';
   return new EngineError('GIT_FAILED', `Cannot read ${redact(remote)}: ${said.replace(/^fatal: /, '')}`, {
     cause,
     hint,
@@ -191,7 +210,7 @@ function environment({ remote }: GitTree, options: GitOptions): NodeJS.ProcessEn
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_TERMINAL_PROMPT: '0',
     GIT_ALLOW_PROTOCOL: 'https:http:ssh:git',
-    GIT_SSH_COMMAND: 'ssh -F /dev/null -o BatchMode=yes',
+    GIT_SSH_COMMAND: sshCommand(options),
     ...(caFile === undefined ? {} : { GIT_SSL_CAINFO: caFile }),
     ...(httpProxy ? { http_proxy: httpProxy } : {}),
     ...(httpsProxy ? { https_proxy: httpsProxy } : {}),
@@ -204,4 +223,25 @@ function environment({ remote }: GitTree, options: GitOptions): NodeJS.ProcessEn
           GIT_CONFIG_VALUE_0: `Authorization: ${authorization}`,
         }),
   };
+}
+
+/**
+ * As BuildKit: keys are those of the agent that the user lends, and a host is believed the first time. Where the user knows the host, it must
+ * have the key that he knows. Keys in files of the user are for him, not for what a Dockerfile names.
+ */
+function sshCommand({ agent, knownHosts }: GitOptions): string {
+  const hosts = [...(knownHosts === undefined ? [] : [quoted(knownHosts)]), '~/.ssh/known_hosts'].join(' ');
+  const settings = [
+    'BatchMode=yes',
+    `StrictHostKeyChecking=${knownHosts === undefined ? 'yes' : 'accept-new'}`,
+    `UserKnownHostsFile=${hosts}`,
+    'IdentityFile=none',
+    `IdentityAgent=${agent === undefined ? 'none' : quoted(agent)}`,
+  ];
+  return ['ssh -F /dev/null', ...settings.map((one) => `-o '${one.replaceAll("'", "'\\''")}'`)].join(' ');
+}
+
+/** A path as ssh reads it in an option: `%` and `$` would begin something else. */
+function quoted(path: string): string {
+  return `"${path.replaceAll('%', '%%').replaceAll(/(["\\])/g, '\\$1')}"`;
 }

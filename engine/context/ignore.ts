@@ -11,7 +11,8 @@ const MAX_SIZE = 4 * 1024 * 1024;
 /** Where an ignore file may lie. */
 export interface IgnoreSources {
   readonly dockerfile?: string | undefined;
-  readonly ignoreFile?: string | undefined;
+  /** Null: no ignore file counts. */
+  readonly ignoreFile?: string | null | undefined;
 }
 
 /** What hides files of the context. */
@@ -28,7 +29,7 @@ export interface Ignore {
  * @throws `DOCKERIGNORE_INVALID` naming the file: a link, no regular file, unreadable, or the pattern that is none
  */
 export async function readIgnore(root: string, { dockerfile, ignoreFile }: IgnoreSources): Promise<Ignore> {
-  const candidates = ignoreFile === undefined ? defaultFiles(root, dockerfile) : [ignoreFile];
+  const candidates = candidatesOf(root, { dockerfile, ignoreFile });
   for (const path of candidates) {
     const bytes = await readRegularFile(path, {
       code: 'DOCKERIGNORE_INVALID',
@@ -40,13 +41,15 @@ export async function readIgnore(root: string, { dockerfile, ignoreFile }: Ignor
       return { path, patterns, matcher: createIgnoreMatcher(patterns) };
     }
   }
-  if (ignoreFile !== undefined) {
+  if (typeof ignoreFile === 'string') {
     throw new EngineError('DOCKERIGNORE_INVALID', `Cannot read the ignore file ${ignoreFile}: there is none`);
   }
   return { path: undefined, patterns: [], matcher: createIgnoreMatcher([]) };
 }
 
-function defaultFiles(root: string, dockerfile: string | undefined): readonly string[] {
+function candidatesOf(root: string, { dockerfile, ignoreFile }: IgnoreSources): readonly string[] {
+  if (ignoreFile === null) return [];
+  if (ignoreFile !== undefined) return [ignoreFile];
   const own = dockerfile === undefined ? [] : [`${dockerfile}.dockerignore`];
   return [...own, join(root, '.dockerignore')];
 }

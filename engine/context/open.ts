@@ -15,8 +15,8 @@ import { walk, type Skipped } from './walk.ts';
 export interface OpenContextOptions {
   /** Path of the Dockerfile; its `<name>.dockerignore` goes before `.dockerignore`. */
   readonly dockerfile?: string | undefined;
-  /** An ignore file to use instead of both. */
-  readonly ignoreFile?: string | undefined;
+  /** An ignore file to use instead of both; null: none, as for files that come from elsewhere. */
+  readonly ignoreFile?: string | null | undefined;
   /** `git`: of modes only the bit counts that git keeps, whatever the umask of the checkout. Default: exact. */
   readonly modes?: 'exact' | 'git' | undefined;
   /** Directories that must not lie inside the context: the engine's store. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkDockerfile, listTargets, outlineDockerfile } from '../../../engine/build-describe.ts';
+import type { LocalRequest } from '../../../engine/build-inputs.ts';
 import type { BuildRequest, Engine } from '../../../engine/index.ts';
 import { answerCall, parseCall } from '../../../src/cli/commands/build-call.ts';
 import { UsageError } from '../../../src/cli/usage-error.ts';
@@ -38,10 +39,11 @@ async function call(text: string, method: string, request: Partial<BuildRequest>
     columns: 80,
   });
   const options = { resolver: createResolver(), graph: { platform: PLATFORM, target: request.target } };
+  const local = (asked: BuildRequest): LocalRequest => ({ ...asked, context: folder });
   const dockerfile: Engine['dockerfile'] = {
-    check: (asked) => checkDockerfile(asked, options),
-    outline: (asked) => outlineDockerfile(asked, options),
-    targets: listTargets,
+    check: (asked) => checkDockerfile(local(asked), options),
+    outline: (asked) => outlineDockerfile(local(asked), options),
+    targets: (asked) => listTargets(local(asked)),
   };
   const streams = { stdout: writer('stdout'), stderr: writer('stderr'), signal: new AbortController().signal };
   // Type: a call asks an engine for its Dockerfiles alone.

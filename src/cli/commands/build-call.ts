@@ -41,7 +41,7 @@ export async function answerCall(
   request: BuildRequest,
 ): Promise<number> {
   if (call.kind === 'targets') {
-    stdout.write(formatTargets(await engine.dockerfile.targets(request), call.isJson));
+    stdout.write(formatTargets(await engine.dockerfile.targets(request, { signal }), call.isJson));
     return 0;
   }
   if (call.kind === 'outline') {

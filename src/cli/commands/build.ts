@@ -1,5 +1,11 @@
 import { writeFileSync } from 'node:fs';
-import { escapeControl, type BuildOutput, type BuildResult } from '../../../engine/index.ts';
+import {
+  escapeControl,
+  type BuildContext,
+  type BuildOutput,
+  type BuildResult,
+  type SshAgent,
+} from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { choice, list, single, text, texts, toggle, type Values } from '../flags.ts';
@@ -97,7 +103,7 @@ export const build = defineCommand({
       explain: values.explain,
       pull: values.pull,
       secrets: values.secret,
-      ssh: values.ssh,
+      ssh: agentsOf(values.ssh, files.context, context),
       allowSecretInLayer: values.allowSecretInLayer,
       network: values.network,
       extraHosts: values.addHost,
@@ -120,6 +126,13 @@ function parseOnePlatform(word: string): ReturnType<typeof parsePlatform> {
   if (word.includes(','))
     throw new UsageError('an image for several platforms is not supported yet', 'build for one of them at a time');
   return parsePlatform(word);
+}
+
+/** As with docker's, a repository over ssh as context is asked for with the agent at hand. */
+function agentsOf(asked: readonly SshAgent[], files: BuildContext, context: Context): readonly SshAgent[] {
+  const isOverSsh = typeof files !== 'string' && files.type === 'git' && !/^(?:https?|git):/.test(files.remote);
+  const isGiven = asked.some(({ id }) => id === 'default') || !context.lookup('SSH_AUTH_SOCK');
+  return isOverSsh && !isGiven ? [...asked, parseSsh('default', context)] : asked;
 }
 
 /** SOURCE_DATE_EPOCH of the caller is a build argument, as with docker's. */
