@@ -122,6 +122,7 @@ COPY --from=b /b /
   test.each([
     ['--mount=type=cache,id=../../../x,target=/c,source=nowhere', 'no such file'],
     ['--mount=type=cache,id=l,target=/c,source=sel', 'no such file'],
+    ['--mount=type=cache,id=l,target=/c,source=../../x', 'leads out of it'],
     ['--mount=type=bind,from=shell,source=/nowhere,target=/c', '/nowhere'],
     ['--mount=type=bind,source=nowhere,target=/c', 'nowhere'],
     ['--mount=type=bind,from=shell,source=/bin,target=/proc/x', '/proc'],
@@ -141,6 +142,7 @@ RUN --mount=type=bind,from=odd,source=/rootdir,target=/r,rw ls /r/rootdir/bin/bu
 RUN --mount=type=bind,from=odd,source=/up,target=/e ls /e
 `);
     expect(built.output).toBe('/r/rootdir/bin/busybox\nhosts.own\n');
+    expect(await readdir('/')).not.toContain('canary');
   });
 });
 

@@ -105,6 +105,7 @@ RUN ["/busybox", "sh", "-c", "/busybox cat /deep/file /query/file /head/app/deep
       ['#nosuch', 'GIT_REF_NOT_FOUND'],
       ['#v1:out/etc', 'CONTEXT_INVALID'],
       ['#v1:none', 'CONTEXT_INVALID'],
+      ['#v1:../../../../etc', 'CONTEXT_INVALID'],
       ['?ref=v1&checksum=0123456', 'CHECKSUM_MISMATCH'],
     ]) {
       const error = it.build(`FROM scratch\nADD ${remote(suffix ?? '')} /\n`);

@@ -138,6 +138,23 @@ suite(named('build'), () => {
     expect([second.steps.executed, second.imageId]).toEqual([0, first.imageId]);
   });
 
+  test('keeps times before 1970 and after 2038, the same in every build', async () => {
+    const times = ['-86400.5', '4294967297.123456789', '-11676096000', '0'];
+    for (const [at, time] of times.entries()) {
+      await it.write({ [`times/${at}`]: '' });
+      await run('touch', ['-d', `@${time}`, join(it.context, 'times', String(at))]);
+    }
+    const dockerfile =
+      'FROM scratch\nCOPY busybox /\nCOPY times/* /\nRUN ["/busybox", "stat", "-c", "%Y", "/0", "/1", "/2", "/3"]\n';
+    const first = await it.build(dockerfile, { complete: true });
+    // What the file system of the context made of them.
+    const { stdout } = await run('stat', ['-c', '%Y', ...times.map((_, at) => join(it.context, 'times', String(at)))]);
+    expect(first.output).toBe(stdout);
+    const second = await it.build(dockerfile, { complete: true, noCache: true });
+    expect(second.steps.cached).toBe(0);
+    expect(await layersOf(second)).toEqual(await layersOf(first));
+  });
+
   test('keeps what stands on a rebuilt stage whose files came out equal', async () => {
     const with_ = (comment: string): string =>
       `${SHELL}FROM shell AS builder\nRUN echo model > /model # ${comment}\nFROM shell\nCOPY --from=builder /model /\nRUN echo expensive`;

@@ -1,6 +1,7 @@
 import { escapeControl } from '../base/escape.ts';
 import type { WarningEvent } from '../base/progress.ts';
 import { digestSelection } from './digest.ts';
+import { credentialWarning, GIT_CONFIG } from './git-config.ts';
 import { createHashes, type StatCache } from './hashes.ts';
 import { readIgnore } from './ignore.ts';
 import { createTree } from './listing.ts';
@@ -45,9 +46,19 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const tree = createTree(entries);
   const hashes = createHashes({ root: rootBytes, statCache: options.statCache, now: options.now ?? Date.now });
   const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });
+  const gitConfig = tree.get(Buffer.from(GIT_CONFIG));
+  let isTold = gitConfig === undefined;
   return {
     root: real,
-    select: async (sources, how) => selectFrom(tree, sources, { ...how, missing }),
+    select: async (sources, how) => {
+      const selected = selectFrom(tree, sources, { ...how, missing });
+      if (!isTold && selected.some(({ entry }) => entry === gitConfig)) {
+        isTold = true;
+        const warning = await credentialWarning(real);
+        if (warning) options.onEvent?.(warning);
+      }
+      return selected;
+    },
     digest: (selected, how = {}) => digestSelection(selected, hashes, how),
     records: toRecords,
     skipped: skipped.map(({ path }) => path),

@@ -91,6 +91,26 @@ describe('openContext', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  test('warns of a token in .git/config when a COPY takes it, once', async () => {
+    const warnings: WarningEvent[] = [];
+    write('src/a');
+    const takes = async (text: string, sources: readonly string[]): Promise<number> => {
+      write('.git/config', text);
+      warnings.length = 0;
+      const context = await openContext(root, { onEvent: (event) => warnings.push(event) });
+      for (const source of sources) await context.select([source], { destIsDirectory: true });
+      return warnings.length;
+    };
+    const token = '[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic dG9rZW4=\n';
+    expect(await takes(token, ['.', '.git'])).toBe(1);
+    expect(warnings[0]).toMatchObject({ message: expect.stringContaining('.git/config holds a credential') });
+    expect(await takes('[remote "origin"]\n\turl = https://x:token@github.com/a/b\n', ['.'])).toBe(1);
+    expect(await takes(token, ['src'])).toBe(0);
+    expect(await takes('[remote "origin"]\n\turl = git@github.com:a/b\n\tpushurl = ssh://git@c/d\n', ['.'])).toBe(0);
+    write('.dockerignore', '.git');
+    expect(await takes(token, ['.'])).toBe(0);
+  });
+
   test('keeps names that are no UTF-8 apart, byte by byte', async () => {
     for (const byte of [0xff, 0xfe])
       writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([byte])]), String(byte));

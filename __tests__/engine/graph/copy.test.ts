@@ -15,6 +15,16 @@ describe('COPY', () => {
     ]);
   });
 
+  test.each([
+    ['/../../x', '/x'],
+    ['../../../x', '/x'],
+    ['\\..\\..\\x', '/w/....x'],
+    ['/a/../../../', '/'],
+  ])('never leaves the root by its destination %s', async (dest, path) => {
+    const graph = await graphOf(`FROM scratch\nWORKDIR /w\nCOPY x ${dest}\n`);
+    expect(actionsOf(graph).filter(({ action }) => action === 'copy')).toMatchObject([{ dest: path }]);
+  });
+
   test('expands here-documents unless their word is quoted, and keeps the quotes in them', async () => {
     const graph = await graphOf('FROM scratch\nARG V=1\nCOPY <<A <<"B" f /d/\n"$V" \\$V\nA\n$V\nB\n');
     expect(actionsOf(graph)).toMatchObject([
