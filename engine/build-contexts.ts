@@ -6,25 +6,10 @@ import { EngineError, messageOf } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
 import type { BuildNamedContext, BuildRequest } from './engine.ts';
-import { parseGitReference } from './dockerfile/index.ts';
-import type { GitSource, NamedContext } from './graph/index.ts';
+import type { NamedContext } from './graph/index.ts';
 import { isDigest } from './image/digest.ts';
 import { parseGraphNode, parseIndex } from './image/manifest.ts';
 import { loadImages } from './load.ts';
-
-/**
- * A repository as build context: `url#ref:subdir`, `url?ref=…&subdir=…`, or `github.com/…`.
- *
- * @returns undefined when the text is none
- * @throws an error that says what is wrong with its parameters
- */
-export function parseGitSource(text: string): GitSource | undefined {
-  const found = parseGitReference(text);
-  if (!found) return undefined;
-  const { remote, ref, subdir, checksum, mtime, isLikeLocal, keepGitDir = false, submodules = true } = found;
-  const address = isLikeLocal ? `https://${remote}` : remote;
-  return { type: 'git', remote: address, ref, subdir, checksum, mtime, keepGitDir, submodules };
-}
 
 /** Named contexts in the words of the graph: images, and files that are opened by the name. */
 export function graphContexts(

@@ -17,10 +17,11 @@ import { readHiddenSources } from './context/index.ts';
 import type { BuildOutput, BuildRequest, BuildResult, Explanation } from './engine.ts';
 import { epochOf, toTime } from './epoch.ts';
 import type { Graph, GraphOptions, Resolver, VertexId } from './graph/index.ts';
+import { hostPlatform } from './host-platform.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
 import { runsOn } from './image/choose.ts';
 import { formatPlatform } from './image/platform.ts';
-import type { Digest, Platform } from './image/types.ts';
+import type { Digest } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
@@ -182,12 +183,6 @@ function requirePlatform({ vertices, image: { platform } }: Graph): void {
 /** How {@link build} reads a Dockerfile, for those who only want to know what it says. */
 export function describeOptions(parts: Parts, request: BuildRequest, act: ActOptions = {}): DescribeOptions {
   return { ...act, resolver: createResolver(parts, request, act), graph: toGraphOptions(request) };
-}
-
-/** What this machine runs. */
-export function hostPlatform(): Platform {
-  const names: Readonly<Partial<Record<NodeJS.Architecture, string>>> = { x64: 'amd64', ia32: '386' };
-  return { os: 'linux', architecture: names[process.arch] ?? process.arch };
 }
 
 function createResolver(parts: Parts, { pull }: BuildRequest, act: ActOptions): Resolver {

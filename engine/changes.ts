@@ -1,5 +1,5 @@
 import { EngineError } from './base/errors.ts';
-import { hostPlatform } from './build.ts';
+import { hostPlatform } from './host-platform.ts';
 import { parse, parseStages } from './dockerfile/index.ts';
 import { resolveBases, toGraph } from './graph/index.ts';
 import { OCI_CONFIG } from './image/media-type.ts';

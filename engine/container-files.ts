@@ -2,7 +2,6 @@ import { collect } from './base/collect.ts';
 import { EngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import { DEFAULT_PACKING } from './build-blobs.ts';
-import { applyChanges } from './changes.ts';
 import type { Parts } from './connect.ts';
 import type { CommitOptions, ContainerFiles, FileChange, SaveOptions } from './engine.ts';
 import { assembleConfig } from './image/assemble.ts';
@@ -79,6 +78,8 @@ async function commitContainer(
     const found = await find(parts, nameOrId, options);
     if (pause && found.state.status === 'running') throw cannotPause(found.record.name);
     const base = await baseOf(parts, found.record.imageId);
+    // Loaded here: it brings the reader of Dockerfiles along.
+    const { applyChanges } = await import('./acts.ts');
     const config = await applyChanges(configOf(found), changes);
     const layer = await packUpper(parts, found, options);
     const created = new Date().toISOString();

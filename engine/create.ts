@@ -1,6 +1,3 @@
-import { build, describeOptions, hostPlatform } from './build.ts';
-import { withLocalRequest, type LocalRequest } from './build-inputs.ts';
-import { checkDockerfile, listTargets, outlineDockerfile } from './build-describe.ts';
 import { createCacheExchange } from './cache/index.ts';
 import type { Platform } from './image/types.ts';
 import { complete } from './complete.ts';
@@ -8,17 +5,12 @@ import { connect, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';
 import { EngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
-import type { BuildRequest, Engine, EngineInfo, EngineOptions } from './engine.ts';
+import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
 import { historyOf } from './history.ts';
+import { hostPlatform } from './host-platform.ts';
 import { inspectImage, removeImage } from './images.ts';
-import { importImage } from './import-image.ts';
-import { loadImages } from './load.ts';
 import { requireTag } from './names.ts';
-import { withStore } from './leftovers.ts';
-import { createRegistryBackend } from './registry-backend.ts';
-import { createRegistryServer } from './registry/index.ts';
 import { resolveImage } from './resolve-image.ts';
-import { saveImages } from './save.ts';
 import {
   type Connection,
   type ContainersDependencies,
@@ -31,12 +23,8 @@ import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';
 import type { StoredImage } from './store/index.ts';
 
-/**
- * An engine over a store. Opens the store, and nothing else: the machine is probed when the first act needs it.
- *
- * @throws `STORE_VERSION`, `STORE_OWNER`, `STORE_IO`
- */
-export async function createEngine(options: EngineOptions): Promise<Engine> {
+/** See {@link createEngine}. What builds, archives and serves is loaded by the first act that does so: most commands do none of it. */
+export async function assembleEngine(options: EngineOptions): Promise<Engine> {
   const parts = await connect(options);
   const { store } = parts;
   const ensureImage = createEnsureImage(parts);
@@ -51,21 +39,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     ensureImage,
     ensureSnapshots: async (image, act) => (await parts.snapshots(act)).ensure(image.config.rootfs.diff_ids, act),
   });
-  const described = <T>(
-    request: BuildRequest,
-    act: ActOptions,
-    describe: (local: LocalRequest) => Promise<T>,
-  ): Promise<T> => withStore(parts, act, () => withLocalRequest(parts, request, act, describe));
+  const describe = async (): Promise<Engine['dockerfile']> => (await import('./acts.ts')).createDescriptions(parts);
   return {
     root: options.root,
     info: (act) => info(parts, act),
-    build: (request, act) => build(parts, request, act),
+    build: async (request, act) => (await import('./acts.ts')).build(parts, request, act),
     dockerfile: {
-      check: (request, act = {}) =>
-        described(request, act, (local) => checkDockerfile(local, describeOptions(parts, local, act))),
-      outline: (request, act = {}) =>
-        described(request, act, (local) => outlineDockerfile(local, describeOptions(parts, local, act))),
-      targets: (request, act = {}) => described(request, act, listTargets),
+      check: async (request, act) => (await describe()).check(request, act),
+      outline: async (request, act) => (await describe()).outline(request, act),
+      targets: async (request, act) => (await describe()).targets(request, act),
     },
     pull: (name, act) => pull(parts, name, act?.platform ?? hostPlatform(), act),
     push: (image, name, act) => push(parts, image, name, act),
@@ -82,9 +64,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
           act,
         ),
       inspect: (nameOrId) => inspectImage(parts, nameOrId),
-      save: (names, how) => saveImages(parts, names, how),
-      load: (source, act) => loadImages(parts, source, act),
-      import: (source, how) => importImage(parts, source, how),
+      save: async (names, how) => (await import('./acts.ts')).saveImages(parts, names, how),
+      load: async (source, act) => (await import('./acts.ts')).loadImages(parts, source, act),
+      import: async (source, how) => (await import('./acts.ts')).importImage(parts, source, how),
       history: (nameOrId) => historyOf(parts, nameOrId),
     },
     containers: { ...containers, ...createContainerFiles(parts) },
@@ -93,7 +75,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     events: createEvents(connectRuntime),
     cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
-    serveRegistry: (how) => createRegistryServer(createRegistryBackend(parts), how),
+    serveRegistry: async (how) => (await import('./acts.ts')).serveRegistry(parts, how),
     close: async () => {
       await parts.registry.close();
       await store.close();

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { compressionOfHead, peek } from './archive/read.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
-import { hostPlatform } from './build.ts';
+import { hostPlatform } from './host-platform.ts';
 import { applyChanges } from './changes.ts';
 import type { Parts } from './connect.ts';
 import type { ImportOptions } from './engine.ts';

@@ -1,4 +1,4 @@
-// The only door of the engine: src/ imports nothing below this file.
+// The only door of the engine: src/ imports nothing below this file. What stands here is small; the engine itself is loaded when one is made.
 export { EngineError, isEngineError, messageOf, type ErrorDetails, type SourceLocation } from './base/errors.ts';
 export { escapeControl } from './base/escape.ts';
 export { redact } from './base/redact.ts';
@@ -16,14 +16,9 @@ export {
 export type * from './engine.ts';
 export type * from './image/types.ts';
 export type { Ended, PublishedPort, Restart, RungName } from './native/protocol.ts';
-export { createEngine } from './create.ts';
-export { parseGitSource } from './build-contexts.ts';
-export { StepError } from './solver/index.ts';
-export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/index.ts';
-export {
-  parseCacheIndex,
-  type CacheExchange,
-  type CacheExport,
-  type CacheIndex,
-  type ExportedBlob,
-} from './cache/index.ts';
+export { createEngine } from './open.ts';
+export { parseGitSource } from './git-source.ts';
+export { StepError } from './solver/step-error.ts';
+export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/docker-config.ts';
+export { parseCacheIndex, type CacheIndex } from './cache/exchange-index.ts';
+export type { CacheExchange, CacheExport, ExportedBlob } from './cache/index.ts';

@@ -1,7 +1,7 @@
 import { findImages, type FoundImage } from './archive/images.ts';
 import { readArchive } from './archive/read.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
-import { hostPlatform } from './build.ts';
+import { hostPlatform } from './host-platform.ts';
 import type { Parts } from './connect.ts';
 import type { LoadedImage } from './engine.ts';
 import { assembleManifest } from './image/assemble.ts';

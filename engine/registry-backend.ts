@@ -1,9 +1,19 @@
 import type { Parts } from './connect.ts';
 import { bringImage } from './complete-image.ts';
+import type { Engine, RegistryServer } from './engine.ts';
 import { isDigest } from './image/digest.ts';
 import { parseReference } from './image/reference.ts';
+import { createRegistryServer } from './registry/server/server.ts';
 import type { BlobIngest, RegistryBackend, RegistryManifest } from './registry/index.ts';
 import type { Store, StoredImage } from './store/index.ts';
+
+/** Serves the store over the distribution API on loopback. */
+export async function serveRegistry(
+  parts: Parts,
+  options: Parameters<Engine['serveRegistry']>[0],
+): Promise<RegistryServer> {
+  return await createRegistryServer(createRegistryBackend(parts), options);
+}
 
 /**
  * The store as what the registry server stands on: blobs are the store's. What is pushed goes into repositories of their own and does not turn

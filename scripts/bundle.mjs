@@ -9,27 +9,39 @@ export const root = new URL('..', import.meta.url).pathname;
  * Bundles both into `outdir`. Blanks and syntax are shortened, which takes a third off; names stay, so that a stack trace says where it was.
  * Nobody reviews 100,000 lines of generated code: CI makes them again and compares.
  *
+ * The command line is split where it imports dynamically, so that a command reads what it needs: each file beside `cli/index.js` belongs to
+ * it, and bears the hash of its content. The Action starts twice a job, and is one file.
+ *
  * @returns the paths of all that went in
  */
 export async function bundle(outdir) {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const hashes = await readFile(join(root, 'dist/native/native.sha256'), 'utf8').catch(() => '');
-  const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: { 'cli/index': 'src/cli/index.ts', 'action/index': 'src/action/index.ts' },
+  const options = {
+    ...bundleOptions,
     outdir,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'esm',
     minifyWhitespace: true,
     minifySyntax: true,
     metafile: true,
     legalComments: 'none',
-    // Packages that are CommonJS inside call `require`.
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
     define: { BERTH_VERSION: JSON.stringify(version), BERTH_NATIVE_HASHES: JSON.stringify(hashes) },
-  });
+  };
+  const cli = { entryPoints: { 'cli/index': 'src/cli/index.ts' }, splitting: true, chunkNames: 'cli/[name]-[hash]' };
+  const made = [
+    await build({ ...options, ...cli }),
+    await build({ ...options, entryPoints: { 'action/index': 'src/action/index.ts' } }),
+  ];
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
-  return Object.keys(metafile.inputs);
+  return [...new Set(made.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
 }
+
+/** What every bundle of ours is made with. */
+export const bundleOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  // Packages that are CommonJS inside call `require`.
+  banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
+};

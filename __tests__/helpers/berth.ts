@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleOptions } from '../../scripts/bundle.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const MACHINE = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
@@ -52,14 +53,9 @@ export async function createBerth(): Promise<Berth> {
   const root = join(folder, 'store');
   const program = join(folder, 'cli/index.mjs');
   await build({
+    ...bundleOptions,
     entryPoints: [join(ROOT, 'src/cli/index.ts')],
     outfile: program,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'esm',
-    // As in scripts/build.mjs: packages that are CommonJS inside call `require`.
-    banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
   });
   const berth: Berth['berth'] = (args, options = {}) => run(args, { folder, root, program }, options);
   const pipe: Berth['pipe'] = async (first, second) => {
@@ -86,6 +82,8 @@ function run(
       HOME: folder,
       BERTH_ROOT: root,
       BERTH_NATIVE: HELPER,
+      // Compiled code stays with the test.
+      NODE_COMPILE_CACHE: join(folder, 'code'),
       ...options.env,
     },
     stdio: 'pipe',

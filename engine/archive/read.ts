@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';
-import { extract, type Header } from 'tar-stream';
+import type { Header } from 'tar-stream';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { inflate } from '../image/inflate.ts';
@@ -44,6 +44,8 @@ export async function readArchive<D extends Draft>(
 ): Promise<ArchiveFiles<D>> {
   const files = new Map<string, ArchiveFile<D>>();
   const links = new Map<string, string>();
+  // Loaded here, since few commands read an archive.
+  const { extract } = await import('tar-stream');
   const parser = extract();
   const input = Readable.from(await unpacked(source), { objectMode: false });
   input.on('error', (error) => parser.destroy(error));

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import * as tls from 'node:tls';
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import type * as Undici from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { EngineError } from '../base/errors.ts';
 import { isLoopback } from './host.ts';
 import type { RegistryOptions, Timing } from './types.ts';
@@ -11,13 +11,19 @@ export interface Dispatchers {
   close(): Promise<void>;
 }
 
+/** The HTTP client, loaded by the first request: it is a large part of what most commands would have to read for nothing. */
+export async function loadClient(): Promise<typeof Undici> {
+  return await import('undici');
+}
+
 /** Connections are made on first use, since the CA file is read then. */
 export function createDispatchers(options: RegistryOptions, timing: Timing): Dispatchers {
   let made: Promise<{ readonly direct: Dispatcher; readonly proxied: Dispatcher }> | undefined;
   const make = async (): Promise<{ readonly direct: Dispatcher; readonly proxied: Dispatcher }> => {
     const ca = options.caFile === undefined ? undefined : await readAuthorities(options.caFile);
-    const direct = createDirect(timing, ca);
-    return { direct, proxied: createProxied(options, timing, ca) ?? direct };
+    const client = await loadClient();
+    const direct = new client.Agent(agentOptions(timing, ca));
+    return { direct, proxied: createProxied(client, options, timing, ca) ?? direct };
   };
   return {
     for: async (url) => {
@@ -31,12 +37,13 @@ export function createDispatchers(options: RegistryOptions, timing: Timing): Dis
   };
 }
 
-function createDirect(timing: Timing, ca: string[] | undefined): Dispatcher {
-  return new Agent(agentOptions(timing, ca));
-}
-
 /** undici looks into the environment for what isn't given, so the empty string is given. */
-function createProxied(options: RegistryOptions, timing: Timing, ca: string[] | undefined): Dispatcher | undefined {
+function createProxied(
+  { EnvHttpProxyAgent }: typeof Undici,
+  options: RegistryOptions,
+  timing: Timing,
+  ca: string[] | undefined,
+): Dispatcher | undefined {
   const { httpProxy = '', httpsProxy = '', noProxy = '' } = options;
   if (httpProxy === '' && httpsProxy === '') return undefined;
   const tlsOptions = ca === undefined ? {} : { requestTls: { ca }, proxyTls: { ca } };
@@ -63,11 +70,12 @@ async function readAuthorities(file: string): Promise<string[]> {
   if (!pem.includes('-----BEGIN CERTIFICATE-----')) {
     throw new EngineError('CA_FILE', `Cannot use the CA file ${file}: there is no PEM certificate in it`);
   }
-  return [...trusted(), pem];
+  return [...(await trusted()), pem];
 }
 
 /** Node's own authorities with those of NODE_EXTRA_CA_CERTS; Node 20 can only name the former. */
-function trusted(): readonly string[] {
+async function trusted(): Promise<readonly string[]> {
+  const tls = await import('node:tls');
   const get = tls.getCACertificates as typeof tls.getCACertificates | undefined;
   return get?.('default') ?? tls.rootCertificates;
 }

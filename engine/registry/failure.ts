@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import { messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { RegistryError } from './errors.ts';
@@ -37,6 +36,8 @@ export interface Refusal {
 
 /** A refusal as an error with status, the registry's own words and what to do next. Reads the body. */
 export async function refusalError(operation: Operation, refusal: Refusal): Promise<RegistryError> {
+  // Loaded here: Node's HTTP takes as long to load as Node itself, and most commands speak to no registry.
+  const { STATUS_CODES } = await import('node:http');
   const { status, host } = refusal;
   const errors = readDiagnostics(await readSome(refusal.body));
   const words = errors.map(({ code, message }) => (message === '' ? code : `${code}: ${message}`)).join('; ');

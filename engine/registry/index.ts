@@ -10,6 +10,5 @@ export {
   lookupDockerConfig,
   type DockerConfig,
 } from './docker-config.ts';
-export { createRegistryServer } from './server/server.ts';
 export type * from './types.ts';
 export type * from './server/types.ts';

@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import { request as undiciRequest } from 'undici';
 import { EngineError } from '../base/errors.ts';
-import type { Dispatchers } from './dispatcher.ts';
+import { type Dispatchers, loadClient } from './dispatcher.ts';
 import { protocolError } from './errors.ts';
 import { networkError, type Operation } from './failure.ts';
 import { isLinkLocal, isLoopback, isSameOrigin } from './host.ts';
@@ -48,7 +47,8 @@ export function createTransport(dispatchers: Dispatchers, userAgent: string, tim
     const { method, url, signal } = request;
     const body = request.body?.();
     try {
-      const answer = await undiciRequest(url, {
+      const client = await loadClient();
+      const answer = await client.request(url, {
         dispatcher: await dispatchers.for(url),
         method,
         // Bytes as they are stored: a blob is verified as it comes, and never decoded twice.

@@ -1,7 +1,7 @@
-import { request, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { redact } from '../base/redact.ts';
-import { createDispatchers } from './dispatcher.ts';
+import { createDispatchers, loadClient } from './dispatcher.ts';
 import { TIMING } from './registry.ts';
 import type { RegistryOptions } from './types.ts';
 
@@ -58,6 +58,7 @@ async function ask(
   signal: AbortSignal | undefined,
 ): Promise<WebResponse> {
   try {
+    const { request } = await loadClient();
     const {
       statusCode,
       headers: found,

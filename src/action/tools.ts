@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { arch } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { cacheDir, find } from '@actions/tool-cache';
 
 /** What the `berth` of later steps is made of. */
 export interface ToolSource {
-  /** Bundled command line. */
+  /** Folder of the bundled command line: `index.js` and the files that it loads. */
   readonly cli: string;
   readonly helper: string;
 }
@@ -41,8 +41,8 @@ export async function installTools(
 
 /** Beside the bundle of the Action; undefined when it runs from its sources. */
 export function locateTools(helper: string): ToolSource | undefined {
-  const cli = fileURLToPath(new URL('../cli/index.js', import.meta.url));
-  return existsSync(cli) ? { cli, helper } : undefined;
+  const cli = fileURLToPath(new URL('../cli', import.meta.url));
+  return existsSync(join(cli, 'index.js')) ? { cli, helper } : undefined;
 }
 
 interface ToolFile {
@@ -57,9 +57,13 @@ async function toolFiles({ cli, helper }: ToolSource, node: string): Promise<rea
     from: path,
     sha256: sha256(await readFile(path)),
   });
+  const parts = (await readdir(cli)).filter((name) => name.endsWith('.js')).sort();
+  const program = parts.map(async (name): Promise<ToolFile> => {
+    return { path: `cli/${name}`, mode: 0o644, content: await from(join(cli, name)) };
+  });
   return [
     { path: 'bin/berth', mode: 0o755, content: Buffer.from(shim(node)) },
-    { path: 'cli/index.js', mode: 0o644, content: await from(cli) },
+    ...(await Promise.all(program)),
     { path: `native/${helperName}`, mode: 0o755, content: await from(helper) },
     { path: 'package.json', mode: 0o644, content: Buffer.from('{ "type": "module" }\n') },
   ];
