@@ -71,6 +71,8 @@ export function createProcessEngine(): ProcessEngine {
         };
         return handle;
       },
+      changes: async () => [{ kind: 'added', path: '/tmp/cache' }],
+      remove: async () => undefined,
       resolve: async (id) => ({ id, pid: pids.get(id) ?? null }) as ContainerSummary,
     },
   };

@@ -56,6 +56,14 @@ export function readTokens(env: Environment): readonly { readonly name: string; 
     .filter(({ value }) => value !== '');
 }
 
+/** Files and services of the runner that speak for this step. */
+const OWN = /^(?:INPUT_|STATE_|ACTIONS_|GITHUB_(?:OUTPUT|STATE|ENV|PATH|STEP_SUMMARY|ARTIFACTS)$)/;
+
+/** What a command of the user's is run with: what a `run:` step has, without the means to speak for this one. */
+export function commandEnvironment(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !OWN.test(name)));
+}
+
 function isFork(event: unknown, repository: string): boolean {
   const head = textAt(event, 'pull_request', 'head', 'repo', 'full_name');
   // A deleted fork has no head repository any more; what it sends is still not ours.

@@ -11,7 +11,7 @@ import { readCacheAccess } from './cache/policy.ts';
 import type { ReadSecrets } from './build-secrets.ts';
 import { gitToken, readBuildContexts } from './context-input.ts';
 import { createCredentials } from './credentials.ts';
-import type { RunnerContext } from './environment.ts';
+import { commandEnvironment, type RunnerContext } from './environment.ts';
 import { createBuiltScopes, findImageSource, type BuiltScopes, type ImageSource } from './image-input.ts';
 import { parseInputs, type ActionInputs, type MutableEnvironment } from './inputs.ts';
 import { resolveDockerfile, resolveInputPath, resolveNewPath } from './paths.ts';
@@ -92,6 +92,8 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
     dockerfile: files.dockerfile,
     request: {
       ...requestOf(inputs, context),
+      environment: commandEnvironment(env),
+      logFile: join(folder, 'container.log'),
       run: runRequest(inputs, build, context),
       context: files.context,
       file: files.file,

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { messageOf } from '../../engine/index.ts';
 import { formatReport, verdict } from '../pipeline/index.ts';
@@ -38,7 +39,7 @@ export async function main(env: MutableEnvironment, runner: Runner): Promise<num
     return done.result.ok ? 0 : 1;
   } catch (error) {
     const cancelled = cancellation.signal.aborted;
-    setOutputs(outputsOf(undefined, NO_CACHE, cancelled ? 'cancelled' : 'invalid-request'));
+    setOutputs(outputsOf(undefined, NO_CACHE, { reason: cancelled ? 'cancelled' : 'invalid-request' }));
     runner.commands.endGroup();
     const annotation = errorAnnotation(cancelled ? cancellation.signal.reason : error, () => undefined);
     annotate(runner.commands, [annotation], redact);
@@ -57,7 +58,9 @@ async function report(
 ): Promise<void> {
   const { runner, redact, inputs } = job;
   const { result } = done;
-  setOutputs(outputsOf(result, done.cache, '', inputs.tags, done.layout));
+  setOutputs(
+    outputsOf(result, done.cache, { tags: inputs.tags, layout: done.layout, log: existing(job.request.logFile) }),
+  );
   runner.commands.foreign(redact(formatReport(result)));
   annotate(runner.commands, annotationsOf(result, createFileOf(job)), redact);
   if (!result.ok && result.error === undefined && result.smoke === undefined) {
@@ -67,6 +70,11 @@ async function report(
   const cache = `${done.restored.text}; ${done.saved}`;
   const text = formatSummary(result, { cache, isolation: done.isolation, push: inputs.push, redact });
   await runner.addSummary(text).catch((error: unknown) => runner.commands.debug(`No summary: ${messageOf(error)}`));
+}
+
+/** A test that did not start a container leaves no log. */
+function existing(path: string | undefined): string | undefined {
+  return path !== undefined && existsSync(path) ? path : undefined;
 }
 
 /** The engine calls the Dockerfile by its base name, the smoke test its file by the name in the input. */

@@ -7,13 +7,21 @@ export interface CacheFigures {
   readonly bytes: number;
 }
 
+/** What the result does not say. */
+export interface Further {
+  /** Why the step failed, when there is no result. */
+  readonly reason?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly layout?: string | undefined;
+  /** File with what the tested container said. */
+  readonly log?: string | undefined;
+}
+
 /** The step's outputs by name; an empty string is an output that has no value. All are set, also when the step fails. */
 export function outputsOf(
   result: PipelineResult | undefined,
   cache: CacheFigures,
-  reason: string,
-  tags: readonly string[] = [],
-  layout = '',
+  { reason = '', tags = [], layout = '', log = '' }: Further = {},
 ): Readonly<Record<string, string>> {
   const { build, smoke } = result ?? {};
   const digest = result?.pushedDigest ?? build?.manifest?.digest ?? '';
@@ -26,8 +34,12 @@ export function outputsOf(
     'tested-digest': tested,
     'ready-seconds': smoke?.readySeconds?.toFixed(3) ?? '',
     'first-predict-ms': smoke?.firstPredictMs?.toFixed(1) ?? '',
+    'p95-ms': smoke?.p95Ms?.toFixed(1) ?? '',
     'memory-peak-bytes': smoke?.memoryPeak?.bytes.toString() ?? '',
     'image-size-bytes': (smoke?.imageSize ?? build?.size)?.toString() ?? '',
+    'base-url': smoke?.baseUrl ?? '',
+    junit: result?.junit ?? '',
+    log,
     'oci-layout': layout,
     'exit-reason': result?.exitReason ?? reason,
     'cache-state': cache.state,

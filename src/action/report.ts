@@ -78,6 +78,13 @@ function overview(result: PipelineResult, { cache, isolation, push }: ReportOpti
   rows.push(['cache', escapeMarkdown(cache)], ['isolation', escapeMarkdown(isolation)]);
   if (smoke?.shutdown)
     rows.push(['stopped', `in ${smoke.shutdown.seconds.toFixed(1)} s${smoke.shutdown.forced ? ', by SIGKILL' : ''}`]);
+  if (smoke?.written)
+    rows.push([
+      'wrote',
+      smoke.written.count === 0
+        ? 'nothing'
+        : `${smoke.written.count} paths: ${smoke.written.paths.map(code).join(', ')}`,
+    ]);
   rows.push(['time', `${(result.milliseconds / 1000).toFixed(1)} s`]);
   return table(['', ''], rows);
 }

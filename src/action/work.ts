@@ -13,6 +13,7 @@ import type { Job } from './job.ts';
 import { writeLayout } from './layout.ts';
 import { createLog } from './log.ts';
 import type { CacheFigures } from './outputs.ts';
+import { maskForms } from './secrets.ts';
 import { installTools, locateTools } from './tools.ts';
 
 /** How often a pipeline is begun again because a layer of the cache turned out to be lost. */
@@ -98,7 +99,9 @@ async function runRepeatedly(
   const build: Engine['build'] = (wanted, act) => engine.build({ ...wanted, completeStages: true }, act);
   for (let repeat = 0; ; repeat += 1) {
     const onEvent = createLog(runner.commands, { redact });
-    const result = await runPipeline(request, { engine: { ...engine, build }, passedBefore, onEvent, signal });
+    const onSecrets = (values: readonly string[]): void => runner.commands.mask(values.flatMap(maskForms));
+    const given = { engine: { ...engine, build }, passedBefore, onSecrets };
+    const result = await runPipeline(request, { ...given, onEvent, signal });
     runner.commands.endGroup();
     const again = request.image === undefined && repeat < MAX_REPEATS;
     if (result.ok || !again || !(await cache.forgetLost(engine))) return result;

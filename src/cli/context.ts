@@ -6,6 +6,8 @@ import type { Writer } from './output.ts';
 export interface Context extends FlagContext {
   /** Words after `berth`. */
   readonly argv: readonly string[];
+  /** All variables, for a command of the user's. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly stdin: NodeJS.ReadStream;
   readonly stdout: Writer;
   readonly stderr: Writer;

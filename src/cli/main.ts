@@ -25,6 +25,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     argv,
     cwd: process.cwd(),
     lookup: (name) => env[name],
+    environment: env,
     stdin: process.stdin,
     stdout,
     stderr,

@@ -105,16 +105,24 @@ function indented(label: string, text: string): readonly string[] {
 }
 
 function figures(report: SmokeReport): readonly string[] {
-  const { readySeconds, firstPredictMs, secondPredictMs, memoryPeak, imageSize, shutdown } = report;
+  const { readySeconds, firstPredictMs, secondPredictMs, p95Ms, memoryPeak, imageSize, shutdown } = report;
   const parts = [
     ...(readySeconds === undefined ? [] : [`ready ${readySeconds.toFixed(1)} s`]),
     ...(firstPredictMs === undefined ? [] : [`first predict ${duration(firstPredictMs)}`]),
     ...(secondPredictMs === undefined ? [] : [`second ${duration(secondPredictMs)}`]),
+    ...(p95Ms === undefined ? [] : [`p95 ${duration(p95Ms)}`]),
     ...(memoryPeak === undefined ? [] : [`peak memory ${bytes(memoryPeak.bytes)} (${memoryPeak.source})`]),
     ...(imageSize === undefined ? [] : [`image ${bytes(imageSize)}`]),
     ...(shutdown === undefined ? [] : [`shutdown ${shutdown.seconds.toFixed(1)} s`]),
   ];
-  return parts.length === 0 ? [] : [`  ${parts.join(' · ')}`];
+  return [...(parts.length === 0 ? [] : [`  ${parts.join(' · ')}`]), ...writtenLines(report)];
+}
+
+function writtenLines({ written }: SmokeReport): readonly string[] {
+  if (written === undefined) return [];
+  if (written.count === 0) return ['  wrote nothing to its root'];
+  const more = written.count > written.paths.length ? ', …' : '';
+  return [`  wrote ${written.count} paths: ${written.paths.join(', ')}${more}`];
 }
 
 function errorLines({ error, failedStep }: PipelineResult, paint: Paint): readonly string[] {

@@ -15,8 +15,10 @@ export interface PassKey {
  */
 export type PassedBefore = (key: PassKey) => SmokeReport | undefined;
 
-/** The key of a test; undefined when the test is off. */
+/** The key of a test; undefined when the test is off, or depends on more than its file. */
 export function passKeyOf(digest: Digest, test: SmokeTest): PassKey | undefined {
   if (test.kind === 'off') return undefined;
+  // What a command or a mounted folder will say is not known before.
+  if (test.kind === 'spec' && !test.spec.isClosed) return undefined;
   return { digest, test: test.kind === 'auto' ? 'auto' : test.spec.fingerprint };
 }

@@ -39,6 +39,10 @@ export interface PipelineRequest {
   readonly cacheTo?: BuildRequest['cacheTo'];
   /** Ask the registry again for base images. */
   readonly pull?: boolean | undefined;
+  /** Variables that the smoke test may take over and its command gets; default none. */
+  readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** File that takes what the tested container says, absolute; default none. */
+  readonly logFile?: string | undefined;
   /** Values that must not appear in any report. */
   readonly secrets?: readonly string[] | undefined;
 }

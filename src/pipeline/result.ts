@@ -27,6 +27,8 @@ export interface PipelineResult {
   /** Nothing was built: the image was given. */
   readonly given: boolean;
   readonly smoke?: SmokeReport | undefined;
+  /** File of the JUnit report, as the smoke test names it. */
+  readonly junit?: string | undefined;
   /** What a pass of this image can be remembered by; undefined when the test was off. */
   readonly passKey?: PassKey | undefined;
   /** Digest of the manifest that was built, and tested unless the test was off. */

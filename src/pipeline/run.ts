@@ -1,3 +1,5 @@
+import { mkdir, realpath, rename, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import {
   EngineError,
   withVertex,
@@ -8,7 +10,7 @@ import {
   type Engine,
   type PushResult,
 } from '../../engine/index.ts';
-import { loadSmokeTest, smoke, type SmokeReport, type SmokeTest } from '../smoke/index.ts';
+import { loadSmokeTest, smoke, toJUnit, type SmokeReport, type SmokeTest } from '../smoke/index.ts';
 import { passKeyOf, type PassedBefore, type PassKey } from './passed.ts';
 import type { PipelineRequest } from './request.ts';
 import type { PipelineExitReason, PipelineResult, StepName } from './result.ts';
@@ -19,7 +21,7 @@ export interface PipelineEngine {
   readonly build: Engine['build'];
   readonly push: Engine['push'];
   readonly images: Pick<Engine['images'], 'tag' | 'resolve' | 'complete'>;
-  readonly containers: Pick<Engine['containers'], 'run' | 'resolve'>;
+  readonly containers: Pick<Engine['containers'], 'run' | 'resolve' | 'remove' | 'changes'>;
 }
 
 /**
@@ -32,7 +34,12 @@ export interface PipelineEngine {
  */
 export async function runPipeline(
   request: PipelineRequest,
-  options: ActOptions & { readonly engine: PipelineEngine; readonly passedBefore?: PassedBefore | undefined },
+  options: ActOptions & {
+    readonly engine: PipelineEngine;
+    readonly passedBefore?: PassedBefore | undefined;
+    /** Hears of the values that the smoke test takes over, before anything could show them. */
+    readonly onSecrets?: ((values: readonly string[]) => void) | undefined;
+  },
 ): Promise<PipelineResult> {
   const recorder = createRecorder(options.onEvent);
   const step = createSteps(options.signal);
@@ -40,11 +47,13 @@ export async function runPipeline(
   const done: Done = { given: request.image !== undefined, pushes: [] };
   try {
     const test = await step('check', () => check(request));
+    if (test.kind === 'spec') options.onSecrets?.(test.spec.run.secrets);
     done.build = await step('build', () => build(request, act));
     done.testedDigest = digestOf(done.build);
     done.passKey = passKeyOf(done.testedDigest, test);
     done.smoke = passedBefore(request, done, options.passedBefore);
     done.smoke ??= await step('smoke', () => runSmoke(request, test, done, act));
+    done.junit = await step('smoke', () => writeJUnit(request, test, done));
     if (done.smoke.verdict === 'failed')
       return finish(done, recorder, { failedStep: 'smoke', exitReason: done.smoke.exitReason });
     await step('push', () => name(request, done, act));
@@ -66,6 +75,7 @@ interface Done {
   testedDigest?: Digest;
   passKey?: PassKey | undefined;
   smoke?: SmokeReport | undefined;
+  junit?: string | undefined;
   readonly pushes: PushResult[];
   pushedDigest?: Digest;
 }
@@ -107,7 +117,8 @@ async function check(request: PipelineRequest): Promise<SmokeTest> {
       hint: 'Add a tag such as registry.example/me/model:1',
     });
   }
-  return await loadSmokeTest(request.smokeTest, { workingDirectory: request.workingDirectory });
+  const { workingDirectory, environment = {} } = request;
+  return await loadSmokeTest(request.smokeTest, { workingDirectory, lookup: (name) => environment[name] });
 }
 
 async function build(request: PipelineRequest, { engine, ...act }: Act): Promise<BuildResult> {
@@ -154,11 +165,36 @@ function passedBefore(
 
 async function runSmoke(request: PipelineRequest, test: SmokeTest, { build }: Done, act: Act): Promise<SmokeReport> {
   if (build === undefined) throw new Error('smoke runs after build');
-  const { imageId, config } = build;
+  const { imageId, config, manifest } = build;
   const { size } = await act.engine.images.resolve(imageId);
+  const { secrets, logFile, workingDirectory, environment = {} } = request;
+  const host = { env: environment, workingDirectory };
   return await withVertex({ id: 'smoke', name: 'smoke test' }, act.onEvent, () =>
-    smoke({ reference: imageId, config, size }, test, { ...act, secrets: request.secrets }),
+    smoke({ reference: imageId, digest: manifest?.digest, config, size }, test, { ...act, secrets, host, logFile }),
   );
+}
+
+/** The report as the spec asks for it, also of a test that failed. A link that lies there is replaced, and not followed. */
+async function writeJUnit(
+  { workingDirectory }: PipelineRequest,
+  test: SmokeTest,
+  { smoke: report, testedDigest }: Done,
+): Promise<string | undefined> {
+  const file = test.kind === 'spec' ? test.spec.junit : undefined;
+  if (file === undefined || report === undefined) return undefined;
+  const path = resolve(workingDirectory, file);
+  const root = await realpath(workingDirectory);
+  await mkdir(dirname(path), { recursive: true });
+  const folder = await realpath(dirname(path));
+  if (folder !== root && !folder.startsWith(`${root}/`))
+    throw new EngineError(
+      'PATH_OUTSIDE',
+      `Cannot write the report ${file}: its folder leads out of ${workingDirectory}`,
+    );
+  const part = join(folder, `.${basename(path)}.${process.pid}`);
+  await writeFile(part, toJUnit(report, testedDigest ?? ''), { flag: 'wx' });
+  await rename(part, join(folder, basename(path)));
+  return file;
 }
 
 async function name({ tags }: PipelineRequest, { build }: Done, { engine }: Act): Promise<void> {

@@ -5,6 +5,7 @@ import { selectOne, violations } from './predicates.ts';
 import type { ExitReason } from './report.ts';
 import type { SourceLocation } from '../../engine/index.ts';
 import type { ExpectedResponse, HeaderCheck, StatusPattern } from './spec.ts';
+import { eventsOf, eventViolations, nonFiniteEvents } from './sse.ts';
 
 /** One thing that an answer should have been. */
 export interface Violation {
@@ -17,6 +18,7 @@ export interface Violation {
 /** Everything in which an answer is not as the spec wants it; empty when it is. */
 export function checkAnswer(answer: HttpAnswer, expected: ExpectedResponse): readonly Violation[] {
   const found: Violation[] = [...statusViolations(answer, expected), ...headerViolations(answer, expected.headers)];
+  if (expected.sse !== undefined) return [...found, ...streamViolations(answer, expected, expected.sse)];
   const wantsJson = expected.schema !== undefined || expected.jsonpath.length > 0 || isJsonGolden(expected);
   if (!wantsJson && !isJson(answer)) return [...found, ...bytesViolations(answer, expected)];
   const body = readJson(answer);
@@ -28,6 +30,21 @@ export function checkAnswer(answer: HttpAnswer, expected: ExpectedResponse): rea
     ...jsonViolations(body.value, expected),
     ...bytesViolations(answer, expected),
   ];
+}
+
+/** A stream of events has no JSON as a whole. */
+function streamViolations(
+  answer: HttpAnswer,
+  { finite, status }: ExpectedResponse,
+  sse: NonNullable<ExpectedResponse['sse']>,
+): readonly Violation[] {
+  if (!matchesStatus(answer.status, status)) return [];
+  const type = answer.headers['content-type'] ?? '';
+  if (!/^text\/event-stream\b/i.test(type))
+    return [violation(`sse: wanted text/event-stream, got ${type || 'no content type'}`, sse.location)];
+  const events = eventsOf(answer.body, answer.arrivals);
+  const wrong = eventViolations(events, answer.totalMs, sse).map((text) => violation(`sse: ${text}`, sse.location));
+  return [...wrong, ...(finite ? nonFiniteEvents(events).map(nonFiniteViolation) : [])];
 }
 
 /** Where two answers to the same request differ. */

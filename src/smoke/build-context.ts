@@ -7,6 +7,8 @@ import type { SpecProblem } from './problem.ts';
 
 /** What the parts of a spec are built with: places, files, and a list that takes every problem so that all are told at once. */
 export interface BuildContext {
+  /** A variable of the environment that the test is started in. */
+  lookup(name: string): string | undefined;
   readonly files: SpecFiles;
   readonly problems: SpecProblem[];
   place(path: Path): Place;
@@ -21,13 +23,18 @@ export interface BuildContext {
   ): Promise<{ readonly json: Json; readonly bytes: Uint8Array; readonly label: string }>;
 }
 
-export function createBuildContext(yaml: PlacedYaml, files: SpecFiles): BuildContext {
+export function createBuildContext(
+  yaml: PlacedYaml,
+  files: SpecFiles,
+  lookup: BuildContext['lookup'] = () => undefined,
+): BuildContext {
   const problems: SpecProblem[] = [];
   const fail = (path: Path, error: unknown): void => {
     problems.push({ message: messageOf(error), place: yaml.locate(path) });
   };
   const context: BuildContext = {
     files,
+    lookup,
     problems,
     place: (path) => yaml.locate(path),
     attempt: (path, act, instead) => {

@@ -1,4 +1,5 @@
 import type { BuildContext } from './build-context.ts';
+import { buildBody } from './build-body.ts';
 import { buildChecks, buildHeaderChecks } from './build-checks.ts';
 import { parseJson, type Json } from './json.ts';
 import type { Path } from './place.ts';
@@ -21,30 +22,12 @@ export async function buildItem(raw: RawItem, at: Path, context: BuildContext): 
 
 async function buildRequest(raw: RawItem['request'], at: Path, context: BuildContext): Promise<HttpRequest> {
   const given = Object.entries(raw.headers ?? {}).map(([name, value]) => [name.toLowerCase(), String(value)] as const);
-  const headers: Record<string, string> = Object.fromEntries(given);
-  if (raw.json !== undefined && raw.body !== undefined) {
-    const place = context.place([...at, 'request', 'body']);
-    context.problems.push({ message: 'a request has `json` or `body`, not both', place });
-  }
-  const method = raw.method ?? (raw.json === undefined && raw.body === undefined ? 'GET' : 'POST');
-  if (raw.json !== undefined) {
-    // The payload of a preset stands at its own place, that of a request under it.
-    const payloadAt = at[0] === 'payload' ? at : [...at, 'request', 'json'];
-    const { bytes, label } = await context.payload(payloadAt, raw.json);
-    headers['content-type'] ??= 'application/json';
-    return { method, path: raw.path, headers, body: bytes, curlBody: label };
-  }
-  if (raw.body !== undefined) {
-    const file = raw.body;
-    const body = await context.attemptAsync(
-      [...at, 'request', 'body'],
-      () => context.files.read(file),
-      Buffer.alloc(0),
-    );
-    headers['content-type'] ??= 'application/octet-stream';
-    return { method, path: raw.path, headers, body, curlBody: `@${file}` };
-  }
-  return { method, path: raw.path, headers };
+  const { contentType, ...body } = await buildBody(raw, at, context);
+  const headers = {
+    ...(contentType === undefined ? {} : { 'content-type': contentType }),
+    ...Object.fromEntries(given),
+  };
+  return { method: raw.method ?? (body.body === undefined ? 'GET' : 'POST'), path: raw.path, headers, ...body };
 }
 
 async function buildResponse(
@@ -60,6 +43,8 @@ async function buildResponse(
     jsonpath: buildChecks([...at, 'jsonpath'], raw.jsonpath, context),
     golden: raw.golden === undefined ? undefined : await buildGolden(raw.golden, [...at, 'golden'], context),
     finite: raw.finite ?? true,
+    sse: raw.sse === undefined ? undefined : { minEvents: 1, ...raw.sse, location: context.place([...at, 'sse']) },
+    openapi: raw.openapi === true ? { location: context.place([...at, 'openapi']) } : undefined,
   };
 }
 

@@ -1,9 +1,12 @@
 import type { BuildContext } from './build-context.ts';
 import { buildItem } from './build-item.ts';
 import { buildChecks } from './build-checks.ts';
+import { buildBatch } from './build-batch.ts';
+import { buildRun } from './build-run.ts';
 import { findPreset, GENERIC, presetNames, type Preset } from './presets.ts';
 import type { RawProbe, RawSpec } from './raw.ts';
-import type { Placed, ReadinessProbe, RequestItem, RunSection, Shutdown, SmokeSpec } from './spec.ts';
+import type { Load } from './load-run.ts';
+import type { Placed, ReadinessProbe, RequestItem, Shutdown, SmokeSpec } from './spec.ts';
 import { parseThreshold, type Threshold } from './threshold.ts';
 
 /** A checked raw spec with its defaults, its preset and its files; problems go to the context. */
@@ -13,14 +16,21 @@ export async function buildSpec(
   context: BuildContext,
 ): Promise<Omit<SmokeSpec, 'fingerprint'>> {
   const preset = choosePreset(raw, context);
+  const requests = await buildRequests(raw, preset, context);
+  const command = raw['test-command'];
   return {
     source,
     preset: raw.preset,
     run: buildRun(raw.run, preset, context),
     readinessProbe: buildProbe(raw.readinessProbe, preset, context),
-    requests: await buildRequests(raw, preset, context),
+    requests,
     thresholds: buildThresholds(raw, context),
     shutdown: buildShutdown(raw.shutdown, context),
+    batch: await buildBatch(raw.batch, preset, context),
+    load: buildLoad(raw.load, requests, context),
+    testCommand: command === undefined ? undefined : { command, location: context.place(['test-command']) },
+    junit: raw.report?.junit,
+    isClosed: command === undefined && raw.run?.['env-from'] === undefined && raw.run?.mounts === undefined,
   };
 }
 
@@ -36,28 +46,6 @@ function choosePreset(raw: RawSpec, context: BuildContext): Preset {
     place: context.place(['preset']),
   });
   return GENERIC;
-}
-
-function buildRun(run: RawSpec['run'], preset: Preset, context: BuildContext): RunSection {
-  if (run?.user === 'random') {
-    const place = context.place(['run', 'user']);
-    context.problems.push({ message: '`user: random` is not supported yet', hint: 'Name a user: "1000:0"', place });
-  }
-  if (run?.network === 'egress') {
-    const message = '`network: egress` is not supported yet: a smoke test has no way out to the network';
-    const hint = 'Put what it needs into the image, and remove `network`';
-    context.problems.push({ message, hint, place: context.place(['run', 'network']) });
-  }
-  return {
-    env: {
-      ...preset.run?.env,
-      ...Object.fromEntries(Object.entries(run?.env ?? {}).map(([name, value]) => [name, String(value)])),
-    },
-    args: run?.args ?? preset.run?.args,
-    user: run?.user === undefined || run.user === 'image' ? undefined : String(run.user),
-    readOnly: run?.readOnly ?? false,
-    network: 'none',
-  };
 }
 
 function probeDefaults(preset: Preset): ReadinessProbe {
@@ -135,6 +123,19 @@ function buildThresholds(raw: RawSpec, context: BuildContext): readonly (Thresho
       return parsed === undefined ? [] : [{ ...parsed, location: context.place(path) }];
     }),
   );
+}
+
+function buildLoad(load: RawSpec['load'], requests: readonly RequestItem[], context: BuildContext): Load | undefined {
+  if (load === undefined) return undefined;
+  const isKnown = load.request === undefined || requests.some(({ name }) => name === load.request);
+  if (!isKnown || requests.length === 0) {
+    const message = isKnown
+      ? '`load` needs a request to repeat'
+      : `there is no request named \`${load.request ?? ''}\``;
+    const hint = 'Write it under requests, or as payload of a preset';
+    context.problems.push({ message, hint, place: context.place(['load']) });
+  }
+  return { vus: 1, warmup: 3, ...load, location: context.place(['load']) };
 }
 
 function buildShutdown(shutdown: RawSpec['shutdown'], context: BuildContext): Shutdown {

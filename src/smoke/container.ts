@@ -1,8 +1,11 @@
 import type {
   ContainerConfig,
+  ContainerFiles,
   ContainerHandle,
   Containers,
+  Digest,
   Ended,
+  FileChange,
   OnEvent,
   PublishedPort,
   RunSpec,
@@ -13,11 +16,13 @@ import type { SmokeSpec } from './spec.ts';
 
 /** What a smoke test needs of the engine. */
 export interface SmokeEngine {
-  readonly containers: Pick<Containers, 'run' | 'resolve'>;
+  readonly containers: Pick<Containers, 'run' | 'resolve' | 'remove'> & Pick<ContainerFiles, 'changes'>;
 }
 
 /** The image under test. */
 export interface SmokeImage {
+  /** Digest of its manifest, where it has one. */
+  readonly digest?: Digest | undefined;
   /** Name, id or digest that the engine resolves. */
   readonly reference: string;
   readonly config: ContainerConfig;
@@ -38,6 +43,9 @@ export interface TestContainer {
   pid(): Promise<number | null>;
   /** The stop signal, then SIGKILL after `seconds`. Resolves at once when it has ended. */
   stop(seconds: number): Promise<Ended>;
+  /** What it wrote to its root, once it has ended; undefined where that cannot be told. */
+  changes(): Promise<readonly FileChange[] | undefined>;
+  remove(): Promise<void>;
 }
 
 /** Starts the image as production would: its own entrypoint, user and stop signal, its ports published on loopback. */
@@ -49,9 +57,11 @@ export async function startTestContainer(
     readonly ports: readonly number[];
     readonly signal?: AbortSignal | undefined;
     readonly onEvent?: OnEvent | undefined;
+    /** Hears of every line that it says. */
+    readonly onLine?: ((line: string) => void) | undefined;
   },
 ): Promise<TestContainer> {
-  const log = createContainerLog();
+  const log = createContainerLog(options.onLine);
   const take = (stream: 'stdout' | 'stderr') => (chunk: Uint8Array) => {
     log.add(stream, chunk);
     options.onEvent?.({ type: 'log', vertex: 'smoke', stream: stream === 'stdout' ? 1 : 2, data: chunk });
@@ -81,6 +91,9 @@ function watch(engine: SmokeEngine, handle: ContainerHandle, log: ContainerLog):
       return summary?.pid ?? null;
     },
     stop: async (seconds) => end ?? (await Promise.race([whenEnded, handle.stop(seconds)])),
+    // A report that lacks this line is better than none.
+    changes: async () => await engine.containers.changes(handle.id).catch(() => undefined),
+    remove: async () => await engine.containers.remove(handle.id, { force: true, volumes: true }),
   };
 }
 
@@ -88,16 +101,20 @@ function toRunSpec(image: SmokeImage, { run, shutdown }: SmokeSpec, ports: reado
   return {
     image: image.reference,
     pull: 'never',
-    rm: true,
     env: Object.entries(run.env).map(([name, value]) => `${name}=${value}`),
     ...(run.args === undefined ? {} : { command: run.args }),
     ...(run.user === undefined ? {} : { user: run.user }),
-    ...(run.readOnly ? { readonly: true, mounts: [{ type: 'tmpfs', target: '/tmp', mode: 0o1777 } as const] } : {}),
-    network: 'private',
+    ...(run.readOnly ? { readonly: true } : {}),
+    mounts: [...(run.readOnly ? [TMP] : []), ...run.mounts],
+    limits: run.limits,
+    network: run.network === 'egress' ? 'bridge' : 'private',
     stopTimeout: Math.ceil(shutdown.timeoutSeconds),
     ports: ports.map(publish),
   };
 }
+
+/** A read-only root without it breaks most servers. */
+const TMP = { type: 'tmpfs', target: '/tmp', mode: 0o1777 } as const;
 
 function publish(containerPort: number): PublishedPort {
   return { hostAddress: '127.0.0.1', hostPort: 0, containerPort, protocol: 'tcp' };

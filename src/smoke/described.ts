@@ -4,6 +4,7 @@ import { parseJson, type Json } from './json.ts';
 import { operationsIn, type Operation } from './openapi.ts';
 import { isObject } from './openapi-document.ts';
 import { nonconformities } from './openapi-conform.ts';
+import { describedAnswer } from './openapi-response.ts';
 import type { Check } from './report.ts';
 import type { RequestItem } from './spec.ts';
 import type { Mask } from './text.ts';
@@ -42,6 +43,27 @@ export async function describedRequests(
       operation.kind === 'untested' ? [untestedRow(options.mask(operation.name), options.mask(operation.why))] : [],
     ),
   };
+}
+
+/** The requests, of which those that say `openapi: true` are compared with what the server tells of itself. */
+export async function withDescriptions(
+  container: TestContainer,
+  port: number,
+  { requests }: { readonly requests: readonly RequestItem[] },
+  { signal }: { readonly signal?: AbortSignal | undefined },
+): Promise<readonly RequestItem[]> {
+  if (requests.every(({ response }) => response.openapi === undefined)) return requests;
+  const document = await readDocument(container, port, signal);
+  return requests.map((item) => {
+    const { openapi, schema, status } = item.response;
+    if (openapi === undefined) return item;
+    const described =
+      document === undefined
+        ? () => [`the server has no OpenAPI document at ${PLACES.join(' or ')}`]
+        : describedAnswer(document, item.request, status);
+    const validate = (value: Json): readonly string[] => [...described(value), ...(schema?.validate(value) ?? [])];
+    return { ...item, response: { ...item.response, schema: { validate, location: openapi.location } } };
+  });
 }
 
 function untestedRow(name: string, summary: string): Check {

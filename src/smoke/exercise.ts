@@ -2,9 +2,9 @@ import { checkAnswer, checkSame, matchesStatus, type Violation } from './assert.
 import type { TestContainer } from './container.ts';
 import { toCurl } from './curl.ts';
 import { endedCheck } from './ended.ts';
-import { endSignal } from './end-signal.ts';
-import { HttpFailure, sendHttp, type HttpAnswer } from './http.ts';
+import { HttpFailure, type HttpAnswer } from './http.ts';
 import type { Check, Failure } from './report.ts';
+import { sendOnce } from './send.ts';
 import type { RequestItem } from './spec.ts';
 import { excerptOf, type Mask } from './text.ts';
 
@@ -26,7 +26,6 @@ export interface Exercised {
   readonly alive: boolean;
 }
 
-const LIMITS = { total: 60_000, idle: 30_000, maxBody: 10 << 20 };
 /** Milliseconds that a dying process gets to be seen dead before its silence is called the server's fault. */
 const DEATH_RATTLE = 500;
 
@@ -60,7 +59,7 @@ async function sendItem(
   for (let time = 1; time <= (item.repeat?.times ?? 1); time += 1) {
     const mark = context.container.log.mark();
     const lied = options.firstPredict && time === 1;
-    const sent = await send(item, context);
+    const sent = await sendOnce(item.request, context);
     if (sent instanceof HttpFailure) {
       const died = await diedOf(context, mark);
       if (died !== undefined) return { check: ofItem(died, item, context), durations, alive: false };
@@ -77,25 +76,6 @@ async function sendItem(
     }
   }
   return { check: passed(item, first, durations), durations, alive: true };
-}
-
-async function send(
-  item: RequestItem,
-  { container, port, signal }: ExerciseContext,
-): Promise<HttpAnswer | HttpFailure> {
-  const target = container.ports.get(port);
-  if (target === undefined) throw new Error(`port ${port} of the container is not published`);
-  const ended = endSignal(container, signal);
-  try {
-    return await sendHttp(target, item.request, { ...LIMITS, signal: ended.signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof HttpFailure) return error;
-    if (container.ended() === undefined) throw error;
-    return new HttpFailure('down', 'the process has ended', { milliseconds: 0, cause: error });
-  } finally {
-    ended.dispose();
-  }
 }
 
 /** The check that says that the process is gone, if it is, or is in a moment. */

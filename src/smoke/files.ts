@@ -7,6 +7,8 @@ const LIMIT = 32 << 20;
 
 /** Reads the files that a spec names. */
 export interface SpecFiles {
+  /** Where they are looked for, in this order. */
+  readonly folders: readonly string[];
   /** @throws `Error` with a sentence that names the file and where it was looked for */
   read(name: string): Promise<Buffer>;
   /** What was read so far: a line a file with its name and the hash of its bytes, sorted. */
@@ -20,6 +22,7 @@ export interface SpecFiles {
 export function createSpecFiles(folders: readonly string[]): SpecFiles {
   const seen = new Set<string>();
   return {
+    folders,
     seen: () => [...seen].sort(),
     read: async (name) => {
       for (const candidate of new Set(folders.map((folder) => resolve(folder, name)))) {

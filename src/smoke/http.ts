@@ -1,5 +1,6 @@
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { HttpRequest } from './spec.ts';
+import type { Arrival } from './sse.ts';
 
 /** An answer, read to its end. */
 export interface HttpAnswer {
@@ -10,6 +11,8 @@ export interface HttpAnswer {
   /** Milliseconds from the request to the first byte of the answer. */
   readonly firstByteMs: number;
   readonly totalMs: number;
+  /** When the pieces of the body came. */
+  readonly arrivals: readonly Arrival[];
 }
 
 /** How a request may fail without a whole answer. */
@@ -63,9 +66,10 @@ export async function sendHttp(
     const { message, done } = await open(target, request, limits, deadline);
     status = message.statusCode;
     const firstByteMs = performance.now() - start;
-    const body = await readBody(message, limits.maxBody);
+    const { body, arrivals } = await readBody(message, limits.maxBody, start);
     done();
-    return { status: status ?? 0, headers: joined(message), body, firstByteMs, totalMs: performance.now() - start };
+    const totalMs = performance.now() - start;
+    return { status: status ?? 0, headers: joined(message), body, firstByteMs, totalMs, arrivals };
   } catch (error) {
     limits.signal?.throwIfAborted();
     if (error instanceof HttpFailure) throw error;
@@ -105,8 +109,16 @@ class IdleError extends Error {
   }
 }
 
-async function readBody(message: IncomingMessage, limit: number): Promise<Uint8Array> {
+/** Pieces whose time is kept; of more, the last one stands for the rest. */
+const MAX_ARRIVALS = 10_000;
+
+async function readBody(
+  message: IncomingMessage,
+  limit: number,
+  start: number,
+): Promise<Pick<HttpAnswer, 'body' | 'arrivals'>> {
   const chunks: Uint8Array[] = [];
+  const arrivals: Arrival[] = [];
   let size = 0;
   for await (const chunk of message as AsyncIterable<Uint8Array>) {
     size += chunk.length;
@@ -118,8 +130,10 @@ async function readBody(message: IncomingMessage, limit: number): Promise<Uint8A
       });
     }
     chunks.push(chunk);
+    if (arrivals.length >= MAX_ARRIVALS) arrivals.pop();
+    arrivals.push({ milliseconds: performance.now() - start, bytes: size });
   }
-  return Buffer.concat(chunks);
+  return { body: Buffer.concat(chunks), arrivals };
 }
 
 function joined(message: IncomingMessage): Readonly<Record<string, string>> {

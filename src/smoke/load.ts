@@ -12,6 +12,13 @@ import type { RawSpec } from './raw.ts';
 import type { SmokeSpec, SmokeTest } from './spec.ts';
 import { findProblems } from './validate.ts';
 
+/** What a smoke test is read with. */
+export interface LoadOptions {
+  readonly workingDirectory: string;
+  /** Variables of the environment, for `env-from`; default none. */
+  readonly lookup?: ((name: string) => string | undefined) | undefined;
+}
+
 /** Bytes that a spec may have. */
 const LIMIT = 1 << 20;
 
@@ -21,7 +28,7 @@ const LIMIT = 1 << 20;
  *
  * @throws {SmokeSpecError} with every problem and its place; `SMOKE_SPEC_NOT_FOUND` when it is neither a file nor a mapping
  */
-export async function loadSmokeTest(value: string, options: { readonly workingDirectory: string }): Promise<SmokeTest> {
+export async function loadSmokeTest(value: string, options: LoadOptions): Promise<SmokeTest> {
   const text = value.trim();
   if (text === '' || text === 'auto') return { kind: 'auto' };
   // YAML 1.1 reads `off` as false, and so may a workflow.
@@ -32,10 +39,10 @@ export async function loadSmokeTest(value: string, options: { readonly workingDi
     if (!found.isFile() || found.size > LIMIT)
       throw notASpec(text, found.isFile() ? 'it is larger than 1 MiB' : 'it is no file');
     const folders = [dirname(path), options.workingDirectory];
-    return { kind: 'spec', spec: await parseSpec(await readFile(path, 'utf8'), text, folders) };
+    return { kind: 'spec', spec: await parseSpec(await readFile(path, 'utf8'), text, folders, options.lookup) };
   }
   if (!/^[{\n]|:(?:\s|$)/m.test(text)) throw notASpec(text, 'there is no such file, and it is no YAML mapping');
-  return { kind: 'spec', spec: await parseSpec(text, 'smoke-test', [options.workingDirectory]) };
+  return { kind: 'spec', spec: await parseSpec(text, 'smoke-test', [options.workingDirectory], options.lookup) };
 }
 
 /**
@@ -45,13 +52,18 @@ export async function loadSmokeTest(value: string, options: { readonly workingDi
  * @param folders where the files that it names are looked for, in this order
  * @throws {SmokeSpecError}
  */
-export async function parseSpec(text: string, source: string, folders: readonly string[]): Promise<SmokeSpec> {
+export async function parseSpec(
+  text: string,
+  source: string,
+  folders: readonly string[],
+  lookup?: LoadOptions['lookup'],
+): Promise<SmokeSpec> {
   const yaml = parsePlacedYaml(text, source);
   if (yaml.problems.length > 0) throw new SmokeSpecError(source, yaml.problems);
   const problems = findProblems(yaml);
   if (problems.length > 0) throw new SmokeSpecError(source, problems);
   const files = createSpecFiles(folders);
-  const context = createBuildContext(yaml, files);
+  const context = createBuildContext(yaml, files, lookup);
   // The schema let it through, so it has this shape.
   const spec = await buildSpec(yaml.value as RawSpec, source, context);
   if (context.problems.length > 0) throw new SmokeSpecError(source, context.problems);

@@ -20,13 +20,15 @@ const PATIENCE = 1000;
 const MAX_LINES = 5000;
 const MAX_LINE = 4096;
 
-export function createContainerLog(): ContainerLog {
+/** @param onLine hears of every whole line */
+export function createContainerLog(onLine: (line: string) => void = () => undefined): ContainerLog {
   const lines: string[] = [];
   let dropped = 0;
   let chunks = 0;
   const partial = { stdout: '', stderr: '' };
   const decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
   const push = (line: string): void => {
+    onLine(line);
     lines.push(line.length > MAX_LINE ? `${line.slice(0, MAX_LINE)}…` : line);
     if (lines.length <= MAX_LINES) return;
     dropped += lines.length - MAX_LINES;

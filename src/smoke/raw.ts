@@ -11,10 +11,30 @@ export interface RawSpec {
     readonly user?: string | number;
     readonly network?: 'none' | 'egress';
     readonly readOnly?: boolean;
+    readonly 'env-from'?: readonly string[];
+    readonly resources?: { readonly cpus?: number | string; readonly memory?: number | string };
+    readonly mounts?: readonly { readonly source: string; readonly target: string; readonly readOnly?: boolean }[];
+    readonly platform?: string;
   };
   readonly readinessProbe?: RawProbe;
   readonly requests?: readonly RawItem[];
   readonly thresholds?: Readonly<Record<string, string | readonly string[]>>;
+  readonly batch?: {
+    readonly path?: string;
+    readonly key?: string;
+    readonly from: RawPayload;
+    readonly answer?: string;
+    readonly rtol?: number;
+    readonly atol?: number;
+  };
+  readonly load?: {
+    readonly iterations: number;
+    readonly vus?: number;
+    readonly warmup?: number;
+    readonly request?: string;
+  };
+  readonly 'test-command'?: string;
+  readonly report?: { readonly junit?: string };
   readonly shutdown?: { readonly timeoutSeconds?: number; readonly exitCodes?: readonly number[] };
 }
 
@@ -39,6 +59,8 @@ export interface RawItem {
     readonly headers?: Readonly<Record<string, string | number>>;
     readonly json?: RawPayload;
     readonly body?: string;
+    readonly form?: Readonly<Record<string, RawField | readonly RawField[]>>;
+    readonly multipart?: Readonly<Record<string, RawPart | readonly RawPart[]>>;
   };
   readonly response?: {
     readonly status?: RawStatus | readonly RawStatus[];
@@ -47,9 +69,22 @@ export interface RawItem {
     readonly jsonpath?: Readonly<Record<string, Json>>;
     readonly golden?: string | RawGolden;
     readonly finite?: boolean;
+    readonly openapi?: boolean;
+    readonly sse?: {
+      readonly minEvents?: number;
+      readonly last?: string;
+      readonly firstEventSeconds?: number;
+      readonly spread?: number;
+    };
   };
   readonly repeat?: { readonly times: number; readonly same?: boolean | RawTolerance };
 }
+
+/** Text of a form's field. */
+export type RawField = string | number | boolean;
+
+/** A field, or a file. */
+export type RawPart = RawField | { readonly file: string; readonly filename?: string; readonly contentType?: string };
 
 export type RawStatus = number | string;
 

@@ -60,10 +60,23 @@ export interface SmokeReport {
   readonly ready?: { readonly port: number; readonly path: string } | undefined;
   readonly firstPredictMs?: number | undefined;
   readonly secondPredictMs?: number | undefined;
+  /** 95th percentile of the predicts, where there are 20 or more. */
+  readonly p95Ms?: number | undefined;
+  /** Where the container was reached while it ran. */
+  readonly baseUrl?: string | undefined;
+  /** What the container wrote to its root. */
+  readonly written?: Written | undefined;
   readonly memoryPeak?: { readonly bytes: number; readonly source: string } | undefined;
   /** Bytes of the compressed layers, or of the plain ones where there are no blobs. */
   readonly imageSize?: number | undefined;
   readonly shutdown?: ShutdownResult | undefined;
+}
+
+/** Paths that a container wrote, the tops of them. */
+export interface Written {
+  /** Files and folders. */
+  readonly count: number;
+  readonly paths: readonly string[];
 }
 
 /** How the container ended. */

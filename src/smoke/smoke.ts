@@ -1,5 +1,5 @@
-import type { ActOptions, Ended, OnEvent } from '../../engine/index.ts';
-import { budgetChecks } from './budget.ts';
+import type { ActOptions, OnEvent } from '../../engine/index.ts';
+import { conclude, type Stopped, type Tested } from './conclude.ts';
 import {
   candidatePorts,
   looksLikeServer,
@@ -9,21 +9,28 @@ import {
   type TestContainer,
 } from './container.ts';
 import { endedCheck, causeOf } from './ended.ts';
-import { describedRequests } from './described.ts';
-import { exercise } from './exercise.ts';
+import { describedRequests, withDescriptions } from './described.ts';
+import type { CommandHost } from './command.ts';
+import { runExtras } from './extras.ts';
 import { autoSpec } from './load.ts';
+import { createLogFile } from './log-file.ts';
 import { waitReady, type Readiness } from './ready.ts';
 import type { Check, SmokeReport } from './report.ts';
-import { shutdownCheck, shutdownResult } from './shutdown.ts';
-import type { RequestItem, SmokeSpec, SmokeTest } from './spec.ts';
+import { firstPredictOf, sendAll, skip } from './requests.ts';
+import type { SmokeSpec, SmokeTest } from './spec.ts';
 import { createMask, type Mask } from './text.ts';
 import { track } from './track.ts';
+import { writtenBy } from './written.ts';
 
 /** What a smoke test takes beside image and spec. */
 export interface SmokeOptions extends ActOptions {
   readonly engine: SmokeEngine;
   /** Values that must not appear in the report. */
   readonly secrets?: readonly string[] | undefined;
+  /** What `test-command` is run with; a spec that has one needs it. */
+  readonly host?: CommandHost | undefined;
+  /** File that takes what the container says, without secrets. */
+  readonly logFile?: string | undefined;
 }
 
 /**
@@ -35,18 +42,37 @@ export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOp
   if (test.kind === 'off') return { verdict: 'off', checks: [], imageSize: image.size };
   if (test.kind === 'auto' && !looksLikeServer(image.config)) return notAServer(image);
   const spec = test.kind === 'auto' ? await autoSpec(image.config) : test.spec;
-  const mask = createMask(options.secrets);
+  const mask = createMask([...(options.secrets ?? []), ...spec.run.secrets]);
   const ports = candidatePorts(spec, image.config);
-  const container = await track({ id: 'smoke/start', name: 'start the container' }, options.onEvent, () =>
-    startTestContainer(options.engine, image, spec, { ports, signal: options.signal, onEvent: options.onEvent }),
-  );
+  const logFile = createLogFile(options.logFile, mask);
   try {
-    const tested = await runTests(container, spec, { ports, mask, auto: test.kind === 'auto', ...options });
-    const stopped = await stop(container, patience(spec, tested), options.onEvent);
-    return maskPlaces(conclude(image, spec, tested, stopped), mask);
+    const start = { ports, signal: options.signal, onEvent: options.onEvent, onLine: logFile.write };
+    const container = await track({ id: 'smoke/start', name: 'start the container' }, options.onEvent, () =>
+      startTestContainer(options.engine, image, spec, start),
+    );
+    const auto = test.kind === 'auto';
+    return await testAndStop(container, { image, spec }, { ports, mask, auto, ...options });
+  } finally {
+    logFile.close();
+  }
+}
+
+/** All that is done with a container that runs; it is gone when this returns. */
+async function testAndStop(
+  container: TestContainer,
+  { image, spec }: { readonly image: SmokeImage; readonly spec: SmokeSpec },
+  context: TestContext,
+): Promise<SmokeReport> {
+  try {
+    const tested = await runTests(container, spec, { ...context, image });
+    const stopped = await stop(container, patience(spec, tested), context.onEvent);
+    const changes = await container.changes();
+    const written = changes === undefined ? undefined : writtenBy(changes, context.mask);
+    return maskPlaces({ ...conclude(image, spec, tested, stopped), written }, context.mask);
   } finally {
     // Already stopped on the good way; a cancelled test gets no patience.
     await container.stop(1).catch(() => undefined);
+    await container.remove().catch(() => undefined);
   }
 }
 
@@ -71,25 +97,21 @@ function maskPlaces(report: SmokeReport, mask: Mask): SmokeReport {
   return { ...report, checks };
 }
 
-/** What was found while the container ran. */
-interface Tested {
-  readonly checks: readonly Check[];
-  readonly readiness: Readiness;
-  readonly durations: ReadonlyMap<string, readonly number[]>;
-  readonly predict: readonly number[];
-  /** The process ended by itself. */
-  readonly died: boolean;
-}
-
 interface TestContext {
   readonly ports: readonly number[];
   readonly mask: Mask;
   readonly auto: boolean;
+  readonly host?: CommandHost | undefined;
+  readonly logFile?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: OnEvent | undefined;
 }
 
-async function runTests(container: TestContainer, spec: SmokeSpec, context: TestContext): Promise<Tested> {
+async function runTests(
+  container: TestContainer,
+  spec: SmokeSpec,
+  context: TestContext & { readonly image: SmokeImage },
+): Promise<Tested> {
   const ready = await track(
     { id: 'smoke/ready', name: 'wait until it is ready' },
     context.onEvent,
@@ -113,17 +135,44 @@ async function runTests(container: TestContainer, spec: SmokeSpec, context: Test
     };
   }
   const described = context.auto ? await describedRequests(container, ready.port, context) : undefined;
-  const asked = described === undefined ? spec : { ...spec, requests: described.requests };
-  const requests = await sendAll(container, asked, { ...context, port: ready.port });
+  const asked = await withDescriptions(container, ready.port, described ?? spec, context);
+  const sending = { ...context, port: ready.port, container };
+  const requests = await sendAll(container, { ...spec, requests: asked }, sending);
+  const baseUrl = baseUrlOf(container, ready.port);
+  const env = commandEnv(baseUrl, context);
+  const predict = firstPredictOf(spec);
+  const extras = await runExtras({ ...spec, requests: asked }, { ...sending, predict, env });
   const untested = described?.untested ?? [];
   const died = container.ended();
-  const fell = died !== undefined && requests.checks.every(({ status }) => status !== 'failed');
+  const checks = [...requests.checks, ...extras.checks];
+  const fell = died !== undefined && checks.every(({ status }) => status !== 'failed');
   const process = fell ? [endedCheck(container, died, context)] : [];
   return {
-    ...requests,
-    checks: [first, ...requests.checks, ...untested, ...process],
+    durations: extras.load
+      ? new Map([...requests.durations, [extras.load.name, extras.load.durations]])
+      : requests.durations,
+    predict: [...requests.predict, ...(extras.load?.durations ?? [])],
+    checks: [first, ...checks, ...untested, ...process],
     readiness: ready,
+    baseUrl,
     died: died !== undefined,
+  };
+}
+
+function baseUrlOf(container: TestContainer, port: number): string {
+  const target = container.ports.get(port);
+  return target === undefined ? '' : `http://${target.host}:${target.port}`;
+}
+
+/** What a test command finds beside its own environment (smoke-test.md 4.3). */
+function commandEnv(
+  baseUrl: string,
+  { image, logFile }: TestContext & { readonly image: SmokeImage },
+): Readonly<Record<string, string>> {
+  return {
+    BASE_URL: baseUrl,
+    IMAGE_DIGEST: image.digest ?? image.reference,
+    ...(logFile === undefined ? {} : { CONTAINER_LOG: logFile }),
   };
 }
 
@@ -146,55 +195,6 @@ async function readyCheck(container: TestContainer, ready: Readiness, mask: Mask
   };
 }
 
-async function sendAll(
-  container: TestContainer,
-  spec: SmokeSpec,
-  context: TestContext & { readonly port: number },
-): Promise<Pick<Tested, 'checks' | 'durations' | 'predict'>> {
-  const checks: Check[] = [];
-  const durations = new Map<string, readonly number[]>();
-  const predict = firstPredictOf(spec);
-  let alive = true;
-  let predictTimes: readonly number[] = [];
-  for (const [index, item] of spec.requests.entries()) {
-    if (!alive) {
-      checks.push(skip(item));
-      continue;
-    }
-    const vertex = { id: `smoke/request/${index}`, name: `request ${item.name}` };
-    const sent = await track(
-      vertex,
-      context.onEvent,
-      () => exercise(item, { container, ...context }, { firstPredict: item === predict, lenient: context.auto }),
-      ({ check }) => (check.status === 'failed' ? check.summary : undefined),
-    );
-    checks.push(sent.check);
-    alive = sent.alive;
-    durations.set(item.name, [...(durations.get(item.name) ?? []), ...sent.durations]);
-    if (predict !== undefined && isSameRoute(item, predict)) predictTimes = [...predictTimes, ...sent.durations];
-  }
-  return { checks, durations, predict: predictTimes };
-}
-
-/** The first request with a body; a model that is asked by GET is the first that is not the readiness path again. */
-function firstPredictOf(spec: SmokeSpec): RequestItem | undefined {
-  const withBody = spec.requests.find(({ request }) => request.body !== undefined);
-  return withBody ?? spec.requests.find(({ request }) => !spec.readinessProbe.paths.includes(request.path));
-}
-
-function isSameRoute(item: RequestItem, other: RequestItem): boolean {
-  return item.request.method === other.request.method && item.request.path === other.request.path;
-}
-
-function skip(item: RequestItem): Check {
-  return { name: item.name, status: 'skipped', summary: 'not sent: an earlier check failed', location: item.location };
-}
-
-interface Stopped {
-  readonly ended: Ended;
-  readonly seconds: number;
-}
-
 /** Seconds between the stop signal and SIGKILL. How a server stops that never was ready tells nothing: it is not waited for. */
 function patience({ shutdown }: SmokeSpec, { readiness }: Tested): number {
   return readiness.kind === 'ready' ? shutdown.timeoutSeconds : Math.min(1, shutdown.timeoutSeconds);
@@ -206,37 +206,4 @@ async function stop(container: TestContainer, seconds: number, onEvent: OnEvent 
     const ended = await container.stop(seconds);
     return { ended, seconds: (performance.now() - start) / 1000 };
   });
-}
-
-function conclude(image: SmokeImage, spec: SmokeSpec, tested: Tested, { ended, seconds }: Stopped): SmokeReport {
-  const { readiness } = tested;
-  const ready = readiness.kind === 'ready' ? readiness : undefined;
-  const shutdown =
-    tested.died || ready === undefined ? undefined : shutdownResult(ended, seconds, spec.shutdown.timeoutSeconds);
-  const budgets = budgetChecks(spec, {
-    startup: ready?.seconds,
-    memoryPeak: ended.memoryPeak ?? undefined,
-    imageSize: image.size,
-    durations: tested.durations,
-  });
-  const checks = [
-    ...tested.checks,
-    ...(shutdown === undefined ? [] : [shutdownCheck(ended, shutdown, spec.shutdown, image.config)]),
-    ...(ready === undefined ? [] : budgets),
-  ];
-  const failed = checks.find(({ status }) => status === 'failed');
-  return {
-    verdict: failed === undefined ? 'passed' : 'failed',
-    exitReason: failed?.reason,
-    checks,
-    readySeconds: ready?.seconds,
-    firstByteSeconds: ready?.firstByteSeconds,
-    ready: ready === undefined ? undefined : { port: ready.port, path: ready.path },
-    firstPredictMs: tested.predict[0],
-    secondPredictMs: tested.predict[1],
-    memoryPeak:
-      ended.memoryPeak === null ? undefined : { bytes: ended.memoryPeak, source: ended.memorySource ?? 'unknown' },
-    imageSize: image.size,
-    shutdown,
-  };
 }

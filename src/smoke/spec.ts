@@ -1,8 +1,12 @@
-import type { SourceLocation } from '../../engine/index.ts';
+import type { Limits, Mount, SourceLocation } from '../../engine/index.ts';
+import type { Batch } from './batch.ts';
 import type { Tolerance } from './close.ts';
+import type { TestCommand } from './command.ts';
 import type { Json } from './json.ts';
 import type { JsonPath } from './jsonpath.ts';
+import type { Load } from './load-run.ts';
 import type { Predicates } from './predicates.ts';
+import type { ExpectedEvents } from './sse.ts';
 import type { Threshold } from './threshold.ts';
 
 /** What the input `smoke-test` asks for. */
@@ -21,6 +25,13 @@ export interface SmokeSpec {
   readonly requests: readonly RequestItem[];
   readonly thresholds: readonly (Threshold & Placed)[];
   readonly shutdown: Shutdown;
+  readonly batch?: Batch | undefined;
+  readonly load?: Load | undefined;
+  readonly testCommand?: TestCommand | undefined;
+  /** File for a JUnit report, relative to the working directory. */
+  readonly junit?: string | undefined;
+  /** What the test asks for follows from the file and what it names alone: a pass may be remembered. */
+  readonly isClosed: boolean;
 }
 
 /** A thing with a place in the user's file. */
@@ -36,8 +47,12 @@ export interface RunSection {
   /** undefined: the image's. */
   readonly user?: string | undefined;
   readonly readOnly: boolean;
-  /** A namespace of its own, reached through its published ports only. */
-  readonly network: 'none';
+  /** `none`: a namespace of its own, reached through its published ports only. `egress`: with a way out. */
+  readonly network: 'none' | 'egress';
+  /** Values of `env-from`, which no report shows. */
+  readonly secrets: readonly string[];
+  readonly limits?: Limits | undefined;
+  readonly mounts: readonly Mount[];
 }
 
 /** `readinessProbe:` — Kubernetes' fields, and those that model servers need. */
@@ -78,6 +93,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array | undefined;
   /** How curl names the body: `@tests/row.json`, or the JSON itself. */
   readonly curlBody?: string | undefined;
+  /** The fields of a multipart form, as curl's `-F` takes them. */
+  readonly curlForm?: readonly string[] | undefined;
 }
 
 /** What must come back. */
@@ -89,6 +106,10 @@ export interface ExpectedResponse {
   readonly jsonpath: readonly JsonPathCheck[];
   readonly golden?: (Placed & Golden) | undefined;
   readonly finite: boolean;
+  /** The answer is a stream of events. */
+  readonly sse?: (Placed & ExpectedEvents) | undefined;
+  /** The answer is as the server's own OpenAPI document describes it. */
+  readonly openapi?: Placed | undefined;
 }
 
 /** A code, or the first digit of a class: 2 for `2xx`. */

@@ -61,7 +61,7 @@ export function thresholdViolation(threshold: Threshold, numbers: readonly numbe
   // One sample in a hundred is no percentile: refuse what cannot be known rather than flake.
   const needed = samplesFor(aggregate);
   if (numbers.length < needed) {
-    return `${label}: ${expression} needs ${needed} measurements, there are ${numbers.length}: raise repeat.times`;
+    return `${label}: ${expression} needs ${needed} measurements, there are ${numbers.length}: raise load.iterations or repeat.times`;
   }
   const value = aggregated(numbers, aggregate);
   if (holds(value, threshold.operator, threshold.limit)) return undefined;
@@ -102,8 +102,8 @@ function aggregated(numbers: readonly number[], aggregate: Aggregate): number {
   return percentileOf(sorted, aggregate === 'med' ? 50 : aggregate.percentile);
 }
 
-/** k6's percentile: linear interpolation between the two nearest ranks. */
-function percentileOf(sorted: readonly number[], percentile: number): number {
+/** k6's percentile: linear interpolation between the two nearest ranks. @param sorted ascending */
+export function percentileOf(sorted: readonly number[], percentile: number): number {
   const rank = (percentile / 100) * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(rank)] ?? NaN, sorted[Math.ceil(rank)] ?? NaN];
   return low + (high - low) * (rank - Math.floor(rank));

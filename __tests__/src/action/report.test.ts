@@ -107,9 +107,9 @@ describe('outputs', () => {
   const cache = { state: 'hit', blobs: 1, bytes: 10 } as const;
 
   test('are the same names, whatever came of it', () => {
-    const names = Object.keys(outputsOf(result(), cache, ''));
-    expect(Object.keys(outputsOf(undefined, cache, 'cancelled'))).toEqual(names);
-    expect(outputsOf(undefined, cache, 'cancelled')).toMatchObject({
+    const names = Object.keys(outputsOf(result(), cache));
+    expect(Object.keys(outputsOf(undefined, cache, { reason: 'cancelled' }))).toEqual(names);
+    expect(outputsOf(undefined, cache, { reason: 'cancelled' })).toMatchObject({
       digest: '',
       'exit-reason': 'cancelled',
       metadata: '{}',
@@ -117,12 +117,12 @@ describe('outputs', () => {
   });
 
   test('speak of a tested digest only when something was tested', () => {
-    expect(outputsOf(result(), cache, '')['tested-digest']).toBe(DIGEST);
-    expect(outputsOf(result({ smoke: { verdict: 'untested', checks: [] } }), cache, '')['tested-digest']).toBe('');
+    expect(outputsOf(result(), cache)['tested-digest']).toBe(DIGEST);
+    expect(outputsOf(result({ smoke: { verdict: 'untested', checks: [] } }), cache)['tested-digest']).toBe('');
   });
 
   test('have the metadata keys of docker/build-push-action', () => {
-    expect(JSON.parse(outputsOf(result(), cache, '')['metadata'] ?? '')).toMatchObject({
+    expect(JSON.parse(outputsOf(result(), cache)['metadata'] ?? '')).toMatchObject({
       'containerimage.digest': DIGEST,
       'containerimage.config.digest': DIGEST,
       'containerimage.descriptor': { digest: DIGEST, size: 500 },
@@ -135,6 +135,6 @@ describe('outputs', () => {
     const { readFileSync } = await import('node:fs');
     const text = readFileSync(new URL('../../../action.yml', import.meta.url), 'utf8');
     const { outputs } = parse(text) as { readonly outputs: Readonly<Record<string, unknown>> };
-    expect(Object.keys(outputs).toSorted()).toEqual(Object.keys(outputsOf(result(), cache, '')).toSorted());
+    expect(Object.keys(outputs).toSorted()).toEqual(Object.keys(outputsOf(result(), cache)).toSorted());
   });
 });

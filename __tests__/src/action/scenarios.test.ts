@@ -118,7 +118,24 @@ const created = (): number => cache.requests.filter(({ path }) => path.endsWith(
 
 suite('the Action', () => {
   test('cold: builds, tests, pushes the very digest that passed, and says all of it', async () => {
-    const done = await run();
+    await writeApp(job.workspace, {
+      'smoke-test.yaml': `${APP_SMOKE_TEST}run: { env-from: [MODEL_KEY], resources: { memory: 512Mi } }
+load: { iterations: 20, warmup: 1 }
+test-command: 'echo "$IMAGE_DIGEST $MODEL_KEY" > seen; env >> seen; test -s "$CONTAINER_LOG"; echo "::set-output name=digest::forged"'
+report: { junit: reports/smoke.xml }
+`,
+      'www/start': 'echo "key $MODEL_KEY"; echo x > /srv/state; exec /bin/httpd -f -p 8000 -h /www\n',
+      Dockerfile: APP_DOCKERFILE.replace(/ENTRYPOINT.*/, 'ENTRYPOINT ["/bin/sh", "/www/start"]'),
+    });
+    const done = await run({}, { env: { MODEL_KEY: 'hf_canary_key' } });
+    const seen = await readFile(join(job.workspace, 'seen'), 'utf8');
+    expect(seen.split('\n')[0]).toBe(`${done.outputs['digest'] ?? ''} hf_canary_key`);
+    expect(seen).not.toMatch(/^(?:ACTIONS_|INPUT_|GITHUB_OUTPUT)/m);
+    expect(await readFile(join(job.workspace, done.outputs['junit'] ?? ''), 'utf8')).toContain('name="test-command"');
+    expect(Number(done.outputs['p95-ms'])).toBeGreaterThan(0);
+    expect(done.summary).toContain('/srv/state');
+    expect(done.masks).toContain('hf_canary_key');
+    expect(`${done.log}${done.summary}`).not.toContain('hf_canary_key');
     expect({ code: done.exitCode, annotations: done.annotations }).toEqual({ code: 0, annotations: [] });
     expect(done.outputs).toMatchObject({
       'exit-reason': '',

@@ -169,6 +169,8 @@ describe('presets', () => {
           throw new Error('seen');
         },
         resolve: async () => Promise.reject(new Error('not there')),
+        remove: async () => undefined,
+        changes: async () => [],
       },
     };
     const image = { reference: 'x', config: { Env: ['SAGEMAKER_BIND_TO_PORT=8080'] } };

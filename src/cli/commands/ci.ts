@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { PipelineRequest } from '../../pipeline/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -34,9 +37,11 @@ export const ci = defineCommand({
     const engine = await context.engine({ buildCa: values.buildCa });
     // The report has a timeline of its own.
     const options = { ...context, timeline: false };
+    const folder = await mkdtemp(join(tmpdir(), 'berth-ci-'));
+    const logged = { ...request, logFile: join(folder, 'container.log') };
     const result = await withRenderer(values.quiet ? 'quiet' : (values.progress ?? 'auto'), options, async (onEvent) =>
-      runPipeline(request, { engine, onEvent, signal: context.signal }),
-    );
+      runPipeline(logged, { engine, onEvent, signal: context.signal }),
+    ).finally(() => rm(folder, { recursive: true, force: true }));
     const color = context.stdout.isTTY && !context.plain;
     const { columns } = context.stdout;
     // A failure is told in full, however quiet.
@@ -45,7 +50,7 @@ export const ci = defineCommand({
   },
 });
 
-function toRequest({ cwd }: Context, values: Values<typeof FLAGS>, operand: string): PipelineRequest {
+function toRequest({ cwd, environment }: Context, values: Values<typeof FLAGS>, operand: string): PipelineRequest {
   return {
     context: contextOf(operand, cwd),
     ...(values.file === undefined ? {} : { file: fileOf(values.file, cwd) }),
@@ -56,6 +61,7 @@ function toRequest({ cwd }: Context, values: Values<typeof FLAGS>, operand: stri
     push: values.push,
     smokeTest: values.smokeTest ?? 'auto',
     workingDirectory: cwd,
+    environment,
     noCache: values.noCache,
     pull: values.pull,
   };
