@@ -6,7 +6,7 @@ import { EngineError } from './base/errors.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import { createTrees, keysOf, type Trees } from './build-trees.ts';
 import type { Machine, Parts } from './connect.ts';
-import { openContext, type Context } from './context/index.ts';
+import { openContext, type Context, type ReadContents } from './context/index.ts';
 import type { BuildContext, BuildNamedContext, BuildRequest } from './engine.ts';
 import type { TreeSource } from './graph/index.ts';
 import { createContextHashes } from './store/index.ts';
@@ -75,7 +75,12 @@ export async function openInputs(
         if (from.type === 'named') return await named(from.name);
         const directory = await trees.fetch(from);
         const modes = from.type === 'git' ? 'git' : 'exact';
-        return await openContext(directory, { modes, ignoreFile: null, onEvent: act.onEvent });
+        return await openContext(directory, {
+          modes,
+          ignoreFile: null,
+          contents: contentsBy(machine),
+          onEvent: act.onEvent,
+        });
       },
       identify: async (from) => (from.type === 'named' ? undefined : await trees.identify(from)),
       close: () => trees.close(),
@@ -189,7 +194,7 @@ async function localRequest(request: BuildRequest, main: Brought): Promise<Local
 }
 
 async function open(
-  { parts, act }: Fetching,
+  { parts, machine, act }: Fetching,
   { directory, isGit, isRemote }: Brought,
   { dockerfile }: { readonly dockerfile: string | undefined },
 ): Promise<Context> {
@@ -201,11 +206,22 @@ async function open(
       ignoreFile: isRemote ? null : undefined,
       // What was brought here lies in the store itself.
       forbid: isRemote ? [] : [store.root],
+      contents: contentsBy(machine),
       statCache: isRemote ? undefined : createContextHashes(store.root, directory),
       onEvent: act.onEvent,
       signal: act.signal,
     }),
   );
+}
+
+/** Large files are hashed by the helper, on its fast hash. */
+function contentsBy({ helper }: Machine): ReadContents {
+  return async (hostPath, list, { signal }) => {
+    const chunks: Uint8Array[] = [];
+    const onData = (chunk: Uint8Array): void => void chunks.push(chunk);
+    await helper.call('contents', { hostPath, listBytes: list.length }, { signal, data: [list], onData });
+    return Buffer.concat(chunks);
+  };
 }
 
 async function openNamed(fetching: Fetching, request: BuildRequest, name: string): Promise<Context> {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ImageConfig, Manifest } from '../../engine/image/types.ts';
@@ -358,6 +358,24 @@ RUN cd /all && find . -path ./busybox -o -type f -print | sort && cat texts/* la
     expect(await readdir(join(it.root, 'blobs/sha256'))).toEqual([]);
     expect(await readdir(join(it.root, 'snapshots/root'))).toEqual([]);
     expect((await it.build(dockerfile)).steps.executed).toBe(3);
+  });
+
+  test('gives the same image after the layers of its copies were lost', async () => {
+    await it.write({ 'app/main.py': 'print(1)\n', 'app/deep/data.txt': 'x', model: 'm'.repeat((1 << 20) + 1) });
+    const dockerfile =
+      'FROM scratch\nCOPY app /srv/made/app\nWORKDIR /work/here\nCOPY <<EOF /etc/app.conf\na=b\nEOF\nADD model /models/';
+    const built = await it.build(dockerfile, { complete: true });
+    const { rootfs } = await readBlob<ImageConfig>(built.imageId);
+    expect(rootfs.diff_ids).toHaveLength(4);
+    for (const diffId of rootfs.diff_ids) {
+      await rm(join(it.root, 'snapshots/root', diffId.slice(7)), { recursive: true });
+    }
+    for (const layer of await layersOf(built)) await rm(join(it.root, 'blobs/sha256', layer.slice(7)));
+    // A directory that is made gets no time of the clock.
+    await new Promise((resolve) => setTimeout(resolve, 1001 - (Date.now() % 1000)));
+    const again = await it.build(dockerfile, { complete: true });
+    expect(again.steps).toEqual({ total: 4, cached: 0, executed: 4 });
+    expect([again.imageId, again.manifest]).toEqual([built.imageId, built.manifest]);
   });
 
   test('collects what a killed build left, and nothing of one that runs', async () => {

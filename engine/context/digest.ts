@@ -2,7 +2,8 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Hashes } from './hashes.ts';
 import type { Selected } from './types.ts';
 
-const VERSION = 'berth.context.v1';
+const CONTENT = 'berth.context.v2';
+const SHAPE = 'berth.context-shape.v1';
 
 /** How {@link digestSelection} behaves. */
 export interface DigestOptions {
@@ -27,9 +28,27 @@ export async function digestSelection(
     { signal: options.signal },
   );
   const byFile = new Map(files.map((file, index) => [file, contents[index] ?? '']));
+  return digestOf(CONTENT, selected, options, (one) => byFile.get(one) ?? '');
+}
+
+/**
+ * The same but for the bytes: what can be told without reading a file.
+ *
+ * @returns `sha256:` and hex
+ */
+export function shapeOfSelection(selected: readonly Selected[], options: DigestOptions): string {
+  return digestOf(SHAPE, selected, options, () => '');
+}
+
+function digestOf(
+  version: string,
+  selected: readonly Selected[],
+  { mode }: DigestOptions,
+  contentOf: (one: Selected) => string,
+): string {
   const hash = createHash('sha256');
-  frame(hash, Buffer.from(VERSION));
-  for (const one of selected) addRecord(hash, one, { content: byFile.get(one) ?? '', mode: options.mode });
+  frame(hash, Buffer.from(version));
+  for (const one of selected) addRecord(hash, one, { content: contentOf(one), mode });
   return `sha256:${hash.digest('hex')}`;
 }
 

@@ -1,7 +1,7 @@
 /** The build context: one walk, `.dockerignore`, selection and digests. Source: spec/bad-inputs.md B and C. */
 export { readHiddenSources } from './hidden.ts';
 export { openContext } from './open.ts';
-export type { OpenContextOptions } from './open.ts';
+export type { OpenContextOptions, ReadContents } from './open.ts';
 export type { StatCache } from './hashes.ts';
 export { checkOut, resolveCommit, type GitOptions, type GitTree } from './git.ts';
 export { download, type Downloaded, type KnownDownload, type WebClient } from './http.ts';

@@ -1,16 +1,27 @@
 import { escapeControl } from '../base/escape.ts';
 import type { WarningEvent } from '../base/progress.ts';
-import { digestSelection } from './digest.ts';
+import { digestSelection, shapeOfSelection } from './digest.ts';
 import { credentialWarning, GIT_CONFIG } from './git-config.ts';
-import { createHashes, type StatCache } from './hashes.ts';
+import { createHashes, type HashLarge, type StatCache } from './hashes.ts';
 import { readIgnore } from './ignore.ts';
 import { createTree } from './listing.ts';
 import { createMissing } from './missing.ts';
-import { toRecords } from './records.ts';
+import { toFileRecords, toRecords } from './records.ts';
 import { requireRoot } from './root.ts';
 import { selectFrom } from './select.ts';
-import type { Context, ContextEntry } from './types.ts';
+import type { Context, ContextEntry, Selected } from './types.ts';
 import { walk, type Skipped } from './walk.ts';
+
+/**
+ * The helper's `contents`: of a list of files below a root their BLAKE3, 32 bytes each.
+ *
+ * @throws when one is not as it was listed
+ */
+export type ReadContents = (
+  root: string,
+  list: Buffer,
+  options: { readonly signal?: AbortSignal | undefined },
+) => Promise<Buffer>;
 
 /** How a context is opened. */
 export interface OpenContextOptions {
@@ -23,6 +34,8 @@ export interface OpenContextOptions {
   /** Directories that must not lie inside the context: the engine's store. */
   readonly forbid?: readonly string[] | undefined;
   readonly statCache?: StatCache | undefined;
+  /** Hashes large files; without it only small ones have a digest. */
+  readonly contents?: ReadContents | undefined;
   /** Hears of FIFOs, sockets, devices and mounts that are left out. */
   readonly onEvent?: ((event: WarningEvent) => void) | undefined;
   /** Milliseconds since 1970; a file that has just changed is not trusted to the stat cache. Default: the clock. */
@@ -44,7 +57,9 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const entries = options.modes === 'git' ? found.map(normalised) : found;
   for (const one of skipped) options.onEvent?.(skippedWarning(one));
   const tree = createTree(entries);
-  const hashes = createHashes({ root: rootBytes, statCache: options.statCache, now: options.now ?? Date.now });
+  const { statCache, contents, now = Date.now } = options;
+  const hashLarge: HashLarge | undefined = contents && ((files, how) => contents(real, toFileRecords(files), how));
+  const hashes = createHashes({ root: rootBytes, statCache, hashLarge, now });
   const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });
   const gitConfig = tree.get(Buffer.from(GIT_CONFIG));
   let isTold = gitConfig === undefined;
@@ -60,9 +75,15 @@ export async function openContext(root: string, options: OpenContextOptions = {}
       return selected;
     },
     digest: (selected, how = {}) => digestSelection(selected, hashes, how),
+    shape: (selected, how = {}) => shapeOfSelection(selected, how),
+    learn: (selected, found) => hashes.learn(filesOf(selected), found),
     records: toRecords,
     skipped: skipped.map(({ path }) => path),
   };
+}
+
+function filesOf(selected: readonly Selected[]): readonly ContextEntry[] {
+  return selected.map(({ entry }) => entry).filter(({ type }) => type === 'file');
 }
 
 /** Files are 644 or 755, directories 755; a link has no mode of its own. */

@@ -46,7 +46,15 @@ export interface Context {
     selected: readonly Selected[],
     options?: { readonly mode?: number | undefined; readonly signal?: AbortSignal | undefined },
   ): Promise<string>;
-  /** Records for the helper's `copy`: `[path]\0[dest]\0[mode]\0`; with `unpack`, sources that are archives are unpacked. */
+  /** The same without the bytes: names, types, modes, sizes and link targets. Reads no file. */
+  shape(selected: readonly Selected[], options?: { readonly mode?: number | undefined }): string;
+  /**
+   * Takes the hashes of the selected files, 32 bytes each, from who has just copied them.
+   *
+   * @throws `CONTEXT_CHANGED` naming a file that had another content when its digest was made
+   */
+  learn(selected: readonly Selected[], contents: Buffer): Promise<void>;
+  /** Records for the helper's `copy`: `[path]\0[dest]\0[mode]\0[stamp]\0`; with `unpack`, sources that are archives are unpacked. */
   records(selected: readonly Selected[], options?: { readonly unpack?: boolean }): Buffer;
   /** FIFOs, sockets and devices that were left out. */
   readonly skipped: readonly string[];

@@ -4,7 +4,7 @@ import type { ExecOp, TreeSource, Vertex } from '../graph/types.ts';
 import type { Digest } from '../image/types.ts';
 import type { StartArgs } from '../native/protocol.ts';
 import type { ForbiddenValue, Snapshots } from '../store/snapshots.ts';
-import { createSelect } from './ops/context.ts';
+import { createSelect, digestOutside, shapeOutside } from './ops/context.ts';
 import { checksumStage, runFile } from './ops/file.ts';
 import { runExec } from './ops/exec.ts';
 import type { Lender } from './ops/lend.ts';
@@ -67,18 +67,13 @@ export function createExecutor(parts: ExecutorParts): Executor {
       onUpper(base, vertex, options, (upper, lowers) =>
         runExec(parts, { vertex, op, base, inputs, upper, lowers }, options),
       ),
-    file: (vertex, op, base, inputs, options) =>
-      onUpper(base, vertex, options, (upper, lowers) =>
-        runFile({ ...parts, select }, { vertex, op, inputs, upper, lowers }, options),
-      ),
-    checksum: (vertex, layers, action, options) => checksumStage(snapshots, vertex, layers, action, options),
-    contextDigest: async (action, options) => {
-      const { from } = action;
-      const identity = typeof from === 'object' ? await parts.identify(from) : undefined;
-      if (identity !== undefined) return identity;
-      const { context, selected } = await select(action);
-      return await context.digest(selected, { mode: action.mode, signal: options.signal });
+    file: async (vertex, op, { layers: base, createdAt }, inputs, options) => {
+      const lowers = await snapshots.ensure(base, { ...options, vertex: vertex.id });
+      return await runFile({ ...parts, select }, { vertex, op, inputs, lowers, createdBelow: createdAt }, options);
     },
+    checksum: (vertex, layers, action, options) => checksumStage(snapshots, vertex, layers, action, options),
+    contextDigest: (action, options) => digestOutside({ ...parts, select }, action, options),
+    contextShape: (action) => shapeOutside({ ...parts, select }, action),
     has: (layer, below) => snapshots.has(layer, below),
   };
 }

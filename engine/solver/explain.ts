@@ -106,7 +106,7 @@ function describeAction(before: unknown, now: unknown): readonly string[] {
   if (!isObject(now)) return [];
   const changed = Object.keys(now).filter((key) => canonicalize(before[key]) !== canonicalize(now[key]));
   return changed.map((key) => {
-    if (key === 'digests' || key === 'input') return 'the files that it copies have changed';
+    if (key === 'digests' || key === 'input' || key === 'shape') return 'the files that it copies have changed';
     if (key === 'names' || key === 'sources') return 'it copies other files';
     return `${key} was ${short(before[key])}`;
   });

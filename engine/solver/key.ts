@@ -110,6 +110,17 @@ export function contentKey(op: FileOp, digests: readonly (readonly string[])[], 
 }
 
 /**
+ * COPY and ADD from outside by what can be told without reading a file: `shapes` as the digests of {@link contentKey}. A step of which no record
+ * has this key has none by content either.
+ */
+export function shapeKey(op: FileOp, shapes: readonly (readonly string[])[], base: string): Key {
+  const actions = op.actions.map((action, at) =>
+    action.action === 'copy' ? { ...effectOf(action), shape: shapes[at] ?? [] } : definitionOf(action),
+  );
+  return toKey({ type: 'file-shape', actions }, [base]);
+}
+
+/**
  * COPY --from by definition: the keys of the stages it copies from in place of their content, so that they need not be built to be found.
  */
 export function definitionKey(

@@ -2,7 +2,17 @@ import type { StepCache } from '../cache/index.ts';
 import { EngineError } from '../base/errors.ts';
 import { createLimit } from '../base/limit.ts';
 import { withVertex, type ActOptions } from '../base/progress.ts';
-import type { CopyFileAction, ExecMount, ExecOp, FileOp, Graph, ImageOp, Vertex, VertexId } from '../graph/types.ts';
+import type {
+  CopyFileAction,
+  ExecMount,
+  ExecOp,
+  FileAction,
+  FileOp,
+  Graph,
+  ImageOp,
+  Vertex,
+  VertexId,
+} from '../graph/types.ts';
 import { chainIds } from '../image/chain-id.ts';
 import type { Digest } from '../image/types.ts';
 import type { Miss } from './explain.ts';
@@ -15,9 +25,10 @@ import {
   imageKey,
   linkKey,
   scratchKey,
+  shapeKey,
   type Key,
 } from './key.ts';
-import type { Executor, Ref, Solved } from './types.ts';
+import type { Executor, FileResult, Ref, Solved } from './types.ts';
 
 /** What solving needs beside the graph. */
 export interface SolveParts {
@@ -36,10 +47,15 @@ export interface SolveParts {
 /** A key, and the one by which a COPY --from can be found before its stage is built. */
 interface StepKey extends Key {
   readonly definition?: Key | undefined;
+  /** Of a COPY from outside: what is told of its files without reading them. */
+  readonly shape?: Key | undefined;
+  /** The step had to be done for its key, and gave this. */
+  readonly made?: Ref | undefined;
 }
 
 const NOTHING: Ref = { layers: [] };
 
+type FileStep = Vertex & { readonly op: FileOp };
 type Step = Vertex & { readonly op: ExecOp | FileOp };
 
 /**
@@ -114,7 +130,10 @@ function createRun(
       case 'exec':
         return await runKey(vertex, vertex.op);
       case 'file': {
-        if (!vertex.op.link) return await fileKey(vertex, vertex.op, () => keyOf(inputOf(vertex, 0)));
+        if (!vertex.op.link) {
+          const input = inputOf(vertex, 0);
+          return await fileKey({ ...vertex, op: vertex.op }, { key: () => keyOf(input), ref: () => refOf(input) });
+        }
         const [base, layer] = await both(keyOf(inputOf(vertex, 0)), layerKeyOf(id));
         return linkKey(base.key, layer.key);
       }
@@ -125,7 +144,8 @@ function createRun(
   const layerKeyOf = memo(async (id: VertexId): Promise<StepKey> => {
     const vertex = vertexOf(id);
     if (vertex.op.type !== 'file') throw new Error(`Vertex ${vertex.name} makes no layer on nothing`);
-    return await fileKey(vertex, vertex.op, async () => scratchKey());
+    const nothing = { key: async () => scratchKey(), ref: async () => NOTHING };
+    return await fileKey({ ...vertex, op: vertex.op }, nothing);
   });
 
   /** A vertex whose definition says nothing about its result: it, or something below it, is built without cache. */
@@ -140,6 +160,7 @@ function createRun(
     if (op.type === 'image') return solveImage(vertex, op);
     if (op.type === 'file' && op.link) return await solveLink({ ...vertex, op });
     const [base, key] = await both(refOf(inputOf(vertex, 0)), keyOf(vertex.id));
+    if (key.made) return key.made;
     const hit = await find(vertex, base, key.key);
     if (hit) return hit;
     return await execute({ ...vertex, op }, base, key);
@@ -149,7 +170,7 @@ function createRun(
   async function solveLink(vertex: Step): Promise<Ref> {
     const onNothing = async (): Promise<Ref> => {
       const key = await layerKeyOf(vertex.id);
-      return (await find(vertex, NOTHING, key.key)) ?? (await execute(vertex, NOTHING, key));
+      return key.made ?? (await find(vertex, NOTHING, key.key)) ?? (await execute(vertex, NOTHING, key));
     };
     const [base, { own = null, createdAt = '' }] = await both(refOf(inputOf(vertex, 0)), onNothing());
     return extend(base, own, createdAt);
@@ -190,7 +211,23 @@ function createRun(
   }
 
   async function execute(vertex: Step, base: Ref, key: StepKey): Promise<Ref> {
-    parts.onMiss?.(vertex, { key: key.key, op: key.op, base: chainOf(base), ignoreCache: vertex.ignoreCache });
+    const { layer } = await perform(vertex, base, key);
+    return await remember(vertex, base, key, layer);
+  }
+
+  /** Does a COPY that nothing is remembered of: its key comes out of the one pass over the bytes that makes the layer. */
+  async function executeFirst(
+    vertex: FileStep,
+    base: Ref,
+    { below, shape }: { below: string; shape: Key },
+  ): Promise<StepKey> {
+    const { layer, digests } = await perform(vertex, base, shape);
+    const key = { ...contentKey(vertex.op, digests, below), shape };
+    return { ...key, made: await remember(vertex, base, key, layer) };
+  }
+
+  async function perform(vertex: Step, base: Ref, { key, op }: Key): Promise<FileResult> {
+    parts.onMiss?.(vertex, { key, op, base: chainOf(base), ignoreCache: vertex.ignoreCache });
     // Before it takes one of the places for steps that run: what it waits for needs one too.
     const inputs = await inputLayers(vertex, vertex.op);
     const work = limit(async () => {
@@ -198,29 +235,30 @@ function createRun(
       executed.add(vertex.id);
       return await withVertex({ id: vertex.id, name: vertex.name }, options.onEvent, () => act(vertex, base, inputs));
     });
-    const ref = await tracked(vertex, work);
-    if (!vertex.internal) await remember(base, key, ref);
-    return ref;
+    return await tracked(vertex, work);
   }
 
-  async function act(vertex: Step, base: Ref, inputs: ReadonlyMap<number, readonly Digest[]>): Promise<Ref> {
+  async function act(vertex: Step, base: Ref, inputs: ReadonlyMap<number, readonly Digest[]>): Promise<FileResult> {
     const { op } = vertex;
-    const below = diffIdsOf(base);
-    const own =
-      op.type === 'exec'
-        ? await executor.run(vertex, op, below, inputs, options)
-        : await executor.file(vertex, op, below, inputs, options);
-    return extend(base, own, now().toISOString());
+    const below = { layers: diffIdsOf(base), createdAt: base.createdAt };
+    if (op.type === 'file') return await executor.file(vertex, op, below, inputs, options);
+    return { layer: await executor.run(vertex, op, below.layers, inputs, options), digests: [] };
   }
 
-  async function remember(
-    base: Ref,
-    { key, op, definition }: StepKey,
-    { own = null, createdAt = '' }: Ref,
-  ): Promise<void> {
-    const record = { op, diffId: own, base: chainOf(base), createdAt };
-    await cache.put({ ...record, key });
-    if (definition) await cache.put({ ...record, key: definition.key, op: definition.op, result: key });
+  /** Keeps what a step gave. One that gave the layer of its record again, whose bytes were lost, keeps the record's time: the image is the same. */
+  async function remember(vertex: Step, base: Ref, key: StepKey, layer: Digest | null): Promise<Ref> {
+    const before = vertex.ignoreCache || vertex.internal ? undefined : await cache.find(key.key);
+    const isSame = before?.base === chainOf(base) && before.diffId === layer;
+    const createdAt = isSame ? before.createdAt : now().toISOString();
+    if (!vertex.internal) {
+      const record = { diffId: layer, base: chainOf(base), createdAt };
+      const { definition, shape } = key;
+      await cache.put({ ...record, key: key.key, op: key.op });
+      for (const other of [definition, shape]) {
+        if (other) await cache.put({ ...record, key: other.key, op: other.op, result: key.key });
+      }
+    }
+    return extend(base, layer, createdAt);
   }
 
   /** The key of a RUN: by its definition where it mounts stages and that is known, else by the content of what it mounts. */
@@ -273,17 +311,47 @@ function createRun(
     return new Map((await Promise.all(ofMounts)).flat());
   }
 
-  /** The key of a COPY: by its definition where that is known, else by the content of what it copies. */
-  async function fileKey(vertex: Vertex, op: FileOp, below: () => Promise<Key>): Promise<StepKey> {
+  /**
+   * The key of a COPY: by its definition where that is known, else by the content of what it copies. A copy from outside of which not even the
+   * shape of its files is remembered is done for its key.
+   */
+  async function fileKey(
+    vertex: FileStep,
+    below: { readonly key: () => Promise<Key>; readonly ref: () => Promise<Ref> },
+  ): Promise<StepKey> {
+    const { op } = vertex;
     const stages = stagesOf(op);
     for (const index of stages) void begin(inputOf(vertex, index)).catch(() => undefined);
-    const base = (await below()).key;
+    const base = (await below.key()).key;
+    if (stages.length === 0) {
+      const shape = await shapeOf(vertex, base);
+      if (shape && (vertex.ignoreCache || (await cache.find(shape.key)) === undefined))
+        return await executeFirst(vertex, await below.ref(), { below: base, shape });
+      return { ...contentKey(op, await contextDigests(vertex, op), base), shape };
+    }
     const fromContext = await contextDigests(vertex, op);
-    if (stages.length === 0) return contentKey(op, fromContext, base);
     const definition = definitionKey(op, fromContext, base, await inputKeys(vertex, stages));
     const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
     if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
     return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition };
+  }
+
+  /** The shape of a copy from outside; undefined where content costs nothing, and for what is never remembered. */
+  async function shapeOf(vertex: FileStep, base: string): Promise<Key | undefined> {
+    if (vertex.internal) return undefined;
+    const { op } = vertex;
+    const outside = (action: FileAction): action is CopyFileAction => action.action === 'copy';
+    const shapes = await Promise.all(
+      op.actions.map(async (action) =>
+        outside(action) ? await tracked(vertex, executor.contextShape(action, options)) : null,
+      ),
+    );
+    if (shapes.includes(undefined) || shapes.every((shape) => shape === null)) return undefined;
+    return shapeKey(
+      op,
+      shapes.map((shape) => (shape ? [shape] : [])),
+      base,
+    );
   }
 
   /**
@@ -365,7 +433,7 @@ function finish(graph: Graph, run: Run, { onEvent }: ActOptions): Solved['steps'
   const steps = graph.vertices.filter(isCounted);
   const executed = steps.filter(({ id }) => run.executed.has(id)).length;
   for (const { id, name } of steps) {
-    if (run.refs.has(id)) continue;
+    if (run.refs.has(id) || run.executed.has(id)) continue;
     const at = Date.now();
     onEvent?.({ type: 'vertex', id, name, started: at, completed: at, cached: true });
   }

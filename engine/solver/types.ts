@@ -16,6 +16,21 @@ export interface RefLayer {
   readonly createdAt?: string | undefined;
 }
 
+/** What a WORKDIR, COPY or ADD stands on. */
+export interface FileBase {
+  readonly layers: readonly Digest[];
+  /** RFC 3339, of the state; undefined on nothing. */
+  readonly createdAt?: string | undefined;
+}
+
+/** What it gave. */
+export interface FileResult {
+  /** Null when nothing changed. */
+  readonly layer: Digest | null;
+  /** For each action what {@link Executor.contextDigest} gives; none where it copies nothing from outside. */
+  readonly digests: readonly (readonly string[])[];
+}
+
 /** Does the work of a step; plugged in by `engine/build.ts`. Layers are diff ids, bottom first. */
 export interface Executor {
   /** RUN on top of `base`, with what it mounts by the vertex's input index; gives its layer, or null when nothing changed. @throws `RUN_FAILED` */
@@ -26,14 +41,14 @@ export interface Executor {
     inputs: ReadonlyMap<number, readonly Digest[]>,
     options: ActOptions,
   ): Promise<Digest | null>;
-  /** WORKDIR, COPY, ADD on top of `base`; `inputs` by the vertex's input index. */
+  /** WORKDIR, COPY, ADD on top of `base`; `inputs` by the vertex's input index. @throws `CONTEXT_CHANGED` */
   file(
     vertex: Vertex,
     op: FileOp,
-    base: readonly Digest[],
+    base: FileBase,
     inputs: ReadonlyMap<number, readonly Digest[]>,
     options: ActOptions,
-  ): Promise<Digest | null>;
+  ): Promise<FileResult>;
   /** Content digests of what each source selects in a stage. @throws `COPY_SOURCE_NOT_FOUND` */
   checksum(
     vertex: Vertex,
@@ -43,6 +58,8 @@ export interface Executor {
   ): Promise<readonly string[]>;
   /** Content digest of what a copy selects outside of stages: in the context, a repository, behind a URL. @throws `COPY_SOURCE_NOT_FOUND` */
   contextDigest(action: CopyFileAction, options: ActOptions): Promise<string>;
+  /** The same without the bytes, or undefined where it can be had without reading them. @throws `COPY_SOURCE_NOT_FOUND` */
+  contextShape(action: CopyFileAction, options: ActOptions): Promise<string | undefined>;
   /** True when the layer can be had on top of `below` without making it again. */
   has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
 }

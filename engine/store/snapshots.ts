@@ -4,8 +4,8 @@ import { chainIds } from '../image/chain-id.ts';
 import { shortDigest } from '../image/digest.ts';
 import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
-import type { Codec, CopySource, Found } from '../native/protocol.ts';
-import type { Helper } from '../native/types.ts';
+import type { Codec, CopyAction, CopySource, DiffReply, Found } from '../native/protocol.ts';
+import type { CallOptions, Helper } from '../native/types.ts';
 import { LostLayerError } from './lost-layer.ts';
 import { requireSpace, type WantedLayer } from './space.ts';
 import { transcode } from './transcode.ts';
@@ -52,6 +52,14 @@ export interface ForbiddenValue {
   readonly form: string;
 }
 
+/** A layer of copied files. */
+export interface CopiedLayer {
+  /** Null when nothing changed. */
+  readonly layer: Digest | null;
+  /** Hashes of the files that came from contexts, 32 bytes each, in the order of the lists. */
+  readonly contents: Buffer;
+}
+
 /** Layers as directories of one id map, made on demand. */
 export interface Snapshots {
   readonly helper: Helper;
@@ -70,6 +78,13 @@ export interface Snapshots {
     lowers: readonly string[],
     options?: SnapshotOptions & { readonly forbidden?: readonly ForbiddenValue[] | undefined },
   ): Promise<Digest | null>;
+  /** Copies files into a layer on `lowers`, in one pass over their bytes. `data` belongs to the actions: lists of paths, contents. */
+  copy(
+    lowers: readonly string[],
+    actions: readonly CopyAction[],
+    options: SnapshotOptions &
+      Pick<CallOptions, 'data'> & { readonly forbidden?: readonly ForbiddenValue[] | undefined },
+  ): Promise<CopiedLayer>;
   /** An upper that is filled with a part of a stage, its path absolute: what a cache mount begins with. */
   fill(upper: string, layers: readonly Digest[], source: string, options?: SnapshotOptions): Promise<void>;
   /** Names of the cache mounts that are there. */
@@ -296,6 +311,16 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     return { diffId: packed.diffId, blob: packed.blob };
   };
 
+  /** A layer that the helper has just made. */
+  const keepLayer = async (reply: DiffReply, forbidden: readonly ForbiddenValue[]): Promise<Digest | null> => {
+    if (reply.found.length > 0) throw secretInLayer(reply.found, forbidden);
+    const diffId = reply.diffId as Digest;
+    await layers.add(diffId, { size: reply.plainSize, snapshots: [{ idMap: idMapName, name: reply.snapshot }] });
+    (await names()).add(reply.snapshot);
+    // The empty layer is kept like any other: another image may have it.
+    return reply.entries === 0 ? null : diffId;
+  };
+
   return {
     helper,
     ensure,
@@ -318,16 +343,30 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
           clamp: null,
           finish: true,
           container: null,
-          ...(forbidden.length > 0 ? { forbidden: forbidden.map(({ id }) => id) } : {}),
+          ...namesOf(forbidden),
         },
         { signal: options.signal, secrets: forbidden },
       );
-      if (reply.found.length > 0) throw secretInLayer(reply.found, forbidden);
-      const diffId = reply.diffId as Digest;
-      await layers.add(diffId, { size: reply.plainSize, snapshots: [{ idMap: idMapName, name: reply.snapshot }] });
-      (await names()).add(reply.snapshot);
-      // The empty layer is kept like any other: another image may have it.
-      return reply.entries === 0 ? null : diffId;
+      return await keepLayer(reply, forbidden);
+    },
+    copy: async (lowers, actions, { data, forbidden = [], signal, onEvent, vertex }) => {
+      const chunks: Uint8Array[] = [];
+      const report = reporter({ onEvent, vertex }, 'copy');
+      const reply = await helper.call(
+        'copy-layer',
+        { lowers: [...lowers], actions: [...actions], ...namesOf(forbidden) },
+        {
+          signal,
+          data,
+          secrets: forbidden,
+          onData: (chunk) => void chunks.push(chunk),
+          onEvent: (event) => {
+            if (event.type === 'warning') onEvent?.({ type: 'warning', vertex, message: event.message });
+            if (event.type === 'progress') report(event.current, event.total ?? undefined);
+          },
+        },
+      );
+      return { layer: await keepLayer(reply, forbidden), contents: Buffer.concat(chunks) };
     },
     pack: (diffIds, how, options = {}) =>
       once(packing, `${diffIds.at(-1) ?? missingLayer()} ${how.codec} ${how.level} ${how.force ?? false}`, () =>
@@ -355,6 +394,10 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
     },
   };
+}
+
+function namesOf(forbidden: readonly ForbiddenValue[]): { readonly forbidden?: string[] } {
+  return forbidden.length > 0 ? { forbidden: forbidden.map(({ id }) => id) } : {};
 }
 
 function isOf(mediaType: string, codec: Codec): boolean {

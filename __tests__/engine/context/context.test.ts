@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   linkSync,
@@ -16,7 +17,13 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EngineError } from '../../../engine/base/errors.ts';
 import type { WarningEvent } from '../../../engine/base/progress.ts';
-import { openContext, type Context, type OpenContextOptions, type Selected } from '../../../engine/context/index.ts';
+import {
+  openContext,
+  type Context,
+  type OpenContextOptions,
+  type ReadContents,
+  type Selected,
+} from '../../../engine/context/index.ts';
 
 let root: string;
 
@@ -309,10 +316,12 @@ describe('select', () => {
   test('gives the helper what to copy, byte for byte', async () => {
     const context = await openContext(root);
     const records = context.records(await context.select(['dir/sub'], { destIsDirectory: false }));
-    expect(records.toString()).toBe('dir/sub\0\0\0dir/sub/d.txt\0d.txt\0\0');
+    const shown = (bytes: Buffer): string =>
+      bytes.toString().replaceAll(/[0-9]+:([0-9]+):[0-9]{19}/g, '<stamp of $1 bytes>');
+    expect(shown(records)).toBe('dir/sub\0\0\0\0dir/sub/d.txt\0d.txt\0\0<stamp of 13 bytes>\0');
     const sources = await context.select(['a.txt', 'dir/sub'], { destIsDirectory: false });
-    expect(context.records(sources, { unpack: true }).toString()).toBe(
-      'a.txt\0/a.txt\0a\0dir/sub\0\0\0dir/sub/d.txt\0d.txt\0\0',
+    expect(shown(context.records(sources, { unpack: true }))).toBe(
+      'a.txt\0/a.txt\0a\0<stamp of 5 bytes>\0dir/sub\0\0\0\0dir/sub/d.txt\0d.txt\0\0<stamp of 13 bytes>\0',
     );
   });
 });
@@ -383,11 +392,89 @@ describe('digest', () => {
     expect((await errorOf(digest(context, ['dir']))).code).toBe('CONTEXT_CHANGED');
   });
 
-  test('reads large files too', async () => {
-    write('big', 'x'.repeat(3 * 1024 * 1024 + 1));
-    const one = await digest(await openContext(root));
-    write('big', `${'x'.repeat(3 * 1024 * 1024)}y`);
-    expect(await digest(await openContext(root))).not.toBe(one);
+  test('of large files is asked for in one list, and only of those that are not known', async () => {
+    write('big', 'x'.repeat(64 * 1024 + 1));
+    write('dir/big', 'y'.repeat(64 * 1024 + 1));
+    write('exact', 'z'.repeat(64 * 1024));
+    const asked: string[] = [];
+    const contents: ReadContents = async (folder, list) => {
+      asked.push(
+        `${folder} ${list
+          .toString()
+          .split('\0')
+          .filter((_, at) => at % 4 === 0)
+          .join(' ')}`,
+      );
+      return Buffer.alloc(64, asked.length === 1 ? 1 : 2);
+    };
+    const context = await openContext(root, { contents });
+    const one = await digest(context);
+    expect(asked).toEqual([`${root} big dir/big `]);
+    expect(await digest(context)).toBe(one);
+    expect(asked).toHaveLength(1);
+    expect(await digest(await openContext(root, { contents }))).not.toBe(one);
+  });
+});
+
+describe('shape', () => {
+  test('depends on names, modes, links and sizes, and not on bytes', async () => {
+    const shape = async (mode?: number): Promise<string> => {
+      const context = await openContext(root);
+      return context.shape(await context.select(['.'], { destIsDirectory: true }), { mode });
+    };
+    const file = write('a', 'one');
+    const first = await shape();
+    writeFileSync(file, 'two');
+    expect(await shape()).toBe(first);
+    const shapes = [first];
+    const next = async (): Promise<void> => void shapes.push(await shape());
+    writeFileSync(file, 'three');
+    await next();
+    chmodSync(file, 0o600);
+    await next();
+    symlinkSync('a', join(root, 'l'));
+    await next();
+    write('b', '');
+    await next();
+    expect(new Set(shapes).size).toBe(shapes.length);
+    const before = await shape(0o644);
+    chmodSync(file, 0o777);
+    expect(await shape(0o644)).toBe(before);
+  });
+
+  test('is no digest', async () => {
+    symlinkSync('a', join(root, 'l'));
+    const context = await openContext(root);
+    const selected = await context.select(['.'], { destIsDirectory: true });
+    expect(context.shape(selected)).not.toBe(await context.digest(selected));
+  });
+});
+
+describe('learn', () => {
+  const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+  test('gives the digest that reading would give, and fills the stat cache', async () => {
+    write('a', 'one');
+    write('d/b', 'two');
+    const { cache, entries } = memoryCache();
+    const context = await openContext(root, { statCache: cache, now: () => Date.now() + 60_000 });
+    const selected = await context.select(['.'], { destIsDirectory: true });
+    await context.learn(selected, Buffer.concat([sha256('one'), sha256('two')]));
+    expect(entries.size).toBe(2);
+    expect(await context.digest(selected)).toBe(await digest(await openContext(root)));
+  });
+
+  test('is believed without a reading, and refused when it says something else than a reading before', async () => {
+    write('a', 'one');
+    const believing = await openContext(root);
+    const selected = await believing.select(['.'], { destIsDirectory: true });
+    await believing.learn(selected, sha256('none of it'));
+    expect(await believing.digest(selected)).not.toBe(await digest(await openContext(root)));
+    const reading = await openContext(root);
+    const read = await reading.select(['.'], { destIsDirectory: true });
+    await reading.digest(read);
+    expect((await errorOf(reading.learn(read, sha256('other')))).code).toBe('CONTEXT_CHANGED');
+    await reading.learn(read, sha256('one'));
   });
 });
 

@@ -11,6 +11,8 @@ import type { ActOptions } from '../../../engine/base/progress.ts';
 export interface Counting extends Executor {
   readonly runs: string[];
   readonly checksums: string[];
+  /** Sources of the context that were read for a key alone. */
+  readonly reads: string[];
   /** Layers that can be had. */
   readonly layers: Set<Digest>;
 }
@@ -30,6 +32,7 @@ export interface Behaviour {
 export function counting({ context = {}, content, during, salt = '' }: Behaviour = {}): Counting {
   const runs: string[] = [];
   const checksums: string[] = [];
+  const reads: string[] = [];
   const layers = new Set<Digest>();
   const work = async (vertex: Vertex, base: readonly Digest[], options: ActOptions): Promise<Digest> => {
     runs.push(vertex.name);
@@ -38,17 +41,29 @@ export function counting({ context = {}, content, during, salt = '' }: Behaviour
     layers.add(layer);
     return layer;
   };
+  const contentOf = (sources: readonly string[]): Digest =>
+    digestOf(sources.map((source) => context[source] ?? '').join());
   return {
     runs,
+    reads,
     checksums,
     layers,
     run: (vertex, _op, base, _inputs, options) => work(vertex, base, options),
-    file: (vertex, _op, base, _inputs, options) => work(vertex, base, options),
+    file: async (vertex, op, { layers: base }, _inputs, options) => ({
+      layer: await work(vertex, base, options),
+      digests: op.actions.map((action) =>
+        action.action === 'copy' && action.from === 'context' ? [contentOf(action.sources)] : [],
+      ),
+    }),
     checksum: async (vertex, stage, { sources }) => {
       checksums.push(vertex.name);
       return sources.map((source) => digestOf(content?.(stage, source) ?? source));
     },
-    contextDigest: async ({ sources }) => digestOf(sources.map((source) => context[source] ?? '').join()),
+    contextDigest: async ({ sources }) => {
+      reads.push(sources.join());
+      return contentOf(sources);
+    },
+    contextShape: async ({ sources }) => digestOf(sources.map((source) => context[source]?.length ?? 0).join()),
     has: async (layer) => layers.has(layer),
   };
 }

@@ -4,6 +4,7 @@ import type { ProgressEvent } from '../../../engine/base/progress.ts';
 import type { ImageConfig } from '../../../engine/image/types.ts';
 import { digestOf } from '../../../engine/image/digest.ts';
 import type { Vertex } from '../../../engine/graph/types.ts';
+import { solve } from '../../../engine/solver/index.ts';
 import { copy, counting, graphOf, memoryCache, run, scratch, solved, vertex } from './doubles.ts';
 
 function image(diffs: readonly string[], labels: Readonly<Record<string, string>> = {}): Vertex {
@@ -290,5 +291,101 @@ describe('solve', () => {
       .filter((event) => event.type === 'vertex' && event.cached)
       .map((event) => event.type === 'vertex' && event.name);
     expect(new Set(cached)).toEqual(new Set(['base', 'make', 'pip', 'copy /out from make', 'check']));
+  });
+});
+
+describe('a copy from the context', () => {
+  const built = (context: Readonly<Record<string, string>>, more: Partial<Vertex> = {}, link = false) => {
+    const base = image(['a']);
+    const first = copy('model', base, undefined, more);
+    const copied = link && first.op.type === 'file' ? { ...first, op: { ...first.op, link: true as const } } : first;
+    return { executor: counting({ context }), graph: graphOf(copied, [base, copied]) };
+  };
+
+  test.each([false, true])('whose shape is new is done without a reading before (link %s)', async (link) => {
+    const { executor, graph } = built({ model: 'one' }, {}, link);
+    const cache = memoryCache();
+    const first = await solved(graph, executor, cache);
+    expect(executor).toMatchObject({ runs: ['copy model'], reads: [] });
+    expect(first.steps).toEqual({ total: 1, cached: 0, executed: 1 });
+    const again = await solved(graph, executor, cache);
+    expect(executor).toMatchObject({ runs: ['copy model'], reads: ['model'] });
+    expect(again.target).toEqual(first.target);
+    expect(again.steps).toEqual({ total: 1, cached: 1, executed: 0 });
+  });
+
+  test('whose shape is known is read for its key, and done when that is new', async () => {
+    const cache = memoryCache();
+    const [one, two] = [built({ model: 'one' }), built({ model: 'two' })];
+    await solved(one.graph, one.executor, cache);
+    await solved(two.graph, two.executor, cache);
+    expect(two.executor).toMatchObject({ runs: ['copy model'], reads: ['model'] });
+    await solved(two.graph, two.executor, cache);
+    await solved(one.graph, one.executor, cache);
+    expect(two.executor.runs).toHaveLength(1);
+    expect(one.executor.runs).toHaveLength(1);
+  });
+
+  test('without cache is done in one pass, and remembered for the next build', async () => {
+    const cache = memoryCache();
+    const { executor, graph } = built({ model: 'one' });
+    await solved(graph, executor, cache);
+    const fresh = built({ model: 'one' }, { ignoreCache: true });
+    await solved(fresh.graph, fresh.executor, cache);
+    expect(fresh.executor).toMatchObject({ runs: ['copy model'], reads: [] });
+    await solved(graph, executor, cache);
+    expect(executor.runs).toHaveLength(1);
+  });
+
+  test('on another state below is not read for its key', async () => {
+    const cache = memoryCache();
+    const executor = counting({ context: { model: 'one' } });
+    for (const command of ['first', 'second']) {
+      const base = image(['a']);
+      const step = run(command, base);
+      const copied = copy('model', step);
+      await solved(graphOf(copied, [base, step, copied]), executor, cache);
+    }
+    expect(executor).toMatchObject({ runs: ['first', 'copy model', 'second', 'copy model'], reads: [] });
+  });
+
+  test('that fails fails the build once, with its place', async () => {
+    const base = image(['a']);
+    const copied = copy('model', base, undefined, { location: { file: 'Dockerfile', startLine: 2, endLine: 2 } });
+    const executor = counting({
+      during: async () => {
+        throw new EngineError('CONTEXT_CHANGED', 'Cannot use model: it changed');
+      },
+    });
+    await expect(solved(graphOf(copied, [base, copied]), executor, memoryCache())).rejects.toMatchObject({
+      code: 'CONTEXT_CHANGED',
+      location: { startLine: 2 },
+    });
+    expect(executor.runs).toEqual(['copy model']);
+  });
+});
+
+describe('a layer that is lost', () => {
+  const parts = (executor: ReturnType<typeof counting>, cache: ReturnType<typeof memoryCache>, second: number) => ({
+    executor,
+    cache,
+    concurrency: 1,
+    now: () => new Date(second * 1000),
+  });
+
+  test('and made again as it was keeps its time; one that came out differently has that of its making', async () => {
+    const cache = memoryCache();
+    const executor = counting({ context: { app: 'x' } });
+    const base = image(['a']);
+    const copied = copy('app', base);
+    const graph = graphOf(copied, [base, copied]);
+    const first = await solve(graph, parts(executor, cache, 1));
+    executor.layers.clear();
+    const again = await solve(graph, parts(executor, cache, 2));
+    expect(executor.runs).toHaveLength(2);
+    expect(again.target).toEqual(first.target);
+    const other = counting({ context: { app: 'x' }, salt: 'other' });
+    const changed = await solve(graph, parts(other, cache, 3));
+    expect(changed.target.createdAt).toBe(new Date(3000).toISOString());
   });
 });

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { EngineError } from '../../base/errors.ts';
 import type { ActOptions } from '../../base/progress.ts';
-import { cleanPatterns } from '../../context/index.ts';
+import { cleanPatterns, type Selected } from '../../context/index.ts';
 import type {
   CopyFileAction,
   FileAction,
@@ -12,13 +12,16 @@ import type {
   Vertex,
 } from '../../graph/types.ts';
 import type { Digest } from '../../image/types.ts';
-import type { CopyAction, CopySource, TreeFilter } from '../../native/protocol.ts';
+import type { CopyAction, CopySource, Timestamp, TreeFilter } from '../../native/protocol.ts';
 import type { Snapshots } from '../../store/snapshots.ts';
 import type { ExecutorParts } from '../executor.ts';
-import type { Select } from './context.ts';
+import type { FileResult } from '../types.ts';
+import { digestOutside, type Select, type Selection } from './context.ts';
 import { resolveOwner } from './owner.ts';
 
-type FileParts = Pick<ExecutorParts, 'snapshots' | 'identifyUser'> & { readonly select: Select };
+type FileParts = Pick<ExecutorParts, 'snapshots' | 'identifyUser' | 'identify' | 'forbidden'> & {
+  readonly select: Select;
+};
 
 /** A WORKDIR, COPY or ADD to be done. */
 export interface FileStep {
@@ -26,36 +29,56 @@ export interface FileStep {
   readonly op: FileOp;
   /** Layers of the stages that are copied from, by input index. */
   readonly inputs: ReadonlyMap<number, readonly Digest[]>;
-  readonly upper: string;
   readonly lowers: readonly string[];
+  /** RFC 3339, of the state below: the time of what no file gives one to, so that the step done again gives the same layer. */
+  readonly createdBelow: string | undefined;
 }
 
 /** An action for the helper, and what belongs to it: the list of paths, or the content. */
 interface Prepared {
   readonly action: CopyAction;
   readonly data?: Uint8Array | undefined;
+  /** What it takes from outside of stages. */
+  readonly selection?: Selection | undefined;
 }
 
-/** Does all actions of the step in one call of the helper, which resolves every path inside the merged root. */
-export async function runFile(parts: FileParts, step: FileStep, options: ActOptions): Promise<void> {
+/**
+ * Does all actions of the step in one call of the helper, which resolves every path inside the merged root and makes the layer in the same
+ * pass. The content digests of what came from outside are those of the bytes that are in the layer.
+ *
+ * @throws `CONTEXT_CHANGED` when a file's digest was made before, of other bytes
+ */
+export async function runFile(parts: FileParts, step: FileStep, options: ActOptions): Promise<FileResult> {
   const prepared: Prepared[] = [];
   for (const action of step.op.actions) prepared.push(await prepare(parts, step, action, options));
-  await parts.snapshots.helper.call(
-    'copy',
-    { name: step.upper, lowers: [...step.lowers], actions: prepared.map(({ action }) => action) },
+  const { layer, contents } = await parts.snapshots.copy(
+    step.lowers,
+    prepared.map(({ action }) => action),
     {
-      signal: options.signal,
+      ...options,
+      vertex: step.vertex.id,
       data: prepared.flatMap(({ data }) => (data ? [data] : [])),
-      onEvent: (event) => {
-        const { vertex } = step;
-        if (event.type === 'warning') options.onEvent?.({ type: 'warning', vertex: vertex.id, message: event.message });
-        if (event.type === 'progress') {
-          const total = event.total ?? undefined;
-          options.onEvent?.({ type: 'status', vertex: vertex.id, name: 'copy', current: event.current, total });
-        }
-      },
+      forbidden: parts.forbidden,
     },
   );
+  let at = 0;
+  for (const { selection } of prepared) {
+    if (!selection) continue;
+    const length = HASH * countFiles(selection.selected);
+    await selection.context.learn(selection.selected, contents.subarray(at, at + length));
+    at += length;
+  }
+  const digests = step.op.actions.map(async (action) =>
+    action.action === 'copy' && typeof action.from !== 'number' ? [await digestOutside(parts, action, options)] : [],
+  );
+  return { layer, digests: await Promise.all(digests) };
+}
+
+/** Bytes of a content hash. */
+const HASH = 32;
+
+function countFiles(selected: readonly Selected[]): number {
+  return selected.filter(({ entry }) => entry.type === 'file').length;
 }
 
 async function prepare(parts: FileParts, step: FileStep, action: FileAction, options: ActOptions): Promise<Prepared> {
@@ -75,7 +98,7 @@ async function prepareMkdir(
   { path, mode, owner }: MkdirAction,
   options: ActOptions,
 ): Promise<CopyAction> {
-  return { kind: 'mkdir', path, mode, owner: await ownerOf(parts, step, owner, options), created: null };
+  return { kind: 'mkdir', path, mode, owner: await ownerOf(parts, step, owner, options), created: timeBelow(step) };
 }
 
 async function prepareInline(
@@ -86,7 +109,7 @@ async function prepareInline(
 ): Promise<Prepared> {
   const data = Buffer.from(action.data);
   const source: CopySource = { from: 'inline', name: action.name, mode: 0o644, contentBytes: data.length };
-  return { action: { ...(await placed(parts, step, action, options)), source }, data };
+  return { action: { ...(await placed(parts, step, action, options)), created: timeBelow(step), source }, data };
 }
 
 async function prepareCopy(
@@ -97,14 +120,22 @@ async function prepareCopy(
 ): Promise<Prepared> {
   const place = await placed(parts, step, action, options);
   if (typeof action.from !== 'number') {
-    const { context, selected } = await parts.select(action);
+    const selection = await parts.select(action);
+    const { context, selected } = selection;
     const data = context.records(selected, { unpack: action.unpack });
-    return { action: { ...place, source: { from: 'context', hostPath: context.root, listBytes: data.length } }, data };
+    const source: CopySource = { from: 'context', hostPath: context.root, listBytes: data.length };
+    return { action: { ...place, source }, data, selection };
   }
   const layers = step.inputs.get(action.from) ?? [];
   const snapshots = await parts.snapshots.ensure(layers, { ...options, vertex: step.vertex.id });
   const source: CopySource = { from: 'snapshots', snapshots: [...snapshots], ...patternsOf(action) };
   return { action: { ...place, source } };
+}
+
+/** A made file or directory needs a time that the clock does not change. */
+function timeBelow({ createdBelow }: FileStep): Timestamp {
+  const time = createdBelow === undefined ? 0 : Date.parse(createdBelow);
+  return { seconds: Number.isFinite(time) ? Math.floor(time / 1000) : 0 };
 }
 
 /** Where files go and what is changed on the way, in the helper's words. */

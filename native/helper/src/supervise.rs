@@ -9,7 +9,7 @@ use crate::fail::{cancelled, failed};
 use crate::{Outcome, cmd, conclude, dispatch, idmap};
 use berth_sys::process::{self, Child, Exit, Forked, Namespaces, Status};
 use berth_wire::frame::Kind;
-use berth_wire::request::{CopyAction, CopySource, IdMap};
+use berth_wire::request::{self, CopyAction, CopySource, IdMap};
 use berth_wire::{Code, Failure, Operation, Reply, Request};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -207,15 +207,22 @@ fn hide() -> Result<(), Failure> {
 fn secret_ids(operation: &Operation) -> Vec<String> {
     match operation {
         Operation::Start(args) => crate::run::lend::secrets(args),
-        Operation::Diff(args) => args.forbidden.clone().unwrap_or_default(),
+        Operation::Diff(request::Diff { forbidden, .. }) | Operation::CopyLayer(request::CopyLayer { forbidden, .. }) => {
+            forbidden.clone().unwrap_or_default()
+        }
         _ => Vec::new(),
     }
 }
 
 /// How many bytes of path lists follow the request.
 fn list_length(operation: &Operation) -> u64 {
-    let Operation::Copy(copy) = operation else { return 0 };
-    let lengths = copy.actions.iter().map(|action| match action {
+    let actions = match operation {
+        Operation::Copy(copy) => &copy.actions,
+        Operation::CopyLayer(copy) => &copy.actions,
+        Operation::Contents(contents) => return contents.list_bytes,
+        _ => return 0,
+    };
+    let lengths = actions.iter().map(|action| match action {
         CopyAction::Copy {
             source: CopySource::Context { list_bytes, .. },
             ..

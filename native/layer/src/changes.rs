@@ -1,6 +1,7 @@
 //! What an upper snapshot changes in the tree below, as names: the list that `diff` of a container shows.
 
 use crate::error::Result;
+use crate::later::Later;
 use crate::plan::{self, Item, Plan};
 use crate::snapshot;
 use rustix::fd::AsFd;
@@ -22,7 +23,7 @@ pub enum Change {
 pub fn changes(snapshots: &impl AsFd, name: &str, lowers: &[String], untouched: &BTreeSet<Vec<u8>>) -> Result<Vec<(Vec<u8>, Change)>> {
     let root = snapshot::open(snapshots, name)?;
     let lowers = snapshot::stack(snapshots, lowers)?;
-    let plan = plan::plan(&root, &lowers, untouched)?;
+    let plan = plan::plan(&root, &lowers, untouched, &mut Later::default())?;
     let mut found: Vec<(Vec<u8>, Change)> = Vec::new();
     for (index, item) in plan.items.iter().enumerate().skip(1).filter(|(_, item)| item.keep) {
         let path = [b"/".as_slice(), &plan.path(index)].concat();

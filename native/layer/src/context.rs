@@ -18,33 +18,69 @@ pub(crate) struct Record<'a> {
     pub(crate) mode: Option<u32>,
     /// An archive is unpacked.
     pub(crate) unpack: bool,
+    /// What the file was when it was listed; `None` takes it as it is.
+    pub(crate) stamp: Option<Stamp>,
 }
 
-/// Read a list of `path NUL dest NUL mode NUL`; an `a` behind the mode is for archives.
+/// Tells a file from what it becomes and from what takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) inode: u64,
+    pub(crate) size: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) changed: i128,
+}
+
+impl Stamp {
+    fn of(meta: &Meta) -> Self {
+        Self {
+            inode: meta.inode,
+            size: meta.size,
+            changed: i128::from(meta.changed.seconds) * 1_000_000_000 + i128::from(meta.changed.nanoseconds),
+        }
+    }
+}
+
+/// Read a list of `path NUL dest NUL mode NUL stamp NUL`; an `a` behind the mode is for archives, the stamp `inode:size:changed` or empty.
 pub(crate) fn records(list: &[u8]) -> Result<Vec<Record<'_>>> {
     let malformed = || Error::new(Kind::Request, "read list", "the list of files is malformed");
     let Some(whole) = list.strip_suffix(b"\0") else {
         return if list.is_empty() { Ok(Vec::new()) } else { Err(malformed()) };
     };
     let fields: Vec<&[u8]> = whole.split(|byte| *byte == 0).collect();
-    let records = fields.chunks_exact(3);
+    let records = fields.chunks_exact(4);
     if !records.remainder().is_empty() {
         return Err(malformed());
     }
     records
         .map(|fields| match fields {
-            [path, dest, mode] => {
+            [path, dest, mode, stamp] => {
                 let (mode, unpack) = mode.strip_suffix(b"a").map_or((*mode, false), |mode| (mode, true));
                 Ok(Record {
                     path,
                     dest,
                     mode: octal(mode).ok_or_else(malformed)?,
                     unpack,
+                    stamp: if stamp.is_empty() {
+                        None
+                    } else {
+                        Some(parse(stamp).ok_or_else(malformed)?)
+                    },
                 })
             }
             _ => Err(malformed()),
         })
         .collect()
+}
+
+fn parse(stamp: &[u8]) -> Option<Stamp> {
+    let mut numbers = std::str::from_utf8(stamp).ok()?.split(':');
+    let stamp = Stamp {
+        inode: numbers.next()?.parse().ok()?,
+        size: numbers.next()?.parse().ok()?,
+        changed: numbers.next()?.parse().ok()?,
+    };
+    numbers.next().is_none().then_some(stamp)
 }
 
 /// Permission bits; `Some(None)` when there are none.
@@ -69,8 +105,9 @@ impl Tree {
         Self { root, last: None }
     }
 
-    /// The directory that holds `path`, its name in there, and its attributes.
-    pub(crate) fn find<'p>(&mut self, path: &'p [u8]) -> Result<(Rc<OwnedFd>, &'p [u8], Meta)> {
+    /// The directory that holds what a record names, its name in there, and its attributes, which are those that it was listed with.
+    pub(crate) fn find<'p>(&mut self, record: &Record<'p>) -> Result<(Rc<OwnedFd>, &'p [u8], Meta)> {
+        let path = record.path;
         let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
             Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
             None => (b"".as_slice(), path),
@@ -81,6 +118,9 @@ impl Tree {
         }
         let dir = self.parent(parent).map_err(|errno| changed("openat2", errno, path))?;
         let meta = file::stat(&*dir, name).map_err(|errno| changed("statx", errno, path))?;
+        if record.stamp.is_some_and(|stamp| stamp != Stamp::of(&meta)) {
+            return Err(Error::invalid("read context", "changed while the context was read").subject(path));
+        }
         Ok((dir, name, meta))
     }
 
@@ -135,17 +175,33 @@ mod tests {
                 dest: b"",
                 mode: None,
                 unpack: false,
+                stamp: None,
             },
             Record {
                 path: b"b/c",
                 dest: b"d",
                 mode: Some(0o644),
                 unpack: true,
+                stamp: Some(Stamp {
+                    inode: 7,
+                    size: 8,
+                    changed: 9,
+                }),
             },
         ];
-        assert_eq!(records(b"a\n\0\0\0b/c\0d\x00644a\0").unwrap(), expected);
+        assert_eq!(records(b"a\n\0\0\0\0b/c\0d\x00644a\x007:8:9\0").unwrap(), expected);
         assert_eq!(records(b"").unwrap(), []);
-        for bad in [b"a\0\0".as_slice(), b"a\0b\0\0c", b"a\0b\x009\0", b"a\0b\x0010000\0", b"a"] {
+        for bad in [
+            b"a\0\0".as_slice(),
+            b"a\0b\0\0",
+            b"a\0b\0\0\0c",
+            b"a\0b\x009\0\0",
+            b"a\0b\x0010000\0\0",
+            b"a\0b\0\x001:2\0",
+            b"a\0b\0\x001:2:3:4\0",
+            b"a\0b\0\x00-1:2:3\0",
+            b"a",
+        ] {
             assert!(records(bad).is_err(), "{bad:?}");
         }
     }

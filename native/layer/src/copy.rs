@@ -1,12 +1,16 @@
 //! COPY, ADD, WORKDIR and here-documents: files of the host or of other snapshots go into a new snapshot, where Docker would put them.
 
+use crate::contents::{self, Hasher, require_same};
 use crate::context::{Record, Tree, records};
+use crate::diff::{self, Layer};
 use crate::error::{Context as _, Error, Kind, Result, display};
 use crate::filter::{Chosen, Filter, Matcher};
 use crate::glob::{self, Match};
+use crate::later::{LARGE, Later};
 use crate::place::Missing;
 use crate::plan::FileId;
 use crate::report::Report;
+use crate::search::Forbidden;
 use crate::snapshot::{self, Part};
 use crate::stack::{Dir, Leaf, Node, Stack, components, describe, join};
 use crate::unpack;
@@ -23,6 +27,8 @@ pub type Owner = (u32, u32);
 
 /// Permissions of directories that nobody asked for by mode.
 const DIRECTORY: u32 = 0o755;
+
+const BUFFER: usize = 256 << 10;
 
 /// One step.
 #[derive(Debug)]
@@ -57,7 +63,8 @@ pub struct Copy<'a> {
     pub mode: Option<u32>,
     /// Changes of the permission bits, one after the other.
     pub changes: Vec<ModeChange>,
-    /// Time of directories that the copy makes by itself.
+    /// Time of directories that the copy makes by itself; `None` is that of the newest file that it copies, so that equal files give an equal
+    /// layer. It is also that of a file that the caller has written.
     pub created: Option<i64>,
 }
 
@@ -177,32 +184,66 @@ pub fn copy(
     }
     let lowers = snapshot::stack(snapshots, lowers)?;
     let part = Part::create(snapshots)?;
-    snapshot::inherit_root(part.fs(), &lowers)?;
-    let missing = Missing {
-        mode: DIRECTORY,
-        uid: 0,
-        gid: 0,
-        modified: None,
-    };
-    let mut job = Job {
-        writer: Writer::new(part.fs(), &lowers, missing, report)?,
-        report,
-        copied: Copied::default(),
-        links: HashMap::new(),
-        identity,
-        missing,
-        has_whole: false,
-    };
-    for action in actions {
-        job.action(action)?;
-    }
-    let copied = job.copied;
-    job.writer.finish()?;
+    let (copied, _) = fill(&part, &lowers, actions, identity, None, report)?;
     if part.commit(name, false)? {
         Ok(copied)
     } else {
         Err(snapshot::taken(name))
     }
+}
+
+/// A layer that a copy has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    pub copied: Copied,
+    pub layer: Layer,
+    /// Digests of the regular files that came from contexts, in the order of the lists, as [`contents::contents`] gives them.
+    pub contents: Vec<u8>,
+}
+
+/// Do the same and make the layer at once: a large file of a context is read a single time for snapshot, layer and digest. The snapshot gets the
+/// name of the layer; there is none when the layer holds a forbidden value.
+///
+/// # Errors
+/// As [`copy`], and those of a layer that cannot be made.
+pub fn layer(
+    snapshots: &impl AsFd,
+    lowers: &[String],
+    actions: Vec<Action<'_>>,
+    forbidden: &[Forbidden<'_>],
+    identity: Option<Identity>,
+    report: &Report<'_>,
+) -> Result<Finished> {
+    let lowers = snapshot::stack(snapshots, lowers)?;
+    let part = Part::create(snapshots)?;
+    let (copied, later) = fill(&part, &lowers, actions, identity, Some(Later::default()), report)?;
+    let mut later = later.unwrap_or_default();
+    let layer = diff::layer_of(part, &lowers, &mut later, forbidden, report)?;
+    Ok(Finished {
+        copied,
+        layer,
+        contents: later.digests(report)?,
+    })
+}
+
+/// Do the actions in an empty snapshot. With `later` the files of contexts get digests, and the large ones their content when the layer is made.
+fn fill(
+    part: &Part<'_>,
+    lowers: &Stack,
+    actions: Vec<Action<'_>>,
+    identity: Option<Identity>,
+    later: Option<Later>,
+    report: &Report<'_>,
+) -> Result<(Copied, Option<Later>)> {
+    snapshot::inherit_root(part.fs(), lowers)?;
+    let mut job = Job::new(part.fs(), lowers, identity, report)?;
+    job.later = later;
+    for action in actions {
+        job.action(action)?;
+    }
+    let Job { writer, copied, later, .. } = job;
+    writer.finish()?;
+    Ok((copied, later))
 }
 
 /// Copy what the directory `dir` of a merged tree holds, with its own owner and permissions, into the empty directory `into`.
@@ -212,21 +253,7 @@ pub fn copy(
 pub(crate) fn copy_tree(into: &OwnedFd, dir: Dir, report: &Report<'_>) -> Result<Copied> {
     let own = dir.attributes()?;
     let nothing = Stack::default();
-    let missing = Missing {
-        mode: DIRECTORY,
-        uid: 0,
-        gid: 0,
-        modified: None,
-    };
-    let mut job = Job {
-        writer: Writer::new(into, &nothing, missing, report)?,
-        report,
-        copied: Copied::default(),
-        links: HashMap::new(),
-        identity: None,
-        missing,
-        has_whole: false,
-    };
+    let mut job = Job::new(into, &nothing, None, report)?;
     let target = Target {
         dest: Vec::new(),
         is_directory: true,
@@ -259,6 +286,25 @@ struct Job<'a> {
     missing: Missing,
     /// A file of the current copy has become the destination itself.
     has_whole: bool,
+    /// Digests of what comes from contexts, and the files whose content waits for the layer.
+    later: Option<Later>,
+    newest: Newest,
+    /// For files that are read here.
+    buffer: Vec<u8>,
+}
+
+/// The latest times of what one copy takes.
+#[derive(Default)]
+struct Newest {
+    file: Option<Time>,
+    directory: Option<Time>,
+}
+
+impl Newest {
+    fn see(&mut self, is_directory: bool, time: Time) {
+        let newest = if is_directory { &mut self.directory } else { &mut self.file };
+        *newest = (*newest).max(Some(time));
+    }
 }
 
 /// Where the sources of one action go.
@@ -302,7 +348,28 @@ fn time(seconds: Option<i64>) -> Option<Time> {
     seconds.map(|seconds| Time { seconds, nanoseconds: 0 })
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    fn new(root: &OwnedFd, lowers: &Stack, identity: Option<Identity>, report: &'a Report<'a>) -> Result<Self> {
+        let missing = Missing {
+            mode: DIRECTORY,
+            uid: 0,
+            gid: 0,
+            modified: None,
+        };
+        Ok(Self {
+            writer: Writer::new(root, lowers, missing, report)?,
+            report,
+            copied: Copied::default(),
+            links: HashMap::new(),
+            identity,
+            missing,
+            has_whole: false,
+            later: None,
+            newest: Newest::default(),
+            buffer: vec![0; BUFFER],
+        })
+    }
+
     fn action(&mut self, action: Action<'_>) -> Result<()> {
         match action {
             Action::Mkdir {
@@ -365,6 +432,13 @@ impl Job<'_> {
     }
 
     fn copy(&mut self, copy: Copy<'_>) -> Result<()> {
+        self.newest = Newest::default();
+        self.copy_undated(copy)?;
+        self.writer.date(self.newest.file.or(self.newest.directory));
+        Ok(())
+    }
+
+    fn copy_undated(&mut self, copy: Copy<'_>) -> Result<()> {
         let (uid, gid) = copy.owner.unwrap_or_default();
         self.missing = Missing {
             mode: DIRECTORY,
@@ -399,7 +473,7 @@ impl Job<'_> {
             mode: target.mode(mode, false),
             uid,
             gid,
-            modified: None,
+            modified: self.missing.modified,
             xattrs: &[],
         };
         let place = self.place(target, &[], name)?;
@@ -421,7 +495,8 @@ impl Job<'_> {
     }
 
     fn record(&mut self, target: &Target<'_>, tree: &mut Tree, record: &Record<'_>) -> Result<()> {
-        let (dir, name, meta) = tree.find(record.path)?;
+        let (dir, name, meta) = tree.find(record)?;
+        self.newest.see(meta.is_dir(), meta.modified);
         let file = File {
             meta,
             xattrs: &[],
@@ -437,11 +512,15 @@ impl Job<'_> {
             FileType::Directory => self.directory(target, &below, &file),
             FileType::RegularFile => {
                 let source = Tree::open(&dir, name, &meta, record.path)?;
+                let slot = self.later.as_mut().map(Later::slot);
                 if record.unpack && self.unpack(target, &source)? {
-                    return Ok(());
+                    return self.archive(&source, &meta, slot);
                 }
                 let place = self.place(target, &below, name_there)?;
-                self.file(&place, &source, &file)
+                match slot {
+                    Some(slot) => self.hashed(&place, source, &file, slot),
+                    None => self.file(&place, &source, &file),
+                }
             }
             FileType::Symlink => {
                 let link = file::read_link(&*dir, name).step("readlinkat", record.path)?;
@@ -513,6 +592,7 @@ impl Job<'_> {
                 Node::Leaf(leaf) => self.leaf(target, &path, &[], &leaf)?,
                 Node::Dir(dir) => {
                     let own = dir.attributes()?;
+                    self.newest.see(true, own.modified);
                     let (uid, gid) = target.owner.unwrap_or((own.uid, own.gid));
                     let attributes = Attributes {
                         mode: target.mode(own.mode, true),
@@ -530,6 +610,7 @@ impl Job<'_> {
 
     fn leaf(&mut self, target: &Target<'_>, below: &[Vec<u8>], name: &[u8], leaf: &Leaf) -> Result<()> {
         let meta = leaf.meta;
+        self.newest.see(false, meta.modified);
         if meta.kind == FileType::Socket {
             self.report
                 .warn(format!("Left out {}: a socket is not copied", display(&leaf.name)));
@@ -583,7 +664,8 @@ impl Job<'_> {
             return Err(Error::system("copy", rustix::io::Errno::INVAL));
         };
         self.writer.enter(&[target.dest.as_slice(), parents].concat())?;
-        self.refuse_directory(last)?;
+        self.refuse_directory(last)
+            .map_err(|error| error.asked_for(&[target.dest.as_slice(), below].concat()))?;
         Ok(last.clone())
     }
 
@@ -600,7 +682,7 @@ impl Job<'_> {
             .writer
             .locate(path)?
             .ok_or_else(|| Error::invalid("copy", "a directory cannot be replaced by a file").subject(&join(path)))?;
-        self.refuse_directory(&name)?;
+        self.refuse_directory(&name).map_err(|error| error.asked_for(path))?;
         Ok(name)
     }
 
@@ -623,11 +705,14 @@ impl Job<'_> {
         self.copied.entries += 1;
         match self.writer.present(name)? {
             Present::Nothing | Present::Dir => self.writer.directory(name, attributes),
-            // Docker writes through a link to a directory, such as /var/run; anything else is in the way.
-            Present::Other(FileType::Symlink) if self.is_directory(&path)? => self.writer.enter(&path),
             Present::Other(kind) => {
                 let message = format!("{} is in the way where a directory is copied", describe(kind));
-                Err(Error::invalid("copy", message).subject(&join(&path)))
+                let error = Error::invalid("copy", message).subject(&self.writer.path_of(name)).asked_for(&path);
+                Err(match kind {
+                    // As BuildKit: what is meant to be a directory would be written somewhere else.
+                    FileType::Symlink => error.hint("remove the link first, or copy what the directory holds to where the link leads"),
+                    _ => error,
+                })
             }
         }
     }
@@ -641,6 +726,49 @@ impl Job<'_> {
         }
         self.writer.finish_file(&sink, file.meta.size, &file.attributes(), name)?;
         self.count(copied);
+        Ok(())
+    }
+
+    /// A file of a context, with its digest; a large one gets its content later.
+    fn hashed(&mut self, name: &[u8], source: OwnedFd, file: &File<'_>, slot: usize) -> Result<()> {
+        let (meta, attributes) = (file.meta, file.attributes());
+        let mut sink = self.writer.file(name)?;
+        if let Some(later) = self.later.as_mut().filter(|later| meta.size >= LARGE && later.has_room()) {
+            self.writer.finish_file(&sink, meta.size, &attributes, name)?;
+            later.add((source, meta), sink.into_file(), file.mode, slot)?;
+            // Its bytes are counted when they are read.
+            self.copied.entries += 1;
+            self.copied.bytes = self.copied.bytes.saturating_add(meta.size);
+            return Ok(());
+        }
+        let mut hasher = Hasher::new(meta.size);
+        let mut taken: u64 = 0;
+        loop {
+            let length = file::read_full(&source, &mut self.buffer).step("read", name)?;
+            let Some(bytes) = self.buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
+                break;
+            };
+            hasher.update(bytes);
+            sink.append(bytes, name)?;
+            taken += length as u64;
+        }
+        require_same(&source, &meta)?;
+        self.writer.finish_file(&sink, taken, &attributes, name)?;
+        if let Some(later) = &mut self.later {
+            later.set(slot, hasher.finish());
+        }
+        self.count(taken);
+        Ok(())
+    }
+
+    /// An archive was unpacked; what it says to the key is its content.
+    fn archive(&mut self, source: &OwnedFd, meta: &Meta, slot: Option<usize>) -> Result<()> {
+        let (Some(slot), Some(later)) = (slot, &mut self.later) else {
+            return Ok(());
+        };
+        rustix::fs::seek(source, rustix::fs::SeekFrom::Start(0)).step("lseek", b"")?;
+        let digest = contents::digest_of(source, meta, &mut self.buffer, self.report)?;
+        later.set(slot, digest);
         Ok(())
     }
 

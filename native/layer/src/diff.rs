@@ -5,12 +5,14 @@ use crate::codec::Codec;
 use crate::compress;
 use crate::digest;
 use crate::error::{Context, Error, Kind, Result, display};
-use crate::output::{self, Digests, Form, Output};
+use crate::later::{Later, Pending};
+use crate::output::{self, Digests, Form, Output, WRITE};
 use crate::plan::{Directories, FileId, Item, Plan, plan};
 use crate::remove::remove_tree;
 use crate::report::Report;
 use crate::search::{Forbidden, Search, Stream};
-use crate::snapshot;
+use crate::snapshot::{self, Part};
+use crate::stack::Stack;
 use crate::xattrs;
 use berth_sys::file::{self, Time};
 use berth_sys::strict::Identity;
@@ -20,7 +22,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, fsync, syncfs, unlinkat};
 use std::collections::{BTreeSet, HashMap};
 
-/// How much tar is gathered before it is written to the pipe.
+/// How much tar is gathered before it is handed on.
 const BUFFER: usize = 1 << 20;
 
 /// How many places of forbidden values are told.
@@ -83,14 +85,21 @@ pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &
     compress::check_level(what.codec, what.level)?;
     let root = snapshot::open(snapshots, what.snapshot)?;
     let lowers = snapshot::stack(snapshots, what.lowers)?;
-    let plan = plan(&root, &lowers, &what.untouched)?;
+    let mut later = Later::default();
+    let plan = plan(&root, &lowers, &what.untouched, &mut later)?;
     let blob = what.output.map(|path| create_blob(store, path, what.owner)).transpose()?;
     let form = Form {
         codec: what.codec,
         level: what.level,
         threads: what.threads,
     };
-    let made = make(&root, &plan, blob.as_ref(), form, what, report);
+    let output = Target {
+        blob: blob.as_ref(),
+        form,
+        identity: what.identity,
+        counted: false,
+    };
+    let made = make(&root, &plan, &mut later, &output, (what.clamp, what.forbidden), report);
     let Made { digests, entries, found } = made.inspect_err(|_| discard(store, what.output))?;
     if !found.is_empty() {
         discard(store, what.output);
@@ -114,22 +123,77 @@ pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &
     })
 }
 
+/// Make the layer of a snapshot that has just been filled, without a blob; files that wait for their content get it on the way. With a forbidden
+/// value in it there is no layer: the snapshot goes.
+pub(crate) fn layer_of(
+    part: Part<'_>,
+    lowers: &Stack,
+    later: &mut Later,
+    forbidden: &[Forbidden<'_>],
+    report: &Report<'_>,
+) -> Result<Layer> {
+    let plan = plan(part.fs(), lowers, &BTreeSet::new(), later)?;
+    let nothing = Target {
+        blob: None,
+        form: Form {
+            codec: Codec::None,
+            level: 0,
+            threads: None,
+        },
+        identity: None,
+        counted: true,
+    };
+    let Made { digests, entries, found } = make(part.fs(), &plan, later, &nothing, (None, forbidden), report)?;
+    let snapshot = digest::hex(&digests.plain);
+    if found.is_empty() {
+        tidy(part.fs(), &plan, None)?;
+        // Another step may have made the same layer: that one is used.
+        part.commit(&snapshot, true)?;
+    }
+    Ok(Layer {
+        diff_id: digest::sha256(&digests.plain),
+        plain_size: digests.plain_size,
+        entries,
+        blob: None,
+        snapshot,
+        found,
+    })
+}
+
 struct Made {
     digests: Digests,
     entries: u64,
     found: Vec<Found>,
 }
 
-fn make(root: &OwnedFd, plan: &Plan, blob: Option<&OwnedFd>, form: Form, what: &Diff<'_>, report: &Report<'_>) -> Result<Made> {
-    let output = output::start(blob, form, what.identity)?;
-    let search = Search::new(what.forbidden);
+/// Where the tar of a layer goes.
+struct Target<'a> {
+    blob: Option<&'a OwnedFd>,
+    form: Form,
+    identity: Option<Identity>,
+    /// What is in the snapshot was told as progress when it came there.
+    counted: bool,
+}
+
+fn make(
+    root: &OwnedFd,
+    plan: &Plan,
+    later: &mut Later,
+    target: &Target<'_>,
+    (clamp, forbidden): (Option<i64>, &[Forbidden<'_>]),
+    report: &Report<'_>,
+) -> Result<Made> {
+    let output = output::start(target.blob, target.form, target.identity)?;
+    let search = Search::new(forbidden);
     let mut emit = Emit {
         out: Buffer::new(),
         output: &output,
         report,
         plan,
+        later,
+        counted: target.counted,
         links: HashMap::new(),
-        clamp: what.clamp,
+        clamp,
         entries: 0,
         search: search.as_ref(),
         found: Vec::new(),
@@ -139,10 +203,10 @@ fn make(root: &OwnedFd, plan: &Plan, blob: Option<&OwnedFd>, form: Form, what: &
     let digests = match walked {
         Ok(()) => output.finish(),
         // When the child is gone, its own reason is the better one.
-        Err(error) if error.step == "write tar" => output.finish().and(Err(error)),
+        Err(error) if error.step == WRITE => output.finish().and(Err(error)),
         Err(error) => Err(error),
     }?;
-    if let Some(blob) = blob {
+    if let Some(blob) = target.blob {
         fsync(blob).step("fsync", b"blob")?;
     }
     Ok(Made { digests, entries, found })
@@ -248,7 +312,7 @@ fn clamped(time: Time, clamp: Option<i64>) -> Time {
     }
 }
 
-/// Tar bytes on their way into the pipe.
+/// Tar bytes on their way out.
 struct Buffer {
     bytes: Vec<u8>,
 }
@@ -260,22 +324,19 @@ impl Buffer {
         }
     }
 
-    fn flush(&mut self, pipe: &OwnedFd) -> Result<()> {
-        file::write_all(pipe, &self.bytes).map_err(|errno| Error::system("write tar", errno))?;
-        self.bytes.clear();
-        Ok(())
+    fn flush_when_full(&mut self, output: &Output) -> Result<()> {
+        if self.bytes.len() >= BUFFER {
+            output.write(&mut self.bytes)
+        } else {
+            Ok(())
+        }
     }
 
-    fn flush_when_full(&mut self, pipe: &OwnedFd) -> Result<()> {
-        if self.bytes.len() >= BUFFER { self.flush(pipe) } else { Ok(()) }
-    }
-
-    /// Take `size` bytes of `source`; how many there were, and the id of a forbidden value among them.
+    /// Take `size` bytes of `content`; how many there were, and the id of a forbidden value among them.
     fn take_file<'s>(
         &mut self,
-        pipe: &OwnedFd,
-        (source, size): (&OwnedFd, u64),
-        name: &[u8],
+        output: &Output,
+        (content, size): (&mut Content, u64),
         mut watch: Option<Stream<'s>>,
     ) -> Result<(u64, Option<&'s str>)> {
         let mut taken = 0;
@@ -285,7 +346,7 @@ impl Buffer {
             let room = BUFFER.saturating_sub(start).max(1);
             let wanted = usize::try_from(size - taken).unwrap_or(room).min(room);
             self.bytes.resize(start + wanted, 0);
-            let length = file::read_full(source, self.bytes.get_mut(start..).unwrap_or_default()).step("read", name)?;
+            let length = content.read(self.bytes.get_mut(start..).unwrap_or_default())?;
             self.bytes.truncate(start + length);
             if let (Some(watch), None) = (watch.as_mut(), found) {
                 found = watch.feed(self.bytes.get(start..).unwrap_or_default());
@@ -294,9 +355,34 @@ impl Buffer {
             if length == 0 {
                 break;
             }
-            self.flush_when_full(pipe)?;
+            self.flush_when_full(output)?;
         }
         Ok((taken, found))
+    }
+}
+
+/// What a file of the layer holds.
+enum Content {
+    /// It is in the snapshot.
+    Here(OwnedFd),
+    /// It comes into the snapshot on the way.
+    Later(Box<Pending>),
+}
+
+impl Content {
+    /// The file in the snapshot.
+    fn file(&self) -> &OwnedFd {
+        match self {
+            Self::Here(file) => file,
+            Self::Later(pending) => pending.target(),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        match self {
+            Self::Here(file) => file::read_full(&*file, buffer).step("read", b""),
+            Self::Later(pending) => pending.read(buffer),
+        }
     }
 }
 
@@ -305,6 +391,8 @@ struct Emit<'a> {
     output: &'a Output,
     report: &'a Report<'a>,
     plan: &'a Plan,
+    later: &'a mut Later,
+    counted: bool,
     /// First path of each file with several names.
     links: HashMap<FileId, Vec<u8>>,
     clamp: Option<i64>,
@@ -326,7 +414,7 @@ impl Emit<'_> {
             })?;
         }
         self.out.bytes.extend_from_slice(&writer::END);
-        self.out.flush(&self.output.plain)
+        self.output.write(&mut self.out.bytes)
     }
 
     fn item(&mut self, parent: &OwnedFd, item: &Item, path: Vec<u8>) -> Result<()> {
@@ -367,7 +455,7 @@ impl Emit<'_> {
         }
         writer::header(entry, &mut self.out.bytes);
         self.entries += 1;
-        self.out.flush_when_full(&self.output.plain)
+        self.out.flush_when_full(self.output)
     }
 
     fn note(&mut self, path: &[u8], found: Option<&str>) {
@@ -454,21 +542,38 @@ impl Emit<'_> {
         if let Some(first) = self.further_name(item, &path) {
             return self.hard_link(item, path, first);
         }
-        let opened = file::open_read(parent, &item.name).step("openat", &item.name)?;
+        let mut content = match self.later.take((item.meta.device, item.meta.inode)) {
+            Some(pending) => Content::Later(Box::new(pending)),
+            None => Content::Here(file::open_read(parent, &item.name).step("openat", &item.name)?),
+        };
         let size = item.meta.size;
         let mut entry = self.entry(item, path.clone(), berth_tar::Kind::File);
         entry.size = size;
-        entry.xattrs = self.xattrs(&opened, &path)?;
+        entry.xattrs = self.xattrs(content.file(), &path)?;
         self.header(&entry)?;
         let watch = self.search.map(Search::stream);
-        let (taken, found) = self.out.take_file(&self.output.plain, (&opened, size), &path, watch)?;
+        let (taken, found) = self.out.take_file(self.output, (&mut content, size), watch)?;
         self.note(&path, found);
-        let after = file::stat_fd(&opened).step("statx", &path)?;
-        if taken != size || after.size != size || after.modified != item.meta.modified || after.inode != item.meta.inode {
-            return Err(Error::invalid("read file", "changed while reading"));
+        if !self.counted || matches!(content, Content::Later(_)) {
+            self.report.advance(size);
         }
+        self.end(content, item, taken == size)?;
         self.out.bytes.extend_from_slice(writer::padding(size));
-        self.report.advance(size);
         Ok(())
+    }
+
+    /// A file has been read: it must have been one and the same all the time.
+    fn end(&mut self, content: Content, item: &Item, is_whole: bool) -> Result<()> {
+        let changed = || Error::invalid("read file", "changed while reading");
+        match content {
+            Content::Later(pending) if is_whole => self.later.end(*pending),
+            Content::Later(_) => Err(changed()),
+            Content::Here(opened) => {
+                let after = file::stat_fd(&opened).step("statx", &item.name)?;
+                let meta = &item.meta;
+                let same = is_whole && (after.size, after.modified, after.inode) == (meta.size, meta.modified, meta.inode);
+                if same { Ok(()) } else { Err(changed()) }
+            }
+        }
     }
 }

@@ -93,6 +93,18 @@ impl Error {
         self
     }
 
+    /// The subject is where links led to: name the path that was asked for, and it in brackets.
+    #[must_use]
+    pub(crate) fn asked_for(mut self, path: &[Vec<u8>]) -> Self {
+        let asked = display(&[b"/".as_slice(), &crate::stack::join(path)].concat());
+        let resolved = self.subject.map(|subject| format!("/{subject}"));
+        self.subject = Some(match resolved {
+            Some(resolved) if resolved != asked => format!("{asked} ({resolved})"),
+            _ => asked,
+        });
+        self
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

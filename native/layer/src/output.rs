@@ -1,7 +1,7 @@
-//! Plain tar goes in by a pipe; out come both digests and, when it is wanted, the blob: in one pass, on all cores, in a child with the identity of
-//! the store's owner.
+//! Plain tar goes in; out come both digests and, when it is wanted, the blob: in one pass, on all cores, in a child with the identity of the
+//! store's owner. For the digest alone there is a thread instead: nothing is written, and the bytes need not go through a pipe.
 //!
-//! One thread reads and hashes the plain bytes, as many as there are processors compress, one hashes and writes the result in order. They pass
+//! In the child one thread reads and hashes the plain bytes, as many as there are processors compress, one hashes and writes the result in order. They pass
 //! a fixed set of buffers round: nothing is allocated for a block, because musl's allocator is slow between threads.
 
 use crate::codec::Codec;
@@ -16,6 +16,12 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// The step of a failed write into the child or thread: its own reason is the better one.
+pub(crate) const WRITE: &str = "write tar";
+/// Pieces on their way to the thread that hashes and back.
+const PIECES: usize = 2;
 
 /// How the blob is made.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +32,24 @@ pub(crate) struct Form {
     pub(crate) threads: Option<usize>,
 }
 
+/// Where plain tar goes: the child that makes a blob of it, or the thread that hashes it.
+pub(crate) enum Output {
+    Child(Packer),
+    Thread(Summer),
+}
+
 /// The child at work.
-pub(crate) struct Output {
-    pub(crate) plain: OwnedFd,
+pub(crate) struct Packer {
+    plain: OwnedFd,
     result: OwnedFd,
     child: Child,
+}
+
+/// The thread at work; pieces go to it full and come back empty.
+pub(crate) struct Summer {
+    full: Sender<Vec<u8>>,
+    empty: Receiver<Vec<u8>>,
+    thread: JoinHandle<Sum>,
 }
 
 /// What came out.
@@ -42,25 +61,88 @@ pub(crate) struct Digests {
     pub(crate) blob_size: u64,
 }
 
-/// Start the child; plain tar is to be written to `plain`. Without `blob` only the digest of the plain bytes is made.
+/// Begin; plain tar is to be given to [`Output::write`]. Without `blob` only the digest of the plain bytes is made.
 pub(crate) fn start(blob: Option<&OwnedFd>, form: Form, identity: Option<Identity>) -> Result<Output> {
+    match blob {
+        Some(blob) => pack(blob, form, identity).map(Output::Child),
+        None => sum().map(Output::Thread),
+    }
+}
+
+fn pack(blob: &OwnedFd, form: Form, identity: Option<Identity>) -> Result<Packer> {
     let (plain_end, plain) = stream::pipe(true)?;
     let (result, result_end) = stream::pipe(false)?;
-    let mut descriptors = vec![plain_end.as_fd(), result_end.as_fd()];
-    descriptors.extend(blob.map(AsFd::as_fd));
     let limits = Limits { identity, filter: false };
-    let child = strict::start(limits, &descriptors, |fds| match fds {
-        [plain, result] => u8::from(!stream::send(result, &work(plain, None, form))),
-        [plain, result, blob] => u8::from(!stream::send(result, &work(plain, Some(blob), form))),
+    let child = strict::start(limits, &[plain_end.as_fd(), result_end.as_fd(), blob.as_fd()], |fds| match fds {
+        [plain, result, blob] => u8::from(!stream::send(result, &work(plain, blob, form))),
         _ => 1,
     })
     .map_err(|errno| Error::system("fork", errno))?;
-    Ok(Output { plain, result, child })
+    Ok(Packer { plain, result, child })
+}
+
+fn sum() -> Result<Summer> {
+    let (full, filled) = channel::<Vec<u8>>();
+    let (emptied, empty) = channel();
+    for _ in 0..PIECES {
+        // The receiver is held right here.
+        let _ = emptied.send(Vec::new());
+    }
+    let hash = move || {
+        let mut hasher = Hasher::default();
+        while let Ok(mut piece) = filled.recv() {
+            hasher.update(&piece);
+            piece.clear();
+            // Whoever writes may be at its end.
+            let _ = emptied.send(piece);
+        }
+        hasher.finish()
+    };
+    let thread = std::thread::Builder::new()
+        .spawn(hash)
+        .map_err(|error| Error::new(Kind::System, "start thread", error.to_string()))?;
+    Ok(Summer { full, empty, thread })
 }
 
 impl Output {
+    /// Take the bytes and leave the vector empty, with room for as many.
+    pub(crate) fn write(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Self::Child(packer) => {
+                file::write_all(&packer.plain, bytes).map_err(|errno| Error::system(WRITE, errno))?;
+                bytes.clear();
+                Ok(())
+            }
+            Self::Thread(summer) => {
+                let mut next = summer.empty.recv().map_err(|_| Error::system(WRITE, Errno::PIPE))?;
+                next.reserve(bytes.capacity());
+                let full = std::mem::replace(bytes, next);
+                summer.full.send(full).map_err(|_| Error::system(WRITE, Errno::PIPE))
+            }
+        }
+    }
+
     /// Close the input and wait for the digests.
     pub(crate) fn finish(self) -> Result<Digests> {
+        match self {
+            Self::Child(packer) => packer.finish(),
+            Self::Thread(summer) => {
+                drop(summer.full);
+                let failed = || Error::new(Kind::System, "hash layer", "the thread that hashes ended early");
+                let (plain, plain_size) = summer.thread.join().map_err(|_| failed())?;
+                Ok(Digests {
+                    plain,
+                    plain_size,
+                    blob: plain,
+                    blob_size: plain_size,
+                })
+            }
+        }
+    }
+}
+
+impl Packer {
+    fn finish(self) -> Result<Digests> {
         drop(self.plain);
         let outcome = stream::receive(&self.result)?;
         let end = self.child.wait().map_err(|errno| Error::system("waitpid", errno))?;
@@ -104,17 +186,18 @@ fn parse(bytes: &[u8]) -> Option<Digests> {
     })
 }
 
-fn work(plain: &OwnedFd, blob: Option<&OwnedFd>, form: Form) -> Outcome {
-    let (plain, blob) = match blob {
-        Some(blob) if form.codec != Codec::None => compressed(plain, blob, form)?,
-        _ => copied(plain, blob)?,
+fn work(plain: &OwnedFd, blob: &OwnedFd, form: Form) -> Outcome {
+    let (plain, blob) = if form.codec == Codec::None {
+        copied(plain, blob)?
+    } else {
+        compressed(plain, blob, form)?
     };
     Ok([plain.0.as_slice(), &plain.1.to_be_bytes(), &blob.0, &blob.1.to_be_bytes()].concat())
 }
 
 type Sum = ([u8; LENGTH], u64);
 
-fn copied(plain: &OwnedFd, blob: Option<&OwnedFd>) -> std::result::Result<(Sum, Sum), String> {
+fn copied(plain: &OwnedFd, blob: &OwnedFd) -> std::result::Result<(Sum, Sum), String> {
     let mut hasher = Hasher::default();
     let mut buffer = vec![0; BLOCK];
     loop {
@@ -123,9 +206,7 @@ fn copied(plain: &OwnedFd, blob: Option<&OwnedFd>) -> std::result::Result<(Sum, 
             break;
         };
         hasher.update(bytes);
-        if let Some(blob) = blob {
-            file::write_all(blob, bytes).map_err(errno)?;
-        }
+        file::write_all(blob, bytes).map_err(errno)?;
     }
     let sum = hasher.finish();
     Ok((sum, sum))

@@ -20,7 +20,7 @@ pub(crate) struct Missing {
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
-    /// `None` leaves the time of the clock.
+    /// `None` leaves the time of the clock, or what [`Place::date`] says.
     pub(crate) modified: Option<Time>,
 }
 
@@ -44,6 +44,8 @@ pub(crate) struct Place {
     through_links: Option<Vec<Vec<u8>>>,
     /// Times of directories, set when their content is complete.
     times: HashMap<Vec<u8>, Time>,
+    /// Directories that were made without a time.
+    undated: Vec<Vec<u8>>,
     self_contained: bool,
 }
 
@@ -58,6 +60,7 @@ impl Place {
             levels: vec![root],
             through_links: None,
             times: HashMap::new(),
+            undated: Vec::new(),
             self_contained: true,
         }
     }
@@ -99,6 +102,17 @@ impl Place {
         }
     }
 
+    /// Give the directories that were made without a time since the last call this one.
+    pub(crate) fn date(&mut self, time: Option<Time>) {
+        let undated = std::mem::take(&mut self.undated);
+        self.times.extend(
+            undated
+                .into_iter()
+                .zip(std::iter::repeat(time))
+                .filter_map(|(path, time)| Some((path, time?))),
+        );
+    }
+
     /// Make `path` the current directory. What exists nowhere is made as `missing` says.
     pub(crate) fn enter(&mut self, path: &[Vec<u8>], missing: &Missing) -> Result<()> {
         let mut rest = match &self.through_links {
@@ -125,7 +139,11 @@ impl Place {
         self.through_links = None;
         let mut links = 0;
         while let Some(name) = rest.pop_front() {
-            if let Some(target) = self.step(name, missing)? {
+            // Behind a link the path of the failure is not the one that was asked for.
+            let step = self
+                .step(name, missing)
+                .map_err(|error| if links > 0 { error.asked_for(path) } else { error });
+            if let Some(target) = step? {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(too_many_links(&join(path)));
@@ -208,6 +226,9 @@ impl Place {
         file::chmod_fd(&dir, missing.mode).step("fchmod", &name)?;
         if opaque {
             set_opaque(&dir)?;
+        }
+        if missing.modified.is_none() {
+            self.undated.push(self.path_of(&name));
         }
         self.set_time(&name, missing.modified);
         self.push(name, dir, Lower::Known(None));

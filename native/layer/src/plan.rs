@@ -2,6 +2,7 @@
 
 use crate::apply::WHITEOUT;
 use crate::error::{Context, Error, Result};
+use crate::later::Later;
 use crate::stack::{Dir, Node, Stack, is_opaque};
 use crate::xattrs;
 use berth_sys::file::{self, Meta, PATH_MAX};
@@ -50,8 +51,9 @@ struct Frame {
     names: Vec<Vec<u8>>,
 }
 
-/// Walk the upper snapshot below `root`. Paths in `untouched` are no change while they are new and empty.
-pub(crate) fn plan(root: &OwnedFd, lowers: &Stack, untouched: &BTreeSet<Vec<u8>>) -> Result<Plan> {
+/// Walk the upper snapshot below `root`. Paths in `untouched` are no change while they are new and empty. A file of `later` that must be compared
+/// gets its content for that.
+pub(crate) fn plan(root: &OwnedFd, lowers: &Stack, untouched: &BTreeSet<Vec<u8>>, later: &mut Later) -> Result<Plan> {
     let dir = file::open_dir(root, b".").step("openat", b"/")?;
     let meta = file::stat_fd(&dir).step("statx", b"/")?;
     let keep = root_differs(&dir, &meta, lowers)?;
@@ -59,6 +61,7 @@ pub(crate) fn plan(root: &OwnedFd, lowers: &Stack, untouched: &BTreeSet<Vec<u8>>
         items: vec![item(0, 0, Vec::new(), meta)],
         frames: Vec::new(),
         untouched,
+        later,
     };
     walk.enter(dir, lowers.root(), 0, 0)?;
     while let Some(frame) = walk.frames.last_mut() {
@@ -100,6 +103,7 @@ struct Walk<'a> {
     items: Vec<Item>,
     frames: Vec<Frame>,
     untouched: &'a BTreeSet<Vec<u8>>,
+    later: &'a mut Later,
 }
 
 impl Walk<'_> {
@@ -148,7 +152,7 @@ impl Walk<'_> {
             FileType::Socket => false,
             _ if untouched => false,
             _ if meta.is_whiteout() => below.is_some(),
-            _ => differs(&frame.dir, &name, &meta, below.as_ref())?,
+            _ => differs(&frame.dir, &name, &meta, below.as_ref(), self.later)?,
         };
         if changed {
             keep(&mut self.items, index);
@@ -238,16 +242,16 @@ fn path(items: &[Item], index: usize) -> Vec<u8> {
     names.join(&b'/')
 }
 
-/// A directory's own time and size say nothing: they change whenever something inside comes and goes.
+/// A time that alone has changed is a change, as in Docker's layers: somebody has set it, or something in the directory came and went.
 fn dir_differs(dir: &OwnedFd, meta: &Meta, lower: &Dir) -> Result<bool> {
     let below = lower.attributes()?;
-    if (meta.mode, meta.uid, meta.gid) != (below.mode, below.uid, below.gid) {
+    if (meta.mode, meta.uid, meta.gid, meta.modified) != (below.mode, below.uid, below.gid, below.modified) {
         return Ok(true);
     }
     Ok(xattrs::visible(xattr::all(dir).step("flistxattr", b"")?) != below.xattrs)
 }
 
-fn differs(dir: &OwnedFd, name: &[u8], meta: &Meta, below: Option<&Node>) -> Result<bool> {
+fn differs(dir: &OwnedFd, name: &[u8], meta: &Meta, below: Option<&Node>, later: &mut Later) -> Result<bool> {
     let Some(Node::Leaf(lower)) = below else { return Ok(true) };
     let other = &lower.meta;
     let same = meta.kind == other.kind
@@ -259,7 +263,10 @@ fn differs(dir: &OwnedFd, name: &[u8], meta: &Meta, below: Option<&Node>) -> Res
     }
     match meta.kind {
         FileType::Symlink => Ok(file::read_link(dir, name).step("readlinkat", name)? != lower.target()?),
-        FileType::RegularFile => file_differs(dir, name, lower),
+        FileType::RegularFile => {
+            later.complete((meta.device, meta.inode))?;
+            file_differs(dir, name, lower)
+        }
         _ => Ok(false),
     }
 }

@@ -83,6 +83,11 @@ impl<'a> Writer<'a> {
         self.place.enter(path, &missing)
     }
 
+    /// Give the directories that were made without a time since the last call this one.
+    pub(crate) fn date(&mut self, time: Option<Time>) {
+        self.place.date(time);
+    }
+
     /// The path of `name` in the current directory, links resolved.
     pub(crate) fn path_of(&self, name: &[u8]) -> Vec<u8> {
         self.place.path_of(name)
@@ -486,6 +491,16 @@ fn unlink_beneath(dir: &OwnedFd, path: &[u8]) -> Result<()> {
 }
 
 impl Sink {
+    /// The file itself, when it has been finished but for its content.
+    pub(crate) fn into_file(self) -> OwnedFd {
+        self.file
+    }
+
+    /// Write what comes after what has been written.
+    pub(crate) fn append(&mut self, bytes: &[u8], name: &[u8]) -> Result<()> {
+        self.write(self.written, bytes, name)
+    }
+
     /// Write `bytes` at `position`; what is skipped becomes a hole.
     pub(crate) fn write(&mut self, position: u64, bytes: &[u8], name: &[u8]) -> Result<()> {
         file::write_all_at(&self.file, bytes, position).step("pwrite", name)?;

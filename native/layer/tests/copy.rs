@@ -4,9 +4,12 @@
 mod support;
 
 use berth_layer::checksum::checksum;
-use berth_layer::copy::{Action, Copied, Copy, ModeChange, ModeCopy, Owner, Selection, Source, changed_mode, copy};
+use berth_layer::contents;
+use berth_layer::copy::{Action, Copied, Copy, Finished, ModeChange, ModeCopy, Owner, Selection, Source, changed_mode, copy, layer};
+use berth_layer::search::Forbidden;
 use berth_layer::stack::open_file;
 use berth_layer::{Error, Kind, Report, snapshot, usage};
+use sha2::{Digest as _, Sha256};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use support::{Store, d, f, h, is_root, l, node, read, tree, with};
@@ -19,7 +22,7 @@ fn run(store: &Store, lowers: &[String], actions: Vec<Action<'_>>) -> Result<Cop
 fn list(records: &[(&str, &str, &str)]) -> Vec<u8> {
     records
         .iter()
-        .flat_map(|(path, dest, mode)| format!("{path}\0{dest}\0{mode}\0").into_bytes())
+        .flat_map(|(path, dest, mode)| format!("{path}\0{dest}\0{mode}\0\0").into_bytes())
         .collect()
 }
 
@@ -154,20 +157,91 @@ fn missing_parents_get_the_owner_and_time_that_were_asked_for() {
 }
 
 #[test]
-fn a_directory_lands_behind_a_link_of_the_image() {
-    let (store, host) = (Store::new(), host());
-    let base = vec![store.layer(&[d("run"), d("var"), l("var/run", "/run")], &[])];
+fn a_directory_does_not_land_behind_a_link_unless_that_is_the_destination() {
+    let host = host();
+    let base_members = [d("run"), d("var"), l("var/run", "/run")];
     std::fs::create_dir_all(host.path().join("root/var/run")).unwrap();
     std::fs::write(host.path().join("root/var/run/pid"), "1").unwrap();
-    let list = list(&[
+    let whole = list(&[
         ("root", "", ""),
         ("root/var", "var", ""),
         ("root/var/run", "var/run", ""),
         ("root/var/run/pid", "var/run/pid", ""),
     ]);
-    run(&store, &base, vec![Action::Copy(context(host.path(), &list, "/", true))]).unwrap();
+    let store = Store::new();
+    let base = vec![store.layer(&base_members, &[])];
+    let error = run(&store, &base, vec![Action::Copy(context(host.path(), &whole, "/", true))]).unwrap_err();
+    assert_eq!((error.kind, error.subject.as_deref()), (Kind::Invalid, Some("/var/run")));
+    assert!(error.message.contains("a symbolic link is in the way"), "{error}");
+    let content = list(&[("root/var/run", "", ""), ("root/var/run/pid", "pid", "")]);
+    run(&store, &base, vec![Action::Copy(context(host.path(), &content, "/var/run", true))]).unwrap();
     assert_eq!(read(store.path("new").join("run/pid")), "1");
     assert!(!names(&store).contains(&"var/run".to_owned()));
+}
+
+#[test]
+fn what_is_in_the_way_behind_a_link_is_named_as_it_was_asked_for() {
+    let host = host();
+    let members = [
+        d("x"),
+        d("x/main.py"),
+        l("to-x", "x"),
+        f("file", ""),
+        l("to-file", "/file"),
+        l("twice", "to-file"),
+    ];
+    let file = list(&[("src/main.py", "", "")]);
+    let dir = list(&[("src", "", ""), ("src/sub", "sub", "")]);
+    for (list, dest, shown) in [
+        (&file, "/to-x/", "/to-x/main.py (/x/main.py)"),
+        (&file, "/x/", "/x/main.py"),
+        (&file, "/to-file/a", "/to-file (/file)"),
+        (&dir, "/twice/a/b", "/twice/a/b (/file)"),
+        (&dir, "/to-file", "/to-file (/file)"),
+        (&dir, "/file", "file"),
+    ] {
+        let store = Store::new();
+        let base = vec![store.layer(&members, &[])];
+        let actions = vec![Action::Copy(context(host.path(), list, dest, dest.ends_with('/')))];
+        assert_eq!(run(&store, &base, actions).unwrap_err().subject.as_deref(), Some(shown), "{dest}");
+    }
+}
+
+#[test]
+fn a_directory_that_nobody_dated_has_the_time_of_the_newest_file_in_the_copy() {
+    let host = host();
+    let at = |path: &str, seconds: u64| {
+        let file = std::fs::File::open(host.path().join(path)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+            .unwrap();
+    };
+    at("src/main.py", 5_000);
+    at("src/sub/data", 4_000);
+    at("src/sub", 9_000);
+    let records = list(&[
+        ("src/main.py", "main.py", ""),
+        ("src/sub", "sub", ""),
+        ("src/sub/data", "sub/data", ""),
+    ]);
+    let records_of_none = list(&[("src/sub", "deep/sub", "")]);
+    let undated = |list, dest| Copy {
+        created: None,
+        ..context(host.path(), list, dest, true)
+    };
+    let mut layers = Vec::new();
+    for _ in 0..2 {
+        let store = Store::new();
+        let actions = vec![
+            Action::Copy(undated(&records, "/made/here")),
+            Action::Copy(undated(&records_of_none, "/other")),
+        ];
+        let made = layered(&store, &[], actions).unwrap();
+        let time = |path: &str| std::fs::metadata(store.path(&made.layer.snapshot).join(path)).unwrap().mtime();
+        assert_eq!((time("made"), time("made/here"), time("made/here/sub")), (5_000, 5_000, 9_000));
+        assert_eq!((time("other"), time("other/deep")), (9_000, 9_000));
+        layers.push(made.layer.diff_id);
+    }
+    assert_eq!(layers[0], layers[1]);
 }
 
 #[test]
@@ -230,7 +304,7 @@ fn names_that_are_no_text_stay_as_they_are() {
     let mut list = Vec::new();
     for name in [b"\xff".as_slice(), b"\xfe", b"-rf", b"a\nb"] {
         std::fs::write(host.path().join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
-        list.extend([name, b"\0", name, b"\0\0"].concat());
+        list.extend([name, b"\0", name, b"\0\0\0"].concat());
     }
     run(&store, &[], vec![Action::Copy(context(host.path(), &list, "/", true))]).unwrap();
     assert_eq!(names(&store), ["-rf", "\\xfe", "\\xff", "a\\nb"]);
@@ -715,4 +789,131 @@ fn an_archive_becomes_a_folder_of_the_host() {
     let found = tree(&host.path().join("out"));
     assert_eq!(found.keys().collect::<Vec<_>>(), ["etc", "etc/inside", "out", "src", "src/tool"]);
     assert!(found["src/tool"].starts_with("RegularFile 755") && found["src/tool"].contains(&format!(" {}:{} ", owner.0, owner.1)));
+}
+
+/// The layer of a copy, its plain tar as the finished snapshot gives it, and the digests of what came from contexts.
+fn layered(store: &Store, lowers: &[String], actions: Vec<Action<'_>>) -> Result<Finished, Error> {
+    let warn = store.warn();
+    layer(&store.snapshots, lowers, actions, &[], None, &Report::new(&|_, _| {}, &warn))
+}
+
+/// Bytes that no two positions share.
+fn big(seed: u8, size: usize) -> Vec<u8> {
+    (0..size)
+        .map(|at| u8::try_from((at * 31 + at / 977) % 251).unwrap().wrapping_add(seed))
+        .collect()
+}
+
+#[test]
+fn one_pass_gives_the_layer_and_the_snapshot_of_two() {
+    let (store, host) = (Store::new(), host());
+    std::fs::write(host.path().join("src/big"), big(0, (3 << 20) + 17)).unwrap();
+    std::fs::write(host.path().join("src/sub/exact"), big(1, 1 << 20)).unwrap();
+    std::fs::set_permissions(host.path().join("src/big"), std::fs::Permissions::from_mode(0o4444)).unwrap();
+    let base = vec![store.layer(&[d("app"), f("app/big", "old"), f("app/kept", "")], &[])];
+    let records = list(&[
+        ("src", "", ""),
+        ("src/big", "big", ""),
+        ("src/link", "link", ""),
+        ("src/main.py", "main.py", ""),
+        ("src/sub", "sub", ""),
+        ("src/sub/exact", "sub/exact", "600"),
+    ]);
+    let actions = || vec![Action::Copy(context(host.path(), &records, "/app", false))];
+    run(&store, &base, actions()).unwrap();
+    let (two, tar_of_two) = store.finish("new", &base, true);
+    let before = tree(&store.path(&two.snapshot));
+    berth_layer::remove_tree(&store.snapshots, two.snapshot.as_bytes()).unwrap();
+    let made = layered(&store, &base, actions()).unwrap();
+    assert_eq!((&made.layer.diff_id, &made.layer.snapshot), (&two.diff_id, &two.snapshot));
+    assert_eq!((made.layer.plain_size, made.layer.entries), (two.plain_size, two.entries));
+    assert_eq!(made.copied.entries, 5);
+    assert_eq!(store.tar(&made.layer.snapshot, &base), tar_of_two);
+    assert_eq!(tree(&store.path(&made.layer.snapshot)), before);
+    let copied = std::fs::metadata(store.path(&made.layer.snapshot).join("app/big")).unwrap();
+    assert_eq!(copied.permissions().mode() & 0o7777, 0o4444);
+    assert_eq!(store.parts(), 0);
+}
+
+#[test]
+fn one_pass_tells_the_digests_that_a_reading_would_give() {
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    let sizes = [0, 10, 64 << 10, (64 << 10) + 1, 1 << 20, (2 << 20) + 5];
+    for (at, size) in sizes.into_iter().enumerate() {
+        std::fs::write(host.path().join(format!("f{at}")), big(u8::try_from(at).unwrap(), size)).unwrap();
+    }
+    symlink("f0", host.path().join("link")).unwrap();
+    let tar = host.path().join("archive");
+    std::fs::write(&tar, support::tar(&[f("inside", "x")])).unwrap();
+    let rows: Vec<(String, String)> = (0..sizes.len()).map(|at| (format!("f{at}"), format!("f{at}"))).collect();
+    let mut records: Vec<(&str, &str, &str)> = rows.iter().map(|(path, dest)| (path.as_str(), dest.as_str(), "")).collect();
+    records.push(("link", "link", ""));
+    records.push(("archive", "archive", "a"));
+    // Another file takes the place of a large one: its digest counts all the same.
+    records.push(("f0", "f5", ""));
+    let records = list(&records);
+    let root = || std::fs::File::open(host.path()).unwrap().into();
+    let read = contents::contents(root(), &records, &Report::new(&|_, _| {}, &|_| {})).unwrap();
+    let made = layered(&store, &[], vec![Action::Copy(context(host.path(), &records, "/", true))]).unwrap();
+    assert_eq!(read.len(), 32 * (sizes.len() + 2));
+    assert_eq!(made.contents, read);
+    assert_eq!(&read[..32], Sha256::digest(b"").as_slice());
+    assert_eq!(&read[5 * 32..6 * 32], blake3::hash(&big(5, (2 << 20) + 5)).as_bytes());
+    let found = store.path(&made.layer.snapshot);
+    assert_eq!(std::fs::read(found.join("f5")).unwrap(), b"");
+    assert_eq!(std::fs::read(found.join("f4")).unwrap(), big(4, 1 << 20));
+    assert!(found.join("inside").exists() && !found.join("archive").exists());
+}
+
+#[test]
+fn a_large_file_that_is_below_already_is_no_change() {
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    std::fs::write(host.path().join("big"), big(0, 2 << 20)).unwrap();
+    let file = std::fs::File::options().write(true).open(host.path().join("big")).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000))
+        .unwrap();
+    let records = list(&[("big", "big", "644")]);
+    let actions = || vec![Action::Copy(context(host.path(), &records, "/", true))];
+    let first = layered(&store, &[], actions()).unwrap();
+    let again = layered(&store, &[first.layer.snapshot], actions()).unwrap();
+    assert_eq!((again.layer.entries, &again.contents), (0, &first.contents));
+}
+
+#[test]
+fn a_file_that_is_not_the_one_that_was_listed_is_refused() {
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    std::fs::write(host.path().join("a"), "one").unwrap();
+    let meta = std::fs::metadata(host.path().join("a")).unwrap();
+    let stamp = |size: u64| format!("{}:{size}:{}", meta.ino(), meta.ctime() * 1_000_000_000 + meta.ctime_nsec());
+    for (stamp, fits) in [(stamp(3), true), (stamp(4), false), ("1:3:5".to_owned(), false)] {
+        let records = format!("a\0a\0\0{stamp}\0").into_bytes();
+        let result = layered(&store, &[], vec![Action::Copy(context(host.path(), &records, "/", true))]);
+        let root = std::fs::File::open(host.path()).unwrap().into();
+        let read = contents::contents(root, &records, &Report::new(&|_, _| {}, &|_| {}));
+        assert_eq!((result.is_ok(), read.is_ok()), (fits, fits), "{stamp}");
+        for error in [result.err(), read.err()].into_iter().flatten() {
+            assert_eq!((error.kind, error.subject.as_deref()), (Kind::Invalid, Some("a")));
+            assert!(error.message.contains("changed while"), "{error}");
+        }
+    }
+    assert_eq!(store.parts(), 0);
+}
+
+#[test]
+fn a_layer_with_a_forbidden_value_is_told_and_not_kept() {
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    let mut content = big(0, 2 << 20);
+    content[(1 << 20) - 3..(1 << 20) + 5].copy_from_slice(b"password");
+    std::fs::write(host.path().join("big"), content).unwrap();
+    let records = list(&[("big", "big", "")]);
+    let forbidden = [Forbidden {
+        id: "token",
+        value: b"password",
+    }];
+    let report = Report::new(&|_, _| {}, &|_| {});
+    let actions = vec![Action::Copy(context(host.path(), &records, "/", true))];
+    let made = layer(&store.snapshots, &[], actions, &forbidden, None, &report).unwrap();
+    let found: Vec<(&str, &str)> = made.layer.found.iter().map(|one| (one.path.as_str(), one.id.as_str())).collect();
+    assert_eq!(found, [("/big", "token")]);
+    assert_eq!(std::fs::read_dir(store.dir.path().join("snapshots")).unwrap().count(), 0);
 }

@@ -18,13 +18,18 @@ pub fn copy(source: impl AsFd, target: impl AsFd, size: u64) -> Result<u64> {
     if size == 0 {
         return by_reading(&source, &target);
     }
-    if ioctl_ficlone(&target, &source).is_ok() {
+    if share(&source, &target) {
         return Ok(crate::file::stat_fd(&target)?.size);
     }
     match in_kernel(&source, &target)? {
         Some(copied) => Ok(copied),
         None => by_reading(&source, &target),
     }
+}
+
+/// Let `target` have the blocks of `source`, where the file system can do that. Nothing is read or written.
+pub fn share(source: impl AsFd, target: impl AsFd) -> bool {
+    ioctl_ficlone(&target, &source).is_ok()
 }
 
 /// `None` when the kernel cannot do it for these two files; nothing is copied then.

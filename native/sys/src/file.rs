@@ -33,6 +33,8 @@ pub struct Meta {
     /// What a device node stands for.
     pub special: (u32, u32),
     pub modified: Time,
+    /// When content or attributes changed last; nobody can set it.
+    pub changed: Time,
     /// Number of the mount that holds it, where the kernel tells (5.8).
     pub mount: Option<u64>,
 }
@@ -83,6 +85,10 @@ impl Meta {
             modified: Time {
                 seconds: raw.stx_mtime.tv_sec,
                 nanoseconds: raw.stx_mtime.tv_nsec,
+            },
+            changed: Time {
+                seconds: raw.stx_ctime.tv_sec,
+                nanoseconds: raw.stx_ctime.tv_nsec,
             },
             mount: has_mount.then_some(raw.stx_mnt_id),
         }

@@ -57,8 +57,10 @@ pub enum Operation {
     Apply(Apply),
     Prepare(Prepare),
     Copy(Copy),
+    CopyLayer(CopyLayer),
     Diff(Diff),
     Checksum(Checksum),
+    Contents(Contents),
     ReadFile(ReadFile),
     Unpack(Unpack),
     Remove(Remove),
@@ -162,6 +164,32 @@ pub struct Copy {
     pub actions: Vec<CopyAction>,
 }
 
+/// Do the same and make the layer in the same pass: a large file of a context is read once for snapshot, layer and digest. The snapshot gets the hex
+/// part of the diff id as its name. Digests of the regular files that came from contexts are sent as `Data`, 32 bytes each, in the order of
+/// the lists: those of `Contents`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "CopyLayerArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CopyLayer {
+    pub lowers: Vec<String>,
+    pub actions: Vec<CopyAction>,
+    /// Ids of the `Secret` frames whose values the layer must not hold. Where it does, the reply says where, and there is no layer.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub forbidden: Option<Vec<String>>,
+}
+
+/// Digests of files of the host, for cache keys. The `Data` frames are a list as that of a copy from a context; the answer, in `Data` too, is 32
+/// bytes for each regular file in it: SHA-256 up to 64 KiB, BLAKE3 above.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ContentsArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Contents {
+    pub host_path: String,
+    /// Bytes of the list.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub list_bytes: u64,
+}
+
 /// One step of a copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -255,7 +283,8 @@ pub struct Timestamp {
 #[serde(tag = "from", rename_all = "camelCase", deny_unknown_fields)]
 pub enum CopySource {
     /// A directory on the host. The next `list_bytes` bytes of the `Data` frames (sent right after the request, in the order of the actions) name what to copy, one record an entry:
-    /// `[source path below the root]\0[destination below dest]\0[mode override, octal, or empty][a]\0`.
+    /// `[source path below the root]\0[destination below dest]\0[mode override, octal, or empty][a]\0[inode:size:ctime in ns, or empty]\0`.
+    /// A file that no longer has the inode, size and change time of the record has changed, which is an error.
     /// An empty destination is `dest` itself; one with a slash in front is `dest` itself too, or has that name in it when it is a directory. A file marked with `a` that is a tar archive, plain or packed, is unpacked into `dest`. Directories are listed before what they hold.
     /// The root is opened once; entries are opened beneath it without following links.
     #[serde(rename_all = "camelCase")]

@@ -1,20 +1,17 @@
-//! `copy`: files of the host or of other snapshots go into a new snapshot.
+//! `copy`: files of the host or of other snapshots go into a new snapshot; `copy-layer`: which becomes a layer at once.
 
+use crate::cmd::diff;
 use crate::cmd::layers::{failure, identity, owner, progress, seconds, warning};
 use crate::context::Context;
 use crate::fail::failed_on;
 use berth_layer::copy::{self, Action, Selection, Source};
 use berth_layer::{Report, snapshot};
-use berth_wire::request::{self, CopyAction, CopySource, ModeChange, ModeClass};
+use berth_wire::request::{self, Codec, CopyAction, CopySource, ModeChange, ModeClass};
 use berth_wire::{Code, Failure, Reply, reply};
 
 pub(crate) fn run(context: &Context, args: request::Copy) -> Result<Reply, Failure> {
     berth_sys::file::raise_file_limit();
-    let mut list = context.input_list.as_slice();
-    let mut actions = Vec::new();
-    for wanted in &args.actions {
-        actions.push(action(context, wanted, &mut list)?);
-    }
+    let actions = actions(context, &args.actions)?;
     let (progress, warning) = (progress(context), warning(context));
     let report = Report::new(&progress, &warning);
     let copied = copy::copy(&context.snapshots()?, &args.name, &args.lowers, actions, identity(context), &report).map_err(failure)?;
@@ -22,6 +19,24 @@ pub(crate) fn run(context: &Context, args: request::Copy) -> Result<Reply, Failu
         entries: copied.entries,
         bytes: copied.bytes,
     }))
+}
+
+/// `copy-layer`: the layer is made in the same pass.
+pub(crate) fn layer(context: &Context, args: request::CopyLayer) -> Result<Reply, Failure> {
+    berth_sys::file::raise_file_limit();
+    let actions = actions(context, &args.actions)?;
+    let secrets = context.secrets.borrow();
+    let forbidden = diff::forbidden(&secrets, args.forbidden.as_deref())?;
+    let (progress, warning) = (progress(context), warning(context));
+    let report = Report::new(&progress, &warning);
+    let made = copy::layer(&context.snapshots()?, &args.lowers, actions, &forbidden, identity(context), &report).map_err(failure)?;
+    context.output.data(&made.contents)?;
+    Ok(Reply::CopyLayer(diff::reply(made.layer, Codec::None)))
+}
+
+fn actions<'a>(context: &'a Context, wanted: &'a [CopyAction]) -> Result<Vec<Action<'a>>, Failure> {
+    let mut list = context.input_list.as_slice();
+    wanted.iter().map(|wanted| action(context, wanted, &mut list)).collect()
 }
 
 fn action<'a>(context: &Context, wanted: &'a CopyAction, list: &mut &'a [u8]) -> Result<Action<'a>, Failure> {

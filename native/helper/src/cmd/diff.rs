@@ -2,18 +2,18 @@
 
 use crate::cmd::layers::{codec, failure, identity, progress, seconds, untouched, warning};
 use crate::context::Context;
+use crate::secrets::Secrets;
+use berth_layer::diff::{Found, Layer};
 use berth_layer::search::Forbidden;
 use berth_layer::{Report, diff};
+use berth_wire::request::Codec;
 use berth_wire::{Failure, Reply, reply, request};
 
 pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failure> {
     berth_sys::file::raise_file_limit();
     let identity = identity(context);
     let secrets = context.secrets.borrow();
-    let forbidden = args.forbidden.iter().flatten();
-    let forbidden = forbidden
-        .map(|id| secrets.get(id).map(|value| Forbidden { id, value }))
-        .collect::<Result<Vec<_>, _>>()?;
+    let forbidden = forbidden(&secrets, args.forbidden.as_deref())?;
     let what = diff::Diff {
         snapshot: &args.snapshot,
         lowers: &args.lowers,
@@ -30,23 +30,28 @@ pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failu
     };
     let (progress, warning) = (progress(context), warning(context));
     let layer = diff::diff(&context.store, &context.snapshots()?, &what, &Report::new(&progress, &warning)).map_err(failure)?;
-    Ok(Reply::Diff(reply::Diff {
+    Ok(Reply::Diff(reply(layer, args.codec)))
+}
+
+/// The values that a layer must not hold.
+pub(super) fn forbidden<'a>(secrets: &'a Secrets, ids: Option<&'a [String]>) -> Result<Vec<Forbidden<'a>>, Failure> {
+    let value = |id: &'a String| secrets.get(id).map(|value| Forbidden { id, value });
+    ids.unwrap_or_default().iter().map(value).collect()
+}
+
+/// The layer in the protocol's words.
+pub(super) fn reply(layer: Layer, codec: Codec) -> reply::Diff {
+    let blob = |(digest, size)| reply::Blob { digest, size, codec };
+    let found = |found: Found| reply::Found {
+        path: found.path,
+        secret: found.id,
+    };
+    reply::Diff {
         diff_id: layer.diff_id,
         plain_size: layer.plain_size,
         entries: layer.entries,
-        blob: layer.blob.map(|(digest, size)| reply::Blob {
-            digest,
-            size,
-            codec: args.codec,
-        }),
+        blob: layer.blob.map(blob),
         snapshot: layer.snapshot,
-        found: layer
-            .found
-            .into_iter()
-            .map(|found| reply::Found {
-                path: found.path,
-                secret: found.id,
-            })
-            .collect(),
-    }))
+        found: layer.found.into_iter().map(found).collect(),
+    }
 }
