@@ -51,7 +51,8 @@ const RACY_MS = 2000;
 /** {@link Hashes} that read only what the stat cache doesn't know. */
 export function createHashes({ root, statCache, hashLarge = noHelper, now }: HashesOptions): Hashes {
   let loaded: Promise<Map<string, string>> | undefined;
-  const load = (): Promise<Map<string, string>> => (loaded ??= statCache?.load() ?? Promise.resolve(new Map()));
+  const load = (): Promise<Map<string, string>> =>
+    (loaded ??= statCache?.load() ?? Promise.resolve(new Map<string, string>()));
   const known = new Map<ContextEntry, string>();
 
   /** Remembers new hashes, here and in the stat cache. */

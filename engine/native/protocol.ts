@@ -116,6 +116,10 @@ export type DiffArgs = { snapshot: string, lowers: Array<string>,
  */
 output: string | null, codec: Codec, level: number, 
 /**
+ * Where samples of the files say that compressing gains nothing, the blob is the plain tar; the reply says so.
+ */
+mayBePlain?: boolean, 
+/**
  * Times in the tar after this one are set to it (SOURCE_DATE_EPOCH with rewrite-timestamp).
  */
 clamp: Timestamp | null, 

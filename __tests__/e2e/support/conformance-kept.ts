@@ -26,15 +26,6 @@ export const KEPT: Readonly<Record<string, Kept>> = {
     reason:
       'a link of the archive that leads up is followed inside the root of the image, as in Docker before Go had os.Root',
   },
-  'replace-directory-with-symlink-subdir': {
-    outcome: ['ours builds', "Docker's fails at line 3"],
-    reason:
-      'a folder that is copied onto a link to a folder lands in that folder; BuildKit refuses it, the classic builder does not',
-  },
-  'chown-volume': {
-    outcome: ['volumea', 'volumeb', 'volumec'].map((path) => `${path}: mtime that of the build, Docker's 1735689600`),
-    reason: 'the time of a folder alone is no change: it moves with every temporary file that came and went in it',
-  },
   'mount-targets-new': MOUNT_POINTS,
   'mount-targets-old': MOUNT_POINTS,
 };

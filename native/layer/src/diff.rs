@@ -10,6 +10,7 @@ use crate::output::{self, Digests, Form, Output, WRITE};
 use crate::plan::{Directories, FileId, Item, Plan, plan};
 use crate::remove::remove_tree;
 use crate::report::Report;
+use crate::sample;
 use crate::search::{Forbidden, Search, Stream};
 use crate::snapshot::{self, Part};
 use crate::stack::Stack;
@@ -38,6 +39,8 @@ pub struct Diff<'a> {
     pub output: Option<&'a str>,
     pub codec: Codec,
     pub level: u32,
+    /// Where samples of the files do not shrink, the blob is the plain tar.
+    pub may_be_plain: bool,
     /// Later times are set to this one.
     pub clamp: Option<i64>,
     /// Remove what did not change, and rename the snapshot to the diff id.
@@ -61,8 +64,8 @@ pub struct Layer {
     pub diff_id: String,
     pub plain_size: u64,
     pub entries: u64,
-    /// Digest and size, when there is an output.
-    pub blob: Option<(String, u64)>,
+    /// Digest, size and codec, when there is an output.
+    pub blob: Option<(String, u64, Codec)>,
     /// Name of the snapshot now.
     pub snapshot: String,
     /// Where forbidden values were found: path and id.
@@ -88,11 +91,14 @@ pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &
     let mut later = Later::default();
     let plan = plan(&root, &lowers, &what.untouched, &mut later)?;
     let blob = what.output.map(|path| create_blob(store, path, what.owner)).transpose()?;
-    let form = Form {
+    let mut form = Form {
         codec: what.codec,
         level: what.level,
         threads: what.threads,
     };
+    if what.may_be_plain && blob.is_some() && !sample::shrinks(&root, &plan, &form).inspect_err(|_| discard(store, what.output))? {
+        form.codec = Codec::None;
+    }
     let output = Target {
         blob: blob.as_ref(),
         form,
@@ -112,7 +118,7 @@ pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &
     };
     let blob = blob
         .filter(|_| found.is_empty())
-        .map(|_| (digest::sha256(&digests.blob), digests.blob_size));
+        .map(|_| (digest::sha256(&digests.blob), digests.blob_size, form.codec));
     Ok(Layer {
         diff_id,
         plain_size: digests.plain_size,

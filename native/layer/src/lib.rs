@@ -26,6 +26,7 @@ mod place;
 mod plan;
 pub mod remove;
 pub mod report;
+mod sample;
 pub mod search;
 pub mod snapshot;
 pub mod stack;

@@ -299,10 +299,48 @@ fn blob(store: &Store, codec: Codec, level: u32, threads: Option<usize>) -> Vec<
     (what.codec, what.level, what.threads, what.output) = (codec, level, threads, Some(name.as_str()));
     let layer = store.diff(&what).unwrap();
     let bytes = std::fs::read(store.dir.path().join(&name)).unwrap();
-    assert_eq!(layer.blob, Some((sha256(&bytes), bytes.len() as u64)));
+    assert_eq!(layer.blob, Some((sha256(&bytes), bytes.len() as u64, codec)));
     let mode = std::fs::metadata(store.dir.path().join(&name)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     bytes
+}
+
+#[test]
+fn what_does_not_shrink_may_stay_plain() {
+    let random = |seed: u64, length: usize| {
+        let mut state = seed;
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes.extend(state.to_le_bytes());
+        }
+        bytes
+    };
+    let large = 9 << 20;
+    for (first, second, allowed, codec) in [
+        (random(1, large), random(2, large), true, Codec::None),
+        (random(1, large), random(2, large), false, Codec::Gzip),
+        // Half of it shrinks.
+        (random(1, large), vec![0; large], true, Codec::Gzip),
+        // So little is not looked at.
+        (random(1, 1 << 20), random(2, 1 << 20), true, Codec::Gzip),
+    ] {
+        let store = Store::new();
+        let up = store.upper("up", &[]);
+        std::fs::write(up.join("first"), first).unwrap();
+        std::fs::create_dir(up.join("second")).unwrap();
+        std::fs::write(up.join("second/file"), second).unwrap();
+        std::fs::hard_link(up.join("first"), up.join("second/again")).unwrap();
+        let mut what = store.what("up", &[]);
+        (what.codec, what.output, what.may_be_plain) = (Codec::Gzip, Some("blob"), allowed);
+        let layer = store.diff(&what).unwrap();
+        let (digest, size, found) = layer.blob.unwrap();
+        assert_eq!(found, codec);
+        assert_eq!(size, std::fs::metadata(store.dir.path().join("blob")).unwrap().len());
+        assert_eq!(digest == layer.diff_id, codec == Codec::None);
+    }
 }
 
 #[test]

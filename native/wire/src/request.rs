@@ -336,6 +336,9 @@ pub struct Diff {
     pub output: Option<String>,
     pub codec: Codec,
     pub level: u32,
+    /// Where samples of the files say that compressing gains nothing, the blob is the plain tar; the reply says so.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub may_be_plain: Option<bool>,
     /// Times in the tar after this one are set to it (SOURCE_DATE_EPOCH with rewrite-timestamp).
     pub clamp: Option<Timestamp>,
     /// False when the snapshot is finished already (a blob is made again): nothing is removed or renamed.

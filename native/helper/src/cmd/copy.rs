@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::fail::failed_on;
 use berth_layer::copy::{self, Action, Selection, Source};
 use berth_layer::{Report, snapshot};
-use berth_wire::request::{self, Codec, CopyAction, CopySource, ModeChange, ModeClass};
+use berth_wire::request::{self, CopyAction, CopySource, ModeChange, ModeClass};
 use berth_wire::{Code, Failure, Reply, reply};
 
 pub(crate) fn run(context: &Context, args: request::Copy) -> Result<Reply, Failure> {
@@ -31,7 +31,7 @@ pub(crate) fn layer(context: &Context, args: request::CopyLayer) -> Result<Reply
     let report = Report::new(&progress, &warning);
     let made = copy::layer(&context.snapshots()?, &args.lowers, actions, &forbidden, identity(context), &report).map_err(failure)?;
     context.output.data(&made.contents)?;
-    Ok(Reply::CopyLayer(diff::reply(made.layer, Codec::None)))
+    Ok(Reply::CopyLayer(diff::reply(made.layer)))
 }
 
 fn actions<'a>(context: &'a Context, wanted: &'a [CopyAction]) -> Result<Vec<Action<'a>>, Failure> {

@@ -1,12 +1,11 @@
 //! `diff`: an upper snapshot becomes a layer.
 
-use crate::cmd::layers::{codec, failure, identity, progress, seconds, untouched, warning};
+use crate::cmd::layers::{codec, failure, identity, progress, seconds, untouched, warning, wire_codec};
 use crate::context::Context;
 use crate::secrets::Secrets;
 use berth_layer::diff::{Found, Layer};
 use berth_layer::search::Forbidden;
 use berth_layer::{Report, diff};
-use berth_wire::request::Codec;
 use berth_wire::{Failure, Reply, reply, request};
 
 pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failure> {
@@ -20,6 +19,7 @@ pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failu
         output: args.output.as_deref(),
         codec: codec(args.codec),
         level: args.level,
+        may_be_plain: args.may_be_plain.unwrap_or(false),
         clamp: seconds(args.clamp),
         finish: args.finish,
         untouched: untouched(context, args.container.as_deref())?,
@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failu
     };
     let (progress, warning) = (progress(context), warning(context));
     let layer = diff::diff(&context.store, &context.snapshots()?, &what, &Report::new(&progress, &warning)).map_err(failure)?;
-    Ok(Reply::Diff(reply(layer, args.codec)))
+    Ok(Reply::Diff(reply(layer)))
 }
 
 /// The values that a layer must not hold.
@@ -40,8 +40,12 @@ pub(super) fn forbidden<'a>(secrets: &'a Secrets, ids: Option<&'a [String]>) -> 
 }
 
 /// The layer in the protocol's words.
-pub(super) fn reply(layer: Layer, codec: Codec) -> reply::Diff {
-    let blob = |(digest, size)| reply::Blob { digest, size, codec };
+pub(super) fn reply(layer: Layer) -> reply::Diff {
+    let blob = |(digest, size, codec)| reply::Blob {
+        digest,
+        size,
+        codec: wire_codec(codec),
+    };
     let found = |found: Found| reply::Found {
         path: found.path,
         secret: found.id,

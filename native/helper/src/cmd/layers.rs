@@ -44,6 +44,14 @@ pub(crate) fn codec(codec: WireCodec) -> Codec {
     }
 }
 
+pub(crate) fn wire_codec(codec: Codec) -> WireCodec {
+    match codec {
+        Codec::None => WireCodec::None,
+        Codec::Gzip => WireCodec::Gzip,
+        Codec::Zstd => WireCodec::Zstd,
+    }
+}
+
 pub(crate) fn owner(owner: Owner) -> (u32, u32) {
     (owner.uid, owner.gid)
 }

@@ -88,6 +88,7 @@ impl Store {
             output: None,
             codec: Codec::None,
             level: 1,
+            may_be_plain: false,
             clamp: None,
             finish: false,
             untouched: std::collections::BTreeSet::new(),
