@@ -58,9 +58,9 @@ export interface CacheServer {
 
 const SERVICE = '/twirp/github.actions.results.api.v1.CacheService/';
 
-/** Starts a server on a free port. */
-export async function startCacheServer(): Promise<CacheServer> {
-  const entries: CacheEntry[] = [];
+/** Starts a server on a free port. @param given what it holds from the start, of another server */
+export async function startCacheServer(given: readonly CacheEntry[] = []): Promise<CacheServer> {
+  const entries: CacheEntry[] = given.map((entry) => ({ ...entry }));
   const requests: SeenRequest[] = [];
   const faults: CacheFaults = {};
   const uploads = new Map<string, CacheEntry>();

@@ -6,7 +6,7 @@ import { APP_DOCKERFILE, APP_SMOKE_TEST, writeApp } from '../../helpers/action-a
 import { bundleAction, type ActionBundle } from '../../helpers/action-bundle.ts';
 import { holds, leaksIn, watchProcesses } from '../../helpers/canary.ts';
 import { HELPER, NO_CONTAINERS } from '../../helpers/berth.ts';
-import { startCacheServer, type CacheServer, type Scope } from '../../helpers/cache-server.ts';
+import { startCacheServer, type CacheEntry, type CacheServer, type Scope } from '../../helpers/cache-server.ts';
 import { hasProgram, startDockerRegistry, type DockerRegistry } from '../../helpers/docker-registry.ts';
 import { createJob, type Job, type StepOptions, type StepResult } from '../../helpers/runner.ts';
 
@@ -101,6 +101,23 @@ async function run(
   return { ...main, post };
 }
 
+/** What jobs saved, by their inputs: a job that others begin with is run once. */
+const filled = new Map<string, { readonly entries: readonly CacheEntry[]; readonly outputs: StepResult['outputs'] }>();
+
+/** The outputs of a job of the unchanged app that has filled the cache. The registry need not have its image. */
+async function warm(inputs: Readonly<Record<string, string>> = {}): Promise<StepResult['outputs']> {
+  const key = JSON.stringify(inputs);
+  const known = filled.get(key);
+  if (known !== undefined) {
+    await cache.close();
+    cache = await startCacheServer(known.entries);
+    return known.outputs;
+  }
+  const { outputs } = await run(inputs);
+  filled.set(key, { entries: [...cache.entries], outputs });
+  return outputs;
+}
+
 async function manifest(
   tag: string,
   password = PASSWORD,
@@ -167,7 +184,7 @@ report: { junit: reports/smoke.xml }
   });
 
   test('nothing changed and nothing to test or push: no layer is downloaded', async () => {
-    const first = await run();
+    const first = { outputs: await warm() };
     cache.forgetRequests();
     const second = await run({ push: 'false', 'smoke-test': 'off' });
     expect(second.outputs['imageid']).toBe(first.outputs['imageid']);
@@ -204,7 +221,7 @@ report: { junit: reports/smoke.xml }
   });
 
   test('one line of the app changed: only what comes after it runs, one small entry is saved', async () => {
-    const first = await run();
+    const first = { outputs: await warm() };
     await writeApp(job.workspace, { 'www/page': 'new\n' });
     const entries = cache.entries.length;
     const second = await run();
@@ -265,7 +282,7 @@ report: { junit: reports/smoke.xml }
   });
 
   test('a pull request from a fork: built and tested from the cache of main, nothing pushed, no attempt to save', async () => {
-    const first = await run();
+    const first = { outputs: await warm() };
     cache.forgetRequests();
     const fork = {
       eventName: 'pull_request',
@@ -323,16 +340,19 @@ report: { junit: reports/smoke.xml }
     hanging: (server) => (server.faults.hang = 'service'),
     silent: (server) => (server.faults.hang = 'download'),
   };
-  test.each(Object.keys(faults))('a cache that is %s costs time, not the job', async (fault) => {
-    const first = await run();
+  // A RUN that is done again gives its files new times; with these a build without cache gives the very image of the one that filled it.
+  const reproducible = { outputs: 'type=image,rewrite-timestamp=true', 'build-args': 'SOURCE_DATE_EPOCH=1700000000' };
+  test.each(Object.keys(faults))('a cache that is %s costs time, not the job nor another image', async (fault) => {
+    const first = await warm(reproducible);
     faults[fault]?.(cache);
-    const second = await run();
+    const second = await run(reproducible);
+    expect(second.outputs['imageid']).toBe(first['imageid']);
     expect({ code: second.exitCode, errors: second.annotations.filter(({ kind }) => kind === 'error') }).toEqual({
       code: 0,
       errors: [],
     });
     expect(second.outputs['tested-digest']).toBe(second.outputs['digest']);
-    expect(first.outputs['steps-total']).toBe(second.outputs['steps-total']);
+    expect(first['steps-total']).toBe(second.outputs['steps-total']);
   });
 
   test('what a RUN and a container print is shown and never obeyed', async () => {
@@ -362,9 +382,9 @@ report: { junit: reports/smoke.xml }
   });
 
   test('two steps of one job: the image of the first is tested and pushed by the second, as it is', async () => {
-    const warm = await run();
+    const first = await warm();
     const built = await job.main(options({ push: 'false', 'smoke-test': 'off', 'oci-layout': 'layout' }));
-    expect(built.outputs['steps-cached']).toBe(warm.outputs['steps-total']);
+    expect(built.outputs['steps-cached']).toBe(first['steps-total']);
     const given = { image: built.outputs['digest'] ?? '', tags: `${registry.address}/app:2` };
     const pushed = await job.main(options(given));
     expect({ code: pushed.exitCode, annotations: pushed.annotations }).toEqual({ code: 0, annotations: [] });
