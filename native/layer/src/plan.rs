@@ -256,7 +256,8 @@ fn differs(dir: &OwnedFd, name: &[u8], meta: &Meta, below: Option<&Node>, later:
     let other = &lower.meta;
     let same = meta.kind == other.kind
         && (meta.mode, meta.uid, meta.gid, meta.size) == (other.mode, other.uid, other.gid, other.size)
-        && meta.modified == other.modified
+        // A finished snapshot has whole seconds, as its tar: what is made anew and compared now must differ as it will then.
+        && meta.modified.seconds == other.modified.seconds
         && meta.special == other.special;
     if !same {
         return Ok(true);

@@ -230,6 +230,25 @@ fn the_finished_snapshot_is_what_apply_makes_of_the_layer() {
 }
 
 #[test]
+fn a_file_that_is_written_again_as_it_was_is_no_change_now_nor_later() {
+    let store = Store::new();
+    let base = vec![store.layer(&[d("w"), f("w/f", "x"), f("w/later", "x")], &[])];
+    let up = store.upper("up", &base);
+    std::fs::create_dir(up.join("w")).unwrap();
+    // What a layer holds has whole seconds; what has just been written has not.
+    for (name, seconds) in [("f", 1_600_000_000), ("later", 1_600_000_001)] {
+        std::fs::write(up.join("w").join(name), "x").unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(seconds, 500_000_000);
+        let file = std::fs::File::open(up.join("w").join(name)).unwrap();
+        file.set_permissions(std::fs::Permissions::from_mode(0o644)).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let (layer, bytes) = store.finish("up", &base, true);
+    assert_eq!(names(&bytes), ["w/", "w/later"]);
+    assert_eq!(sha256(&store.tar(&layer.snapshot, &base)), layer.diff_id);
+}
+
+#[test]
 fn two_steps_with_the_same_result_share_one_snapshot() {
     let store = Store::new();
     for name in ["one", "two"] {
