@@ -52,21 +52,11 @@ export function packingOf(output: BuildOutput): Packing | undefined {
  *
  * @throws `OUTPUT_INVALID`
  */
-export function checkOutputs(
-  outputs: readonly BuildOutput[],
-  names: readonly string[],
-  epoch: number | undefined,
-): void {
+export function checkOutputs(outputs: readonly BuildOutput[], names: readonly string[]): void {
   for (const output of outputs) {
     const own = output.names ?? names;
-    const fault = (state: string, hint?: string): EngineError =>
-      new EngineError('OUTPUT_INVALID', `Cannot make the output type=${output.type}: ${state}`, { hint });
+    const fault = (state: string, hint?: string): EngineError => faultOf(output, state, hint);
     if (isPushed(output) && own.length === 0) throw fault('there is no name to push to', 'Name it with -t');
-    if (output.rewriteTimestamp && epoch === undefined)
-      throw fault(
-        'rewrite-timestamp needs SOURCE_DATE_EPOCH',
-        'Add --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)',
-      );
     if (output.type === 'local' && output.dest === undefined) throw fault('it needs a folder', 'Add dest=FOLDER');
     const needsPlace = output.type === 'oci' || output.type === 'tar';
     if (needsPlace && output.dest === undefined && output.write === undefined)
@@ -80,6 +70,18 @@ export function checkOutputs(
         'compression=uncompressed does not compress',
       );
   }
+}
+
+/** Refuses to rewrite times without one, before anything runs. @throws `OUTPUT_INVALID` */
+export function requireEpoch(outputs: readonly BuildOutput[], epoch: number | undefined): void {
+  const output = outputs.find(({ rewriteTimestamp }) => rewriteTimestamp);
+  if (!output || epoch !== undefined) return;
+  const hint = 'Add --build-arg SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)';
+  throw faultOf(output, 'rewrite-timestamp needs SOURCE_DATE_EPOCH', hint);
+}
+
+function faultOf({ type }: BuildOutput, state: string, hint?: string): EngineError {
+  return new EngineError('OUTPUT_INVALID', `Cannot make the output type=${type}: ${state}`, { hint });
 }
 
 function isPushed({ type, push: pushes = false }: BuildOutput): boolean {

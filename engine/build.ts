@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os';
 import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
 import { EngineError } from './base/errors.ts';
+import { refuseArgs } from './build-args.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
-import { checkOutputs, isKept, packingOf, produceOutputs } from './build-outputs.ts';
+import { checkOutputs, isKept, packingOf, produceOutputs, requireEpoch } from './build-outputs.ts';
 import { exportCaches, importCaches } from './build-cache.ts';
 import { graphContexts, withLayouts } from './build-contexts.ts';
 import { readDockerfile } from './build-file.ts';
@@ -15,8 +16,8 @@ import type { DescribeOptions } from './build-describe.ts';
 import { readGraph } from './build-graph.ts';
 import { readHiddenSources } from './context/index.ts';
 import type { BuildOutput, BuildRequest, BuildResult, Explanation } from './engine.ts';
-import { epochOf, toTime } from './epoch.ts';
-import type { Graph, GraphOptions, Resolver, VertexId } from './graph/index.ts';
+import { epochOf, parseEpoch, toTime } from './epoch.ts';
+import { globalScope, type Graph, type GraphOptions, type Resolver, type VertexId } from './graph/index.ts';
 import { hostPlatform } from './host-platform.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
 import { runsOn } from './image/choose.ts';
@@ -45,7 +46,9 @@ import { forbiddenValues, refuseSecretsInConfig, refuseSecretsInRequest } from '
  */
 export async function build(parts: Parts, request: BuildRequest, options: ActOptions = {}): Promise<BuildResult> {
   const names = (request.tags ?? []).map(requireTag);
-  checkOutputs(request.outputs ?? [], names, epochOf(request.buildArgs));
+  refuseArgs(request.buildArgs);
+  epochOf(request.buildArgs);
+  checkOutputs(request.outputs ?? [], names);
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
   const asked = await withLayouts(parts, request, act);
@@ -90,7 +93,11 @@ async function buildFrom(
     ignoreFile: request.ignoreFile,
   });
   const resolver = createResolver(parts, request, act);
-  const { graph } = await readGraph(source, { ...act, resolver, graph: { ...graphOptions, isIgnored } });
+  const { graph, stages } = await readGraph(source, { ...act, resolver, graph: { ...graphOptions, isIgnored } });
+  const epoch = parseEpoch(
+    globalScope(stages, graphOptions).get('SOURCE_DATE_EPOCH') ?? request.buildArgs?.['SOURCE_DATE_EPOCH'],
+  );
+  requireEpoch(request.outputs ?? [], epoch);
   refuseSecretsInConfig(graph, forbidden);
   requirePlatform(graph);
   await importCaches(parts, request.cacheFrom ?? [], act);
@@ -103,7 +110,6 @@ async function buildFrom(
     act,
   );
   const outputs = request.outputs ?? [];
-  const epoch = epochOf(request.buildArgs);
   const image = await withVertex(EXPORT, act.onEvent, async () =>
     exportImage(parts, graph, { solved, blobs, names, epoch, isKept: outputs.length === 0 || outputs.some(isKept) }),
   );

@@ -4,12 +4,11 @@ import { EngineError } from './base/errors.ts';
 const LAST = 253_402_300_799;
 
 /**
- * Seconds since 1970 of the build argument SOURCE_DATE_EPOCH; undefined where it is not given.
+ * Seconds since 1970 that SOURCE_DATE_EPOCH says; undefined where it says nothing.
  *
  * @throws `EPOCH_INVALID`; BuildKit's `context` and stage names are refused by name
  */
-export function epochOf(buildArgs: Readonly<Record<string, string>> = {}): number | undefined {
-  const text = buildArgs['SOURCE_DATE_EPOCH'];
+export function parseEpoch(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const seconds = /^\d{1,12}$/.test(text) ? Number(text) : NaN;
   if (seconds <= LAST) return seconds;
@@ -20,6 +19,11 @@ export function epochOf(buildArgs: Readonly<Record<string, string>> = {}): numbe
       hint: 'SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)',
     },
   );
+}
+
+/** {@link parseEpoch} of the build arguments alone. */
+export function epochOf(buildArgs: Readonly<Record<string, string>> = {}): number | undefined {
+  return parseEpoch(buildArgs['SOURCE_DATE_EPOCH']);
 }
 
 /** The second as RFC 3339. */

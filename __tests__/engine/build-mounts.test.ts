@@ -245,6 +245,13 @@ RUN grep model.test /etc/hosts && df /dev/shm | grep -q 2048 && ulimit -n
     const moved = { ...request, extraHosts: [{ name: 'model.test', address: '192.0.2.8' }] };
     expect((await it.build(text, moved)).steps.executed).toBe(0);
     expect((await it.build(text, { ...request, network: 'none' })).steps.executed).toBe(3);
+    const named = async (name: string): Promise<string> => {
+      const buildArgs = { BUILDKIT_SANDBOX_HOSTNAME: name };
+      return (await it.build(`${SHELL}FROM shell\nRUN hostname && grep -c builder.test /etc/hosts\n`, { buildArgs }))
+        .output;
+    };
+    expect(await named('builder.test')).toBe('builder.test\n1\n');
+    await expect(named('no name')).rejects.toThrow('is no name of a host');
   });
 
   test('takes here-documents in all forms, and leaves no trace of where a script was mounted', async () => {

@@ -66,6 +66,27 @@ suite(named('an output'), () => {
     expect(stdout).toContain('data/link -> /etc/passwd');
   });
 
+  test('takes SOURCE_DATE_EPOCH of an ARG before the first FROM, unless the user gives another', async () => {
+    const created = async (dockerfile: string, buildArgs: Readonly<Record<string, string>> = {}): Promise<unknown> => {
+      const { imageId } = await it.build(dockerfile, { buildArgs });
+      return (await it.engine.images.inspect(imageId))['Created'];
+    };
+    const file = 'ARG DAY=86400\nARG SOURCE_DATE_EPOCH=$DAY\nFROM scratch\nCOPY busybox /\n';
+    expect(await created(file)).toBe('1970-01-02T00:00:00Z');
+    expect(await created(file, { SOURCE_DATE_EPOCH: '0' })).toBe('1970-01-01T00:00:00Z');
+    await expect(created(file.replace('86400', 'context'))).rejects.toMatchObject({ code: 'EPOCH_INVALID' });
+  });
+
+  test.each(['BUILDKIT_INLINE_CACHE', 'BUILDKIT_MULTI_PLATFORM'])(
+    'is refused where the build argument %s asks for what is not done',
+    async (name) => {
+      const asked = (value: string): Promise<unknown> =>
+        it.build('FROM scratch\nLABEL a=b\n', { buildArgs: { [name]: value } });
+      await expect(asked('1')).rejects.toMatchObject({ code: 'UNSUPPORTED_BUILD_ARG' });
+      await asked('false');
+    },
+  );
+
   test('as layout folder and archive is read by skopeo, packed as it was asked for', async () => {
     const [layout, archive] = [join(folder, 'layout'), join(folder, 'archive.tar')];
     await make(

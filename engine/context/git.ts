@@ -167,34 +167,31 @@ async function git(args: readonly string[], tree: GitTree, options: GitOptions, 
     execFile(path, [...settings.flatMap((one) => ['-c', one]), ...args], run, (error, stdout, stderr) => {
       if (!error) return resolve(String(stdout));
       if (options.signal?.aborted) return reject(options.signal.reason as Error);
-      reject(failure(tree, String(stderr), error));
+      reject(failure(tree, options, String(stderr), error));
     });
   });
 }
 
-/** What to type next, by what git or ssh said. */
-const HINTS: readonly (readonly [RegExp, string])[] = [
-  [
-    /could not read (?:Username|Password)|Authentication failed|HTTP 40[13]/i,
-    'Give a token: --secret id=GIT_AUTH_TOKEN,env=NAME',
-  ],
-  [/Permission denied \(/, 'Add the key to an agent with ssh-add, and give the agent: --ssh default'],
-  [
-    /Host key verification failed/,
-    'The host has another key than ~/.ssh/known_hosts says: find out why before you remove that line',
-  ],
-];
+const NEEDS_LOGIN = /could not read (?:Username|Password)|Authentication failed|HTTP 40[13]/i;
+const SSH_REFUSED = /Permission denied \(|Host key verification failed/;
 
-function failure({ remote }: GitTree, stderr: string, cause: unknown): EngineError {
-  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('hint:'));
-  const denied = lines.find((line) => /Permission denied \(|Host key verification failed/.test(line));
-  const said = escapeControl(
-    redact(denied ?? lines.find((line) => line.startsWith('fatal:')) ?? lines.at(-1) ?? 'git failed'),
-  );
-  const hint = HINTS.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'Check the address and the ref';
+/** What to type next, by what git or ssh said. */
+function hintFor(stderr: string, { agent }: GitOptions): string {
+  if (NEEDS_LOGIN.test(stderr)) return 'Give a token: --secret id=GIT_AUTH_TOKEN,env=NAME';
+  if (!SSH_REFUSED.test(stderr)) return 'Check the address and the ref';
+  if (agent === undefined || stderr.includes('Permission denied')) {
+    return 'Add the key to an agent with ssh-add, and give the agent: --ssh default';
+  }
+  return 'The host has another key than ~/.ssh/known_hosts says: find out why before you remove that line';
+}
+
+function failure({ remote }: GitTree, options: GitOptions, stderr: string, cause: unknown): EngineError {
+  const lines = stderr.split(/\r?\n/).filter((line) => line.trim() !== '' && !line.startsWith('hint:'));
+  const guilty = [SSH_REFUSED, /^fatal:/].map((pattern) => lines.find((line) => pattern.test(line)));
+  const said = escapeControl(redact(guilty.find((line) => line !== undefined) ?? lines.at(-1) ?? 'git failed'));
   return new EngineError('GIT_FAILED', `Cannot read ${redact(remote)}: ${said.replace(/^fatal: /, '')}`, {
     cause,
-    hint,
+    hint: hintFor(stderr, options),
   });
 }
 

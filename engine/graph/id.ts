@@ -27,9 +27,9 @@ function definitionOf(op: Op, platform: Platform): unknown {
     case 'scratch':
       return { type: op.type };
     case 'exec': {
-      const { type, args, env, cwd, user, network, ulimits, extraHosts } = op;
+      const { type, args, env, cwd, user, network, ulimits, extraHosts, hostname } = op;
       const mounts = op.mounts && op.mounts.length > 0 ? op.mounts : undefined;
-      return { type, args, env, cwd, user, platform, mounts, network, ulimits, extraHosts };
+      return { type, args, env, cwd, user, platform, mounts, network, ulimits, extraHosts, hostname };
     }
     case 'file':
       return { type: op.type, actions: op.actions.map(withoutPlace), ...(op.link ? { link: true } : {}) };

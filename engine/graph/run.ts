@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { chomp, parseHeredoc, type RunInstruction } from '../dockerfile/index.ts';
+import { chomp, parseHeredoc, SyntaxMistake, type RunInstruction } from '../dockerfile/index.ts';
 import type { Conversion } from './conversion.ts';
 import { entriesOf } from './env.ts';
 import { withShell } from './shell.ts';
@@ -28,7 +28,23 @@ export function execOp(
     ...(network === undefined || network === 'default' ? {} : { network }),
     ...(options.extraHosts && options.extraHosts.length > 0 ? { extraHosts: options.extraHosts } : {}),
     ...(options.ulimits && options.ulimits.length > 0 ? { ulimits: options.ulimits } : {}),
+    ...hostnameOf(options.buildArgs),
   };
+}
+
+/** Build argument of BuildKit's that names the machine which a RUN sees. */
+const HOSTNAME = 'BUILDKIT_SANDBOX_HOSTNAME';
+
+/** @throws SyntaxMistake for what is no name of a host */
+function hostnameOf(buildArgs: Readonly<Record<string, string>> = {}): Pick<ExecOp, 'hostname'> {
+  const hostname = Object.hasOwn(buildArgs, HOSTNAME) ? buildArgs[HOSTNAME] : undefined;
+  if (!hostname) return {};
+  if (/^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$/i.test(hostname)) return { hostname };
+  throw new SyntaxMistake(
+    'bad-value',
+    `${HOSTNAME}="${hostname}" is no name of a host`,
+    'Use letters, digits, - and .',
+  );
 }
 
 /** `RUN |1 A=b /bin/sh -c command # buildkit`: the line of a RUN in the history. */

@@ -55,6 +55,8 @@ export interface ExecOp {
   /** `--add-host`: lines of /etc/hosts. Names are in the key, addresses are not. */
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
+  /** Of the build argument BUILDKIT_SANDBOX_HOSTNAME. Undefined: BuildKit's own. */
+  readonly hostname?: string | undefined;
 }
 
 /** A `RUN --mount`, its paths absolute and its variables expanded. */

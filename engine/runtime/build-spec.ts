@@ -33,6 +33,8 @@ export interface BuildStep {
   readonly network?: 'none' | 'host' | undefined;
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
   readonly ulimits?: RunSpec['ulimits'];
+  /** Default: BuildKit's name. */
+  readonly hostname?: string | undefined;
 }
 
 /** Makes what `start` needs for a RUN, but for its root file system. */
@@ -45,7 +47,6 @@ export type BuildSpec = (
 
 /** BuildKit's name for the machine in a RUN: part of what steps see, so it stays the same everywhere. */
 const HOSTNAME = 'buildkitsandbox';
-const OWN_NAME = [{ name: HOSTNAME, address: '127.0.0.1' }];
 /** Where a lent bundle is bound, beside the system's own. */
 const CA_PATH = '/run/berth/ca.pem';
 /** Variables by which OpenSSL, Python's requests, pip, curl, git, Node and the AWS tools find a bundle. */
@@ -68,13 +69,14 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
   const accountsOf = createReadAccounts(helper, { remember: true });
   return async (op, snapshots, options = {}) => {
     const isAlone = op.network === 'none';
+    const { hostname = HOSTNAME } = op;
     const [accounts, host, files, ca] = await Promise.all([
       accountsOf(snapshots, options),
       readHostFacts(MASKED_PATHS),
       networkFiles({
-        hostname: HOSTNAME,
+        hostname,
         host: !isAlone,
-        extraHosts: [...(isAlone ? [] : OWN_NAME), ...(op.extraHosts ?? [])],
+        extraHosts: [...(isAlone ? [] : [{ name: hostname, address: '127.0.0.1' }]), ...(op.extraHosts ?? [])],
       }),
       lentBundle(caFile),
     ]);
@@ -86,7 +88,7 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
         env: [ca.env, op.proxyEnv, op.env],
         cwd: op.cwd,
         identity: lookupUser(op.user, accounts),
-        hostname: HOSTNAME,
+        hostname,
         network: isAlone ? 'own' : 'host',
         rlimits: toRlimits(op.ulimits ?? []),
       },

@@ -66,7 +66,7 @@ export function execDefinitionKey(
 }
 
 function execEffect(
-  { args, env, cwd, user, network, ulimits, extraHosts, mounts = [] }: ExecOp,
+  { args, env, cwd, user, network, ulimits, extraHosts, hostname, mounts = [] }: ExecOp,
   platform: Platform,
   mountOf: (mount: ExecMount) => unknown,
 ): Record<string, unknown> {
@@ -80,6 +80,7 @@ function execEffect(
     ...(network === undefined ? {} : { network }),
     ...(ulimits === undefined ? {} : { ulimits }),
     ...(extraHosts === undefined ? {} : { hosts: extraHosts.map(({ name }) => name) }),
+    ...(hostname === undefined ? {} : { hostname }),
     ...(mounts.length === 0 ? {} : { mounts: mounts.map(mountOf) }),
   };
 }
