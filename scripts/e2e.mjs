@@ -16,6 +16,7 @@ ensurePrograms([
   'mmdebstrap',
   'setfattr',
   'setpriv',
+  'sshd',
   'git',
   'xz',
 ]);

@@ -19,6 +19,7 @@ const programs = {
   strace: { package: 'strace', use: 'tests that kill at a system call' },
   zstd: { package: 'zstd', use: 'layers of another codec' },
   xz: { package: 'xz-utils', use: 'unpacking' },
+  sshd: { package: 'openssh-server', use: 'repositories over ssh' },
   git: { package: 'git', use: 'clean clones' },
 };
 

@@ -102,7 +102,7 @@ function differencesOf(path: string, a: TreeEntry | undefined, b: TreeEntry | un
   if (!a || !b) return [{ key: '', line: `${path}: ${a ? 'only in ours' : "only in Docker's"}` }];
   const keys = Object.keys(a) as (keyof TreeEntry)[];
   return keys
-    .filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
+    .filter((key) => shown(a, key) !== shown(b, key))
     .map((key) => ({ key, line: `${path}: ${key} ${shown(a, key)}, Docker's ${shown(b, key)}` }));
 }
 

@@ -75,6 +75,8 @@ export function createWorld(account: Account, mirrors = ''): World {
   const node = join(folder, 'node');
   const start: World['start'] = (argv, options = {}) => {
     const child = spawnAs(account, argv, { cwd: options.cwd ?? work, env: { ...env, ...options.env } });
+    // A program that does not read its input closes the pipe.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input ?? '');
     return follow(child);
   };
