@@ -3,6 +3,7 @@ import type { ActOptions } from './base/progress.ts';
 import { CACHE_PLACE, trackRecords, type TrackedRecords } from './cache/index.ts';
 import type { EngineOptions } from './engine.ts';
 import type { Digest, Fetcher } from './image/types.ts';
+import { createKeyring, type Keyring, withKeyring } from './keyring.ts';
 import { folderOfPlace, layoutFetcher } from './layout-place.ts';
 import { chooseIsolation, createHelper, createLauncher, type Helper, type Isolation } from './native/index.ts';
 import { createRegistry, type Registry } from './registry/index.ts';
@@ -19,6 +20,7 @@ export interface Parts {
   readonly options: EngineOptions;
   readonly store: Store & { readonly records: TrackedRecords };
   readonly registry: Registry;
+  readonly keyring: Keyring;
   /** Where the bytes of a layer can be read that a place of its sources serves: a repository, or the cache outside this machine. */
   readonly serve: (place: string) => Fetcher;
   /** The bytes of a layer's blob from the first of some places that gives them. */
@@ -43,7 +45,9 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const lockHelper = createHelper(launcher, { store: place, idMap: { kind: 'root' }, elevation: 'direct' });
   const opened = openStore(place, { lockHelper, onWarning: (message) => warnings.emit({ type: 'warning', message }) });
   const store = { ...opened, records: trackRecords(opened.records) };
-  const registry = createRegistry({ ...options, onEvent: warnings.emit });
+  const keyring = createKeyring(lockHelper);
+  const credentials = options.keyring ? withKeyring(options.credentials, keyring) : options.credentials;
+  const registry = createRegistry({ ...options, credentials, onEvent: warnings.emit });
   const serve = createServe(registry, options.cacheSource);
   const fetchBlob = createFetchBlob(serve);
   const machine = once(async ({ signal }: ActOptions = {}): Promise<Machine> => {
@@ -55,8 +59,9 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     return { isolation, helper: createHelper(launcher, { store: place, ...isolation }) };
   });
   return {
-    options,
+    options: { ...options, credentials },
     store,
+    keyring,
     registry,
     serve,
     hostHelper: lockHelper,

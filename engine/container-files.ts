@@ -1,5 +1,5 @@
 import { collect } from './base/collect.ts';
-import { EngineError } from './base/errors.ts';
+import { EngineError, messageOf } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import { DEFAULT_PACKING } from './build-blobs.ts';
 import type { Parts } from './connect.ts';
@@ -10,6 +10,7 @@ import { layerType } from './image/media-type.ts';
 import type { ContainerConfig, Digest, History, ImageConfig } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
+import { NativeError } from './native/index.ts';
 import { findContainer, type Found } from './runtime/index.ts';
 
 /** A container's file system as tar, list of changes and new image. All of its files are read by the helper alone. */
@@ -76,12 +77,11 @@ async function commitContainer(
   const names = name === undefined ? [] : [requireTag(name)];
   return await withStore(parts, options, async () => {
     const found = await find(parts, nameOrId, options);
-    if (pause && found.state.status === 'running') throw cannotPause(found.record.name);
     const base = await baseOf(parts, found.record.imageId);
     // Loaded here: it brings the reader of Dockerfiles along.
     const { applyChanges } = await import('./acts.ts');
     const config = await applyChanges(configOf(found), changes);
-    const layer = await packUpper(parts, found, options);
+    const layer = await whilePaused(parts, found, pause, () => packUpper(parts, found, options));
     const created = new Date().toISOString();
     const step: History = {
       created,
@@ -105,10 +105,33 @@ async function commitContainer(
   });
 }
 
-function cannotPause(name: string): EngineError {
-  return new EngineError('UNSUPPORTED', `Cannot commit ${name}: it runs, and pausing it is not supported yet`, {
-    hint: `berth commit --pause=false ${name}, or stop it before`,
-  });
+/** Runs `act` while the processes of a running container stand still; one that was paused before stays so. */
+async function whilePaused<T>(
+  parts: Parts,
+  { state, record }: Found,
+  pause: boolean,
+  act: () => Promise<T>,
+): Promise<T> {
+  if (!pause || state.status !== 'running') return await act();
+  const { helper } = await parts.machine();
+  const freeze = async (frozen: boolean): Promise<void> => {
+    await helper.call('pause', { container: state.id, frozen });
+  };
+  try {
+    await freeze(true);
+  } catch (error) {
+    // Its end has come meanwhile: nothing of it moves any more.
+    if (error instanceof NativeError && error.failure.code === 'conflict') return await act();
+    throw new EngineError('COMMIT_UNPAUSED', `Cannot pause ${record.name} to commit it: ${messageOf(error)}`, {
+      cause: error,
+      hint: `berth commit --pause=false ${record.name}, or stop it before`,
+    });
+  }
+  try {
+    return await act();
+  } finally {
+    await freeze(false).catch(() => undefined);
+  }
 }
 
 /** The configuration of the image that the container was made from; its blob outlives the image's name. */

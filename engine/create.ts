@@ -1,3 +1,4 @@
+import { announced, type Announce, announceByName, createAnnounce } from './announce.ts';
 import { createCacheExchange } from './cache/index.ts';
 import type { Platform } from './image/types.ts';
 import { complete } from './complete.ts';
@@ -27,7 +28,8 @@ import type { StoredImage } from './store/index.ts';
 export async function assembleEngine(options: EngineOptions): Promise<Engine> {
   const parts = await connect(options);
   const { store } = parts;
-  const ensureImage = createEnsureImage(parts);
+  const announce = createAnnounce(parts.userHelper);
+  const ensureImage = createEnsureImage(parts, announce);
   const connectRuntime = async (): Promise<Connection> => {
     const { helper, isolation } = await parts.machine();
     return { helper, probe: isolation.probe, root: options.root };
@@ -49,30 +51,47 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
       outline: async (request, act) => (await describe()).outline(request, act),
       targets: async (request, act) => (await describe()).targets(request, act),
     },
-    pull: (name, act) => pull(parts, name, act?.platform ?? hostPlatform(), act),
-    push: (image, name, act) => push(parts, image, name, act),
-    images: {
-      list: () => store.images.list(),
-      resolve: (nameOrId) => store.images.resolve(nameOrId),
-      tag: async (source, target) => store.images.tag((await store.images.resolve(source)).id, requireTag(target)),
-      remove: (nameOrId, how) => removeImage(parts, containers, nameOrId, how),
-      complete: (nameOrId, act) =>
-        store.locks.with(
-          'store',
-          'shared',
-          async () => complete(parts, await store.images.resolve(nameOrId), act),
-          act,
-        ),
-      inspect: (nameOrId) => inspectImage(parts, nameOrId),
-      save: async (names, how) => (await import('./acts.ts')).saveImages(parts, names, how),
-      load: async (source, act) => (await import('./acts.ts')).loadImages(parts, source, act),
-      import: async (source, how) => (await import('./acts.ts')).importImage(parts, source, how),
-      history: (nameOrId) => historyOf(parts, nameOrId),
+    pull: async (name, act) => {
+      const image = await pull(parts, name, act?.platform ?? hostPlatform(), act);
+      await announceByName(announce, 'pull', name);
+      return image;
     },
+    push: async (image, name, act) => {
+      const result = await push(parts, image, name, act);
+      await announceByName(announce, 'push', name);
+      return result;
+    },
+    images: announced(
+      {
+        list: () => store.images.list(),
+        resolve: (nameOrId) => store.images.resolve(nameOrId),
+        tag: async (source, target) => store.images.tag((await store.images.resolve(source)).id, requireTag(target)),
+        remove: (nameOrId, how) => removeImage(parts, containers, nameOrId, how),
+        complete: (nameOrId, act) =>
+          store.locks.with(
+            'store',
+            'shared',
+            async () => complete(parts, await store.images.resolve(nameOrId), act),
+            act,
+          ),
+        inspect: (nameOrId) => inspectImage(parts, nameOrId),
+        save: async (names, how) => (await import('./acts.ts')).saveImages(parts, names, how),
+        load: async (source, act) => (await import('./acts.ts')).loadImages(parts, source, act),
+        import: async (source, how) => (await import('./acts.ts')).importImage(parts, source, how),
+        history: (nameOrId) => historyOf(parts, nameOrId),
+      },
+      announce,
+    ),
     containers: { ...containers, ...createContainerFiles(parts) },
-    networks: createNetworks({ store, connect: connectRuntime }),
+    networks: createNetworks({ store, connect: connectRuntime, announce }),
+    logins: {
+      find: async (registry) => await parts.options.credentials?.(registry),
+      check: (registry, credentials, act) => parts.registry.logIn(registry, credentials, act),
+      keep: (registry, credentials) => parts.keyring.keep(registry, credentials),
+      forget: (registry) => parts.keyring.forget(registry),
+    },
     volumes: createVolumes(store, connectRuntime),
-    events: createEvents(connectRuntime),
+    events: createEvents(connectRuntime, announce),
     cache: createCacheExchange(store, store.records),
     system: createSystem(parts, containers),
     serveRegistry: async (how) => (await import('./acts.ts')).serveRegistry(parts, how),
@@ -90,7 +109,7 @@ async function info({ machine, options }: Parts, act?: ActOptions): Promise<Engi
 }
 
 /** The image that a container is started from, by docker's pull policies. One of another platform than asked for is pulled again. */
-function createEnsureImage(parts: Parts): ContainersDependencies['ensureImage'] {
+function createEnsureImage(parts: Parts, announce: Announce): ContainersDependencies['ensureImage'] {
   return async (name, policy, { platform, ...act } = {}) => {
     const local = policy === 'always' ? undefined : await parts.store.images.find(name);
     if (local && (!platform || isOf(local, platform))) return local;
@@ -105,6 +124,7 @@ function createEnsureImage(parts: Parts): ContainersDependencies['ensureImage'] 
       return await parts.store.images.resolve(name);
     }
     const { id } = await resolveImage(parts, name, platform ?? hostPlatform(), { ...act, pull: true });
+    await announceByName(announce, 'pull', name);
     return await parts.store.images.resolve(id);
   };
 }

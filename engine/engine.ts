@@ -31,6 +31,8 @@ export interface EngineOptions {
   /** Registries (host and port) that may be spoken to without TLS; loopback always may. */
   readonly insecureRegistries?: readonly string[] | undefined;
   readonly credentials?: CredentialSource | undefined;
+  /** Ask the kernel's keyring for credentials that `credentials` does not know. */
+  readonly keyring?: boolean | undefined;
   /** PEM bundle of certificate authorities that every client trusts, beside Node's. */
   readonly caFile?: string | undefined;
   /** Lend that bundle to RUN. */
@@ -91,6 +93,7 @@ export interface Engine {
   };
   readonly containers: Containers & ContainerFiles;
   readonly networks: Networks;
+  readonly logins: Logins;
   readonly volumes: Volumes;
   /** The journal of acts on this store. */
   readonly events: Events;
@@ -477,10 +480,34 @@ export interface Networks {
   create(request: NetworkCreate): Promise<string>;
   /** @throws `NETWORK_NOT_FOUND`, `AMBIGUOUS` */
   inspect(nameOrId: string): Promise<Record<string, unknown>>;
+  /** Lets a container join a network, at once when it runs. @throws `NETWORK_NOT_FOUND`, `CONTAINER_NOT_FOUND`, `NETWORK_CONFLICT` and more */
+  connect(network: string, container: string, join?: NetworkJoin): Promise<void>;
+  /** Takes a container off a network. @throws as `connect` */
+  disconnect(network: string, container: string): Promise<void>;
   /** Gives the name. @throws `NETWORK_NOT_FOUND`, `NETWORK_IN_USE`, `NETWORK_PREDEFINED` */
   remove(nameOrId: string): Promise<string>;
   /** Removes those that no container is on; gives their names. */
   prune(): Promise<readonly string[]>;
+}
+
+/** Credentials of registries, for `berth login`. */
+export interface Logins {
+  /** What pulls and pushes would use. */
+  find(registry: string): Promise<Credentials | undefined>;
+  /** Asks the registry whether it takes them. @throws `REGISTRY_UNAUTHORIZED` and its like */
+  check(registry: string, credentials: Credentials, options?: ActOptions): Promise<void>;
+  /** Keeps them in the kernel's keyring. @throws `KEYRING_IMPOSSIBLE` */
+  keep(registry: string, credentials: Credentials): Promise<void>;
+  /** Takes them out of the kernel's keyring; whether they were there. */
+  forget(registry: string): Promise<boolean>;
+}
+
+/** How a container joins a network. */
+export interface NetworkJoin {
+  /** IPv4, of the network's subnet. */
+  readonly address?: string | undefined;
+  /** Further names of the container there. */
+  readonly aliases?: readonly string[] | undefined;
 }
 
 /** A `docker network create`. Addresses and subnets are IPv4. */

@@ -98,4 +98,5 @@ const ACTIONS: Readonly<Record<OperationName, string>> = {
   processes: "list the container's processes",
   events: 'read the journal',
   announce: 'write the journal',
+  keyring: "use the kernel's keyring",
 };

@@ -14,7 +14,7 @@ export type StoreLocation = {
  */
 root: string, uid: number, gid: number, };
 export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
-export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "copy-layer", "args": CopyLayerArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "contents", "args": ContentsArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs } | { "op": "create", "args": StartArgs } | { "op": "resume", "args": ResumeArgs } | { "op": "attach", "args": AttachArgs } | { "op": "pause", "args": PauseArgs } | { "op": "update", "args": UpdateArgs } | { "op": "stats", "args": StatsArgs } | { "op": "processes", "args": ProcessesArgs } | { "op": "events", "args": EventsArgs } | { "op": "announce", "args": AnnounceArgs };
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "copy-layer", "args": CopyLayerArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "contents", "args": ContentsArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs } | { "op": "create", "args": StartArgs } | { "op": "resume", "args": ResumeArgs } | { "op": "attach", "args": AttachArgs } | { "op": "pause", "args": PauseArgs } | { "op": "update", "args": UpdateArgs } | { "op": "stats", "args": StatsArgs } | { "op": "processes", "args": ProcessesArgs } | { "op": "events", "args": EventsArgs } | { "op": "announce", "args": AnnounceArgs } | { "op": "keyring", "args": KeyringArgs };
 export type ProbeArgs = { 
 /**
  * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
@@ -294,7 +294,7 @@ maxSize: number,
 maxFiles: number, };
 export type Join = { 
 /**
- * `ipc` (with its `/dev/shm`) or `pid`.
+ * `ipc` (with its `/dev/shm`), `network` (with its `/etc/hosts` and `/etc/resolv.conf`) or `pid`.
  */
 namespace: string, container: string, };
 export type ProcessId = { pid: number, 
@@ -318,7 +318,7 @@ export type SecretVariable = { name: string,
  * Id of a `Secret` frame.
  */
 secret: string, };
-export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "private", address: string, ports: Array<PublishedPort>, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, };
+export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "joined" } | { "mode": "private", address: string, ports: Array<PublishedPort>, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, };
 export type BridgeNetwork = { 
 /**
  * 64 hex digits; the folder below `networks/`. Bridge and rules are named by it.
@@ -362,7 +362,7 @@ export type Resolver = {
  * IP addresses of the resolvers that are asked for all other names, from the host's namespace.
  */
 upstreams: Array<string>, };
-export type NetworkArgs = { "act": "connect", container: string, endpoint: Endpoint, } | { "act": "disconnect", container: string, network: string, } | { "act": "sweep" };
+export type NetworkArgs = { "act": "connect", container: string, endpoint: Endpoint, } | { "act": "disconnect", container: string, network: string, } | { "act": "names", container: string, network: string, names: Array<string>, } | { "act": "sweep" };
 export type PublishedPort = { 
 /**
  * An IP address; empty listens on `0.0.0.0` and, where there is IPv6, on `::`.
@@ -406,9 +406,13 @@ export type UpdateArgs = { container: string,
  */
 resources: Resources | null, restart: Restart | null, record: string | null, attributes: { [key in string]?: string } | null, 
 /**
+ * All bound files, in their order. A running container sees new lines at once; what its processes have written there stays.
+ */
+files: Array<BoundFile> | null, 
+/**
  * The word of the event that tells of it: `update` or `rename`.
  */
-event: string, };
+event: string | null, };
 export type StatsArgs = { containers: Array<string>, };
 export type ProcessesArgs = { container: string, };
 export type EventsArgs = { follow: boolean, };
@@ -417,6 +421,12 @@ export type AnnounceArgs = {
  * `container`, `image`, `volume`, `network`.
  */
 kind: string, action: string, id: string, attributes: { [key in string]?: string }, };
+export type KeyringAct = "store" | "read" | "erase";
+export type KeyringArgs = { act: KeyringAct, 
+/**
+ * What the key is for; `berth:` stands before it in the keyring.
+ */
+name: string, };
 export type Control = { "control": "acquire", name: string, exclusive: boolean, wait: boolean, } | { "control": "release", name: string, } | { "control": "signal", signal: string, } | { "control": "stop", signal: string, seconds: number, } | { "control": "resize", rows: number, columns: number, } | { "control": "closeStdin" } | { "control": "detach" };
 export type Code = "request" | "not-found" | "conflict" | "not-permitted" | "unsupported" | "invalid" | "attack" | "no-space" | "command-not-found" | "command-not-executable" | "cancelled" | "system";
 export type Failure = { code: Code, 
@@ -442,7 +452,8 @@ hint?: string,
 message: string, };
 export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, protocol: Protocol, };
 export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
-export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "copy-layer", "result": DiffReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "contents" } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "volume", "result": Volumes } | { "op": "copy-out", "result": CopyReply } | { "op": "copy-in", "result": CopyReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" } | { "op": "create" } | { "op": "resume", "result": Ended } | { "op": "attach", "result": Ended } | { "op": "pause" } | { "op": "update", "result": UpdateReply } | { "op": "stats", "result": StatsReply } | { "op": "processes", "result": ProcessesReply } | { "op": "events" } | { "op": "announce" };
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "copy-layer", "result": DiffReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "contents" } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "volume", "result": Volumes } | { "op": "copy-out", "result": CopyReply } | { "op": "copy-in", "result": CopyReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" } | { "op": "create" } | { "op": "resume", "result": Ended } | { "op": "attach", "result": Ended } | { "op": "pause" } | { "op": "update", "result": UpdateReply } | { "op": "stats", "result": StatsReply } | { "op": "processes", "result": ProcessesReply } | { "op": "events" } | { "op": "announce" } | { "op": "keyring", "result": KeyringReply };
+export type KeyringReply = { found: boolean, };
 export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
 /**
  * File system of the store root: `ext4`, `overlay`, `tmpfs` …

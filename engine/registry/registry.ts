@@ -4,7 +4,7 @@ import { type Client, createClient } from './client.ts';
 import { createDispatchers } from './dispatcher.ts';
 import { mirrorOf, originOf, registryName } from './endpoint.ts';
 import { createRepository } from './repository.ts';
-import { createTransport } from './transport.ts';
+import { createTransport, discard } from './transport.ts';
 import type { Endpoint, Registry, RegistryOptions, Timing } from './types.ts';
 
 /** How long things may take, unless the caller says otherwise. */
@@ -52,7 +52,15 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     });
   };
 
-  return { repository, close: () => dispatchers.close() };
+  const logIn: Registry['logIn'] = async (name, credentials, how) => {
+    const endpoint = originOf(name, options.insecureRegistries);
+    // A client of its own: no token of other credentials may answer for these.
+    const client = createClient(transport, endpoint, { credentials: async () => credentials, timing, onWarning });
+    const call = { method: 'GET' as const, target: '', scopes: [], expect: [200], signal: how?.signal };
+    await discard(await client.send({ act: `log in to ${endpoint.registry}` }, call));
+  };
+
+  return { repository, logIn, close: () => dispatchers.close() };
 }
 
 /** Passes on what registries warn of, each once, escaped and bounded; nothing is ever done because of it. Source: distribution-spec, "Warnings". */

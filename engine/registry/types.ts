@@ -53,6 +53,8 @@ export interface Timing {
 export interface Registry {
   /** @param name as a user types it, or `registry/repository`; tag and digest are left out of account */
   repository(name: string): Repository;
+  /** Asks the registry itself whether it takes these credentials. @throws `REGISTRY_UNAUTHORIZED` and its like */
+  logIn(name: string, credentials: Credentials, options?: SignalOption): Promise<void>;
   close(): Promise<void>;
 }
 

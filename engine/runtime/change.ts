@@ -6,6 +6,8 @@ import type { Connection, ContainersDependencies } from './dependencies.ts';
 import { attributesOf } from './life.ts';
 import { toResources } from './limits.ts';
 import { findContainer, findRunning, listContainers } from './list.ts';
+import { namesOn } from './network/endpoints.ts';
+import { DEFAULT_NETWORK } from './network/kinds.ts';
 import { RUN_PROFILE } from './profile.ts';
 import { encodeRecord } from './record.ts';
 import { freeName } from './run.ts';
@@ -27,8 +29,14 @@ export async function renameContainer(
       restart: null,
       record: encodeRecord({ ...record, name }),
       attributes: attributesOf({ name, image: record.image, labels: record.config.Labels }),
+      files: null,
       event: 'rename',
     });
+    for (const membership of (record.memberships ?? []).filter((one) => one.name !== DEFAULT_NETWORK)) {
+      const names = namesOn(membership, { id: state.id, name, hostname: record.hostname });
+      const act = { act: 'names' as const, container: state.id, network: membership.id, names: [...names] };
+      await connection.helper.call('network', act);
+    }
   });
 }
 
@@ -57,6 +65,7 @@ export async function updateContainer(
       restart: restart ?? null,
       record: encodeRecord({ ...record, spec }),
       attributes: null,
+      files: null,
       event: 'update',
     });
   });

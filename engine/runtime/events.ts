@@ -2,7 +2,7 @@ import type { Act, Events } from '../engine.ts';
 import type { Connection } from './dependencies.ts';
 
 /** {@link Events} on the helper's journal. */
-export function createEvents(connect: () => Promise<Connection>): Events {
+export function createEvents(connect: () => Promise<Connection>, announce: Events['announce']): Events {
   return {
     read: async ({ follow = false, signal, onAct }) => {
       const { helper } = await connect();
@@ -15,10 +15,7 @@ export function createEvents(connect: () => Promise<Connection>): Events {
       };
       await helper.call('events', { follow }, { onData, signal });
     },
-    announce: async ({ kind, action, id, attributes }) => {
-      const { helper } = await connect();
-      await helper.call('announce', { kind, action, id, attributes: { ...attributes } }).catch(() => undefined);
-    },
+    announce,
   };
 }
 

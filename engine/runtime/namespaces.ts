@@ -2,7 +2,7 @@ import { EngineError } from '../base/errors.ts';
 import type { RunSpec } from '../engine.ts';
 import type { Join } from '../native/protocol.ts';
 import type { Connection } from './dependencies.ts';
-import { findRunning } from './list.ts';
+import { findRunning, type Found } from './list.ts';
 
 /** Which namespaces a container does not have of its own, and whose it has instead. */
 export interface SharedNamespaces {
@@ -14,11 +14,15 @@ export interface SharedNamespaces {
 }
 
 /**
- * `--ipc`, `--pid`, `--uts` and `--cgroupns`.
+ * `--ipc`, `--pid`, `--uts`, `--cgroupns` and `--network container:`.
  *
  * @throws `NAMESPACE_REFUSED` for a mode that there is not, `CONTAINER_NOT_RUNNING`, `CONTAINER_NOT_FOUND`
  */
-export async function sharedNamespaces(connection: Connection, spec: RunSpec): Promise<SharedNamespaces> {
+export async function sharedNamespaces(
+  connection: Connection,
+  spec: RunSpec,
+  network?: Found,
+): Promise<SharedNamespaces> {
   const [ipc, pid] = await Promise.all([
     joined(connection, 'ipc', spec.ipc, ['private', 'shareable', 'host', 'none']),
     joined(connection, 'pid', spec.pid, ['host']),
@@ -31,7 +35,9 @@ export async function sharedNamespaces(connection: Connection, spec: RunSpec): P
   ];
   return {
     without: hosts,
-    joins: [ipc, pid].filter((join) => join !== undefined),
+    joins: [ipc, pid, network && { namespace: 'network', container: network.state.id }].filter(
+      (join) => join !== undefined,
+    ),
     shm: spec.ipc === 'host' || spec.ipc === 'none' ? spec.ipc : 'own',
   };
 }

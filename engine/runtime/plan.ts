@@ -14,7 +14,7 @@ import { mountsFrom, resolveMounts } from './mounts.ts';
 import { toResources } from './limits.ts';
 import { mergeConfig } from './merge-config.ts';
 import type { NetworkMode } from './network/kinds.ts';
-import { modeOf } from './network/plan.ts';
+import { checkSpec, modeOf } from './network/plan.ts';
 import { sharedNamespaces } from './namespaces.ts';
 import { publishedPorts } from './ports.ts';
 import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
@@ -51,15 +51,18 @@ export async function planContainer(
       hint: `berth run ${spec.image} COMMAND`,
     });
   }
-  const network = modeOf(spec).kind;
-  const namesHost = network === 'host' || spec.uts === 'host';
-  const hostname = spec.hostname ?? (namesHost ? hostName() : id.slice(0, 12));
+  const mode = modeOf(spec);
+  const network = mode.kind;
   checkRung(helper.idMap, spec);
+  checkSpec(spec, mode);
+  const donor = mode.kind === 'container' ? await findContainer(connection, mode.container) : undefined;
+  const namesHost = network === 'host' || spec.uts === 'host';
+  const hostname = spec.hostname ?? donor?.record.hostname ?? (namesHost ? hostName() : id.slice(0, 12));
   const [accounts, host, { mounts, volumes }, shared, devices] = await Promise.all([
     createReadAccounts(helper)(lowers, options),
     readHostFacts(MASKED_PATHS),
     mountsOf(connection, spec).then((asked) => resolveMounts(asked, config, { root, idMapName: helper.idMapName })),
-    sharedNamespaces(connection, spec),
+    sharedNamespaces(connection, spec, donor),
     spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? []),
   ]);
   const target = { idMap: helper.idMap, probe, host };
@@ -73,7 +76,7 @@ export async function planContainer(
       cwd: config.WorkingDir ?? '',
       identity: lookupUser(config.User ?? '', accounts, spec.groupAdd),
       hostname,
-      network: network === 'host' ? 'host' : 'own',
+      network: network === 'host' || donor ? 'host' : 'own',
       tty: spec.tty,
       readonly: spec.readonly,
       mounts,
@@ -99,7 +102,19 @@ export async function planContainer(
   const stopSignal = spec.stopSignal ?? config.StopSignal ?? 'SIGTERM';
   return {
     id,
-    record: { v: 1, image: spec.image, imageId: image.id, rootfs, args, hostname, config, volumes, spec, stopSignal },
+    record: {
+      v: 1,
+      image: spec.image,
+      imageId: image.id,
+      rootfs,
+      args,
+      hostname,
+      config,
+      volumes,
+      // By id, as a name may be another container's later.
+      spec: donor ? { ...spec, network: `container:${donor.state.id}` } : spec,
+      stopSignal,
+    },
     ports: hasPorts(network) ? ports : [],
     config: spec.rm ? { ...oci, annotations: { ...oci.annotations, ...ownVolumes(volumes) } } : oci,
     joins: shared.joins,
@@ -136,7 +151,11 @@ function ownVolumes(volumes: readonly VolumeUse[]): Record<string, string> {
 /** @throws `RUNG_REFUSED` for what a user namespace cannot give */
 function checkRung(idMap: IdMap, spec: RunSpec): void {
   if (idMap.kind === 'root') return;
-  const flag = spec.privileged ? '--privileged' : spec.pid?.startsWith('container:') ? '--pid container:' : undefined;
+  const flag = [
+    { flag: '--privileged', asked: spec.privileged },
+    { flag: '--pid container:', asked: spec.pid?.startsWith('container:') },
+    { flag: '--network container:', asked: spec.network?.startsWith('container:') },
+  ].find(({ asked }) => asked)?.flag;
   if (flag === undefined) return;
   throw new EngineError('RUNG_REFUSED', `Cannot use ${flag}: a container in a user namespace cannot have it`, {
     hint: 'run berth as root, or with sudo',

@@ -40,6 +40,7 @@ export interface SpecParts {
   readonly cwd: string;
   readonly identity: Identity;
   readonly hostname: string;
+  /** `host`: none of its own; it has the host's, or that of a container that it joins. */
   readonly network: 'host' | 'own';
   readonly tty?: { readonly rows: number; readonly columns: number } | undefined;
   readonly readonly?: boolean | undefined;

@@ -12,6 +12,7 @@ import { inspect, inspectContainer, inspectImage } from './commands/inspect.ts';
 import { attach } from './commands/attach.ts';
 import { create } from './commands/create.ts';
 import { kill, pause, rename, restart, rm, stop, unpause, wait } from './commands/lifecycle.ts';
+import { login, logout } from './commands/login.ts';
 import { logs } from './commands/logs.ts';
 import { network } from './commands/network.ts';
 import { port } from './commands/port.ts';
@@ -65,6 +66,8 @@ export const COMMANDS: readonly AnyCommand[] = [
   diff,
   pull,
   push,
+  login,
+  logout,
   info,
   version,
   completion,
@@ -145,9 +148,6 @@ export const GROUPS: Readonly<
 /** Docker's commands, and ours to come, that are not there yet. */
 export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...(
-    'compose login logout plugin search smoke buildx context manifest ' +
-    'checkpoint config node secret service stack swarm trust'
+    'compose plugin search smoke buildx context manifest ' + 'checkpoint config node secret service stack swarm trust'
   ).split(' '),
-  'network connect',
-  'network disconnect',
 ]);

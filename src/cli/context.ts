@@ -17,6 +17,8 @@ export interface Context extends FlagContext {
   readonly plain: boolean;
   /** While set, signals go there instead of aborting: `run` hands them to its container. */
   readonly signals: { handler: ((name: NodeJS.Signals) => void) | undefined };
+  /** `--config`: counts before DOCKER_CONFIG. */
+  readonly configFolder?: string;
   /** The engine, made on first use and closed at the end; `overrides` count on first use. */
   readonly engine: (overrides?: Overrides) => Promise<Engine>;
   /** Sets the exit code of the error that is about to be thrown. */

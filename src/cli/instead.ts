@@ -30,11 +30,6 @@ const COMMANDS: Readonly<Record<string, string>> = {
   trust: 'name an image by its digest: berth pull NAME@sha256:…',
   search: "search in the registry's own pages, and give the name to berth pull",
   smoke: 'berth ci builds and smoke-tests an image',
-  'network connect': 'name the networks at the start: berth run --network NET IMAGE',
-  'network disconnect': 'remove the container, and run it without that network',
-  login:
-    'berth writes no credential file; it reads ~/.docker/config.json, and runs the credential helpers that this names',
-  logout: 'berth keeps no credential: remove it where ~/.docker/config.json has it, or from its credential helper',
 };
 
 const FLAGS: Readonly<Record<string, string>> = {

@@ -60,7 +60,7 @@ async function openEngine(env: NodeJS.ProcessEnv, { configFolder, ...overrides }
       'set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its path',
     );
   }
-  return await createEngine({ ...settings, ...overrides });
+  return await createEngine({ ...settings, keyring: true, ...overrides });
 }
 
 /** The first signal lets everything clean up, the second one leaves at once: the helper cleans up when it finds us gone. */

@@ -34,7 +34,8 @@ export async function createProgram(context: Context): Promise<number> {
   if (first === undefined) return print(context, programHelp(context), 1);
   if (first === 'help') return await createProgram({ ...context, argv: [...words, '--help'] });
   const folder = given.get('config')?.at(-1);
-  const inner = folder === undefined ? context : { ...context, engine: withConfig(context, folder) };
+  const inner =
+    folder === undefined ? context : { ...context, configFolder: folder, engine: withConfig(context, folder) };
   const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
   if (group) return await runGroup(inner, first, group, words);
   const command = COMMANDS.find(({ name }) => name === first);

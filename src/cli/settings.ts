@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { EngineOptions } from '../../engine/index.ts';
+import type { Context } from './context.ts';
+import type { HelperProcess } from './credential-helper.ts';
 import { dockerCredentials } from './credentials.ts';
+import type { FlagContext } from './flags.ts';
 import { locateHelper } from './locate.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
@@ -14,6 +17,7 @@ const SUDO = '/usr/bin/sudo';
 
 /** The engine's options from the environment: the one place of the command line that reads it. @throws naming the variable */
 export function readSettings(env: Environment, { uid }: { readonly uid: number }): EngineOptions {
+  const lookup = (name: string): string | undefined => env[name];
   const caFile = env['SSL_CERT_FILE'] || env['NODE_EXTRA_CA_CERTS'] || undefined;
   return {
     root: rootOf(env, uid),
@@ -21,16 +25,33 @@ export function readSettings(env: Environment, { uid }: { readonly uid: number }
     isolation: isolationOf(env['BERTH_ISOLATION'] || 'auto'),
     sudo: uid !== 0 && existsSync(SUDO) ? SUDO : undefined,
     mirrors: parseMirrors(env['BERTH_REGISTRY_MIRRORS'] ?? ''),
-    credentials: dockerCredentials(env['DOCKER_CONFIG'] || join(env['HOME'] || homedir(), '.docker'), {
-      path: env['PATH'] ?? '',
-      home: env['HOME'] || homedir(),
-    }),
+    credentials: dockerCredentials(configFolder(lookup), processOf(lookup)),
     caFile,
     httpProxy: env['HTTP_PROXY'] || env['http_proxy'] || undefined,
     httpsProxy: env['HTTPS_PROXY'] || env['https_proxy'] || undefined,
     noProxy: env['NO_PROXY'] || env['no_proxy'] || undefined,
     userAgent: `berth/${version()}`,
   };
+}
+
+type Lookup = FlagContext['lookup'];
+
+/** The folder of the Docker configuration. */
+export function credentialFolder({ lookup, configFolder: given }: Pick<Context, 'lookup' | 'configFolder'>): string {
+  return given ?? configFolder(lookup);
+}
+
+/** What credential helpers run with. */
+export function helperProcess({ lookup }: Pick<Context, 'lookup'>): HelperProcess {
+  return processOf(lookup);
+}
+
+function configFolder(lookup: Lookup): string {
+  return lookup('DOCKER_CONFIG') || join(lookup('HOME') || homedir(), '.docker');
+}
+
+function processOf(lookup: Lookup): HelperProcess {
+  return { path: lookup('PATH') ?? '', home: lookup('HOME') || homedir() };
 }
 
 function rootOf(env: Environment, uid: number): string {

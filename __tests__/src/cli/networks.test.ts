@@ -135,6 +135,83 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     await until(() => traces() === before);
   });
 
+  test('a running container joins and leaves networks, its names, its way out and its ports with it', async () => {
+    const before = traces();
+    await berth('network', 'create', '--internal', 'inner');
+    await berth('network', 'create', '--subnet', '10.77.0.0/24', 'outer');
+    const server = ['--name', 'db', '--network', 'inner', '--dns', '192.0.2.2', '-p', '8081:80'];
+    await berth('run', '-d', ...server, 'box', 'httpd', '-f', '-h', '/');
+    await berth('create', '--name', 'late', '--network', 'inner', 'box', 'wget', '-qO-', 'http://db.outer/');
+    const shell = async (script: string): Promise<string> => (await berth('exec', 'db', 'sh', '-c', script)).stdout;
+    const reached = (): string => host.sh(`${BUSYBOX} wget -qO- http://127.0.0.1:8081/ || true`);
+    expect(await shell('nslookup -type=a far.example; echo 192.0.2.9 mine >> /etc/hosts')).not.toContain('192.0.2.77');
+
+    const joined = await berth('network', 'connect', '--alias', 'data', '--ip', '10.77.0.9', 'outer', 'db');
+    expect(joined).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(await shell('wget -qO- http://192.0.2.2/; nslookup -type=a far.example')).toMatch(
+      /^world\n[^]*192\.0\.2\.77/,
+    );
+    expect(await shell('cat /etc/hosts')).toMatch(/192\.0\.2\.9 mine\n10\.77\.0\.9\t[0-9a-f]{12}\n$/);
+    expect((await inside('outer', 'wget -qO- http://data/; nslookup data')).stdout).toMatch(/^hello\n[^]*10\.77\.0\.9/);
+    const again = await berth('network', 'connect', 'outer', 'db');
+    expect([again.code, again.stderr]).toEqual([1, expect.stringContaining('already exists in network outer')]);
+    await berth('network', 'connect', 'outer', 'late');
+    expect((await berth('start', '-a', 'late')).stdout).toBe('hello\n');
+    await berth('rename', 'db', 'store');
+    expect((await inside('outer', 'wget -qO- http://store/; wget -qO- http://db/')).stdout).toBe('hello\n');
+
+    expect(await berth('network', 'disconnect', 'inner', 'store')).toEqual({ code: 0, stdout: '', stderr: '' });
+    await until(() => reached() === 'hello\n');
+    const twice = await berth('network', 'disconnect', 'inner', 'store');
+    expect([twice.code, twice.stderr]).toEqual([1, expect.stringContaining('is not connected to network inner')]);
+    await berth('restart', '-t', '0', 'store');
+    expect((await berth('exec', 'store', 'ip', '-4', '-o', 'addr')).stdout).toMatch(
+      /lo .*\n.* eth\d +inet 10\.77\.0\.9\/24/,
+    );
+    expect(reached()).toBe('hello\n');
+    await berth('network', 'disconnect', 'outer', 'store');
+    expect((await berth('inspect', '-f', '{{json .NetworkSettings.Networks}}', 'store')).stdout).toBe('{}\n');
+    await berth('rm', '-f', 'store', 'late');
+    await berth('network', 'rm', 'inner', 'outer');
+    const journal = ['events', '--since', '10m', '--until', '0s', '-f', 'network=inner', '--format', '{{.Action}}'];
+    const acts = ['create', 'connect', 'connect', 'disconnect', 'disconnect', 'destroy'];
+    expect((await berth(...journal)).stdout).toBe(`${acts.join('\n')}\n`);
+    await until(() => traces() === before);
+  }, 180_000);
+
+  test('a container lives in the network of another one, with its names and its files', async () => {
+    await berth('run', '-d', '--name', 'owner', '--add-host', 'far:192.0.2.9', 'box', 'httpd', '-f', '-h', '/');
+    const alone = await berth('exec', 'owner', 'sh', '-c', 'hostname; cat /etc/hosts /etc/resolv.conf');
+    const join = ['run', '--rm', '--network', 'container:owner', 'box', 'sh', '-c'];
+    const both = await berth(...join, 'hostname; cat /etc/hosts /etc/resolv.conf; wget -qO- http://127.0.0.1/ >&2');
+    expect(both).toEqual({ code: 0, stdout: alone.stdout, stderr: 'hello\n' });
+    await berth('run', '-d', '--name', 'guest', '--network', 'container:owner', 'box', 'sleep', '1000');
+    expect((await berth('exec', 'guest', 'wget', '-qO-', 'http://127.0.0.1/')).stdout).toBe('hello\n');
+    const refused = async (...args: readonly string[]): Promise<string> => {
+      const { code, stderr } = await berth(...args);
+      return `${code}: ${stderr}`;
+    };
+    expect(await refused('network', 'connect', 'bridge', 'guest')).toMatch(/^1: .*sharing network namespace/);
+    for (const flags of [
+      ['-p', '80:80'],
+      ['-h', 'x'],
+      ['--dns', '192.0.2.2'],
+      ['--add-host', 'a:1.2.3.4'],
+    ]) {
+      expect(await refused('run', '--network', 'container:owner', ...flags, 'box', 'true')).toMatch(
+        /^125: .*conflicting options/,
+      );
+    }
+    await berth('rm', '-f', 'owner');
+    await berth('stop', '-t', '0', 'guest');
+    expect(await refused('start', 'guest')).toMatch(/^1: .*such container/);
+    await berth('create', '--name', 'owner', 'box', 'true');
+    expect(await refused('run', '--rm', '--network', 'container:owner', 'box', 'true')).toMatch(
+      /^125: .*cannot join network of a non running container/,
+    );
+    await berth('rm', '-f', 'owner', 'guest');
+  }, 120_000);
+
   test.each([
     [['network', 'rm', 'bridge'], 'is a pre-defined network and cannot be removed'],
     [['network', 'rm', 'ghost'], 'network ghost not found'],

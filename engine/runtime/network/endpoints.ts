@@ -37,8 +37,8 @@ export function choosePlace(
   if (aliases.length > 0 && network.name === DEFAULT_NETWORK) {
     throw new EngineError(
       'NETWORK_INVALID',
-      `Cannot use --network-alias ${aliases[0]}: network-scoped alias is supported only for containers in user defined networks`,
-      { hint: 'berth network create NAME, then --network NAME' },
+      `Cannot use the alias ${aliases[0]}: network-scoped alias is supported only for containers in user defined networks`,
+      { hint: 'berth network create NAME, and use that network' },
     );
   }
   const range = network.ipRange === undefined ? undefined : parseSubnet(network.ipRange);
@@ -55,15 +55,23 @@ export function choosePlace(
   };
 }
 
-/** What the helper makes of a place. `names` are those of the container on every network that has names. */
+/** By which the others on a network find a container: its name, its id, its host name and its aliases. */
+export function namesOn(
+  { aliases }: Pick<Membership, 'aliases'>,
+  { id, name, hostname }: { readonly id: string; readonly name: string; readonly hostname: string },
+): readonly string[] {
+  return [...new Set([name, id.slice(0, 12), hostname, ...aliases])];
+}
+
+/** What the helper makes of a place. */
 export function toEndpoint(
   network: NetworkRecord,
   place: Membership,
   {
-    names,
+    container,
     mtu,
     defaultRoute,
-  }: { readonly names: readonly string[]; readonly mtu: number; readonly defaultRoute: boolean },
+  }: { readonly container: Parameters<typeof namesOn>[1]; readonly mtu: number; readonly defaultRoute: boolean },
 ): Endpoint {
   return {
     network: {
@@ -77,7 +85,7 @@ export function toEndpoint(
     address: place.address,
     mac: place.mac,
     interface: place.interface,
-    names: network.name === DEFAULT_NETWORK ? [] : [...new Set([...names, ...place.aliases])],
+    names: network.name === DEFAULT_NETWORK ? [] : [...namesOn(place, container)],
     defaultRoute,
   };
 }

@@ -1,5 +1,5 @@
 import { EngineError } from '../../base/errors.ts';
-import type { NetworkCreate, Networks, NetworkSummary } from '../../engine.ts';
+import type { Events, NetworkCreate, Networks, NetworkSummary } from '../../engine.ts';
 import type { Connection, ContainersDependencies } from '../dependencies.ts';
 import { listContainers, type Found } from '../list.ts';
 import { ensureDefault, newRecord, takenSubnets, type Surroundings } from './default.ts';
@@ -8,17 +8,20 @@ import { type HostNetwork, readHostNetwork } from './host.ts';
 import { contains, formatAddress, formatSubnet, overlaps, parseSubnet, type Subnet } from './ipv4.ts';
 import { inspectNetwork, ONLINE } from './inspect.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
+import { connectContainer, disconnectContainer } from './membership.ts';
 import { noBridge } from './plan.ts';
 import { chooseSubnet, isHostAddress } from './pool.ts';
 import { createNetworkRecords, type NetworkRecord, type NetworkRecords } from './records.ts';
 import { fixedNetworks, isPredefined } from './predefined.ts';
 
-type Dependencies = Pick<ContainersDependencies, 'store' | 'connect'>;
+type Dependencies = Pick<ContainersDependencies, 'store' | 'connect'> & Pick<Events, 'announce'>;
 
 /** {@link Networks} on records of the store; bridges come and go with the containers on them. */
-export function createNetworks({ store, connect }: Dependencies): Networks {
+export function createNetworks({ store, connect, announce }: Dependencies): Networks {
   const records = createNetworkRecords(store.root);
   const alone = async <T>(act: () => Promise<T>): Promise<T> => await store.locks.with('containers', 'exclusive', act);
+  const tell = async (action: string, { id, name }: Pick<NetworkRecord, 'id' | 'name'>): Promise<void> =>
+    await announce({ kind: 'network', action, id, attributes: { name, type: 'bridge' } });
   const look = async (): Promise<Look> => await lookAround(records, await connect());
   const all = async (): Promise<readonly NetworkSummary[]> => {
     const { networks } = await alone(async () => await withDefault(records, await look()));
@@ -34,7 +37,9 @@ export function createNetworks({ store, connect }: Dependencies): Networks {
     create: async (request) => {
       const { probe } = await connect();
       if (!probe.network?.bridge) throw noBridge(request.name, probe.network);
-      return await alone(async () => await createNetwork(records, await look(), request));
+      const id = await alone(async () => await createNetwork(records, await look(), request));
+      await tell('create', { id, name: request.name });
+      return id;
     },
     inspect: async (nameOrId) => {
       const fixed = fixedNetworks(store.root).find(({ id, name }) => name === nameOrId || id === nameOrId);
@@ -43,6 +48,9 @@ export function createNetworks({ store, connect }: Dependencies): Networks {
         ? inspectNetwork(fixed, existing)
         : inspectNetwork(toSummary(findNetwork(networks, nameOrId)), existing);
     },
+    connect: async (network, container, join = {}) =>
+      await connectContainer({ store, connect }, network, container, join),
+    disconnect: async (network, container) => await disconnectContainer({ store, connect }, network, container),
     remove: async (nameOrId) =>
       await alone(async () => {
         const found = await withDefault(records, await look());
@@ -52,13 +60,17 @@ export function createNetworks({ store, connect }: Dependencies): Networks {
         if (isPredefined(network.name)) throw predefined(network.name, 'removed');
         checkUnused(network, found.existing);
         await removeNetwork(await connect(), records, network);
+        await tell('destroy', network);
         return network.name;
       }),
     prune: async () =>
       await alone(async () => {
         const { networks, existing } = await look();
         const unused = networks.filter(({ id, name }) => !isPredefined(name) && membersOf(id, existing).length === 0);
-        for (const network of unused) await removeNetwork(await connect(), records, network);
+        for (const network of unused) {
+          await removeNetwork(await connect(), records, network);
+          await tell('destroy', network);
+        }
         return unused.map(({ name }) => name);
       }),
   };

@@ -32,6 +32,9 @@ export interface NetworkPlanOptions {
   readonly probe: NetworkProbe | undefined;
 }
 
+/** Files and addresses are those of the container that is joined. */
+const JOINED: NetworkPlan = { network: { mode: 'joined' }, files: [], memberships: [] };
+
 /** Where the responder for names listens in a container. */
 const RESPONDER = '127.0.0.11';
 
@@ -40,7 +43,7 @@ export async function planNetwork(spec: RunSpec, options: NetworkPlanOptions): P
   const mode = modeOf(spec);
   checkSpec(spec, mode);
   const { probe } = options;
-  if (mode.kind === 'container') throw cannotJoin(mode.container);
+  if (mode.kind === 'container') return JOINED;
   if (mode.kind !== 'bridge') return await planAlone(mode.kind, spec, options);
   if (probe?.bridge) return await planBridge(mode.networks, spec, options);
   const named = mode.networks.find((name) => name !== DEFAULT_NETWORK);
@@ -88,22 +91,40 @@ async function planBridge(
   const endpoints: Endpoint[] = networks.flatMap((network, index) => {
     const place = places[index];
     if (!place) return [];
-    const named = { names: [name, id.slice(0, 12), hostname], mtu: around.host.mtu };
-    return [toEndpoint(network, place, { ...named, defaultRoute: network === wayOut })];
+    const options = { container: { id, name, hostname }, mtu: around.host.mtu, defaultRoute: network === wayOut };
+    return [toEndpoint(network, place, options)];
   });
-  const files = await networkFiles({
-    ...filesOf(spec, { hostname, addresses: places.map(({ address }) => address), gateway: wayOut?.gateway }),
-    host: false,
-    resolvers: containerResolvers(spec, networks, around.host.resolvers),
-  });
-  // What leads nowhere asks nobody.
-  const upstreams = wayOut ? (spec.dns?.length ? spec.dns : around.host.resolvers.nameservers) : [];
+  const files = await bridgeFiles(spec, { hostname, networks, places, host: around.host.resolvers });
+  const upstreams = spec.dns?.length ? spec.dns : around.host.resolvers.nameservers;
   return {
     network: { mode: 'bridge', endpoints, ports: [...ports], dns: { upstreams: upstreams.filter(isPlain) } },
     files,
     memberships: places,
     address: places[0]?.address,
   };
+}
+
+/** The files of a container on bridges. `networks` are those of `places`, in the same order. */
+export async function bridgeFiles(
+  spec: RunSpec,
+  {
+    hostname,
+    networks,
+    places,
+    host,
+  }: {
+    readonly hostname: string;
+    readonly networks: readonly Pick<NetworkRecord, 'name' | 'internal' | 'gateway'>[];
+    readonly places: readonly Membership[];
+    readonly host: Resolvers;
+  },
+): Promise<BoundFile[]> {
+  const gateway = networks.find(({ internal }) => !internal)?.gateway;
+  return await networkFiles({
+    ...filesOf(spec, { hostname, addresses: places.map(({ address }) => address), gateway }),
+    host: false,
+    resolvers: containerResolvers(spec, networks, host),
+  });
 }
 
 function placesOf(
@@ -147,7 +168,11 @@ function filesOf(
 }
 
 /** On a network with names the responder is asked; elsewhere too, unless resolvers were given: it alone reaches one on the host's loopback. */
-function containerResolvers(spec: RunSpec, networks: readonly NetworkRecord[], host: Resolvers): Resolvers {
+function containerResolvers(
+  spec: RunSpec,
+  networks: readonly Pick<NetworkRecord, 'name'>[],
+  host: Resolvers,
+): Resolvers {
   const hasNames = networks.some(({ name }) => name !== DEFAULT_NETWORK);
   const given = ownResolvers(spec, host);
   if (!hasNames && spec.dns?.length) return given;
@@ -171,7 +196,8 @@ function isPlain(address: string): boolean {
   return !address.includes('%');
 }
 
-function checkSpec(spec: RunSpec, mode: NetworkMode): void {
+/** @throws `NETWORK_INVALID` for what the mode leaves no room for */
+export function checkSpec(spec: RunSpec, mode: NetworkMode): void {
   const refuse = (what: string): never => {
     const asked = mode.kind === 'container' ? `container:${mode.container}` : mode.kind;
     throw new EngineError('NETWORK_INVALID', `Cannot use ${what} with --network ${asked}: conflicting options`, {
@@ -182,6 +208,14 @@ function checkSpec(spec: RunSpec, mode: NetworkMode): void {
   if (spec.networkAliases?.length) refuse('--network-alias');
   if (spec.ip !== undefined) refuse('--ip');
   if (spec.macAddress !== undefined) refuse('--mac-address');
+  if (mode.kind !== 'container') return;
+  if (spec.hostname !== undefined) refuse('--hostname');
+  if (spec.dns?.length) refuse('--dns');
+  if (spec.dnsSearch?.length) refuse('--dns-search');
+  if (spec.dnsOptions?.length) refuse('--dns-option');
+  if (spec.extraHosts?.length) refuse('--add-host');
+  if (spec.ports?.length) refuse('--publish');
+  if (spec.publishAll) refuse('--publish-all');
 }
 
 /** A network of the store cannot be on this machine. */
@@ -193,10 +227,4 @@ export function noBridge(name: string, probe: NetworkProbe | undefined): EngineE
 
 function reasonOf(probe: NetworkProbe | undefined): string {
   return probe?.reason ?? 'this machine has no bridges for containers';
-}
-
-function cannotJoin(container: string): EngineError {
-  return new EngineError('NETWORK_IMPOSSIBLE', `Cannot use --network container:${container}: not supported yet`, {
-    hint: 'berth network create NAME, and --network NAME for both containers',
-  });
 }

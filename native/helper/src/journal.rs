@@ -1,14 +1,12 @@
 //! The store's journal of acts: a JSON object a line in `events.json`, bounded. A line that cannot be written is no failure of the act.
 
 use crate::container::Folder;
-use crate::container::folder::ORDER;
 use crate::context::Context;
 use berth_monitor::clock;
-use berth_wire::request::Life;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The newest part, and the one before.
@@ -28,17 +26,9 @@ struct Line<'a> {
     attributes: &'a BTreeMap<String, String>,
 }
 
-/// The part of an order that the journal reads.
-#[derive(Deserialize)]
-struct Order {
-    life: Option<Life>,
-}
-
 /// Writes an act on a container, with what its order says of it. A step of a build is not told about.
 pub(crate) fn of_container(context: &Context, folder: &Folder, action: &str, more: &[(&str, &str)]) {
-    let Ok(Order { life: Some(life) }) = folder.read(ORDER) else {
-        return;
-    };
+    let Ok(Some(life)) = folder.life() else { return };
     let mut attributes = life.attributes;
     attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
     write(context, "container", action, &folder.id, &attributes);

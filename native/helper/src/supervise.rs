@@ -9,7 +9,7 @@ use crate::fail::{cancelled, failed};
 use crate::{Outcome, cmd, conclude, dispatch, idmap};
 use berth_sys::process::{self, Child, Exit, Forked, Namespaces, Status};
 use berth_wire::frame::Kind;
-use berth_wire::request::{self, CopyAction, CopySource, IdMap};
+use berth_wire::request::{self, CopyAction, CopySource, IdMap, KeyringAct};
 use berth_wire::{Code, Failure, Operation, Reply, Request};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -29,7 +29,7 @@ enum Style {
 
 fn style(operation: &Operation) -> Style {
     match operation {
-        Operation::Probe(_) | Operation::Lock(_) | Operation::Extract(_) => Style::Direct,
+        Operation::Probe(_) | Operation::Lock(_) | Operation::Extract(_) | Operation::Keyring(_) => Style::Direct,
         // They talk to namespaces that exist already, as their owner.
         Operation::State(_)
         | Operation::Kill(_)
@@ -210,6 +210,7 @@ fn secret_ids(operation: &Operation) -> Vec<String> {
         Operation::Diff(request::Diff { forbidden, .. }) | Operation::CopyLayer(request::CopyLayer { forbidden, .. }) => {
             forbidden.clone().unwrap_or_default()
         }
+        Operation::Keyring(args) if args.act == KeyringAct::Store => vec![cmd::keyring::VALUE.to_owned()],
         _ => Vec::new(),
     }
 }

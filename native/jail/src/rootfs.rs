@@ -12,6 +12,9 @@ use rustix::mount::MountPropagationFlags;
 
 /// Enters the namespaces of other containers that this one lives in. With an ipc namespace comes its `/dev/shm`, as a detached mount.
 pub(crate) fn join(jail: &Jail<'_>) -> Result<Option<OwnedFd>, Failure> {
+    if let Some((kind, pidfd)) = jail.joins.iter().find(|(kind, _)| *kind == Namespaces::NETWORK) {
+        process::enter(pidfd, *kind).map_err(failed("setns"))?;
+    }
     let Some((kind, pidfd)) = jail.joins.iter().find(|(kind, _)| *kind == Namespaces::IPC) else {
         return Ok(None);
     };

@@ -1,5 +1,5 @@
-//! Who is on a network: a file `networks/<id>/endpoints/<container>` for each container that runs. Its lines are the address, the name of the
-//! network and the names of the container. A responder without any privilege reads them, so the folders let themselves be entered; the store's
+//! Who is on a network: a file `networks/<id>/endpoints/<container>` for each container that runs. Its lines are the address (with the word
+//! `internal` behind it where the network leads nowhere), the name of the network and the names of the container. A responder without any privilege reads them, so the folders let themselves be entered; the store's
 //! root does not.
 
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -14,20 +14,31 @@ const MAX_FILE: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub address: Ipv4Addr,
+    /// The network leads nowhere.
+    pub internal: bool,
     pub network: String,
     pub names: Vec<String>,
 }
 
+/// The word behind the address.
+const INTERNAL: &str = " internal";
+
 impl Entry {
     fn text(&self) -> String {
-        let lines = [self.address.to_string(), self.network.clone()];
+        let lines = [
+            format!("{}{}", self.address, if self.internal { INTERNAL } else { "" }),
+            self.network.clone(),
+        ];
         lines.iter().chain(&self.names).map(|line| format!("{line}\n")).collect()
     }
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines();
+        let first = lines.next()?;
+        let address = first.strip_suffix(INTERNAL);
         Some(Self {
-            address: lines.next()?.parse().ok()?,
+            address: address.unwrap_or(first).parse().ok()?,
+            internal: address.is_some(),
             network: lines.next()?.to_owned(),
             names: lines.map(str::to_ascii_lowercase).collect(),
         })
@@ -88,21 +99,22 @@ pub fn enter(networks: BorrowedFd<'_>, network: &str, container: &str, entry: &E
     rustix::fs::renameat(&folder, &hidden, &folder, container)
 }
 
-/// Strikes a container out; one that is not there counts as struck out.
+/// Strikes a container out; false when it is not there.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn strike(networks: BorrowedFd<'_>, network: &str, container: &str) -> io::Result<()> {
+pub fn strike(networks: BorrowedFd<'_>, network: &str, container: &str) -> io::Result<bool> {
     match open(networks, network).and_then(|folder| open(folder.as_fd(), FOLDER)) {
         Ok(folder) => leave_folder(&folder, container),
-        Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn leave_folder(folder: &OwnedFd, container: &str) -> io::Result<()> {
+fn leave_folder(folder: &OwnedFd, container: &str) -> io::Result<bool> {
     match rustix::fs::unlinkat(folder, container, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -157,20 +169,31 @@ pub(crate) fn look_back(networks: BorrowedFd<'_>, container: &str, address: Ipv4
     Some(format!("{}.{}", found.names.first()?, found.network))
 }
 
+/// Whether a network of the container leads to other machines.
+pub(crate) fn leads_out(networks: BorrowedFd<'_>, container: &str) -> bool {
+    let folders = folders_of(networks, container);
+    folders
+        .iter()
+        .any(|folder| read(folder, container).is_some_and(|entry| !entry.internal))
+}
+
 /// All that share a network with the container, itself among them.
 fn neighbours(networks: BorrowedFd<'_>, container: &str) -> Vec<Entry> {
     let mut all = Vec::new();
-    for network in self::networks(networks).unwrap_or_default() {
-        let Ok(folder) = open(networks, &network).and_then(|folder| open(folder.as_fd(), FOLDER)) else {
-            continue;
-        };
-        if rustix::fs::accessat(&folder, container, rustix::fs::Access::EXISTS, AtFlags::empty()).is_err() {
-            continue;
-        }
+    for folder in folders_of(networks, container) {
         let entries = names(&folder).unwrap_or_default();
         all.extend(entries.iter().filter_map(|name| read(&folder, name)));
     }
     all
+}
+
+/// The books that the container stands in.
+fn folders_of(networks: BorrowedFd<'_>, container: &str) -> Vec<OwnedFd> {
+    let all = self::networks(networks).unwrap_or_default().into_iter();
+    let folders = all.filter_map(|network| open(networks, &network).and_then(|folder| open(folder.as_fd(), FOLDER)).ok());
+    folders
+        .filter(|folder| rustix::fs::accessat(folder, container, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok())
+        .collect()
 }
 
 fn read(folder: &OwnedFd, name: &str) -> Option<Entry> {
@@ -201,6 +224,7 @@ pub(crate) mod tests {
     pub(crate) fn entry(last: u8, network: &str, names: &[&str]) -> Entry {
         Entry {
             address: Ipv4Addr::new(10, 0, 0, last),
+            internal: false,
             network: network.to_owned(),
             names: names.iter().map(|&name| name.to_owned()).collect(),
         }
@@ -229,11 +253,24 @@ pub(crate) mod tests {
     fn a_container_that_is_struck_out_is_found_no_more() {
         let (_place, folder) = book(&[('a', "c1", entry(2, "mine", &["db"])), ('a', "c2", entry(3, "mine", &["api"]))]);
         let id = "a".repeat(64);
-        strike(folder.as_fd(), &id, "c2").unwrap();
-        strike(folder.as_fd(), &id, "c2").unwrap();
+        assert!(strike(folder.as_fd(), &id, "c2").unwrap());
+        assert!(!strike(folder.as_fd(), &id, "c2").unwrap());
         assert_eq!(look_up(folder.as_fd(), "c1", "api"), None);
         assert_eq!(containers(folder.as_fd(), &id).unwrap(), ["c1"]);
         assert_eq!(networks(folder.as_fd()).unwrap(), [id]);
+    }
+
+    #[test]
+    fn a_container_leads_out_as_soon_as_one_of_its_networks_does() {
+        let dark = Entry {
+            internal: true,
+            ..entry(2, "dark", &["db"])
+        };
+        let (_place, folder) = book(&[('a', "c1", dark.clone()), ('a', "c2", dark), ('b', "c2", entry(3, "mine", &[]))]);
+        assert!(!leads_out(folder.as_fd(), "c1"));
+        assert!(leads_out(folder.as_fd(), "c2"));
+        assert!(!leads_out(folder.as_fd(), "nobody"));
+        assert!(look_up(folder.as_fd(), "c1", "db.dark").is_some());
     }
 
     #[test]

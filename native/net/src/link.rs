@@ -8,6 +8,7 @@ const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
+const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
 const IFF_UP: u32 = 1;
 const AF_INET: u8 = 2;
@@ -34,6 +35,8 @@ const RTPROT_STATIC: u8 = 4;
 const RTN_UNICAST: u8 = 1;
 /// Length of `struct ifinfomsg`.
 const INFO: usize = 16;
+/// Length of `struct ifaddrmsg`.
+const ADDRESS: usize = 8;
 
 /// The loopback device is the first one of every namespace.
 pub(crate) const LOOPBACK: u32 = 1;
@@ -148,6 +151,15 @@ impl Socket {
         self.ask(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, body)
     }
 
+    /// All addresses of this namespace, by the number of their links.
+    pub(crate) fn addresses(&self) -> io::Result<Vec<Ipv4Addr>> {
+        let answers = self.dump(RTM_GETADDR, Body::new(&[AF_INET, 0, 0, 0, 0, 0, 0, 0]))?;
+        let addresses = answers.iter().filter(|answer| answer.kind == RTM_NEWADDR);
+        let mut found: Vec<(u32, Ipv4Addr)> = addresses.filter_map(|answer| address(&answer.body)).collect();
+        found.sort_unstable();
+        Ok(found.into_iter().map(|(_, address)| address).collect())
+    }
+
     /// Makes `gateway` the way to everywhere.
     pub(crate) fn add_default_route(&self, index: u32, gateway: Ipv4Addr) -> io::Result<()> {
         // struct rtmsg: family, destination and source lengths, tos, table, protocol, scope, type, flags.
@@ -175,6 +187,13 @@ fn link(body: &[u8]) -> Option<Link> {
     })
 }
 
+/// The number of the link, and its address.
+fn address(body: &[u8]) -> Option<(u32, Ipv4Addr)> {
+    let local = netlink::attribute(body.get(ADDRESS..)?, IFA_LOCAL)?;
+    let bytes: [u8; 4] = local.try_into().ok()?;
+    Some((netlink::u32_at(body, 4)?, Ipv4Addr::from(bytes)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +217,14 @@ mod tests {
         let peer = &netlink::attribute(data, VETH_INFO_PEER).unwrap()[INFO..];
         assert_eq!(netlink::attribute(peer, IFLA_NET_NS_PID).unwrap(), 4711_u32.to_ne_bytes());
         assert_eq!(netlink::attribute(peer, IFLA_ADDRESS).unwrap(), [2, 66, 0, 0, 0, 9]);
+    }
+
+    #[test]
+    fn reads_an_address_of_a_list() {
+        let body = Body::new(&[AF_INET, 24, 0, 0, 7, 0, 0, 0]).attribute(IFA_LOCAL, &[10, 0, 0, 2]);
+        let index = u32::from_ne_bytes([7, 0, 0, 0]);
+        assert_eq!(address(body.bytes()), Some((index, Ipv4Addr::new(10, 0, 0, 2))));
+        assert_eq!(address(&[AF_INET; 8]), None);
     }
 
     #[test]

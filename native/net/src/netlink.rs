@@ -1,6 +1,6 @@
 //! Messages of netlink: their bytes, their acknowledgements, their dumps. Source: `netlink(7)`, `include/uapi/linux/netlink.h`.
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::io::{self, Errno};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
 
@@ -16,6 +16,7 @@ pub(crate) const NLM_F_APPEND: u16 = 0x800;
 /// Marks an attribute that holds attributes.
 const NLA_F_NESTED: u16 = 0x8000;
 const NLA_TYPE_MASK: u16 = 0x3fff;
+const RTMGRP_IPV4_IFADDR: u32 = 0x10;
 /// Length of `struct nlmsghdr`, and of `struct nlattr`.
 const HEAD: usize = 16;
 const ATTRIBUTE_HEAD: usize = 4;
@@ -120,6 +121,23 @@ impl Socket {
         Self::open(None)
     }
 
+    /// Tells when addresses of IPv4 come and go.
+    pub(crate) fn watch_addresses() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        net::bind(&socket, &netlink::SocketAddrNetlink::new(0, RTMGRP_IPV4_IFADDR))?;
+        Ok(Self(socket))
+    }
+
+    /// Takes all that a watching socket was told. Messages that were lost mean a change as well.
+    pub(crate) fn drain(&self) {
+        let mut buffer = vec![0_u8; ANSWER];
+        while matches!(
+            net::recv(&self.0, &mut buffer[..], RecvFlags::DONTWAIT),
+            Ok(_) | Err(Errno::INTR | Errno::NOBUFS)
+        ) {}
+    }
+
     /// Packet rules.
     pub(crate) fn netfilter() -> io::Result<Self> {
         Self::open(Some(netlink::NETFILTER))
@@ -127,6 +145,11 @@ impl Socket {
 
     fn open(protocol: Option<net::Protocol>) -> io::Result<Self> {
         net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol).map(Self)
+    }
+
+    /// The descriptor to poll.
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Sends a request and waits for its acknowledgement.

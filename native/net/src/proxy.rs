@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::listener::Listener;
+use crate::netlink::Socket;
 use crate::polling;
 use crate::udp::Relay;
 use berth_wire::Failure;
@@ -17,7 +18,8 @@ const MAX_CONNECTIONS: usize = 4096;
 /// How often silent clients of udp ports are looked for.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Passes connections and datagrams of `listeners` on to `address`, until `life` is readable or closed.
+/// Passes connections and datagrams of `listeners` on to `address`, until `life` is readable or closed. Where the container loses that address, its
+/// next one takes its place, until it is back.
 ///
 /// The caller is in the network namespace of the container; the listeners were opened in the host's. A connection that the container refuses is
 /// closed, as Docker's proxy does.
@@ -25,19 +27,26 @@ const LOOK: Duration = Duration::from_secs(10);
 /// # Errors
 /// Only when waiting itself fails.
 pub fn serve(listeners: &[Listener], address: Ipv4Addr, life: impl AsFd) -> Result<(), Failure> {
-    let target = |listener: &Listener| SocketAddr::new(address.into(), listener.port.container_port);
+    let mut place = Place::watch(address);
     let (streams, datagrams): (Vec<_>, Vec<_>) = listeners.iter().partition(|listener| listener.port.protocol == Protocol::Tcp);
     let mut relays: Vec<Relay<'_>> = datagrams
         .into_iter()
-        .map(|listener| Relay::new(listener, target(listener)))
+        .map(|listener| Relay::new(listener, place.target(listener)))
         .collect();
     let mut connections: Vec<Connection> = Vec::new();
     let mut buffer = Vec::new();
     loop {
-        let ready = wait(&streams, &relays, &connections, life.as_fd())?;
+        let ready = wait((&streams, &relays, &connections), life.as_fd(), &place)?;
         let mut rest = ready.as_slice();
         if take(&mut rest, 1).iter().any(|life| !life.is_empty()) {
             return Ok(());
+        }
+        if take(&mut rest, place.interests().count()).iter().any(|told| !told.is_empty()) && place.look() {
+            for relay in &mut relays {
+                relay.lead(|listener| place.target(listener));
+            }
+            // What was ready has another number now.
+            continue;
         }
         let readable = take(&mut rest, streams.len());
         for relay in &mut relays {
@@ -46,7 +55,7 @@ pub fn serve(listeners: &[Listener], address: Ipv4Addr, life: impl AsFd) -> Resu
         }
         connections.retain_mut(|connection| turn(connection, take(&mut rest, 2)));
         for (listener, _) in streams.iter().zip(readable).filter(|(_, ready)| !ready.is_empty()) {
-            accept(listener, target(listener), &mut connections);
+            accept(listener, place.target(listener), &mut connections);
         }
     }
 }
@@ -58,11 +67,55 @@ pub(crate) fn take<'r>(ready: &mut &'r [PollFlags], length: usize) -> &'r [PollF
     head
 }
 
-/// Waits for anything; gives what is ready of life, listeners, relays and each connection's client and server, in this order.
-fn wait(streams: &[&Listener], relays: &[Relay<'_>], connections: &[Connection], life: BorrowedFd<'_>) -> Result<Vec<PollFlags>, Failure> {
+/// Where the container is reached.
+struct Place {
+    wanted: Ipv4Addr,
+    address: Ipv4Addr,
+    /// A kernel that tells nothing of addresses lets them stay as they were.
+    watch: Option<Socket>,
+}
+
+impl Place {
+    fn watch(wanted: Ipv4Addr) -> Self {
+        let mut place = Self {
+            wanted,
+            address: wanted,
+            watch: Socket::watch_addresses().ok(),
+        };
+        place.look();
+        place
+    }
+
+    fn target(&self, listener: &Listener) -> SocketAddr {
+        SocketAddr::new(self.address.into(), listener.port.container_port)
+    }
+
+    fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        self.watch.iter().map(|watch| (watch.as_fd(), PollFlags::IN))
+    }
+
+    /// Looks which addresses there are; true when another one is to be taken.
+    fn look(&mut self) -> bool {
+        let Some(watch) = &self.watch else { return false };
+        watch.drain();
+        let found = Socket::route().and_then(|socket| socket.addresses()).unwrap_or_default();
+        let outward = found.iter().find(|address| !address.is_loopback());
+        let next = match (found.contains(&self.wanted), outward) {
+            (false, Some(other)) => *other,
+            _ => self.wanted,
+        };
+        std::mem::replace(&mut self.address, next) != next
+    }
+}
+
+type Served<'a, 'l> = (&'a [&'l Listener], &'a [Relay<'l>], &'a [Connection]);
+
+/// Waits for anything; gives what is ready of life, addresses, listeners, relays and each connection's client and server, in this order.
+fn wait((streams, relays, connections): Served<'_, '_>, life: BorrowedFd<'_>, place: &Place) -> Result<Vec<PollFlags>, Failure> {
     let accepting = connections.len() < MAX_CONNECTIONS;
     let listening = if accepting { PollFlags::IN } else { PollFlags::empty() };
     let mut wanted = vec![(life, PollFlags::IN)];
+    wanted.extend(place.interests());
     wanted.extend(streams.iter().map(|listener| (listener.as_fd(), listening)));
     wanted.extend(relays.iter().flat_map(Relay::interests));
     wanted.extend(connections.iter().flat_map(Connection::interests));

@@ -183,6 +183,11 @@ impl Round<'_> {
         Some(dns::addresses(message, &asked, &addresses))
     }
 
+    /// Nobody outside is asked for a container that has no way there itself.
+    fn leads_out(&self) -> bool {
+        book::leads_out(self.networks, self.container)
+    }
+
     /// Takes questions by udp.
     fn asked(&mut self) {
         while self.queries.len() < MAX_QUERIES {
@@ -195,7 +200,8 @@ impl Round<'_> {
             let message = message.to_vec();
             match self.own_answer(&message) {
                 Some(answer) => self.send(client, &answer),
-                None => self.hand_on(client, message, 0),
+                None if self.leads_out() => self.hand_on(client, message, 0),
+                None => self.send(client, &dns::failure(&message)),
             }
         }
     }
@@ -275,7 +281,8 @@ impl Round<'_> {
             };
             match self.own_answer(&message) {
                 Some(answer) => talk.answer(&answer),
-                None => self.connect(talk, &message),
+                None if self.leads_out() => self.connect(talk, &message),
+                None => talk.answer(&dns::failure(&message)),
             }
         }
     }

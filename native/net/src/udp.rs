@@ -41,6 +41,12 @@ impl<'a> Relay<'a> {
         }
     }
 
+    /// Leads clients somewhere else from now on.
+    pub(crate) fn lead(&mut self, target: impl FnOnce(&Listener) -> SocketAddr) {
+        self.target = target(self.listener);
+        self.clients.clear();
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.clients.is_empty()
     }

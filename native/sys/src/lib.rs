@@ -4,6 +4,7 @@ pub mod bpf;
 pub mod content;
 pub mod errno;
 pub mod file;
+pub mod keyring;
 pub mod lock;
 pub mod mount;
 pub mod path;

@@ -42,6 +42,15 @@ pub enum Reply {
     Processes(Processes),
     Events,
     Announce,
+    Keyring(Keyring),
+}
+
+/// Whether there is a key, or was one before the act.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "KeyringReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Keyring {
+    pub found: bool,
 }
 
 /// What this machine allows to this user.

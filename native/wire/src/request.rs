@@ -86,6 +86,7 @@ pub enum Operation {
     Processes(Processes),
     Events(Events),
     Announce(Announce),
+    Keyring(Keyring),
 }
 
 /// What is possible here. Enters no namespace of the request; tries each rung in a child.
@@ -702,7 +703,7 @@ impl Default for LogLimits {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Join {
-    /// `ipc` (with its `/dev/shm`) or `pid`.
+    /// `ipc` (with its `/dev/shm`), `network` (with its `/etc/hosts` and `/etc/resolv.conf`) or `pid`.
     pub namespace: String,
     pub container: String,
 }
@@ -747,8 +748,10 @@ pub struct Update {
     pub restart: Option<Restart>,
     pub record: Option<String>,
     pub attributes: Option<BTreeMap<String, String>>,
+    /// All bound files, in their order. A running container sees new lines at once; what its processes have written there stays.
+    pub files: Option<Vec<BoundFile>>,
     /// The word of the event that tells of it: `update` or `rename`.
-    pub event: String,
+    pub event: Option<String>,
 }
 
 /// What running containers use.
@@ -787,6 +790,28 @@ pub struct Announce {
     pub attributes: BTreeMap<String, String>,
 }
 
+/// Credentials of the calling user in the kernel's memory, below the user's own keyring; nothing of them reaches a disk. Runs as the user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "KeyringArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Keyring {
+    pub act: KeyringAct,
+    /// What the key is for; `berth:` stands before it in the keyring.
+    pub name: String,
+}
+
+/// What is done with a key. The reply says whether there was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum KeyringAct {
+    /// Keep the value of the `Secret` frame `value`, in place of the old one.
+    Store,
+    /// Send the value as `Data`.
+    Read,
+    Erase,
+}
+
 /// A process that cannot be mistaken for a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -817,6 +842,8 @@ pub enum Network {
     Host,
     /// A namespace with loopback only.
     None,
+    /// That of the container which `life.joins` names for `network`, with its `/etc/hosts` and `/etc/resolv.conf`.
+    Joined,
     /// A namespace with loopback and `address` (IPv4, on the loopback device); published ports are proxied to that address, so that a server
     /// bound to 127.0.0.1 is not reachable, as with Docker.
     #[serde(rename_all = "camelCase")]
@@ -885,6 +912,13 @@ pub enum ChangeNetwork {
     /// Take the interface of a network away from a container, running or not.
     #[serde(rename_all = "camelCase")]
     Disconnect { container: String, network: String },
+    /// Let others on a network find a container by these names.
+    #[serde(rename_all = "camelCase")]
+    Names {
+        container: String,
+        network: String,
+        names: Vec<String>,
+    },
     /// Remove what is left of networks without a container: bridges, rules, names. Of all networks of the store.
     Sweep,
 }
@@ -976,6 +1010,6 @@ pub enum Control {
     Resize { rows: u16, columns: u16 },
     /// `Start`, `Exec`: end of standard input.
     CloseStdin,
-    /// `Start` and `Resume` of a container with a life: the process goes on without the engine, and the reply comes at once.
+    /// `Start` and `Resume` of a container with a life, `Exec` with a terminal: the process goes on without the engine, and the reply comes at once.
     Detach,
 }

@@ -1,13 +1,15 @@
 import type { ExecSpec } from '../../../engine/index.ts';
 import { attach, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
-import { list, text, toggle, type Values } from '../flags.ts';
+import { list, single, text, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../values/detach-keys.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
 
 /** Flags of `exec`. */
 export const EXEC_FLAGS = {
   detach: toggle('-d, --detach', 'run the command in the background'),
+  detachKeys: single('--detach-keys KEYS', 'keys that leave the command to itself', parseDetachKeys),
   env: list('-e, --env NAME[=VALUE]', 'set an environment variable', (word, { lookup }) => parseEnv(word, lookup)),
   envFile: list('--env-file FILE', 'read environment variables from a file', (word, { lookup }) =>
     readEnvFile(word, '--env-file', lookup),
@@ -38,7 +40,6 @@ export const exec = defineCommand({
   docs: 'Execute a command in a running container',
   operands: 'CONTAINER COMMAND [ARG...]',
   flags: EXEC_FLAGS,
-  refused: ['detach-keys'],
   passThrough: true,
   run: async (context, values, [container = '', ...command]) => {
     const tty = values.tty && !values.detach;
@@ -59,6 +60,7 @@ export const exec = defineCommand({
       interactive: values.interactive,
       tty,
       proxy: !tty,
+      detachKeys: values.detachKeys ?? DEFAULT_DETACH_KEYS,
     });
   },
 });

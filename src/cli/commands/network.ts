@@ -4,6 +4,7 @@ import { list, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { renderTemplate } from '../template/index.ts';
 import { UsageError } from '../usage-error.ts';
+import { parseIpv4 } from '../values/host.ts';
 import { parseLabel } from '../values/label.ts';
 import { each } from './each.ts';
 
@@ -70,6 +71,36 @@ const ls = defineCommand({
   },
 });
 
+/** `berth network connect`. */
+const connect = defineCommand({
+  name: 'network connect',
+  docs: 'Let a container join a network',
+  operands: 'NETWORK CONTAINER',
+  flags: {
+    alias: texts('--alias NAME', 'further name of the container on the network'),
+    ip: single('--ip ADDRESS', 'IPv4 address on the network', parseIpv4),
+  },
+  refused: ['driver-opt', 'gw-priority', 'ip6', 'link', 'link-local-ip'],
+  run: async (context, { alias, ip }, [name = '', container = '']) => {
+    const { networks } = await context.engine();
+    await networks.connect(name, container, { address: ip, aliases: alias });
+    return 0;
+  },
+});
+
+/** `berth network disconnect`. */
+const disconnect = defineCommand({
+  name: 'network disconnect',
+  docs: 'Take a container off a network',
+  operands: 'NETWORK CONTAINER',
+  flags: { force: toggle('-f, --force', 'the same: there is no daemon that could know less than the network') },
+  run: async (context, _values, [name = '', container = '']) => {
+    const { networks } = await context.engine();
+    await networks.disconnect(name, container);
+    return 0;
+  },
+});
+
 /** `berth network inspect`. */
 const inspect = defineCommand({
   name: 'network inspect',
@@ -131,7 +162,7 @@ const prune = defineCommand({
 });
 
 /** `berth network …`, by their words. */
-export const network = { create, ls, list: ls, inspect, rm, remove: rm, prune };
+export const network = { create, connect, disconnect, ls, list: ls, inspect, rm, remove: rm, prune };
 
 function parseDriver(word: string): 'bridge' {
   if (word === 'bridge') return word;

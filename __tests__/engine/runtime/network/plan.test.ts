@@ -172,11 +172,6 @@ describe('a container gets', () => {
     expect(fileOf(found, '/etc/hosts')).toContain('10.9.8.1\tup\n');
   });
 
-  test('no resolver of the host on an internal network', async () => {
-    const found = await plan({ network: 'inner' }, { networks: [inner] });
-    expect(found.network).toMatchObject({ dns: { upstreams: [] } });
-  });
-
   test('the resolvers, domains and options that were given', async () => {
     const given = { dns: ['9.9.9.9'], dnsSearch: ['.'], dnsOptions: ['ndots:3'] };
     expect(fileOf(await plan(given), '/etc/resolv.conf')).toBe('nameserver 9.9.9.9\noptions ndots:3\n');
@@ -203,7 +198,10 @@ describe('a container gets', () => {
     [{ network: 'mine', ip: '10.9.8.1' }, 'ADDRESS_IN_USE'],
     [{ network: 'none', extraHosts: [{ name: 'up', address: 'host-gateway' }] }, 'NETWORK_INVALID'],
     [{ network: 'container:' }, 'NETWORK_INVALID'],
-    [{ network: 'container:web' }, 'NETWORK_IMPOSSIBLE'],
+    [{ network: 'container:web', hostname: 'x' }, 'NETWORK_INVALID'],
+    [{ network: 'container:web', dns: ['192.0.2.1'] }, 'NETWORK_INVALID'],
+    [{ network: 'container:web', extraHosts: [{ name: 'a', address: '192.0.2.1' }] }, 'NETWORK_INVALID'],
+    [{ network: 'container:web', publishAll: true }, 'NETWORK_INVALID'],
   ])('an error for %j: %s', async (spec, code) => {
     await expect(plan(spec, { networks: [mine] })).rejects.toMatchObject({ code });
   });

@@ -5,10 +5,11 @@ use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::{cancelled, failed};
 use crate::idmap;
+use crate::run::caller::Caller;
 use crate::run::container::STOPPING;
 use crate::run::engine::Listener;
 use crate::run::launch::{self, Launched};
-use crate::run::{detach, ended, pipes};
+use crate::run::{detach, ended, pipes, spawn};
 use berth_cgroup::{Group, Layout};
 use berth_jail::plan::{self, Confinement, Filter, Stdio};
 use berth_jail::report::{self, Reporter};
@@ -16,6 +17,7 @@ use berth_monitor::{Attendance, Command, Engine, attend, process_id};
 use berth_sys::process::{self, Child, Forked, Namespaces};
 use berth_sys::signal::SignalFd;
 use berth_wire::oci::{Process, Spec};
+use berth_wire::reply::Ended;
 use berth_wire::request::{Exec, IdMap};
 use berth_wire::{Code, Event, Failure, Reply};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -29,15 +31,28 @@ pub(crate) fn run(context: &Context, args: &Exec) -> Result<Reply, Failure> {
         return detach::run(|tell| {
             let result = Running::start(context, args, &target, None, Vec::new());
             detach::answer(context, result, tell, ended::running, Reply::Exec, |running| {
-                running.attend(context, args, None)
+                running.attend(context, args, None, None).map(Reply::Exec)
             })
         });
     }
+    if args.process.terminal {
+        // From a terminal the caller may leave, and the process goes on.
+        return detach::run(|tell| {
+            let mut caller = Caller::new(context, tell, Reply::Exec);
+            let ended = attached(context, args, &target, Some(&mut caller));
+            caller.answer(ended);
+            Ok(())
+        });
+    }
+    attached(context, args, &target, None).map(Reply::Exec)
+}
+
+fn attached(context: &Context, args: &Exec, target: &Target, caller: Option<&mut Caller<'_>>) -> Result<Ended, Failure> {
     let mut input = context.input.borrow_mut();
     let mut engine = Listener(&mut input);
     let commands = engine.buffered()?;
-    let running = Running::start(context, args, &target, Some(&mut engine), commands)?;
-    running.attend(context, args, Some(&mut engine))
+    let running = Running::start(context, args, target, Some(&mut engine), commands)?;
+    running.attend(context, args, Some(&mut engine), caller)
 }
 
 /// The container to join.
@@ -61,7 +76,7 @@ impl Target {
         let pidfd = process.and_then(process_id::open).ok_or_else(not_running)?;
         let spec: Spec = folder.read("config.json")?;
         let user_namespace = matches!(context.id_map, IdMap::Sub { .. });
-        let kinds = plan::kinds(&spec, user_namespace)?;
+        let kinds = plan::kinds(&spec, user_namespace)?.and(spawn::shared(folder.life()?.as_ref())?);
         Ok(Self {
             pidfd,
             namespaces: if user_namespace { kinds.and(Namespaces::USER) } else { kinds },
@@ -118,8 +133,15 @@ impl Running {
         })
     }
 
-    fn attend(mut self, context: &Context, args: &Exec, engine: Option<&mut Listener<'_>>) -> Result<Reply, Failure> {
+    fn attend(
+        mut self,
+        context: &Context,
+        args: &Exec,
+        engine: Option<&mut Listener<'_>>,
+        caller: Option<&mut Caller<'_>>,
+    ) -> Result<Ended, Failure> {
         let status = context.status;
+        let mut let_go = caller.map(|caller| || caller.answer(Ok(ended::running())));
         let ending = attend(Attendance {
             child: &self.child,
             streams: self.streams.attend(self.launched.terminal.take())?,
@@ -128,7 +150,7 @@ impl Running {
             log: None,
             clients: None,
             clients_close: false,
-            let_go: None,
+            let_go: let_go.as_mut().map(|let_go| let_go as &mut dyn FnMut()),
             owner: None,
             signals: &self.signals,
             stop_signal: Signal::TERM,
@@ -138,7 +160,7 @@ impl Running {
         if ending.abandoned && !args.detach {
             return Err(cancelled());
         }
-        Ok(Reply::Exec(ended::describe(&ending.exit, None)))
+        Ok(ended::describe(&ending.exit, None))
     }
 }
 

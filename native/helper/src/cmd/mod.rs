@@ -4,6 +4,7 @@ mod attach;
 mod events;
 pub(crate) mod exec;
 mod figures;
+pub(crate) mod keyring;
 mod kill;
 mod logs;
 mod network;
@@ -70,6 +71,7 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::Processes(args) => figures::processes(context, &args),
         Operation::Events(args) => events::events(context, &args),
         Operation::Announce(args) => events::announce(context, &args),
+        Operation::Keyring(args) => keyring::run(context, &args),
     }
 }
 
@@ -110,6 +112,7 @@ pub(crate) fn word(operation: &Operation) -> &'static str {
         Operation::Processes(_) => "processes",
         Operation::Events(_) => "events",
         Operation::Announce(_) => "announce",
+        Operation::Keyring(_) => "keyring",
     }
 }
 
@@ -129,6 +132,7 @@ pub(crate) fn touches_images(word: &str) -> bool {
             | "processes"
             | "events"
             | "announce"
+            | "keyring"
             | "network"
     )
 }

@@ -16,6 +16,7 @@ pub(crate) fn run(context: &Context, args: &ChangeNetwork) -> Result<Reply, Fail
     match args {
         ChangeNetwork::Connect { container, endpoint } => connect(context, container, endpoint)?,
         ChangeNetwork::Disconnect { container, network } => disconnect(context, container, network)?,
+        ChangeNetwork::Names { container, network, names } => rename(context, container, network, names)?,
         ChangeNetwork::Sweep => network::collect(context)?,
     }
     Ok(Reply::Network)
@@ -67,8 +68,12 @@ fn connect(context: &Context, id: &str, endpoint: &Endpoint) -> Result<(), Failu
         let held = network::hold(networks.as_fd())?;
         bridge::attach(&port, id, member.pid, &|sentence| context.status.warning(sentence))?;
         drop(held);
-        inside(process, || bridge::configure_port(&port))?;
-        network::enter(networks.as_fd(), id, endpoint, &port)?;
+        let joined = inside(process, || bridge::configure_port(&port)).and_then(|()| network::enter(networks.as_fd(), id, endpoint, &port));
+        if joined.is_err() {
+            leave(&networks, id, &endpoint.network.id)?;
+        }
+        joined?;
+        network::journal(context, "connect", id, (&endpoint.network.id, &endpoint.network.name));
     }
     if let Some(endpoints) = member.endpoints() {
         endpoints.retain(|other| other.network.id != endpoint.network.id);
@@ -77,9 +82,34 @@ fn connect(context: &Context, id: &str, endpoint: &Endpoint) -> Result<(), Failu
     member.keep()
 }
 
+/// Takes away what joining a network has made.
+fn leave(networks: &OwnedFd, id: &str, network: &str) -> Result<(), Failure> {
+    let _held = network::hold(networks.as_fd())?;
+    bridge::detach(id, network)?;
+    bridge::sweep(&[network.to_owned()])
+}
+
+/// Writes other names of a container into the book of a network, and into what it is started with again.
+fn rename(context: &Context, id: &str, network: &str, names: &[String]) -> Result<(), Failure> {
+    let mut member = Member::find(context, id)?;
+    let runs = member.process.is_some();
+    let found = member
+        .endpoints()
+        .and_then(|endpoints| endpoints.iter_mut().find(|endpoint| endpoint.network.id == network));
+    let Some(endpoint) = found else { return Ok(()) };
+    names.clone_into(&mut endpoint.names);
+    if runs {
+        let port = Port::read(endpoint)?;
+        network::enter(network::folder(context)?.as_fd(), id, endpoint, &port)?;
+    }
+    member.keep()
+}
+
 fn disconnect(context: &Context, id: &str, network: &str) -> Result<(), Failure> {
     let mut member = Member::find(context, id)?;
     let Some(endpoints) = member.endpoints() else { return Ok(()) };
+    let name = endpoints.iter().find(|endpoint| endpoint.network.id == network);
+    let name = name.map(|endpoint| endpoint.network.name.clone()).unwrap_or_default();
     let led_out = endpoints
         .iter()
         .any(|endpoint| endpoint.network.id == network && endpoint.default_route);
@@ -90,11 +120,12 @@ fn disconnect(context: &Context, id: &str, network: &str) -> Result<(), Failure>
         Port::read(endpoint)
     });
     let networks = network::folder(context)?;
-    book::strike(networks.as_fd(), network, id).map_err(failed_on("strike names", network))?;
+    let there = book::strike(networks.as_fd(), network, id).map_err(failed_on("strike names", network))?;
     if let Some(process) = &member.process {
-        let _held = network::hold(networks.as_fd())?;
-        bridge::detach(id, network)?;
-        bridge::sweep(&[network.to_owned()])?;
+        leave(&networks, id, network)?;
+        if there {
+            network::journal(context, "disconnect", id, (network, &name));
+        }
         if let Some(next) = next.transpose()? {
             inside(process, || bridge::configure_port(&next))?;
         }

@@ -117,7 +117,7 @@ pub(crate) struct Order<'a> {
 impl<'a> Order<'a> {
     fn check(context: &Context, args: &'a Start) -> Result<Self, Failure> {
         let user_namespace = matches!(context.id_map, IdMap::Sub { .. });
-        let private = !matches!(args.network, Network::Host);
+        let private = !matches!(args.network, Network::Host | Network::Joined);
         let namespaces = berth_jail::plan::check(&args.config, user_namespace, private)?;
         for name in args.rootfs.lowers.iter().chain([&args.rootfs.upper]) {
             berth_layer::snapshot::check_name(name).map_err(of_layer)?;
@@ -134,7 +134,7 @@ impl<'a> Order<'a> {
         }
         check_life(args, user_namespace)?;
         let (address, ports) = match &args.network {
-            Network::Host | Network::None => (None, [].as_slice()),
+            Network::Host | Network::None | Network::Joined => (None, [].as_slice()),
             Network::Bridge { ports, .. } => {
                 network::check(&context.id_map, &args.network)?;
                 (None, ports.as_slice())
@@ -188,6 +188,17 @@ impl<'a> Order<'a> {
 /// What only a container with a life may ask for, and what one on this rung may not.
 fn check_life(args: &Start, user_namespace: bool) -> Result<(), Failure> {
     let own = |kind: &str| args.config.linux.namespaces.iter().any(|one| one.kind == kind);
+    let joins_network = args
+        .life
+        .iter()
+        .flat_map(|life| &life.joins)
+        .any(|join| join.namespace == "network");
+    if joins_network != matches!(args.network, Network::Joined) {
+        return Err(refused(
+            "life.joins",
+            "a joined network needs a container whose network it is, and no other does",
+        ));
+    }
     let Some(life) = &args.life else {
         return if own("pid") {
             Ok(())

@@ -4,6 +4,7 @@ use crate::container::folder::{ORDER, RECORD};
 use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::journal;
+use crate::run::bound;
 use berth_wire::oci::Spec;
 use berth_wire::request::{Start, Update};
 use berth_wire::{Code, Failure, Reply, reply};
@@ -39,7 +40,12 @@ pub(crate) fn run(context: &Context, args: &Update) -> Result<Reply, Failure> {
         folder.write(RECORD, record)?;
         order.record.clone_from(record);
     }
+    if let Some(files) = &args.files {
+        bound::change(&folder, &order.files, files, life::runs(&state))?;
+    }
     folder.write(ORDER, &order)?;
-    journal::of_container(context, &folder, &args.event, &[]);
+    if let Some(event) = &args.event {
+        journal::of_container(context, &folder, event, &[]);
+    }
     Ok(Reply::Update(reply::Update { warnings: Vec::new() }))
 }

@@ -1,17 +1,21 @@
 //! `volume`: volumes of this id map, below `volumes/<id map>`.
 
 use crate::cmd::layers::{progress, warning};
+use crate::container::Folder;
 use crate::context::{self, Context};
 use crate::fail::{failed, failed_on, of_layer};
+use crate::journal;
 use berth_layer::volume::{self, DATA};
 use berth_layer::{Report, remove_tree, snapshot, usage};
 use berth_sys::file;
+use berth_wire::oci::{Mount, Spec};
 use berth_wire::reply::{VolumeState, Volumes};
 use berth_wire::request::{Volume, VolumeAction};
 use berth_wire::{Code, Failure, Reply};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use std::collections::HashSet;
 
 /// What the engine wants to know of a volume.
 const RECORD: &str = "volume.json";
@@ -36,8 +40,10 @@ pub(crate) fn run(context: &Context, args: &Volume) -> Result<Reply, Failure> {
         VolumeAction::Remove { names } => {
             for name in names {
                 volume::check_name(name).map_err(of_layer)?;
-                if let Err(failure) = remove(&volumes, name) {
-                    done.warnings.push(format!("{name}: {failure}"));
+                match remove(&volumes, name) {
+                    Ok(true) => journal(context, "destroy", name, &[]),
+                    Ok(false) => {}
+                    Err(failure) => done.warnings.push(format!("{name}: {failure}")),
                 }
             }
         }
@@ -46,14 +52,79 @@ pub(crate) fn run(context: &Context, args: &Volume) -> Result<Reply, Failure> {
     Ok(Reply::Volume(done))
 }
 
-/// Removes volumes that go with a container; what cannot be removed is a warning.
+/// Removes volumes that go with a container that is gone, but those that another one has mounted; what cannot be removed is a warning.
 pub(crate) fn discard(context: &Context, names: &[&str]) {
     let Ok(volumes) = folder(context) else { return };
-    for name in names {
-        if let Err(failure) = volume::check_name(name).map_err(of_layer).and_then(|()| remove(&volumes, name)) {
-            context.status.warning(format!("volume {name} stays: {failure}"));
+    let used = match in_use(context) {
+        Ok(used) => used,
+        Err(failure) => return context.status.warning(format!("volumes stay: {failure}")),
+    };
+    for name in names.iter().filter(|name| !used.contains(**name)) {
+        let removed = volume::check_name(name).map_err(of_layer).and_then(|()| remove(&volumes, name));
+        match removed {
+            Ok(true) => journal(context, "destroy", name, &[]),
+            Ok(false) => {}
+            Err(failure) => context.status.warning(format!("volume {name} stays: {failure}")),
         }
     }
+}
+
+/// Names of the volumes that a container has mounted, whether it runs or not.
+fn in_use(context: &Context) -> Result<HashSet<String>, Failure> {
+    let mut used = HashSet::new();
+    for id in Folder::all(context)? {
+        let spec = Folder::open(context, &id).and_then(|folder| folder.read::<Spec>("config.json"));
+        match spec {
+            Ok(spec) => used.extend(mounted(context, &spec).map(|(name, _)| name.to_owned())),
+            // It went away, or was never whole.
+            Err(failure) if failure.code == Code::NotFound => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(used)
+}
+
+/// Volumes among the mounts of a container, by name.
+fn mounted<'a>(context: &Context, spec: &'a Spec) -> impl Iterator<Item = (&'a str, &'a Mount)> {
+    let place = format!("{}/", place(context));
+    spec.mounts.iter().filter_map(move |mount| {
+        let name = mount.source.as_deref()?.strip_prefix(&place)?.strip_suffix("/_data")?;
+        (!name.contains('/')).then_some((name, mount))
+    })
+}
+
+/// Where the volumes of this id map lie on the host.
+fn place(context: &Context) -> String {
+    format!("{}/volumes/{}", context.store_root, context::folder(&context.id_map))
+}
+
+/// Tells that a container has its volumes, or has let go of them.
+pub(crate) fn journal_mounts(context: &Context, container: &str, spec: &Spec, action: &str) {
+    for (name, mount) in mounted(context, spec) {
+        let writable = !mount.options.iter().any(|option| option == "ro" || option == "rro");
+        let more = [
+            ("container", container),
+            ("destination", mount.destination.as_str()),
+            ("read/write", if writable { "true" } else { "false" }),
+        ];
+        // The end of a mount is told without its place, as Docker does.
+        journal(
+            context,
+            action,
+            name,
+            if action == "mount" {
+                &more
+            } else {
+                more.get(..1).unwrap_or_default()
+            },
+        );
+    }
+}
+
+fn journal(context: &Context, action: &str, name: &str, more: &[(&str, &str)]) {
+    let attributes = [("driver", "local")].into_iter().chain(more.iter().copied());
+    let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    journal::write(context, "volume", action, name, &attributes.collect());
 }
 
 /// The folder of this id map's volumes. Only its owner can enter it: volumes hold whatever a container left there.
@@ -75,11 +146,13 @@ fn create(context: &Context, volumes: &OwnedFd, name: &str, record: &str) -> Res
     file::clear_umask();
     let part = format!("{PART}{}", file::random_name().map_err(failed("getrandom"))?);
     file::make_dir(volumes, part.as_bytes(), 0o701).map_err(failed_on("mkdir", name))?;
-    let made = fill_folder(volumes, &part, record).and_then(|()| place(volumes, &part, name));
+    let made = fill_folder(volumes, &part, record).and_then(|()| name_it(volumes, &part, name));
     if !matches!(made, Ok(true)) {
         remove_tree(volumes, part.as_bytes()).map_err(of_layer)?;
     }
-    made?;
+    if made? {
+        journal(context, "create", name, &[]);
+    }
     look(context, volumes, name, false)
 }
 
@@ -92,7 +165,7 @@ fn fill_folder(volumes: &OwnedFd, part: &str, record: &str) -> Result<(), Failur
 }
 
 /// False when another command has made it first.
-fn place(volumes: &OwnedFd, part: &str, name: &str) -> Result<bool, Failure> {
+fn name_it(volumes: &OwnedFd, part: &str, name: &str) -> Result<bool, Failure> {
     let renamed = match rustix::fs::renameat_with(volumes, part, volumes, name, RenameFlags::NOREPLACE) {
         // A file system without RENAME_NOREPLACE: the folder in the way is never empty, and stops a plain rename.
         Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(volumes, part, volumes, name),
@@ -141,7 +214,7 @@ fn look(context: &Context, volumes: &OwnedFd, name: &str, measure: bool) -> Resu
     Ok(VolumeState {
         name: name.to_owned(),
         record: record(&folder, name)?,
-        data: format!("{}/volumes/{}/{name}/_data", context.store_root, context::folder(&context.id_map)),
+        data: format!("{}/{name}/_data", place(context)),
         bytes,
     })
 }
@@ -155,12 +228,12 @@ fn record(folder: &OwnedFd, name: &str) -> Result<String, Failure> {
     String::from_utf8(text).map_err(|_| Failure::new(Code::Invalid, "read volume", "its record is no text").subject(name))
 }
 
-/// Takes the name away first, so that a volume is never seen half removed.
-fn remove(volumes: &OwnedFd, name: &str) -> Result<(), Failure> {
+/// Takes the name away first, so that a volume is never seen half removed. False when there is none.
+fn remove(volumes: &OwnedFd, name: &str) -> Result<bool, Failure> {
     let part = format!("{PART}{}", file::random_name().map_err(failed("getrandom"))?);
     match rustix::fs::renameat(volumes, name, volumes, &part) {
-        Ok(()) => remove_tree(volumes, part.as_bytes()).map_err(of_layer).map(|_| ()),
-        Err(Errno::NOENT) => Ok(()),
+        Ok(()) => remove_tree(volumes, part.as_bytes()).map_err(of_layer).map(|_| true),
+        Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(failed_on("rename", name)(error)),
     }
 }

@@ -4,12 +4,13 @@ use crate::context::Context;
 use crate::fail::{failed, failed_on};
 use berth_sys::lock;
 use berth_wire::reply::ContainerState;
+use berth_wire::request::{BoundFile, Life};
 use berth_wire::{Code, Failure};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Folders inside that of a container: where the root is mounted (in the container's own namespace), what an image without layers stands on,
 /// and files that are bound in.
@@ -33,6 +34,8 @@ pub(crate) const RECORD: &str = "record.json";
 pub(crate) const HEALTH: &str = "health.json";
 /// The order as the engine gave it.
 pub(crate) const ORDER: &str = "order.json";
+/// Files that are bound into it, once they have been changed.
+pub(crate) const BOUND: &str = "bound.json";
 /// There when the container is meant to end.
 const STOPPED: &str = "stopped.json";
 
@@ -198,6 +201,36 @@ impl Folder {
     /// Forgets a health check of an earlier run.
     pub(crate) fn forget_health(&self) {
         let _ = rustix::fs::unlinkat(&self.fd, HEALTH, AtFlags::empty());
+    }
+
+    /// How the container was ordered to live; a step of a build has no life.
+    pub(crate) fn life(&self) -> Result<Option<Life>, Failure> {
+        #[derive(Deserialize)]
+        struct Ordered {
+            life: Option<Life>,
+        }
+        match self.read::<Ordered>(ORDER) {
+            Ok(order) => Ok(order.life),
+            Err(failure) if failure.code == Code::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The files that are bound into the container: as they were changed last, else as they were ordered.
+    pub(crate) fn bound_files(&self, ordered: &[BoundFile]) -> Result<Vec<BoundFile>, Failure> {
+        match self.read(BOUND) {
+            Ok(files) => Ok(files),
+            Err(failure) if failure.code == Code::NotFound => Ok(ordered.to_vec()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A bound file to be read and written in place: it is mounted in the container.
+    pub(crate) fn open_bound(&self, number: usize) -> Result<OwnedFd, Failure> {
+        let name = number.to_string();
+        let files = open_directory(self.fd.as_fd(), "files").map_err(failed("open files"))?;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::openat(&files, &name, flags, Mode::empty()).map_err(failed_on("open bound file", &name))
     }
 
     /// Writes a file to bind into the container, owned by the container's root; gives its name below `files`.

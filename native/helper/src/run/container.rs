@@ -1,6 +1,7 @@
 //! A container whose process runs: from the order to exec, and from the end of the process to nothing left.
 
 use crate::cmd::start::Order;
+use crate::cmd::volume;
 use crate::container::{self, Folder, life};
 use crate::context::{self, Context};
 use crate::fail::{failed, of_layer};
@@ -11,7 +12,7 @@ use crate::run::engine::{self, Listener};
 use crate::run::health::{self, Checker};
 use crate::run::launch::{self, Launched};
 use crate::run::pipes::{self, Ours};
-use crate::run::{ended, lend, network, spawn};
+use crate::run::{bound, ended, lend, network, spawn};
 use berth_cgroup::{Group, Layout};
 use berth_jail::plan::Recipe;
 use berth_monitor::log::Log;
@@ -167,6 +168,7 @@ impl<'a> Running<'a> {
             folder.write(container::folder::HEALTH, &health::starting())?;
         }
         folder.set_state(&state)?;
+        volume::journal_mounts(context, &folder.id, &args.config, "mount");
         journal::of_container(context, &folder, "start", &[]);
         announce(context, &spawned.child, &state);
         Ok(Self {
@@ -216,6 +218,7 @@ impl<'a> Running<'a> {
         }
         let code = over.ended.exit_code.unwrap_or_default().to_string();
         journal::of_container(self.context, &self.folder, "die", &[("exitCode", &code)]);
+        volume::journal_mounts(self.context, &self.folder.id, &self.order.args.config, "unmount");
         over
     }
 
@@ -285,6 +288,7 @@ pub(crate) fn record(context: &Context, order: &Order<'_>, folder: &Folder, stat
     if locked.is_some() {
         journal::of_container(context, folder, "destroy", &[]);
         discard(context, &order.args.container);
+        // The folder has gone: what still uses a volume is another container.
         discard_volumes(context, order.args);
         // What a step of a build wrote becomes a layer.
         if order.args.life.is_some() {
@@ -362,7 +366,7 @@ fn discard_volumes(context: &Context, args: &Start) {
     let names = args.config.annotations.get(VOLUMES).map(String::as_str).unwrap_or_default();
     let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
     if !names.is_empty() {
-        crate::cmd::volume::discard(context, &names);
+        volume::discard(context, &names);
     }
 }
 
@@ -383,8 +387,9 @@ pub(crate) fn upper_snapshot(context: &Context, args: &Start) -> Result<OwnedFd,
 
 fn recipe(context: &Context, args: &Start, folder: &Folder) -> Result<Recipe, Failure> {
     let stat = rustix::fs::fstat(&context.store).map_err(failed("stat store"))?;
+    let bound = folder.bound_files(&args.files)?;
     let mut files = Vec::new();
-    for (number, file) in args.files.iter().enumerate() {
+    for (number, file) in bound.iter().enumerate() {
         files.push((file.destination.clone(), folder.bound_file(number, &file.content, file.mode)?));
     }
     Ok(Recipe {
@@ -394,7 +399,10 @@ fn recipe(context: &Context, args: &Start, folder: &Folder) -> Result<Recipe, Fa
         lowers: berth_layer::snapshot::distinct(&args.rootfs.lowers),
         upper: args.rootfs.upper.clone(),
         container: format!("containers/{}", args.container),
-        lent: lend::mounts(context, args, folder, args.files.len())?,
+        lent: lend::mounts(context, args, folder, bound.len())?
+            .into_iter()
+            .chain(bound::shared(context, args)?)
+            .collect(),
         files,
     })
 }

@@ -11,6 +11,7 @@ use crate::journal;
 use crate::run::caller;
 use crate::run::launch::{self, Launched};
 use crate::run::pipes;
+use crate::run::spawn;
 use berth_jail::plan::Filter;
 use berth_jail::report;
 use berth_monitor::{clock, process_id};
@@ -86,7 +87,7 @@ fn check(context: &Context, order: &Order<'_>, folder: &Folder, pidfd: &OwnedFd,
     process::die_with_parent().map_err(failed("prctl PR_SET_PDEATHSIG"))?;
     let target = Target {
         pidfd: rustix::io::fcntl_dupfd_cloexec(pidfd, 3).map_err(failed("dup"))?,
-        namespaces: order.namespaces,
+        namespaces: order.namespaces.and(spawn::shared(order.args.life.as_ref())?),
         enters_user_namespace: false,
         cgroup: order.cgroup(context)?,
         filter: order.filter.as_ref().map(|filter| Filter {

@@ -1,6 +1,7 @@
 //! Starting processes in containers, and attending them.
 
 pub(crate) mod attendant;
+pub(crate) mod bound;
 pub(crate) mod caller;
 pub(crate) mod container;
 pub(crate) mod detach;

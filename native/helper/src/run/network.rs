@@ -3,6 +3,7 @@
 use crate::container::Folder;
 use crate::context::Context;
 use crate::fail::failed;
+use crate::journal;
 use crate::run::attendant::{self, Attendant};
 use berth_net::bridge::{self, Port};
 use berth_net::{Responder, Upstreams, book};
@@ -102,14 +103,23 @@ pub(crate) fn attach(context: &Context, folder: &Folder, child: &Child, life: &O
     let responder = respond(&networks, &folder.id, &ports, &upstreams(&dns.upstreams)?, &child.pidfd, life)?;
     for (endpoint, port) in endpoints.iter().zip(&ports) {
         enter(networks.as_fd(), &folder.id, endpoint, port)?;
+        journal(context, "connect", &folder.id, (&endpoint.network.id, &endpoint.network.name));
     }
     Ok(Some(responder))
+}
+
+/// Tells that a container has come to a network, or has left it.
+pub(crate) fn journal(context: &Context, action: &str, container: &str, (id, name): (&str, &str)) {
+    let attributes = [("container", container), ("name", name), ("type", "bridge")];
+    let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    journal::write(context, "network", action, id, &attributes.into());
 }
 
 /// Writes an endpoint into the book of its network.
 pub(crate) fn enter(networks: BorrowedFd<'_>, container: &str, endpoint: &Endpoint, port: &Port) -> Result<(), Failure> {
     let entry = book::Entry {
         address: port.address,
+        internal: endpoint.network.internal,
         network: endpoint.network.name.clone(),
         names: endpoint.names.clone(),
     };
@@ -154,10 +164,12 @@ fn try_release(context: &Context, folder: &Folder) -> Result<(), Failure> {
         return Ok(());
     };
     let networks = self::folder(context)?;
-    let ids: Vec<String> = endpoints.into_iter().map(|endpoint| endpoint.network.id).collect();
-    for id in &ids {
-        book::strike(networks.as_fd(), id, &folder.id).map_err(failed("strike names"))?;
+    for network in endpoints.iter().map(|endpoint| &endpoint.network) {
+        if book::strike(networks.as_fd(), &network.id, &folder.id).map_err(failed("strike names"))? {
+            journal(context, "disconnect", &folder.id, (&network.id, &network.name));
+        }
     }
+    let ids: Vec<String> = endpoints.into_iter().map(|endpoint| endpoint.network.id).collect();
     // The kernel takes some hundredths of a second for each device, for which nobody has to wait.
     attendant::behind(&[networks.as_fd()], || drop(clear(networks.as_fd(), &folder.id, &ids)))
 }

@@ -13,7 +13,7 @@ use berth_jail::report::{self, Reporter};
 use berth_monitor::process_id;
 use berth_net::Listener as Port;
 use berth_sys::process::{self, Child, Forked, Namespaces};
-use berth_wire::request::{Network, Start};
+use berth_wire::request::{Join, Life, Network, Start};
 use berth_wire::{Code, Failure};
 use rustix::fd::OwnedFd;
 use rustix::pipe::PipeFlags;
@@ -60,28 +60,31 @@ fn joins(context: &Context, args: &Start) -> Result<Vec<Joined>, Failure> {
     let joins = args.life.iter().flat_map(|life| &life.joins);
     joins
         .map(|join| {
-            let kind = match join.namespace.as_str() {
-                "ipc" => Namespaces::IPC,
-                "pid" => Namespaces::PID,
-                other => {
-                    return Err(
-                        Failure::new(Code::Request, "join namespace", format!("{other:?} is no namespace to join")).subject("life.joins"),
-                    );
-                }
-            };
+            let kind = kind(join)?;
             let folder = Folder::open(context, &join.container)?;
             let state = life::look(context, &folder)?.filter(life::runs);
             let pidfd = state.and_then(|state| state.process).and_then(process_id::open).ok_or_else(|| {
-                Failure::new(
-                    Code::Conflict,
-                    "join namespace",
-                    "the container whose namespace is to be joined is not running",
-                )
-                .subject(join.container.clone())
+                let message = format!("cannot join {} of a non running container", join.namespace);
+                Failure::new(Code::Conflict, "join namespace", message).subject(join.container.clone())
             })?;
             Ok(Joined { kind, pidfd })
         })
         .collect()
+}
+
+/// Kinds of namespaces that a container shares with others.
+pub(crate) fn shared(life: Option<&Life>) -> Result<Namespaces, Failure> {
+    let joins = life.into_iter().flat_map(|life| &life.joins);
+    joins.map(kind).try_fold(Namespaces::NONE, |all, kind| Ok(all.and(kind?)))
+}
+
+fn kind(join: &Join) -> Result<Namespaces, Failure> {
+    match join.namespace.as_str() {
+        "ipc" => Ok(Namespaces::IPC),
+        "network" => Ok(Namespaces::NETWORK),
+        "pid" => Ok(Namespaces::PID),
+        other => Err(Failure::new(Code::Request, "join namespace", format!("{other:?} is no namespace to join")).subject("life.joins")),
+    }
 }
 
 /// A process in a pid namespace that exists already is forked by one that has entered it.
@@ -155,8 +158,8 @@ fn enter(
 ) -> ! {
     let args = order.args;
     let network = || match &args.network {
-        // A bridge's interfaces are there already.
-        Network::Host | Network::Bridge { .. } => Ok(()),
+        // A bridge's interfaces are there already, as is all of a namespace that is joined.
+        Network::Host | Network::Joined | Network::Bridge { .. } => Ok(()),
         Network::None | Network::Private { .. } => berth_net::bring_up(order.address),
     };
     let requested = args
