@@ -14,6 +14,8 @@ const missing = programs.filter((name) => !hasProgram(name));
 const reason = NO_ACCOUNTS ?? (missing.length > 0 ? `missing ${missing.join(', ')}` : undefined);
 const suite = reason === undefined ? describe : describe.skip;
 if (reason !== undefined) console.log(`others: ${reason}`);
+const withPodman = hasProgram('podman') ? test : test.skip;
+if (!hasProgram('podman')) console.log('others: no podman, runc alone runs what we made');
 
 suite('what others make of our image', () => {
   let registry: BaseRegistry;
@@ -72,7 +74,49 @@ suite('what others make of our image', () => {
       await world.run(['runc', 'delete', '--force', container]);
     }
   });
+
+  withPodman('podman runs what skopeo pulled with the same answer', async () => {
+    const { podman, storage, options } = podmanOf(world);
+    const image = 'localhost/unixapi:1';
+    const copy = ['copy', '--quiet', `oci:${layout}:1`, `containers-storage:[${storage}]${image}`];
+    expect(await world.run(['skopeo', ...copy])).toMatchObject({ code: 0 });
+    const shared = join(world.folder, 'podman-api');
+    mkdirSync(shared);
+    const run = ['run', '--rm', '--name', 'api', '--network', 'none', '--volume', `${shared}:/run/api`, image];
+    const running = world.start([...podman, ...run], options);
+    try {
+      expect(await predict(join(shared, 'api.sock'), running.ended)).toEqual({ prediction: 6 });
+    } finally {
+      await world.run([...podman, 'stop', '--time', '10', 'api'], options);
+      await running.ended;
+      // Also takes its mount away.
+      await world.run([...podman, 'system', 'reset', '--force'], options);
+    }
+    expect(await running.ended).toMatchObject({ code: 0 });
+  });
 });
+
+interface Podman {
+  readonly podman: readonly string[];
+  /** The storage in the words of skopeo. */
+  readonly storage: string;
+  readonly options: { readonly env: Readonly<Record<string, string>> };
+}
+
+/** Podman with a storage of its own. It runs containers by runc, which takes every layout of cgroups; crun refuses some. */
+function podmanOf(world: World): Podman {
+  const root = join(world.folder, 'podman');
+  const state = join(world.folder, 'podman-run');
+  const settings = join(world.folder, 'podman.conf');
+  // It raises limits by default, which root without CAP_SYS_RESOURCE may not.
+  writeFileSync(settings, '[containers]\ndefault_ulimits = []\n');
+  const places = ['--root', root, '--runroot', state, '--storage-driver', 'overlay'];
+  return {
+    podman: ['podman', ...places, '--cgroup-manager', 'cgroupfs', '--runtime', 'runc'],
+    storage: `overlay@${root}+${state}`,
+    options: { env: { CONTAINERS_CONF: settings } },
+  };
+}
 
 interface RuntimeConfig {
   readonly process: { readonly args: readonly string[]; readonly cwd: string; terminal: boolean };
