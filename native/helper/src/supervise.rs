@@ -58,6 +58,8 @@ fn style(operation: &Operation) -> Style {
 /// Runs the operation of `request` where it belongs.
 pub(crate) fn run(request: Request, mut input: Input, status: &channel::Status) -> Result<Outcome, Failure> {
     hide()?;
+    // Without them a container that runs could be taken for one that has ended.
+    process::check_pidfds().map_err(|(call, error)| failed(call)(error))?;
     let Request {
         store, id_map, operation, ..
     } = request;

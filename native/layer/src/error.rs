@@ -74,6 +74,10 @@ impl Error {
                 Some("the quota of the store's owner is used up; free space or raise it"),
             ),
             Errno::PERM | Errno::ACCESS | Errno::ROFS => (Kind::NotPermitted, None),
+            Errno::NOSYS => (
+                Kind::Unsupported,
+                Some("the kernel, or a filter around this process, lacks this system call; use Linux 5.12 or later"),
+            ),
             Errno::NOENT => (Kind::NotFound, None),
             Errno::NAMETOOLONG => (Kind::Invalid, None),
             Errno::MFILE | Errno::NFILE => (Kind::System, Some("raise the limit of open files (`ulimit -n`)")),

@@ -61,6 +61,10 @@ pub(crate) struct Inflated {
 /// Start to inflate `blob`. More than `max_bytes` of plain tar are refused.
 pub(crate) fn start(blob: &OwnedFd, packing: Packing, max_bytes: u64, identity: Option<Identity>) -> Result<Inflating> {
     let (plain, plain_end) = stream::pipe(true)?;
+    if !berth_sys::seccomp::available() {
+        // Foreign bytes are not unpacked without it.
+        return Err(Error::system("seccomp", rustix::io::Errno::NOSYS));
+    }
     let (result, result_end) = stream::pipe(false)?;
     let limits = Limits { identity, filter: true };
     let descriptors = [blob.as_fd(), plain_end.as_fd(), result_end.as_fd()];

@@ -3,7 +3,7 @@
 //! Names are bytes. Whoever passes a name promises that it is one path component; [`is_component`] checks foreign ones.
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, Statx, StatxFlags, Timespec, Timestamps};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, Stat, Statx, StatxFlags, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
 use std::mem::MaybeUninit;
 
@@ -66,6 +66,29 @@ impl Meta {
     #[must_use]
     pub fn is_whiteout(&self) -> bool {
         self.kind == FileType::CharacterDevice && self.special == (0, 0)
+    }
+
+    /// What the older call knows, which is all but the mount. The types of its numbers differ between architectures.
+    #[allow(clippy::useless_conversion, reason = "on the other architecture they convert")]
+    fn from_stat(raw: &Stat) -> Self {
+        let (mode, device, special) = (u32::from(raw.st_mode), u64::from(raw.st_dev), u64::from(raw.st_rdev));
+        Self {
+            kind: FileType::from_raw_mode(mode),
+            mode: mode & 0o7777,
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            size: u64::try_from(raw.st_size).unwrap_or_default(),
+            blocks: u64::try_from(raw.st_blocks).unwrap_or_default(),
+            links: u32::try_from(raw.st_nlink).unwrap_or(u32::MAX),
+            inode: raw.st_ino,
+            device: (fs::major(device), fs::minor(device)),
+            special: (fs::major(special), fs::minor(special)),
+            modified: Time {
+                seconds: raw.st_mtime,
+                nanoseconds: u32::try_from(raw.st_mtime_nsec).unwrap_or_default(),
+            },
+            mount: None,
+        }
     }
 
     fn from_statx(raw: &Statx) -> Self {
@@ -131,7 +154,11 @@ pub fn stat_fd(file: impl AsFd) -> Result<Meta> {
 
 fn statx(dir: impl AsFd, name: &[u8], flags: AtFlags) -> Result<Meta> {
     let wanted = StatxFlags::BASIC_STATS | StatxFlags::MNT_ID;
-    Ok(Meta::from_statx(&fs::statx(dir, name, flags | AtFlags::NO_AUTOMOUNT, wanted)?))
+    match fs::statx(&dir, name, flags | AtFlags::NO_AUTOMOUNT, wanted) {
+        // A filter around this process that is older than the call.
+        Err(Errno::NOSYS) => Ok(Meta::from_stat(&fs::statat(dir, name, flags | AtFlags::NO_AUTOMOUNT)?)),
+        other => other.map(|raw| Meta::from_statx(&raw)),
+    }
 }
 
 /// Open a directory by an absolute host path, links followed: for roots that the caller trusts.
@@ -419,4 +446,24 @@ pub fn random_name() -> Result<String> {
         return Err(Errno::IO);
     }
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_call_says_the_same_but_for_the_mount() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), vec![1; 5000]).unwrap();
+        std::fs::hard_link(dir.path().join("file"), dir.path().join("other")).unwrap();
+        std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
+        let root: OwnedFd = std::fs::File::open(dir.path()).unwrap().into();
+        let null: OwnedFd = std::fs::File::open("/dev").unwrap().into();
+        for (place, name) in [(&root, "file"), (&root, "link"), (&root, "."), (&null, "null")] {
+            let older = Meta::from_stat(&fs::statat(place, name, AtFlags::SYMLINK_NOFOLLOW).unwrap());
+            let newer = stat(place, name.as_bytes()).unwrap();
+            assert_eq!(older, Meta { mount: None, ..newer }, "{name}");
+        }
+    }
 }

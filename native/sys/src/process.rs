@@ -237,7 +237,7 @@ pub fn execve(path: &CStr, arguments: &[CString], environment: &[CString]) -> Er
     last()
 }
 
-/// Replaces this program by the file behind `file`. Returns only when that failed.
+/// Replaces this program by the file behind `file`, which is no script. Returns only when that failed.
 #[must_use]
 pub fn execveat(file: impl AsFd, arguments: &[CString], environment: &[CString]) -> Errno {
     let argv = pointers(arguments);
@@ -254,7 +254,10 @@ pub fn execveat(file: impl AsFd, arguments: &[CString], environment: &[CString])
             libc::AT_EMPTY_PATH,
         )
     };
-    last()
+    match last() {
+        Errno::NOSYS => CString::new(format!("/proc/self/fd/{fd}")).map_or(Errno::NOSYS, |path| execve(&path, arguments, environment)),
+        error => error,
+    }
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
@@ -298,11 +301,75 @@ fn close_range(first: u32, flags: u32) -> io::Result<()> {
     close_span(first, u32::MAX, flags)
 }
 
-fn close_span(first: u32, last: u32, flags: u32) -> io::Result<()> {
+/// Closes the descriptors from `first` to `last`, or does to them what `flags` say.
+///
+/// # Errors
+/// Those of `close_range(2)`.
+pub(crate) fn close_span(first: u32, last: u32, flags: u32) -> io::Result<()> {
     // SAFETY: called where no owner of a descriptor in the span is used or dropped later: at the start of `main`, right before exec, or in a
     // child that ends without dropping anything. musl has no wrapper.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
-    positive(result).map(drop)
+    match positive(result) {
+        Err(Errno::NOSYS) => {
+            close_each(first, last, flags);
+            Ok(())
+        }
+        other => other.map(drop),
+    }
+}
+
+/// Before Linux 5.9, and under a filter that does not know the call.
+fn close_each(first: u32, last: u32, flags: u32) {
+    for number in open_numbers().into_iter().filter(|number| (first..=last).contains(number)) {
+        let Ok(number) = RawFd::try_from(number) else { continue };
+        if flags & libc::CLOSE_RANGE_CLOEXEC == 0 {
+            // SAFETY: as in `close_span`; EBADF for a number that is not open is of no consequence.
+            unsafe { libc::close(number) };
+        } else {
+            // SAFETY: sets a flag of a descriptor by its number; takes no pointer.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+}
+
+/// The descriptors that may be open: what the kernel's `/proc` lists, or every number below the limit where there is none.
+fn open_numbers() -> Vec<u32> {
+    const MOST: u64 = 1 << 20;
+    listed_numbers().unwrap_or_else(|_| {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile)
+            .current
+            .unwrap_or(MOST);
+        (0..u32::try_from(limit.min(MOST)).unwrap_or_default()).collect()
+    })
+}
+
+/// In a container without a `/proc` of its own, a folder of the image may have that name: it is not believed.
+fn listed_numbers() -> io::Result<Vec<u32>> {
+    use rustix::fs::{Mode, OFlags};
+    const PROC: u64 = 0x9fa0;
+    let list = rustix::fs::open("/proc/self/fd", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    if u64::try_from(rustix::fs::fstatfs(&list)?.f_type) != Ok(PROC) {
+        return Err(Errno::NODEV);
+    }
+    // It has the number that it is read by, too, which is closed when it is whole.
+    let names = crate::file::names(&list)?;
+    Ok(names
+        .iter()
+        .filter_map(|name| std::str::from_utf8(name).ok()?.parse().ok())
+        .collect())
+}
+
+/// Asks the kernel whether it has descriptors of processes, without which no process can be watched and ended safely: Linux 5.3.
+///
+/// # Errors
+/// `ENOSYS` with the name of the call that is missing.
+pub fn check_pidfds() -> Result<(), (&'static str, Errno)> {
+    let name = "pidfd_open";
+    let pidfd =
+        rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty()).map_err(|error| (name, error))?;
+    // SAFETY: signal 0 is none: it only asks whether one could be sent. The descriptor is live, and the null pointer asks for the usual data.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), 0, ptr::null::<libc::siginfo_t>(), 0) };
+    positive(result).map(drop).map_err(|error| ("pidfd_send_signal", error))
 }
 
 /// Whether descriptor `number` is open; for 0, 1 and 2 at the start of `main`.
@@ -388,6 +455,28 @@ mod tests {
     fn a_signal_is_reported_as_a_shell_does() {
         assert_eq!(Status::Signal(9).shell_code(), 137);
         assert_eq!(Status::Code(3).shell_code(), 3);
+    }
+
+    #[test]
+    fn without_close_range_descriptors_are_closed_or_marked_one_by_one() {
+        use rustix::fd::IntoRawFd as _;
+        // Numbers that no other test is given.
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let [marked, closed] = [701, 702].map(|least| io::fcntl_dupfd_cloexec(&null, least).unwrap().into_raw_fd());
+        let (first, flags) = (u32::try_from(marked).unwrap(), libc::CLOSE_RANGE_CLOEXEC);
+        // SAFETY: the number is open; the call takes no pointer.
+        unsafe { libc::fcntl(marked, libc::F_SETFD, 0) };
+        close_each(first, first, flags);
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::fcntl(marked, libc::F_GETFD) }, libc::FD_CLOEXEC);
+        let last = u32::try_from(closed).unwrap();
+        close_each(last, last, 0);
+        assert!(is_open(marked) && !is_open(closed));
+    }
+
+    #[test]
+    fn this_kernel_has_descriptors_of_processes() {
+        assert_eq!(check_pidfds(), Ok(()));
     }
 
     #[test]

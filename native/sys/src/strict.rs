@@ -3,6 +3,7 @@
 //!
 //! The filter is written out here rather than compiled from a profile: some fifteen calls, no arguments but the executable bit of memory.
 
+use crate::process::close_span;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use rustix::io::{Errno, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,35 +76,11 @@ fn close_others(kept: &[RawFd]) -> Result<()> {
     let mut first = 0;
     for fd in sorted {
         if first < fd {
-            close_range(first, fd - 1)?;
+            close_span(first, fd - 1, 0)?;
         }
         first = fd + 1;
     }
-    close_range(first, u32::MAX)
-}
-
-fn close_range(first: u32, last: u32) -> Result<()> {
-    // SAFETY: the call closes descriptors of this child that nothing uses any more: `prepare` keeps those that the work gets.
-    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
-        return Ok(());
-    }
-    match last_errno() {
-        Errno::NOSYS => close_each(first, last),
-        errno => Err(errno),
-    }
-}
-
-/// Before Linux 5.9.
-fn close_each(first: u32, last: u32) -> Result<()> {
-    let open = rustix::process::getrlimit(rustix::process::Resource::Nofile)
-        .current
-        .unwrap_or(1 << 20);
-    let end = u64::from(last).min(open);
-    for fd in (u64::from(first)..=end).filter_map(|fd| RawFd::try_from(fd).ok()) {
-        // SAFETY: as in `close_range`; EBADF for a number that is not open is of no consequence.
-        unsafe { libc::close(fd) };
-    }
-    Ok(())
+    close_span(first, u32::MAX, 0)
 }
 
 fn become_user((uid, gid): Identity) -> Result<()> {

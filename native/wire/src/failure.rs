@@ -58,6 +58,10 @@ pub struct Failure {
     pub message: String,
 }
 
+/// The error number of a call that is not there.
+const LACKING: &str = "ENOSYS";
+const LACKING_HINT: &str = "The kernel, or a filter around this process, lacks a system call of this step: use Linux 5.12 or later, and let new calls through the filter";
+
 impl Failure {
     /// A failure of `step` with the state `message`.
     #[must_use]
@@ -79,11 +83,13 @@ impl Failure {
             "ENOENT" | "ENOTDIR" => Code::NotFound,
             "EEXIST" | "EBUSY" | "EADDRINUSE" => Code::Conflict,
             "EPERM" | "EACCES" | "EROFS" => Code::NotPermitted,
-            "ENOSYS" | "EOPNOTSUPP" | "ENODEV" => Code::Unsupported,
+            LACKING | "EOPNOTSUPP" | "ENODEV" => Code::Unsupported,
             "ENOSPC" | "EDQUOT" => Code::NoSpace,
             _ => Code::System,
         };
-        Self::new(code, step, message).errno(errno)
+        let failure = Self::new(code, step, message);
+        let failure = if errno == LACKING { failure.hint(LACKING_HINT) } else { failure };
+        failure.errno(errno)
     }
 
     #[must_use]
@@ -98,9 +104,12 @@ impl Failure {
         self
     }
 
+    /// What to do next. Where the kernel lacks the call there is but one thing to do, which stays.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        if self.errno.as_deref() != Some(LACKING) {
+            self.hint = Some(hint.into());
+        }
         self
     }
 }
@@ -116,3 +125,17 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_is_not_there_keeps_its_own_hint() {
+        let lacking = Failure::system("open_tree", "ENOSYS", "Function not implemented").hint("try again");
+        assert_eq!(lacking.code, Code::Unsupported);
+        assert!(lacking.hint.is_some_and(|hint| hint.contains("Linux 5.12")));
+        let refused = Failure::system("open_tree", "EPERM", "Operation not permitted").hint("be root");
+        assert_eq!(refused.hint.as_deref(), Some("be root"));
+    }
+}

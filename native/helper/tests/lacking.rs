@@ -1,0 +1,252 @@
+//! Kernels and filters that lack a system call: the call answers ENOSYS, and every ordinary operation works by its fallback, or says what it lacks.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods
+)]
+
+mod support;
+
+use berth_seccomp::{Architecture, compile, table};
+use serde_json::{Value, json};
+use support::{Answer, DATA, END, Rung, Store, as_root, each_rung, spec, start, with};
+
+/// Calls that are younger than some kernel or filter that people use, and have a fallback.
+const WITH_FALLBACK: [&str; 8] = [
+    "openat2",
+    "close_range",
+    "statx",
+    "copy_file_range",
+    "renameat2",
+    "execveat",
+    "keyctl",
+    "bpf",
+];
+
+/// Calls that a library might make one day without being asked to.
+const UNUSED: [&str; 5] = ["clone3", "faccessat2", "landlock_create_ruleset", "io_uring_setup", "epoll_pwait2"];
+
+/// Calls without which there is no container, with the operations that need them.
+const NEEDED: [(&str, &[&str]); 9] = [
+    ("fsopen", CONTAINER),
+    ("fsmount", CONTAINER),
+    ("open_tree", CONTAINER),
+    ("move_mount", CONTAINER),
+    ("mount_setattr", CONTAINER),
+    ("seccomp", &["apply"]),
+    ("memfd_create", IMAGE),
+    ("pidfd_open", ALL),
+    ("pidfd_send_signal", ALL),
+];
+
+const CONTAINER: &[&str] = &["start", "detached start"];
+const IMAGE: &[&str] = &[
+    "copy",
+    "changes",
+    "diff",
+    "export",
+    "checksum",
+    "usage",
+    "remove snapshot",
+    "apply",
+    "start",
+    "detached start",
+];
+const ALL: &[&str] = &[
+    "probe",
+    "copy",
+    "changes",
+    "diff",
+    "export",
+    "checksum",
+    "usage",
+    "remove snapshot",
+    "apply",
+    "start",
+    "detached start",
+];
+
+#[test]
+fn each_call_with_a_fallback_may_be_missing() {
+    for call in WITH_FALLBACK {
+        as_root(|store| without(store, &[call], &[]));
+    }
+}
+
+#[test]
+fn all_calls_with_a_fallback_may_be_missing_at_once() {
+    let all = [&WITH_FALLBACK[..], &UNUSED].concat();
+    each_rung(|store| without(store, &all, &[]));
+}
+
+#[test]
+fn what_needs_a_missing_call_says_so_and_the_rest_works() {
+    for (call, broken) in NEEDED {
+        as_root(|store| without(store, &[call], broken));
+    }
+}
+
+#[test]
+fn the_probe_tells_of_a_kernel_that_cannot_mount_as_we_do() {
+    as_root(|store| {
+        let probe = || store.call("probe", &json!({"sub": null})).reply();
+        assert_eq!(probe()["rungs"][0]["possible"], true);
+        let lacking = filtered(&["move_mount", "seccomp"], probe);
+        assert_eq!(lacking["seccomp"], false);
+        assert_eq!(lacking["rungs"][0]["possible"], false);
+        assert!(lacking["rungs"][0]["hint"].as_str().unwrap().contains("Linux 5.12"), "{lacking}");
+    });
+}
+
+/// Runs the ordinary operations while `calls` answer ENOSYS: those of `broken` name what is missing, all others work.
+fn without(store: &Store, calls: &[&str], broken: &[&str]) {
+    let answers = filtered(calls, || ordinary(store));
+    for (operation, answer) in &answers {
+        if broken.contains(operation) {
+            let failure = answer.failure();
+            assert_eq!(failure["code"], "unsupported", "{operation} without {calls:?}: {failure}");
+            let hint = failure["hint"].as_str().unwrap_or_default();
+            assert!(hint.contains("Linux 5.12"), "{operation} without {calls:?}: {failure}");
+        } else {
+            assert!(
+                answer.lines.last().is_some_and(|last| last["reply"].is_object()),
+                "{operation} without {calls:?}: {answer:?}"
+            );
+        }
+    }
+    for operation in broken {
+        assert!(answers.iter().any(|(name, _)| name == operation), "{operation} was not tried");
+    }
+}
+
+/// Runs `work` in a thread whose `calls`, and those of the programs that it starts, answer ENOSYS.
+fn filtered<T: Send>(calls: &[&str], work: impl FnOnce() -> T + Send) -> T {
+    for call in calls {
+        assert!(table::number(call, Architecture::NATIVE).is_some(), "{call} is no call");
+    }
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": 38}],
+    });
+    let filter = compile(&serde_json::from_value(profile).unwrap(), Architecture::NATIVE).unwrap();
+    let filtered = || {
+        // As root without `no_new_privs`, so that newuidmap works in it.
+        berth_sys::seccomp::install(&filter.instructions, filter.log).unwrap();
+        work()
+    };
+    std::thread::scope(|scope| {
+        scope
+            .spawn(filtered)
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// What a build and a run do, as far as it goes.
+fn ordinary(store: &Store) -> Vec<(&'static str, Answer)> {
+    let base = store.base();
+    let sub = if store.rung == Rung::Userns { store.id_map() } else { Value::Null };
+    let mut answers = vec![("probe", store.call("probe", &json!({"sub": sub})))];
+    let mut call = |name: &'static str, operation: &str, arguments: &Value| {
+        answers.push((name, store.call(operation, arguments)));
+        answers.last().unwrap().1.lines.last().unwrap()["reply"]["result"].clone()
+    };
+    let all = json!({"include": [], "exclude": []});
+    let stage = json!({"from": "snapshots", "snapshots": [base], "patterns": ["/bin/busybox"], "filter": all});
+    let actions = json!([
+        {"kind": "write", "path": "/made", "content": "made\n", "mode": 0o644, "owner": {"uid": 0, "gid": 0}, "created": null},
+        {"kind": "copy", "source": stage, "dest": "/copied", "destIsDirectory": false, "owner": null, "mode": null, "modeChanges": [], "created": null},
+    ]);
+    call("copy", "copy", &json!({"name": "u1", "lowers": [base], "actions": actions}));
+    call(
+        "changes",
+        "changes",
+        &json!({"snapshot": "u1", "lowers": [base], "container": null}),
+    );
+    let diff = json!({
+        "snapshot": "u1", "lowers": [base], "output": "layer.tar.gz", "codec": "gzip", "level": 1, "clamp": null, "finish": true, "container": null,
+    });
+    let layer = call("diff", "diff", &diff);
+    // Where nothing could be made, the next ones say for themselves what is missing.
+    let id = layer["diffId"]
+        .as_str()
+        .map_or_else(|| format!("sha256:{}", "0".repeat(64)), str::to_owned);
+    let snapshot = id.trim_start_matches("sha256:").to_owned();
+    let tree = if layer.is_null() { vec![&base] } else { vec![&snapshot, &base] };
+    call("export", "export", &json!({"snapshots": tree, "clamp": null}));
+    call(
+        "checksum",
+        "checksum",
+        &json!({"snapshots": tree, "patterns": ["/bin"], "filter": all}),
+    );
+    call("usage", "usage", &json!({"names": [base], "measure": true}));
+    call(
+        "remove snapshot",
+        "remove",
+        &json!({"snapshots": [snapshot], "containers": [], "force": false, "garbage": true}),
+    );
+    if layer.is_null() {
+        std::fs::write(store.root.join("layer.tar.gz"), "").unwrap();
+    }
+    let apply = json!({
+        "blob": "layer.tar.gz", "codec": "gzip", "diffId": id, "chainId": id, "lowers": [base], "maxBytes": 1 << 30, "maxEntries": 1000,
+    });
+    let lowers: Vec<&str> = if call("apply", "apply", &apply).is_null() {
+        vec![&base]
+    } else {
+        vec![&snapshot, &base]
+    };
+    let script = if lowers.len() > 1 {
+        "cmp /bin/busybox /copied && cat /made"
+    } else {
+        "echo made"
+    };
+    let config = spec(&["/bin/busybox", "sh", "-c", &script.replace("cmp", "/bin/busybox cmp")]);
+    call("start", "start", &start(config, "c1", "u2", &lowers));
+    if answers.last().is_some_and(|(_, answer)| answer.code == Some(0)) {
+        let (_, answer) = answers.last().unwrap();
+        assert_eq!((answer.exit_code(), answer.text().as_str()), (0, "made\n"));
+    }
+    answers.extend(container(store, &lowers));
+    answers
+}
+
+/// The life of a container; as far as its start, where that fails.
+fn container(store: &Store, lowers: &[&str]) -> Vec<(&'static str, Answer)> {
+    let changes = [("/detach", json!(true)), ("/keep", json!(true)), ("/log", json!(true))];
+    let started = store.call("start", &with(start(spec(&["sleep", "1000"]), "c2", "u3", lowers), &changes));
+    let runs = started.code == Some(0);
+    let mut answers = vec![("detached start", started)];
+    if !runs {
+        return answers;
+    }
+    let process = spec(&["sh", "-c", "echo inside > /tmp/file; cat /tmp/file"])["process"].clone();
+    let exec = json!({"container": "c2", "process": process, "seccomp": null, "stdin": false, "detach": false});
+    let exec = store.call("exec", &exec);
+    assert_eq!(exec.text(), "inside\n", "{exec:?}");
+    let tree = json!({"on": "container", "container": "c2"});
+    let out = store.call("copy-out", &json!({"tree": tree, "path": "/tmp/file", "follow": false}));
+    let mut session = store.open("copy-in", &json!({"tree": tree, "path": "/root", "into": true, "keepOwner": false}));
+    session.send(DATA, &out.stdout);
+    session.send(END, b"");
+    answers.extend([("exec", exec), ("copy out", out), ("copy in", session.finish())]);
+    let more: [(&str, &str, Value); 5] = [
+        ("state", "state", json!({"containers": ["c2"]})),
+        ("kill", "kill", json!({"container": "c2", "signal": "KILL", "waitSeconds": 30})),
+        ("logs", "logs", json!({"container": "c2", "follow": false})),
+        (
+            "changes of it",
+            "changes",
+            json!({"snapshot": "u3", "lowers": lowers, "container": "c2"}),
+        ),
+        (
+            "remove",
+            "remove",
+            json!({"snapshots": ["u3"], "containers": ["c2"], "force": false, "garbage": false}),
+        ),
+    ];
+    answers.extend(more.map(|(name, operation, arguments)| (name, store.call(operation, &arguments))));
+    answers
+}
