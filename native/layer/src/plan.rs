@@ -245,7 +245,8 @@ fn path(items: &[Item], index: usize) -> Vec<u8> {
 /// A time that alone has changed is a change, as in Docker's layers: somebody has set it, or something in the directory came and went.
 fn dir_differs(dir: &OwnedFd, meta: &Meta, lower: &Dir) -> Result<bool> {
     let below = lower.attributes()?;
-    if (meta.mode, meta.uid, meta.gid, meta.modified) != (below.mode, below.uid, below.gid, below.modified) {
+    let below_is = (below.mode, below.uid, below.gid, below.modified.seconds);
+    if (meta.mode, meta.uid, meta.gid, meta.modified.seconds) != below_is {
         return Ok(true);
     }
     Ok(xattrs::visible(xattr::all(dir).step("flistxattr", b"")?) != below.xattrs)

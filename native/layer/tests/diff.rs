@@ -249,6 +249,21 @@ fn a_file_that_is_written_again_as_it_was_is_no_change_now_nor_later() {
 }
 
 #[test]
+fn a_directory_in_which_something_came_and_went_within_the_second_is_no_change_now_nor_later() {
+    let store = Store::new();
+    let base = vec![store.layer(&[d("w"), f("w/f", "x")], &[])];
+    let up = store.upper("up", &base);
+    std::fs::create_dir(up.join("w")).unwrap();
+    let folder = std::fs::File::open(up.join("w")).unwrap();
+    folder.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
+    let time = std::time::UNIX_EPOCH + std::time::Duration::new(1_600_000_000, 500_000_000);
+    folder.set_modified(time).unwrap();
+    let (layer, bytes) = store.finish("up", &base, true);
+    assert_eq!(names(&bytes), [""; 0]);
+    assert_eq!(sha256(&store.tar(&layer.snapshot, &base)), layer.diff_id);
+}
+
+#[test]
 fn two_steps_with_the_same_result_share_one_snapshot() {
     let store = Store::new();
     for name in ["one", "two"] {
