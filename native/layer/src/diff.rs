@@ -259,7 +259,7 @@ fn finish(snapshots: &impl AsFd, what: &Diff<'_>, root: &OwnedFd, plan: &Plan, d
         return Ok(name);
     }
     syncfs(root).step("syncfs", name.as_bytes())?;
-    if !snapshot::rename(snapshots.as_fd(), what.snapshot.as_bytes(), name.as_bytes())? {
+    if !snapshot::rename(snapshots.as_fd(), what.snapshot.as_bytes(), name.as_bytes(), true)? {
         // Another step has made the same layer: that one is used.
         remove_tree(snapshots, what.snapshot.as_bytes())?;
     }

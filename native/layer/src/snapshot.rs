@@ -127,7 +127,7 @@ impl<'a> Part<'a> {
         if durable {
             syncfs(&self.fs).step("syncfs", name.as_bytes())?;
         }
-        self.kept = rename(self.snapshots, &self.name, name.as_bytes())?;
+        self.kept = rename(self.snapshots, &self.name, name.as_bytes(), durable)?;
         Ok(self.kept)
     }
 }
@@ -141,13 +141,19 @@ impl Drop for Part<'_> {
     }
 }
 
-/// Rename a snapshot, durably; false when the new name exists.
-pub(crate) fn rename(snapshots: BorrowedFd<'_>, from: &[u8], to: &[u8]) -> Result<bool> {
+/// Rename a snapshot; false when the new name exists.
+pub(crate) fn rename(snapshots: BorrowedFd<'_>, from: &[u8], to: &[u8], durable: bool) -> Result<bool> {
+    let renamed = || {
+        if durable {
+            fsync(snapshots).step("fsync", to)?;
+        }
+        Ok(true)
+    };
     match renameat_with(snapshots, from, snapshots, to, RenameFlags::NOREPLACE) {
-        Ok(()) => fsync(snapshots).step("fsync", to).map(|()| true),
+        Ok(()) => renamed(),
         // A file system without RENAME_NOREPLACE: an empty or a full directory in the way makes a plain rename fail for full ones.
         Err(Errno::INVAL | Errno::NOSYS) => match rustix::fs::renameat(snapshots, from, snapshots, to) {
-            Ok(()) => fsync(snapshots).step("fsync", to).map(|()| true),
+            Ok(()) => renamed(),
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
             Err(errno) => Err(Error::system("renameat", errno).subject(to)),
         },

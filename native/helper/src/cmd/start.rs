@@ -160,16 +160,16 @@ impl<'a> Order<'a> {
         })
     }
 
-    /// Writes what a later start needs.
+    /// Writes what a later start needs; it is durable with the state that is set after it.
     pub(crate) fn write(&self, folder: &Folder) -> Result<(), Failure> {
-        folder.write("config.json", &self.args.config)?;
-        folder.write("rootfs.json", &self.args.rootfs)?;
-        folder.write("keep.json", &self.args.keep)?;
+        folder.write_before("config.json", &self.args.config)?;
+        folder.write_before("rootfs.json", &self.args.rootfs)?;
+        folder.write_before("keep.json", &self.args.keep)?;
         network::keep(folder, &self.args.network)?;
         if self.args.life.is_some() {
-            folder.write(ORDER, self.args)?;
+            folder.write_before(ORDER, self.args)?;
         }
-        folder.write(RECORD, &self.args.record)
+        folder.write_before(RECORD, &self.args.record)
     }
 
     /// The socket for those who join, which is kept from run to run.

@@ -26,6 +26,20 @@ pub(crate) struct Folder {
     pub(crate) id: String,
     pub(crate) fd: OwnedFd,
     owner: (u32, u32),
+    /// Nobody keeps the container: nothing of it needs to outlive a loss of power.
+    fleeting: bool,
+}
+
+/// When a file is on the disk. The death of a process never tears one; a loss of power may tear what is not there yet, and a container without
+/// a readable state is garbage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Durable {
+    /// With its name, when the call returns.
+    Now,
+    /// Its bytes at once, its name with the next file that is durable now.
+    Soon,
+    /// It means nothing after the next boot.
+    Never,
 }
 
 /// What the engine wants back; written when a container is made and when it is changed.
@@ -67,7 +81,13 @@ impl Folder {
             id: id.to_owned(),
             fd,
             owner: context.owner,
+            fleeting: false,
         })
+    }
+
+    /// The folder of a container that nobody keeps, or of one that is kept.
+    pub(crate) fn kept(self, keep: bool) -> Self {
+        Self { fleeting: !keep, ..self }
     }
 
     /// Opens the folder of a container that exists.
@@ -82,6 +102,7 @@ impl Folder {
             id: id.to_owned(),
             fd,
             owner: context.owner,
+            fleeting: false,
         })
     }
 
@@ -103,13 +124,28 @@ impl Folder {
 
     /// Writes `value` as JSON, so that a reader sees the old file or the new one.
     pub(crate) fn write(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+        self.put(name, value, Durable::Now)
+    }
+
+    /// [`Self::write`] of a file that is of no use without one that is written after it: only then it is surely there after a loss of power.
+    pub(crate) fn write_before(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+        self.put(name, value, Durable::Soon)
+    }
+
+    /// [`Self::write`] of what speaks of living processes and mounts alone.
+    pub(crate) fn note(&self, name: &str, value: &impl Serialize) -> Result<(), Failure> {
+        self.put(name, value, Durable::Never)
+    }
+
+    fn put(&self, name: &str, value: &impl Serialize, durable: Durable) -> Result<(), Failure> {
+        let durable = if self.fleeting { Durable::Never } else { durable };
         let text = serde_json::to_vec(value).map_err(|error| Failure::new(Code::System, "write state", error.to_string()).subject(name))?;
         let temporary = format!(".{name}.{}", berth_sys::file::random_name().map_err(failed("getrandom"))?);
         let file = self.create_file(self.fd.as_fd(), &temporary, 0o600, self.owner)?;
         let written = crate::channel::write_all(file.as_fd(), &text)
-            .and_then(|()| rustix::fs::fsync(&file))
+            .and_then(|()| sync_if(durable != Durable::Never, &file))
             .and_then(|()| rustix::fs::renameat(&self.fd, &temporary, &self.fd, name))
-            .and_then(|()| rustix::fs::fsync(&self.fd));
+            .and_then(|()| sync_if(durable == Durable::Now, &self.fd));
         written.map_err(|error| {
             let _ = rustix::fs::unlinkat(&self.fd, &temporary, AtFlags::empty());
             failed_on("write state", name)(error)
@@ -145,12 +181,21 @@ impl Folder {
     }
 
     pub(crate) fn set_state(&self, state: &ContainerState) -> Result<(), Failure> {
+        self.put_state(state, Durable::Now)
+    }
+
+    /// [`Self::set_state`] of one that is on its way to another state.
+    pub(crate) fn note_state(&self, state: &ContainerState) -> Result<(), Failure> {
+        self.put_state(state, Durable::Never)
+    }
+
+    fn put_state(&self, state: &ContainerState, durable: Durable) -> Result<(), Failure> {
         let alone = ContainerState {
             record: String::new(),
             health: None,
             ..state.clone()
         };
-        self.write("state.json", &alone)
+        self.put("state.json", &alone, durable)
     }
 
     /// Waits until nobody else starts, changes or removes the container.
@@ -253,6 +298,10 @@ impl Folder {
         rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(failed_on("chmod", name))?;
         Ok(file)
     }
+}
+
+fn sync_if(wanted: bool, file: &OwnedFd) -> Result<(), Errno> {
+    if wanted { rustix::fs::fsync(file) } else { Ok(()) }
 }
 
 /// `[A-Za-z0-9]+`: nothing that could be a path, an option or a hidden file.

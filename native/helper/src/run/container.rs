@@ -72,7 +72,7 @@ impl<'a> Running<'a> {
         commands: Vec<Command>,
     ) -> Result<Self, Failure> {
         let args = order.args;
-        let folder = Folder::create(context, &args.container)?;
+        let folder = Folder::create(context, &args.container)?.kept(args.keep);
         let _locked = folder.lock(context)?;
         let before = ensure_ended(context, &folder)?;
         let state = match before.clone() {
@@ -106,7 +106,7 @@ impl<'a> Running<'a> {
         state: ContainerState,
         clients: Option<Clients>,
     ) -> Result<Self, Failure> {
-        let folder = Folder::open(context, &order.args.container)?;
+        let folder = Folder::open(context, &order.args.container)?.kept(order.args.keep);
         Self::prepare(context, order, folder, (state, clients), None, Vec::new())
     }
 
@@ -131,7 +131,7 @@ impl<'a> Running<'a> {
             container::CREATED.clone_into(&mut state.status);
         }
         folder.forget_health();
-        folder.set_state(&state)?;
+        folder.note_state(&state)?;
         let clients = order.clients(context, &folder, clients)?;
         let layout = Layout::detect();
         // Limits may have been changed since the order was given.
@@ -159,13 +159,13 @@ impl<'a> Running<'a> {
             group.remove();
             network::release(context, &folder);
         })?;
-        folder.write("stubs.json", &launched.stubs)?;
+        folder.write_before("stubs.json", &launched.stubs)?;
         container::RUNNING.clone_into(&mut state.status);
         state.process = process_id::of(spawned.child.pid);
         state.started_at = Some(berth_monitor::clock::now());
         state.finished_at = None;
         if args.life.as_ref().is_some_and(|life| life.health.is_some()) {
-            folder.write(container::folder::HEALTH, &health::starting())?;
+            folder.note(container::folder::HEALTH, &health::starting())?;
         }
         folder.set_state(&state)?;
         volume::journal_mounts(context, &folder.id, &args.config, "mount");
@@ -198,7 +198,7 @@ impl<'a> Running<'a> {
         launch::tidy(&self.upper, &self.launched.stubs);
         network::release(self.context, &self.folder);
         // Nothing is mounted any more; what is left of the stubs belongs to the container.
-        let _ = self.folder.write("stubs.json", &Vec::<berth_jail::Stub>::new());
+        let _ = self.folder.note("stubs.json", &Vec::<berth_jail::Stub>::new());
         let over = match result {
             Ok(ending) => Over {
                 ended: ended::describe(&ending.exit, Some(usage)),

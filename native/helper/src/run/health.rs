@@ -123,7 +123,7 @@ fn check(context: &Context, order: &Order<'_>, folder: &Folder, pidfd: &OwnedFd,
         }
         let before = state.status.clone();
         judge(&mut state, result, in_start, health.retries);
-        folder.write(HEALTH, &state)?;
+        folder.note(HEALTH, &state)?;
         if state.status != before {
             journal::of_container(context, folder, &format!("health_status: {}", state.status), &[]);
         }

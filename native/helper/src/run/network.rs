@@ -53,7 +53,7 @@ pub(crate) fn check(id_map: &IdMap, network: &Network) -> Result<(), Failure> {
 pub(crate) fn keep(folder: &Folder, network: &Network) -> Result<(), Failure> {
     match folder.read::<Network>(FILE) {
         Ok(_) => Ok(()),
-        Err(_) => folder.write(FILE, network),
+        Err(_) => folder.write_before(FILE, network),
     }
 }
 
