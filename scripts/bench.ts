@@ -17,7 +17,7 @@ import { PEER_NAMES, startPeers } from './bench/peers/index.ts';
 import type { Peer } from './bench/peers/types.ts';
 import { formatPlot } from './bench/plot.ts';
 import { formatPage } from './bench/report.ts';
-import { resultOf, type Results } from './bench/results.ts';
+import { figuresOf, resultOf, type Results, type TaskResults } from './bench/results.ts';
 import { WORKLOADS } from './bench/workloads/index.ts';
 import type { Task } from './bench/workloads/types.ts';
 
@@ -39,26 +39,49 @@ async function main(): Promise<void> {
   const names = chosen('--peers', values.peers, PEER_NAMES);
   const state = values.state ?? (await mkdtemp('/var/tmp/berth-bench-'));
   await mkdir(state, { recursive: true });
-  const registry = await startDockerRegistry();
-  let peers: readonly Peer[] = [];
+  const closers: (() => Promise<void>)[] = [];
+  if (values.state === undefined) closers.push(async () => await rm(state, { recursive: true, force: true }));
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => reject(new Error(`Ended by ${name}`)));
+  });
   try {
-    await ensurePythonBase({ registry: `http://${registry.address}`, cache: baseCache(), onLine: say });
-    const machine = await describeMachine(state);
-    peers = await startPeers(names, { registry: registry.address, state }, say);
-    const tasks: Results['tasks'][number][] = [];
-    for (const name of workloads) {
-      const folder = join(state, 'files', name);
-      await mkdir(folder, { recursive: true });
-      const list = await WORKLOADS[name]?.({ folder, registry: registry.address });
-      tasks.push(...(await runAll(list ?? [], peers, runs)));
-      await rm(folder, { recursive: true, force: true });
-    }
-    await write({ machine, peers: peers.map(({ name, version }) => ({ name, version })), tasks });
+    await Promise.race([interrupted, bench({ runs, workloads, names, state, closers })]);
   } finally {
-    for (const peer of peers) await peer.close();
-    await registry.close();
-    if (values.state === undefined) await rm(state, { recursive: true, force: true });
+    // Daemons too: each was put here when it had come up. One that does not end keeps none of the others.
+    for (const close of closers.toReversed())
+      await close().catch((error: unknown) => say(`Left behind: ${String(error)}`));
   }
+}
+
+interface Plan {
+  readonly runs: number;
+  readonly workloads: readonly string[];
+  readonly names: readonly string[];
+  readonly state: string;
+  /** Takes what must be ended, the last one first. */
+  readonly closers: (() => Promise<void>)[];
+}
+
+async function bench({ runs, workloads, names, state, closers }: Plan): Promise<void> {
+  const registry = await startDockerRegistry();
+  closers.push(async () => await registry.close());
+  await ensurePythonBase({ registry: `http://${registry.address}`, cache: baseCache(), onLine: say });
+  const machine = await describeMachine(state);
+  const peers: Peer[] = [];
+  const onPeer = (peer: Peer): void => {
+    peers.push(peer);
+    closers.push(async () => await peer.close());
+  };
+  await startPeers(names, { registry: registry.address, state }, { onLine: say, onPeer });
+  const tasks: TaskResults[] = [];
+  for (const name of workloads) {
+    const folder = join(state, 'files', name);
+    await mkdir(folder, { recursive: true });
+    const list = await WORKLOADS[name]?.({ folder, registry: registry.address });
+    tasks.push(...(await runAll(list ?? [], peers, runs)));
+    await rm(folder, { recursive: true, force: true });
+  }
+  await write({ machine, peers: peers.map(({ name, version }) => ({ name, version })), tasks });
 }
 
 function chosen(flag: string, text: string, known: readonly string[]): readonly string[] {
@@ -69,26 +92,46 @@ function chosen(flag: string, text: string, known: readonly string[]): readonly 
 }
 
 /** Peers take turns, and each run begins with another of them; a run that fails fails the benchmark. */
-async function runAll(tasks: readonly Task[], peers: readonly Peer[], runs: number): Promise<Results['tasks']> {
-  const samples = new Map<Task, Map<Peer, Sample[]>>(
-    tasks.map((task) => [task, new Map(peers.map((peer) => [peer, []]))]),
-  );
+async function runAll(tasks: readonly Task[], peers: readonly Peer[], runs: number): Promise<readonly TaskResults[]> {
+  const samples = new Map<Task, Map<Peer | 'floor', Sample[]>>(tasks.map((task) => [task, new Map()]));
+  const add = async (task: Task, who: Peer | 'floor', run: number, act: () => Promise<void>): Promise<void> => {
+    const sample = await measure(act);
+    const list = samples.get(task)?.get(who) ?? [];
+    samples.get(task)?.set(who, [...list, sample]);
+    const name = who === 'floor' ? who : who.name;
+    say(`${task.name.padEnd(12)} run ${run + 1} ${name.padEnd(26)} ${sample.wall.toFixed(2)} s`);
+  };
   for (let run = 0; run < runs; run += 1) {
     for (const peer of [...peers.slice(run % peers.length), ...peers.slice(0, run % peers.length)]) {
-      for (const task of tasks) {
+      const able = tasks.filter(({ can }) => can?.(peer) ?? true);
+      for (const task of able) {
         await task.prepare(peer, run);
-        const sample = await measure(async () => await task.act(peer, run));
-        samples.get(task)?.get(peer)?.push(sample);
-        say(`${task.name.padEnd(12)} run ${run + 1} ${peer.name.padEnd(26)} ${sample.wall.toFixed(2)} s`);
+        await add(task, peer, run, async () => await task.act(peer, run));
       }
-      for (const task of tasks) await task.after?.(peer, run);
+      for (const task of able) await task.after?.(peer, run);
+    }
+    const unpacking = peers.find(({ unpack }) => unpack);
+    for (const task of unpacking ? tasks : []) {
+      const { floor } = task;
+      if (!floor || !unpacking) continue;
+      await floor.prepare(unpacking);
+      await add(task, 'floor', run, async () => await floor.act());
     }
   }
-  return tasks.map((task) => ({
-    name: task.name,
-    title: task.title,
-    results: peers.map((peer) => resultOf(peer.name, samples.get(task)?.get(peer) ?? [])),
-  }));
+  return tasks.map((task) => toResults(task, peers, samples.get(task) ?? new Map()));
+}
+
+function toResults(
+  { name, title, floor }: Task,
+  peers: readonly Peer[],
+  samples: ReadonlyMap<Peer | 'floor', readonly Sample[]>,
+): TaskResults {
+  const found = peers.flatMap((peer) => {
+    const own = samples.get(peer);
+    return own ? [resultOf(peer.name, own)] : [];
+  });
+  const own = samples.get('floor');
+  return { name, title, results: found, ...(floor && own ? { floor: { title: floor.title, ...figuresOf(own) } } : {}) };
 }
 
 async function write(results: Results): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Result, Results } from './results.ts';
+import type { Result, Results, TaskResults } from './results.ts';
 
 /** The page `docs/performance.md`. */
 export function formatPage(results: Results): string {
@@ -12,8 +12,8 @@ says that berth needs less.
 
 Machine: ${bounds}. It does SHA-256 at ${machine.sha256} MB/s and gzip at ${machine.gzip} MB/s a core, and writes ${machine.write} MB/s to its disk.
 
-Tools: ${results.peers.map(({ name, version }) => `${name} ${version}`).join(', ')}. docker, buildah and podman use the host's network here; berth's
-containers have a network of their own.
+Tools: ${results.peers.map(({ name, version }) => `${name} ${version}`).join(', ')}. docker has no bridge here, and
+buildah and podman are not given one: builds and servers of theirs use the host's network, as ours do where a row does not say otherwise.
 
 ![berth beside its peers](performance.svg)
 
@@ -35,14 +35,23 @@ ${spread(results)}
 
 ## What the rows are
 
-${results.tasks.map(({ name, title }) => `- **${name}**: ${title}.`).join('\n')}
+${results.tasks.map(rowOf).join('\n')}
 `;
 }
 
+function rowOf({ name, title, floor }: TaskResults): string {
+  return `- **${name}**: ${title}.${floor ? ` The floor is ${floor.title}: no engine takes part in it, and none can need less.` : ''}`;
+}
+
 /** A row a task: each tool's figure, and beside a peer's the ratio of ours to it. */
-function table({ tasks, peers }: Results, pick: (result: Result) => number, format: (value: number) => string): string {
-  const head = ['', ...peers.map(({ name }) => name)];
-  const rows = tasks.map(({ name, results }) => {
+function table(
+  { tasks, peers }: Results,
+  pick: (result: Omit<Result, 'peer'>) => number,
+  format: (value: number) => string,
+): string {
+  const hasFloor = tasks.some(({ floor }) => floor);
+  const head = ['', ...peers.map(({ name }) => name), ...(hasFloor ? ['floor'] : [])];
+  const rows = tasks.map(({ name, results, floor }) => {
     const ours = results.find(({ peer }) => peer === 'berth');
     const cells = peers.map((peer) => {
       const result = results.find((one) => one.peer === peer.name);
@@ -50,7 +59,7 @@ function table({ tasks, peers }: Results, pick: (result: Result) => number, form
       const ratio = ours && result !== ours && pick(result) > 0 ? ` (${(pick(ours) / pick(result)).toFixed(2)})` : '';
       return `${format(pick(result))}${ratio}`;
     });
-    return [name, ...cells];
+    return [name, ...cells, ...(hasFloor ? [floor ? format(pick(floor)) : '–'] : [])];
   });
   return markdown(head, rows);
 }

@@ -11,18 +11,30 @@ export interface Result {
   readonly memory: Summary;
 }
 
+/** One task: what each tool needed that can do it, and what the work inside needs without a tool. */
+export interface TaskResults {
+  readonly name: string;
+  readonly title: string;
+  readonly results: readonly Result[];
+  readonly floor?: Omit<Result, 'peer'> & { readonly title: string };
+}
+
 /** What `docs/performance.json` holds; the page and the picture are made from it alone. */
 export interface Results {
   readonly machine: Machine;
   readonly peers: readonly { readonly name: PeerName; readonly version: string }[];
-  readonly tasks: readonly { readonly name: string; readonly title: string; readonly results: readonly Result[] }[];
+  readonly tasks: readonly TaskResults[];
 }
 
 /** A tool's samples of one task as medians. */
 export function resultOf(peer: PeerName, samples: readonly Sample[]): Result {
+  return { peer, ...figuresOf(samples) };
+}
+
+/** Medians of some samples. */
+export function figuresOf(samples: readonly Sample[]): Omit<Result, 'peer'> {
   const of = (pick: (sample: Sample) => number): Summary => summarize(samples.map(pick));
   return {
-    peer,
     wall: of(({ wall }) => wall),
     cpu: of(({ cpu }) => cpu),
     memory: of(({ memory }) => memory),

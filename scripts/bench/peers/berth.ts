@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { run } from '../measure.ts';
 import type { Peer, PeerOptions } from './types.ts';
@@ -14,7 +15,7 @@ export async function createBerth({ registry, state }: PeerOptions): Promise<Pee
   };
   const berth = async (...args: readonly string[]): Promise<string> =>
     await run({ program: process.execPath, args: [cli, ...args], env });
-  const [, version = ''] = /berth version (\S+)/.exec(await berth('--version')) ?? [];
+  const [, version = ''] = /^berth (\S+)/.exec(await berth('--version')) ?? [];
   return {
     name: 'berth',
     version,
@@ -29,10 +30,19 @@ export async function createBerth({ registry, state }: PeerOptions): Promise<Pee
       await berth('rmi', '--force', reference);
       await berth('system', 'prune', '--all', '--force');
     },
-    runOnce: async (tag, command) => void (await berth('run', '--rm', tag, ...command)),
-    start: async (tag, name, port) =>
-      void (await berth('run', '-d', '--name', name, '-p', `127.0.0.1:${port}:8000`, tag)),
+    runOnce: async (tag, command) => void (await berth('run', '--rm', '--network', 'none', tag, ...command)),
+    publishes: true,
+    start: async (tag, name, { port, network }) => {
+      const place = network === 'host' ? ['--network', 'host', '-e', `PORT=${port}`] : ['-p', `127.0.0.1:${port}:8000`];
+      await berth('run', '-d', '--name', name, ...place, tag);
+    },
     stop: async (name) => void (await berth('rm', '--force', name)),
+    unpack: async (image, folder) => {
+      const context = join(state, 'unpack');
+      await mkdir(context, { recursive: true });
+      await writeFile(join(context, 'Dockerfile'), `FROM ${image}\n`);
+      await berth('build', '--output', `type=local,dest=${folder}`, context);
+    },
     close: async () => void (await berth('system', 'prune', '--all', '--force', '--volumes').catch(() => undefined)),
   };
 }

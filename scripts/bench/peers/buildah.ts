@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { run } from '../measure.ts';
 import type { Peer, PeerOptions } from './types.ts';
 
+/** podman's own limit of open files is above what some machines allow, root included. */
+const LIMITS = ['--ulimit', 'host'];
+
 /** buildah builds, podman runs: one storage. Layers are cached only when buildah is told to, with `--layers`. */
 export async function createBuildah({ registry, state }: PeerOptions): Promise<Peer> {
   const configuration = join(state, 'registries.conf');
@@ -31,9 +34,11 @@ export async function createBuildah({ registry, state }: PeerOptions): Promise<P
     push: async (tag, reference) => void (await tool('buildah', 'push', tag, `docker://${reference}`)),
     pull: async (reference) => void (await tool('buildah', 'pull', reference)),
     remove: async (reference) => void (await tool('buildah', 'rmi', '--force', reference)),
-    runOnce: async (tag, command) => void (await podman('run', '--rm', '--network', 'host', tag, ...command)),
-    start: async (tag, name, port) =>
-      void (await podman('run', '-d', '--name', name, '--network', 'host', '-e', `PORT=${port}`, tag)),
+    runOnce: async (tag, command) =>
+      void (await podman('run', '--rm', ...LIMITS, '--network', 'none', tag, ...command)),
+    publishes: false,
+    start: async (tag, name, { port }) =>
+      void (await podman('run', '-d', ...LIMITS, '--name', name, '--network', 'host', '-e', `PORT=${port}`, tag)),
     stop: async (name) => void (await podman('rm', '--force', '--time', '0', name)),
     close: async () => void (await tool('buildah', 'rmi', '--all', '--force').catch(() => undefined)),
   };

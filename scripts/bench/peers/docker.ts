@@ -25,8 +25,9 @@ export async function createDocker({ registry }: PeerOptions, containerdStore: b
       await docker('rmi', '--force', reference);
       await docker('system', 'prune', '--all', '--force');
     },
-    runOnce: async (tag, command) => void (await docker('run', '--rm', '--network', 'host', tag, ...command)),
-    start: async (tag, name, port) =>
+    runOnce: async (tag, command) => void (await docker('run', '--rm', '--network', 'none', tag, ...command)),
+    publishes: false,
+    start: async (tag, name, { port }) =>
       void (await docker('run', '-d', '--name', name, '--network', 'host', '-e', `PORT=${port}`, tag)),
     stop: async (name) => void (await docker('rm', '--force', name)),
     close: async () => await daemon.stop(),

@@ -21,26 +21,24 @@ export const PEER_NAMES: readonly string[] = Object.keys(MAKERS);
 /**
  * Starts the peers that are possible here, each with a folder of its own below `state`.
  *
- * @param onLine told why a peer is left out
+ * @param told `onLine` why a peer is left out; `onPeer` each that has come up, before the next is started: it must be closed whatever follows
  */
 export async function startPeers(
   wanted: readonly string[],
   { registry, state }: PeerOptions,
-  onLine: (line: string) => void,
-): Promise<readonly Peer[]> {
-  const peers: Peer[] = [];
+  told: { readonly onLine: (line: string) => void; readonly onPeer: (peer: Peer) => void },
+): Promise<void> {
   for (const name of wanted) {
     const missing = reasonAgainst(name);
     if (missing !== undefined) {
-      onLine(`${name} is left out: ${missing}`);
+      told.onLine(`${name} is left out: ${missing}`);
       continue;
     }
     const folder = join(state, name);
     await mkdir(folder, { recursive: true });
     const peer = await MAKERS[name]?.({ registry, state: folder });
-    if (peer) peers.push(peer);
+    if (peer) told.onPeer(peer);
   }
-  return peers;
 }
 
 function reasonAgainst(name: string): string | undefined {

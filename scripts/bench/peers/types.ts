@@ -13,12 +13,19 @@ export interface Peer {
   pull(reference: string): Promise<void>;
   /** Forgets an image with its layers; untimed. */
   remove(reference: string): Promise<void>;
-  /** Runs a command in a container of its own to its end. */
+  /** Runs a command in a container of its own, without a network, to its end. */
   runOnce(tag: string, command: readonly string[]): Promise<void>;
-  /** Starts a server in the background that answers on `port` of loopback. */
-  start(tag: string, name: string, port: number): Promise<void>;
+  /**
+   * Starts a server in the background that answers on `port` of loopback: in the host's network, or in one of its own with the port published.
+   * It listens on PORT of its environment.
+   */
+  start(tag: string, name: string, server: { readonly port: number; readonly network: 'host' | 'own' }): Promise<void>;
+  /** It can give a container a network of its own on this machine. */
+  readonly publishes: boolean;
   /** Stops and removes it. */
   stop(name: string): Promise<void>;
+  /** Writes the files of an image into an empty folder; untimed. One tool that can do it is enough. */
+  readonly unpack?: (image: string, folder: string) => Promise<void>;
   close(): Promise<void>;
 }
 

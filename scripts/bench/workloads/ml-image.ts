@@ -1,10 +1,13 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../measure.ts';
+import { commandFloor } from './floor.ts';
 import type { Task, Workload } from './types.ts';
 
 /** About 20,000 files when pip has unpacked and compiled them. */
 const PACKAGES = ['numpy', 'scipy', 'scikit-learn', 'pandas', 'matplotlib', 'sympy', 'networkx', 'statsmodels'];
+
+const INSTALL = `pip install --no-index --find-links /wheels ${PACKAGES.join(' ')}`;
 
 /** W1: an ML image. The wheels are fetched once, so that the network of the package index is not measured. */
 export const mlImage: Workload = async ({ folder }) => {
@@ -20,10 +23,16 @@ export const mlImage: Workload = async ({ folder }) => {
     await writeFile(join(context(peer), 'app.py'), `print('run ${run}')\n`);
   };
   const build: Task['act'] = async (peer) => await peer.build(context(peer.name), 'bench-ml');
+  const floor = commandFloor(join(folder, 'floor'), {
+    image: 'python:3.11-slim',
+    command: INSTALL,
+    bind: [wheels, '/wheels'],
+  });
   return [
     {
       name: 'W1 cold',
       title: 'ML image, 20,000 files: nothing cached',
+      ...(floor ? { floor } : {}),
       prepare: async (peer, run) => {
         await prepare(peer.name, run);
         await peer.forget();
@@ -47,7 +56,7 @@ function platform(): string {
 
 const dockerfile = `FROM python:3.11-slim
 WORKDIR /app
-RUN --mount=type=bind,source=wheels,target=/wheels pip install --no-index --find-links /wheels ${PACKAGES.join(' ')}
+RUN --mount=type=bind,source=wheels,target=/wheels ${INSTALL}
 COPY app.py .
 CMD ["python", "app.py"]
 `;

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { firstByte } from '../measure.ts';
+import type { Peer } from '../peers/types.ts';
 import type { Workload } from './types.ts';
 
 const FIRST_PORT = 18_300;
@@ -12,21 +13,29 @@ export const serving: Workload = async ({ folder }) => {
   await writeFile(join(folder, 'Dockerfile'), dockerfile);
   await writeFile(join(folder, 'index.html'), 'ready\n');
   let port = FIRST_PORT;
+  const serve = async (peer: Peer, network: 'host' | 'own'): Promise<void> => {
+    port += 1;
+    await peer.start('bench-serve', `bench-${port}`, { port, network });
+    await firstByte(port);
+    await peer.stop(`bench-${port}`);
+  };
   return [
     {
       name: 'W6 serve',
-      title: 'start in the background, first HTTP byte, remove by force',
+      title: "start in the background in the host's network, first HTTP byte, remove by force",
       prepare: async (peer, run) => (run === 0 ? await peer.build(folder, 'bench-serve') : undefined),
-      act: async (peer) => {
-        port += 1;
-        await peer.start('bench-serve', `bench-${port}`, port);
-        await firstByte(port);
-        await peer.stop(`bench-${port}`);
-      },
+      act: async (peer) => await serve(peer, 'host'),
+    },
+    {
+      name: 'W6 publish',
+      title: 'the same in a network of its own with a published port, for tools that have one on this machine',
+      prepare: async () => undefined,
+      can: ({ publishes }) => publishes,
+      act: async (peer) => await serve(peer, 'own'),
     },
     {
       name: 'W6 true',
-      title: 'run --rm IMAGE true',
+      title: 'run --rm --network none IMAGE true',
       prepare: async () => undefined,
       act: async (peer) => await peer.runOnce('bench-serve', ['/bin/busybox', 'true']),
     },

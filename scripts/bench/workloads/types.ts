@@ -15,8 +15,20 @@ export interface Task {
   readonly title: string;
   prepare(peer: Peer, run: number): Promise<void>;
   act(peer: Peer, run: number): Promise<void>;
+  /** Leaves out tools that cannot do it on this machine; all can when it is left out. */
+  readonly can?: (peer: Peer) => boolean;
+  /** What the task takes without any engine, measured once a run: no engine can be faster. */
+  readonly floor?: Floor;
   /** Clears up before the next peer; untimed. */
   after?(peer: Peer, run: number): Promise<void>;
+}
+
+/** The work inside a task, done in a plain folder. */
+export interface Floor {
+  readonly title: string;
+  /** Untimed; `peer` can unpack images. */
+  prepare(peer: Peer): Promise<void>;
+  act(): Promise<void>;
 }
 
 /** Makes the files of a workload and gives its tasks, in their order. */
