@@ -51,6 +51,8 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   checkOutputs(request.outputs ?? [], names);
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
+  // Probed while the lock is waited for; what it finds is asked for below.
+  parts.machine(act).catch(() => undefined);
   const asked = await withLayouts(parts, request, act);
   return await withStore(parts, act, () => buildLocked(parts, asked, { names, warnings, act }));
 }

@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { joinBytes, keyOf } from './bytes.ts';
 import { changed, hashFile, isSmall } from './content.ts';
@@ -45,8 +46,13 @@ export interface HashesOptions {
 /** Bytes of either hash. */
 const LENGTH = 32;
 const BREATH = 200;
-/** A file that changed so short ago may change again without a new time. */
+/** A file that changed so short a time before it was read may change again without getting another time; in milliseconds. */
 const RACY_MS = 2000;
+/** The same where the kernel of this machine gives the times: it does so in steps of its clock, 1 to 10 ms. */
+const RACY_LOCAL_MS = 50;
+/** `f_type` of such file systems: ext4, XFS, Btrfs, tmpfs, F2FS, overlayfs on one of them. */
+const LOCAL = new Set([0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0x794c_7630]);
+const SECOND = 1_000_000_000n;
 
 /** {@link Hashes} that read only what the stat cache doesn't know. */
 export function createHashes({ root, statCache, hashLarge = noHelper, now }: HashesOptions): Hashes {
@@ -54,16 +60,20 @@ export function createHashes({ root, statCache, hashLarge = noHelper, now }: Has
   const load = (): Promise<Map<string, string>> =>
     (loaded ??= statCache?.load() ?? Promise.resolve(new Map<string, string>()));
   const known = new Map<ContextEntry, string>();
+  /** Every file is read after this, whoever reads it. */
+  const begun = now();
+  let local: Promise<boolean> | undefined;
 
   /** Remembers new hashes, here and in the stat cache. */
   async function keep(entries: readonly ContextEntry[], hashes: readonly string[]): Promise<void> {
     const cache = await load();
+    const isLocal = await (local ??= isLocalFolder(root));
     let isNew = false;
     for (const [at, entry] of entries.entries()) {
       const hash = hashes[at] ?? '';
       known.set(entry, hash);
       const [key, value] = [keyOf(joinBytes(root, entry.path)), `${stampOf(entry)}:${hash}`];
-      if (!isSettled(entry, now()) || cache.get(key) === value) continue;
+      if (!isSettled(entry, begun, isLocal) || cache.get(key) === value) continue;
       cache.set(key, value);
       isNew = true;
     }
@@ -131,7 +141,15 @@ export function stampOf({ inode, size, ctimeNs }: ContextEntry): string {
   return `${inode}:${size}:${ctimeNs}`;
 }
 
-function isSettled({ mtimeNs, ctimeNs }: ContextEntry, now: number): boolean {
+/** Whatever happens to the file after `begun` (milliseconds since 1970) gives it another time than it has. */
+function isSettled({ mtimeNs, ctimeNs }: ContextEntry, begun: number, isLocal: boolean): boolean {
   const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
-  return now - Number(latest / 1_000_000n) > RACY_MS;
+  // A time of whole seconds is that of a file system which keeps no finer ones.
+  const margin = isLocal && ctimeNs % SECOND !== 0n ? RACY_LOCAL_MS : RACY_MS;
+  return begun - Number(latest / 1_000_000n) > margin;
+}
+
+async function isLocalFolder(folder: Buffer): Promise<boolean> {
+  const { type } = await statfs(folder).catch(() => ({ type: 0 }));
+  return LOCAL.has(type);
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { EngineError, messageOf } from '../base/errors.ts';
 
 /** The helper's executable and the SHA-256 (hex) that it must have; undefined skips the check (a development build). */
@@ -29,14 +29,13 @@ async function checkBinary({ path, sha256 }: Binary): Promise<string> {
 }
 
 async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
   try {
-    for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+    // In one piece: a stream of 4 MB takes several times as long as the hash of it.
+    return createHash('sha256').update(await readFile(path)).digest('hex');
   } catch (error) {
     throw new EngineError('HELPER_MISSING', `Cannot start the helper ${path}: ${messageOf(error)}`, {
       cause: error,
       hint: `berth ships a helper for x86_64 and aarch64 Linux; this machine is ${process.platform} ${process.arch}`,
     });
   }
-  return hash.digest('hex');
 }

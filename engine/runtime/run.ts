@@ -26,6 +26,7 @@ export async function runContainer(
   options: ActOptions & OutputOptions,
 ): Promise<ContainerHandle> {
   const { locks } = dependencies.store;
+  begin(dependencies);
   // Shared: a prune must not take snapshots away between their unpacking and the start.
   return await locks.with('store', 'shared', () => startLocked(dependencies, spec, options), options);
 }
@@ -37,6 +38,7 @@ export async function createContainer(
   options: ActOptions,
 ): Promise<{ readonly id: string; readonly name: string }> {
   const { locks } = dependencies.store;
+  begin(dependencies);
   return await locks.with(
     'store',
     'shared',
@@ -48,6 +50,11 @@ export async function createContainer(
       }),
     options,
   );
+}
+
+/** Probes the machine while the lock is waited for; what it cannot is thrown when it is asked for. */
+function begin({ connect }: ContainersDependencies): void {
+  connect().catch(() => undefined);
 }
 
 async function startLocked(

@@ -1,3 +1,5 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import { chainIds } from '../image/chain-id.ts';
@@ -6,6 +8,7 @@ import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { Codec, CopyAction, CopySource, DiffReply, Found } from '../native/protocol.ts';
 import type { CallOptions, Helper } from '../native/types.ts';
+import { errnoOf } from './files.ts';
 import { LostLayerError } from './lost-layer.ts';
 import { requireSpace, type WantedLayer } from './space.ts';
 import { transcode } from './transcode.ts';
@@ -104,7 +107,7 @@ export interface Snapshots {
   discard(uppers: readonly string[]): Promise<void>;
 }
 
-/** {@link Snapshots} over the store, for the time of one act (the names that are there are asked for once). */
+/** {@link Snapshots} over the store, for the time of one act. */
 export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBlob): Snapshots {
   const { content, layers } = store;
   const { idMapName } = helper;
@@ -113,6 +116,14 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     (present ??= helper
       .call('usage', { names: [], measure: false })
       .then(({ snapshots }) => new Set(snapshots.map(({ name }) => name))));
+  /** Looks for itself, which costs no process; where a snapshot belongs to other ids and is closed to us, the helper's list tells. */
+  const isPresent = async (name: string): Promise<boolean> => {
+    try {
+      return (await lstat(join(store.root, 'snapshots', idMapName, name))).isDirectory();
+    } catch (error) {
+      return errnoOf(error) === 'ENOENT' ? false : (await names()).has(name);
+    }
+  };
   /** What is under way, so that two stages on one base unpack it once. */
   const applying = new Map<Digest, Promise<string>>();
   const packing = new Map<string, Promise<Descriptor>>();
@@ -120,16 +131,12 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
   const find = async (record: LayerRecord | undefined, chainId: Digest): Promise<SnapshotForm | undefined> => {
     const forms =
       record?.snapshots.filter((form) => form.idMap === idMapName && [undefined, chainId].includes(form.chainId)) ?? [];
-    if (forms.length === 0) return undefined;
-    const isThere = async (): Promise<SnapshotForm | undefined> => {
-      const there = await names();
-      return forms.find(({ name }) => there.has(name));
-    };
-    const known = await isThere();
-    if (known) return known;
+    for (const form of forms) if (await isPresent(form.name)) return form;
+    if (present === undefined) return undefined;
     // Another act may have made it since the names were asked for.
     present = undefined;
-    return await isThere();
+    for (const form of forms) if (await isPresent(form.name)) return form;
+    return undefined;
   };
 
   const localBlob = async (record: LayerRecord | undefined): Promise<Descriptor | undefined> => {
@@ -191,7 +198,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     report(reply.size, reply.size, Date.now());
     const form = { idMap: idMapName, name: reply.snapshot, ...(reply.selfContained ? {} : { chainId }) };
     await layers.add(diffId, { size: reply.size, snapshots: [form] });
-    (await names()).add(reply.snapshot);
+    (await present)?.add(reply.snapshot);
     return reply.snapshot;
   };
 
@@ -316,7 +323,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     if (reply.found.length > 0) throw secretInLayer(reply.found, forbidden);
     const diffId = reply.diffId as Digest;
     await layers.add(diffId, { size: reply.plainSize, snapshots: [{ idMap: idMapName, name: reply.snapshot }] });
-    (await names()).add(reply.snapshot);
+    (await present)?.add(reply.snapshot);
     // The empty layer is kept like any other: another image may have it.
     return reply.entries === 0 ? null : diffId;
   };
