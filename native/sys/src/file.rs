@@ -87,6 +87,10 @@ impl Meta {
                 seconds: raw.st_mtime,
                 nanoseconds: u32::try_from(raw.st_mtime_nsec).unwrap_or_default(),
             },
+            changed: Time {
+                seconds: raw.st_ctime,
+                nanoseconds: u32::try_from(raw.st_ctime_nsec).unwrap_or_default(),
+            },
             mount: None,
         }
     }
