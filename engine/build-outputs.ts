@@ -43,6 +43,8 @@ export function packingOf(output: BuildOutput): Packing | undefined {
   if (output.type === 'local' || output.type === 'tar') return undefined;
   const { compression, compressionLevel, forceCompression: force = false } = output;
   if (compression === 'uncompressed') return { codec: 'none', level: 0, force };
+  // Who names a compression gets it.
+  if (compression === undefined && compressionLevel === undefined && !force) return DEFAULT_PACKING;
   const codec = compression ?? DEFAULT_PACKING.codec;
   return { codec, level: compressionLevel ?? (codec === 'zstd' ? 3 : DEFAULT_PACKING.level), force };
 }

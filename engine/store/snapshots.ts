@@ -36,6 +36,8 @@ export interface Packing {
   readonly level: number;
   /** A blob that is known and has another codec does not do: it is packed again. */
   readonly force?: boolean | undefined;
+  /** Files that do not shrink, such as weights and archives, stay plain: then digest and diff id are the same, and nobody inflates them. */
+  readonly mayBePlain?: boolean | undefined;
 }
 
 /** A layer that was packed again. */
@@ -228,18 +230,20 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
 
   const makeBlob = async (
     diffIds: readonly Digest[],
-    { codec, level, force = false }: Packing,
+    { force = false, ...how }: Packing,
     options: SnapshotOptions,
   ): Promise<Descriptor> => {
     const diffId = diffIds.at(-1) ?? missingLayer();
     const record = await layers.get(diffId);
     const fits =
-      record && force ? { ...record, blobs: record.blobs.filter(({ mediaType }) => isOf(mediaType, codec)) } : record;
+      record && force
+        ? { ...record, blobs: record.blobs.filter(({ mediaType }) => isOf(mediaType, how.codec)) }
+        : record;
     const known = (await localBlob(fits)) ?? remoteBlob(fits);
     if (known) return known;
     const other = force ? ((await localBlob(record)) ?? remoteBlob(record)) : undefined;
-    if (other) return await repackBlob(diffIds, { codec, level }, options);
-    const packed = await packSnapshot(diffIds, { codec, level }, options);
+    if (other) return await repackBlob(diffIds, how, options);
+    const packed = await packSnapshot(diffIds, how, options);
     if (packed.diffId !== diffId) throw changedLayer(diffId, packed.diffId);
     await layers.add(diffId, { size: packed.size, blobs: [packed.blob] });
     return packed.blob;
@@ -269,7 +273,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
 
   const packSnapshot = async (
     diffIds: readonly Digest[],
-    { codec, level }: Packing,
+    { codec, level, mayBePlain = false }: Packing,
     options: SnapshotOptions,
     clamp?: number,
   ): Promise<Repacked & { readonly size: number }> => {
@@ -284,6 +288,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
         output: ingest,
         codec,
         level,
+        ...(mayBePlain ? { mayBePlain } : {}),
         clamp: clamp === undefined ? null : { seconds: clamp },
         finish: false,
         container: null,
@@ -295,12 +300,13 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
         },
       },
     );
-    const { digest, size } = (reply.blob ?? missingLayer()) as { readonly digest: Digest; readonly size: number };
+    const { size, codec: used, ...blob } = reply.blob ?? missingLayer();
+    const digest = blob.digest as Digest;
     await content.commit(ingest, { digest, size });
     report(size, size, Date.now());
     return {
       diffId: reply.diffId as Digest,
-      blob: { mediaType: layerType(codec), digest, size },
+      blob: { mediaType: layerType(used), digest, size },
       size: reply.plainSize,
     };
   };

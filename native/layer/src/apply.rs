@@ -7,21 +7,20 @@
 use crate::clean::clean;
 use crate::codec::Codec;
 use crate::digest;
-use crate::error::{Context, Error, Kind, Result, display};
+use crate::error::{Error, Kind, Result, display};
 use crate::inflate::{self, Inflating};
+use crate::members::{self, Begun, Members};
 use crate::place::Missing;
 use crate::report::Report;
 use crate::snapshot::{self, Part};
 use crate::stack::Stack;
-use crate::writer::{Attributes, Sink, Writer};
-use berth_sys::file::{self, Time};
+use crate::writer::{Attributes, Writer};
+use berth_sys::file::Time;
 use berth_sys::strict::Identity;
-use berth_tar::{Entry, Event, Parser};
+use berth_tar::Entry;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::FileType;
 
-/// How much plain tar is taken from the pipe at once.
-const BUFFER: usize = 1 << 20;
 /// Start of the names that hide something.
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
 /// The name that hides everything in its directory.
@@ -78,9 +77,9 @@ pub fn apply(snapshots: &impl AsFd, what: &Apply<'_>, report: &Report<'_>) -> Re
     let inflating = inflate::start(&what.blob, what.codec.into(), what.max_bytes, what.identity)?;
     let part = Part::create(snapshots)?;
     let mut unpack = Unpack::new(part.fs(), &lowers, what, report)?;
-    let parsed = unpack.read(&inflating);
+    let parsed = members::read(&mut unpack, &inflating, true, report);
     let inflated = match (parsed, inflating) {
-        (Ok(()), inflating) => inflating.finish(),
+        (Ok(_), inflating) => inflating.finish(),
         (Err(error), inflating) => Err(cause(error, inflating)),
     }?;
     let found = digest::sha256(&inflated.digest);
@@ -123,7 +122,6 @@ struct Unpack<'a> {
     writer: Writer<'a>,
     what: &'a Apply<'a>,
     report: &'a Report<'a>,
-    current: Option<(Entry, Vec<u8>, Sink)>,
     entries: u64,
     /// Bytes of all files, holes included.
     logical: u64,
@@ -136,74 +134,9 @@ impl<'a> Unpack<'a> {
             writer,
             what,
             report,
-            current: None,
             entries: 0,
             logical: 0,
         })
-    }
-
-    fn read(&mut self, inflating: &Inflating) -> Result<()> {
-        let mut parser = Parser::new();
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            let length = file::read_some(&inflating.plain, &mut buffer).step("read", b"")?;
-            let Some(mut bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
-                break;
-            };
-            self.report.advance(bytes.len() as u64);
-            while let Some(event) = parser.next(&mut bytes).map_err(malformed)? {
-                self.event(event)?;
-            }
-        }
-        parser.finish().map_err(malformed)
-    }
-
-    fn event(&mut self, event: Event<'_>) -> Result<()> {
-        match event {
-            Event::Entry(entry) => {
-                let shown = entry.path.clone();
-                self.entry(*entry).map_err(|error| named(error, &shown))
-            }
-            Event::Data { position, bytes } => match &mut self.current {
-                Some((entry, _, sink)) => sink.write(position, bytes, &entry.path),
-                None => Ok(()),
-            },
-            Event::EntryEnd => match self.current.take() {
-                Some((entry, name, sink)) => {
-                    let attributes = attributes(&entry);
-                    self.writer
-                        .finish_file(&sink, entry.size, &attributes, &name)
-                        .map_err(|error| named(error, &entry.path))
-                }
-                None => Ok(()),
-            },
-        }
-    }
-
-    fn entry(&mut self, entry: Entry) -> Result<()> {
-        self.count(&entry)?;
-        let path = clean(&entry.path, &entry.path)?;
-        let Some((name, parent)) = path.split_last() else {
-            return self.root(&entry);
-        };
-        if parent.iter().any(|name| name.starts_with(AUFS)) || (name.starts_with(AUFS) && name != OPAQUE) {
-            return Ok(());
-        }
-        if parent.iter().any(|name| name.starts_with(WHITEOUT)) {
-            return Err(Error::invalid("read tar", "a directory has a name that is reserved for whiteouts"));
-        }
-        match name.strip_prefix(WHITEOUT) {
-            _ if name == OPAQUE => {
-                self.writer.enter(parent)?;
-                self.writer.opaque()
-            }
-            Some(b"" | b"." | b"..") => Err(Error::invalid("read tar", "the whiteout hides no name")),
-            Some(hidden) => {
-                self.writer.enter(parent)?;
-                self.writer.whiteout(hidden)
-            }
-            None => self.member(entry, parent, name),
-        }
     }
 
     fn root(&mut self, entry: &Entry) -> Result<()> {
@@ -213,11 +146,12 @@ impl<'a> Unpack<'a> {
         Err(Error::invalid("read tar", "only a directory can be the root of the image"))
     }
 
-    fn member(&mut self, entry: Entry, parent: &[Vec<u8>], name: &[u8]) -> Result<()> {
+    /// Anything but a whiteout.
+    fn real(&mut self, entry: Entry, parent: &[Vec<u8>], name: &[u8]) -> Result<Option<Begun>> {
         let attributes = attributes(&entry);
         if entry.kind == berth_tar::Kind::HardLink {
             let target = clean(&entry.link, &entry.path)?;
-            return self.writer.hard_link(parent, name, &target, &attributes);
+            return self.writer.hard_link(parent, name, &target, &attributes).map(|()| None);
         }
         self.writer.enter(parent)?;
         match entry.kind {
@@ -238,10 +172,11 @@ impl<'a> Unpack<'a> {
             berth_tar::Kind::BlockDevice => self.writer.node(name, FileType::BlockDevice, entry.device, &attributes).map(drop),
             berth_tar::Kind::File | berth_tar::Kind::HardLink => {
                 let sink = self.writer.file(name)?;
-                self.current = Some((entry, name.to_vec(), sink));
-                Ok(())
+                let name = name.to_vec();
+                return Ok(Some(Begun { entry, name, sink }));
             }
         }
+        .map(|()| None)
     }
 
     fn count(&mut self, entry: &Entry) -> Result<()> {
@@ -264,6 +199,44 @@ impl<'a> Unpack<'a> {
     }
 }
 
+impl<'a> Members<'a> for Unpack<'a> {
+    fn member(&mut self, entry: Entry) -> Result<Option<Begun>> {
+        self.count(&entry)?;
+        let path = clean(&entry.path, &entry.path)?;
+        let Some((name, parent)) = path.split_last() else {
+            return self.root(&entry).map(|()| None);
+        };
+        if parent.iter().any(|name| name.starts_with(AUFS)) || (name.starts_with(AUFS) && name != OPAQUE) {
+            return Ok(None);
+        }
+        if parent.iter().any(|name| name.starts_with(WHITEOUT)) {
+            return Err(Error::invalid("read tar", "a directory has a name that is reserved for whiteouts"));
+        }
+        match name.strip_prefix(WHITEOUT) {
+            _ if name == OPAQUE => {
+                self.writer.enter(parent)?;
+                self.writer.opaque().map(|()| None)
+            }
+            Some(b"" | b"." | b"..") => Err(Error::invalid("read tar", "the whiteout hides no name")),
+            Some(hidden) => {
+                self.writer.enter(parent)?;
+                self.writer.whiteout(hidden).map(|()| None)
+            }
+            None => self.real(entry, parent, name),
+        }
+    }
+
+    fn attributes<'e>(&self, entry: &'e Entry) -> Attributes<'e> {
+        attributes(entry)
+    }
+
+    fn writer(&mut self) -> &mut Writer<'a> {
+        &mut self.writer
+    }
+
+    fn ended(&mut self, _size: u64) {}
+}
+
 fn attributes(entry: &Entry) -> Attributes<'_> {
     let modified = Time {
         seconds: entry.modified.seconds,
@@ -275,19 +248,5 @@ fn attributes(entry: &Entry) -> Attributes<'_> {
         gid: entry.gid,
         modified: Some(modified),
         xattrs: &entry.xattrs,
-    }
-}
-
-fn malformed(error: berth_tar::Error) -> Error {
-    let entry = error.entry.clone();
-    let failure = Error::invalid("read tar", error.to_string());
-    entry.map_or(failure.clone(), |entry| failure.subject(&entry))
-}
-
-/// The subject of a failure in a tar is the entry's name as it is written there.
-fn named(error: Error, entry: &[u8]) -> Error {
-    Error {
-        subject: Some(display(entry)),
-        ..error
     }
 }

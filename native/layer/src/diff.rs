@@ -5,6 +5,7 @@ use crate::codec::Codec;
 use crate::compress;
 use crate::digest;
 use crate::error::{Context, Error, Kind, Result, display};
+use crate::gather::{self, BUFFER};
 use crate::later::{Later, Pending};
 use crate::output::{self, Digests, Form, Output, WRITE};
 use crate::plan::{Directories, FileId, Item, Plan, plan};
@@ -22,9 +23,6 @@ use berth_tar::{Entry, writer};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, fsync, syncfs, unlinkat};
 use std::collections::{BTreeSet, HashMap};
-
-/// How much tar is gathered before it is handed on.
-const BUFFER: usize = 1 << 20;
 
 /// How many places of forbidden values are told.
 const MOST_FOUND: usize = 20;
@@ -313,7 +311,7 @@ fn tidy_directories(root: &OwnedFd, plan: &Plan, clamp: Option<i64>) -> Result<(
 /// Whole seconds, none later than `clamp`.
 fn clamped(time: Time, clamp: Option<i64>) -> Time {
     Time {
-        seconds: clamp.map_or(time.seconds, |limit| time.seconds.min(limit)),
+        seconds: gather::clamped(time, clamp),
         nanoseconds: 0,
     }
 }
@@ -325,9 +323,7 @@ struct Buffer {
 
 impl Buffer {
     fn new() -> Self {
-        Self {
-            bytes: Vec::with_capacity(BUFFER + 4096),
-        }
+        Self { bytes: gather::buffer() }
     }
 
     fn flush_when_full(&mut self, output: &Output) -> Result<()> {
@@ -349,11 +345,7 @@ impl Buffer {
         let mut found = None;
         while taken < size {
             let start = self.bytes.len();
-            let room = BUFFER.saturating_sub(start).max(1);
-            let wanted = usize::try_from(size - taken).unwrap_or(room).min(room);
-            self.bytes.resize(start + wanted, 0);
-            let length = content.read(self.bytes.get_mut(start..).unwrap_or_default())?;
-            self.bytes.truncate(start + length);
+            let length = gather::append(&mut self.bytes, size - taken, |room| content.read(room))?;
             if let (Some(watch), None) = (watch.as_mut(), found) {
                 found = watch.feed(self.bytes.get(start..).unwrap_or_default());
             }
@@ -498,19 +490,8 @@ impl Emit<'_> {
     }
 
     fn xattrs(&self, file: &OwnedFd, path: &[u8]) -> Result<Vec<xattr::Attribute>> {
-        let mut attributes = xattrs::visible(xattr::all(file).step("flistxattr", path)?);
-        attributes.retain(|(name, _)| {
-            let fits = !name.contains(&b'=');
-            if !fits {
-                self.report.warn(format!(
-                    "Left out the attribute {} of {}: its name holds '=', which a layer cannot say",
-                    display(name),
-                    display(path)
-                ));
-            }
-            fits
-        });
-        Ok(attributes)
+        let attributes = xattrs::visible(xattr::all(file).step("flistxattr", path)?);
+        Ok(gather::sayable(attributes, path, self.report))
     }
 
     /// A further name when the file has been written; the caller goes on otherwise.

@@ -1,19 +1,16 @@
 //! The merged tree of snapshots as one tar, as it is written: nothing is mounted, no link is followed, and no file is held in memory.
 
 use crate::error::{Context, Error, Result, display};
+use crate::gather::{self, BUFFER};
 use crate::report::Report;
 use crate::stack::{Leaf, Node, Stack, join};
 use crate::walk::Walk;
-use berth_sys::file::{self, Time};
-use berth_sys::xattr::Attribute;
+use berth_sys::file;
 use berth_tar::{Entry, Kind, writer};
 use rustix::fd::OwnedFd;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use std::collections::HashMap;
-
-/// How much tar is gathered before it is handed on.
-const BUFFER: usize = 1 << 20;
 
 /// Takes the tar piece by piece; false when nobody wants more.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> bool + 'a;
@@ -26,7 +23,7 @@ pub type Sink<'a> = dyn FnMut(&[u8]) -> bool + 'a;
 pub fn export(stack: &Stack, clamp: Option<i64>, sink: &mut Sink<'_>, report: &Report<'_>) -> Result<u64> {
     let Some(root) = stack.root() else { return Ok(0) };
     let mut tar = Tar {
-        bytes: Vec::with_capacity(BUFFER + 4096),
+        bytes: gather::buffer(),
         sink,
         report,
         clamp,
@@ -63,8 +60,8 @@ impl Tar<'_, '_> {
                 let attributes = dir.attributes()?;
                 let mut entry = Entry::new(path, Kind::Directory);
                 (entry.mode, entry.uid, entry.gid) = (attributes.mode, attributes.uid, attributes.gid);
-                entry.modified.seconds = self.clamped(attributes.modified);
-                entry.xattrs = self.sayable(attributes.xattrs, path);
+                entry.modified.seconds = gather::clamped(attributes.modified, self.clamp);
+                entry.xattrs = gather::sayable(attributes.xattrs, path, self.report);
                 self.header(&entry)
             }
             Node::Leaf(leaf) => self.leaf(leaf, path),
@@ -83,7 +80,7 @@ impl Tar<'_, '_> {
         };
         let mut entry = Entry::new(path, kind);
         (entry.mode, entry.uid, entry.gid) = (leaf.meta.mode, leaf.meta.uid, leaf.meta.gid);
-        entry.modified.seconds = self.clamped(leaf.meta.modified);
+        entry.modified.seconds = gather::clamped(leaf.meta.modified, self.clamp);
         if let Some(first) = self.first_name(leaf, path) {
             (entry.kind, entry.link) = (Kind::HardLink, first);
             return self.header(&entry);
@@ -115,7 +112,7 @@ impl Tar<'_, '_> {
         // Asked for again: of a running container it may have grown since the walk saw it.
         let size = file::stat_fd(&opened).step("statx", &entry.path)?.size;
         entry.size = size;
-        entry.xattrs = self.sayable(leaf.xattrs()?, &entry.path);
+        entry.xattrs = gather::sayable(leaf.xattrs()?, &entry.path, self.report);
         self.header(&entry)?;
         let taken = self.content(&opened, size, &entry.path)?;
         if taken < size {
@@ -132,12 +129,9 @@ impl Tar<'_, '_> {
     fn content(&mut self, source: &OwnedFd, size: u64, name: &[u8]) -> Result<u64> {
         let mut taken = 0;
         while taken < size {
-            let start = self.bytes.len();
-            let room = BUFFER.saturating_sub(start).max(1);
-            let wanted = usize::try_from(size - taken).unwrap_or(room).min(room);
-            self.bytes.resize(start + wanted, 0);
-            let length = file::read_full(source, self.bytes.get_mut(start..).unwrap_or_default()).step("read", name)?;
-            self.bytes.truncate(start + length);
+            let length = gather::append(&mut self.bytes, size - taken, |room| {
+                file::read_full(source, room).step("read", name)
+            })?;
             taken += length as u64;
             if length == 0 {
                 break;
@@ -155,26 +149,6 @@ impl Tar<'_, '_> {
             self.flush_when_full()?;
         }
         Ok(())
-    }
-
-    /// Without attributes whose names a tar cannot say.
-    fn sayable(&self, mut attributes: Vec<Attribute>, path: &[u8]) -> Vec<Attribute> {
-        attributes.retain(|(name, _)| {
-            let fits = !name.contains(&b'=');
-            if !fits {
-                self.report.warn(format!(
-                    "Left out the attribute {} of {}: its name holds '=', which a tar cannot say",
-                    display(name),
-                    display(path)
-                ));
-            }
-            fits
-        });
-        attributes
-    }
-
-    fn clamped(&self, time: Time) -> i64 {
-        self.clamp.map_or(time.seconds, |limit| time.seconds.min(limit))
     }
 
     fn header(&mut self, entry: &Entry) -> Result<()> {

@@ -4,20 +4,19 @@
 //! owners are the archive's unless the caller names one.
 
 use crate::clean::clean;
-use crate::error::{Context, Error, Result, display};
-use crate::inflate::{self, Inflating, Packing};
+use crate::error::{Context, Result, display};
+use crate::inflate::{self, Packing};
+use crate::members::{self, Begun, Members};
 use crate::place::Missing;
 use crate::report::Report;
 use crate::stack::Stack;
-use crate::writer::{Attributes, Present, Sink, Writer};
+use crate::writer::{Attributes, Present, Writer};
 use berth_sys::file::{self, Time};
 use berth_sys::strict::Identity;
-use berth_tar::{BLOCK, Entry, Event, Kind, Parser};
+use berth_tar::{BLOCK, Entry, Kind, Parser};
 use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, SeekFrom};
 
-/// How much plain tar is taken from the pipe at once.
-const BUFFER: usize = 1 << 20;
 /// The most plain tar of one archive. Space on the disk ends before it.
 const MAX_BYTES: u64 = 1 << 42;
 
@@ -118,11 +117,11 @@ pub(crate) fn unpack(
         writer,
         target,
         report,
-        current: None,
         entries: 0,
         bytes: 0,
     };
-    let done = job.read(&inflating);
+    // True when the archive said that it ends.
+    let done = job.enter().and_then(|()| members::read(&mut job, &inflating, false, report));
     let counts = (job.entries, job.bytes);
     let inflated = inflating.finish();
     match done {
@@ -138,14 +137,12 @@ struct Unpack<'a, 'w> {
     writer: &'a mut Writer<'w>,
     target: &'a Target<'a>,
     report: &'a Report<'a>,
-    current: Option<(Entry, Vec<u8>, Sink)>,
     entries: u64,
     bytes: u64,
 }
 
 impl Unpack<'_, '_> {
-    /// True when the archive said that it ends.
-    fn read(&mut self, inflating: &Inflating) -> Result<bool> {
+    fn enter(&mut self) -> Result<()> {
         self.writer.enter(self.target.dest)?;
         let (uid, gid) = self.target.owner.filter(|_| self.target.plain).unwrap_or_default();
         self.writer.set_missing(Missing {
@@ -154,70 +151,7 @@ impl Unpack<'_, '_> {
             gid,
             modified: None,
         });
-        let mut parser = Parser::new();
-        let mut buffer = vec![0; BUFFER];
-        while !parser.is_done() {
-            let length = file::read_some(&inflating.plain, &mut buffer).step("read", b"")?;
-            let Some(mut bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
-                break;
-            };
-            self.report.advance(bytes.len() as u64);
-            while let Some(event) = parser.next(&mut bytes).map_err(malformed)? {
-                self.event(event)?;
-            }
-        }
-        parser.finish().map_err(malformed)?;
-        Ok(parser.is_done())
-    }
-
-    fn event(&mut self, event: Event<'_>) -> Result<()> {
-        match event {
-            Event::Entry(entry) => {
-                let shown = entry.path.clone();
-                self.entry(*entry).map_err(|error| named(error, &shown))
-            }
-            Event::Data { position, bytes } => match &mut self.current {
-                Some((entry, _, sink)) => sink.write(position, bytes, &entry.path),
-                None => Ok(()),
-            },
-            Event::EntryEnd => match self.current.take() {
-                Some((entry, name, sink)) => {
-                    self.bytes = self.bytes.saturating_add(entry.size);
-                    self.writer
-                        .finish_file(&sink, entry.size, &self.attributes(&entry), &name)
-                        .map_err(|error| named(error, &entry.path))
-                }
-                None => Ok(()),
-            },
-        }
-    }
-
-    fn entry(&mut self, entry: Entry) -> Result<()> {
-        let below = clean(&entry.path, &entry.path)?;
-        // The destination keeps its own attributes.
-        if below.is_empty() {
-            return Ok(());
-        }
-        self.entries += 1;
-        let path = [self.target.dest, below.as_slice()].concat();
-        let Some((name, parent)) = path.split_last() else { return Ok(()) };
-        if entry.kind == Kind::HardLink {
-            let target = [self.target.dest, clean(&entry.link, &entry.path)?.as_slice()].concat();
-            return self.writer.hard_link(parent, name, &target, &self.attributes(&entry));
-        }
-        self.writer.enter(parent)?;
-        match entry.kind {
-            Kind::Directory => self.directory(&entry, &path, name),
-            Kind::Symlink => self.writer.symlink(name, &entry.link, &self.attributes(&entry)),
-            Kind::Fifo => self.node(&entry, name, FileType::Fifo, (0, 0)),
-            Kind::CharDevice => self.node(&entry, name, FileType::CharacterDevice, entry.device),
-            Kind::BlockDevice => self.node(&entry, name, FileType::BlockDevice, entry.device),
-            Kind::File | Kind::HardLink => {
-                let sink = self.writer.file(name)?;
-                self.current = Some((entry, name.clone(), sink));
-                Ok(())
-            }
-        }
+        Ok(())
     }
 
     /// A link to a directory, such as `/var/run`, stays.
@@ -237,6 +171,40 @@ impl Unpack<'_, '_> {
         }
         self.writer.node(name, kind, device, &self.attributes(entry)).map(drop)
     }
+}
+
+impl<'w> Members<'w> for Unpack<'_, 'w> {
+    fn member(&mut self, entry: Entry) -> Result<Option<Begun>> {
+        let below = clean(&entry.path, &entry.path)?;
+        // The destination keeps its own attributes.
+        if below.is_empty() {
+            return Ok(None);
+        }
+        self.entries += 1;
+        let path = [self.target.dest, below.as_slice()].concat();
+        let Some((name, parent)) = path.split_last() else { return Ok(None) };
+        if entry.kind == Kind::HardLink {
+            let target = [self.target.dest, clean(&entry.link, &entry.path)?.as_slice()].concat();
+            return self
+                .writer
+                .hard_link(parent, name, &target, &self.attributes(&entry))
+                .map(|()| None);
+        }
+        self.writer.enter(parent)?;
+        match entry.kind {
+            Kind::Directory => self.directory(&entry, &path, name),
+            Kind::Symlink => self.writer.symlink(name, &entry.link, &self.attributes(&entry)),
+            Kind::Fifo => self.node(&entry, name, FileType::Fifo, (0, 0)),
+            Kind::CharDevice => self.node(&entry, name, FileType::CharacterDevice, entry.device),
+            Kind::BlockDevice => self.node(&entry, name, FileType::BlockDevice, entry.device),
+            Kind::File | Kind::HardLink => {
+                let sink = self.writer.file(name)?;
+                let name = name.clone();
+                return Ok(Some(Begun { entry, name, sink }));
+            }
+        }
+        .map(|()| None)
+    }
 
     fn attributes<'e>(&self, entry: &'e Entry) -> Attributes<'e> {
         let (uid, gid) = self.target.owner.unwrap_or((entry.uid, entry.gid));
@@ -251,18 +219,12 @@ impl Unpack<'_, '_> {
             xattrs: if self.target.plain { &[] } else { &entry.xattrs },
         }
     }
-}
 
-fn malformed(error: berth_tar::Error) -> Error {
-    let entry = error.entry.clone();
-    let failure = Error::invalid("read tar", error.to_string());
-    entry.map_or(failure.clone(), |entry| failure.subject(&entry))
-}
+    fn writer(&mut self) -> &mut Writer<'w> {
+        self.writer
+    }
 
-/// The subject of a failure in a tar is the entry's name as it is written there.
-fn named(error: Error, entry: &[u8]) -> Error {
-    Error {
-        subject: Some(display(entry)),
-        ..error
+    fn ended(&mut self, size: u64) {
+        self.bytes = self.bytes.saturating_add(size);
     }
 }
