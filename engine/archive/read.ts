@@ -45,7 +45,10 @@ export async function readArchive<D extends Draft>(
   const files = new Map<string, ArchiveFile<D>>();
   const links = new Map<string, string>();
   // Loaded here, since few commands read an archive.
-  const { extract } = await import('tar-stream');
+  // A CommonJS package that is a file of its own in a bundle has its default export alone.
+  const {
+    default: { extract },
+  } = await import('tar-stream');
   const parser = extract();
   const input = Readable.from(await unpacked(source), { objectMode: false });
   input.on('error', (error) => parser.destroy(error));

@@ -13,7 +13,10 @@ export interface Dispatchers {
 
 /** The HTTP client, loaded by the first request: it is a large part of what most commands would have to read for nothing. */
 export async function loadClient(): Promise<typeof Undici> {
-  return await import('undici');
+  // A CommonJS package that is a file of its own in a bundle has its default export alone, which is the package.
+  const { default: client } = await import('undici');
+  // Type: the default is described as a part of what the package has.
+  return client as unknown as typeof Undici;
 }
 
 /** Connections are made on first use, since the CA file is read then. */
