@@ -610,6 +610,8 @@ export interface Mount {
   /** Of a bind: what is mounted below the source is bound too (`enabled`), read-only too (`readonly`), or not at all (`disabled`). */
   readonly recursive?: 'enabled' | 'disabled' | 'writable' | 'readonly' | undefined;
   readonly propagation?: 'private' | 'rprivate' | 'slave' | 'rslave' | undefined;
+  /** A named volume that goes with the last container that has it, as one without a name does. */
+  readonly anonymous?: boolean | undefined;
   /** Leave an empty volume empty. */
   readonly nocopy?: boolean | undefined;
   /** Of a volume that is made. */
@@ -696,11 +698,22 @@ export interface RunSpec {
   readonly privileged?: boolean | undefined;
   readonly security?: SecurityOptions | undefined;
   readonly devices?: readonly DeviceRequest[] | undefined;
+  /** Devices that may be used once there is a node for them. */
+  readonly deviceRules?: readonly DeviceAccess[] | undefined;
   /** -1000 to 1000. */
   readonly oomScoreAdj?: number | undefined;
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly platform?: Platform | undefined;
+}
+
+/** Which devices may be used how: those of a kind by their numbers, all of them where a number is missing. */
+export interface DeviceAccess {
+  readonly type: 'a' | 'b' | 'c';
+  readonly major?: number | undefined;
+  readonly minor?: number | undefined;
+  /** Some of `r`, `w`, `m`. */
+  readonly access: string;
 }
 
 /** `--security-opt`, read. */
@@ -760,6 +773,10 @@ export interface ContainerSummary {
   readonly pid: number | null;
   /** Volumes by name and binds by host path, with where they are mounted. */
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
+  /** Its networks by name, with ids for those of the store. */
+  readonly networks: readonly { readonly name: string; readonly id?: string | undefined }[];
+  /** Ports that are exposed and not published: `8080/tcp`. */
+  readonly exposed: readonly string[];
   /** `starting`, `healthy` or `unhealthy`, where there is a check. */
   readonly health?: HealthState['status'] | undefined;
   /** It has a terminal, and standard input. */

@@ -1,7 +1,7 @@
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, posix } from 'node:path';
 import { EngineError } from '../base/errors.ts';
-import type { DeviceRequest } from '../engine.ts';
+import type { DeviceAccess, DeviceRequest } from '../engine.ts';
 import type { Device, DeviceRule } from '../native/protocol.ts';
 
 /** Nodes of a container, and who may use them. */
@@ -38,17 +38,29 @@ export function defaultRules(): DeviceRule[] {
  *
  * @throws `DEVICE_REFUSED` naming one that is not there or is none
  */
-export async function requestedDevices(asked: readonly DeviceRequest[]): Promise<Devices> {
+export async function requestedDevices(
+  asked: readonly DeviceRequest[],
+  further: readonly DeviceAccess[] = [],
+): Promise<Devices> {
   const found = await Promise.all(asked.map(toDevices));
   return {
     nodes: found.flat().map(({ node }) => node),
-    rules: found.flat().map(({ node, access }) => ({
-      allow: true,
-      type: node.type,
-      major: node.major,
-      minor: node.minor,
-      access,
-    })),
+    rules: [
+      ...found.flat().map(({ node, access }) => ({
+        allow: true,
+        type: node.type,
+        major: node.major,
+        minor: node.minor,
+        access,
+      })),
+      ...further.map(({ type, major, minor, access }) => ({
+        allow: true,
+        type,
+        ...(major === undefined ? {} : { major }),
+        ...(minor === undefined ? {} : { minor }),
+        access,
+      })),
+    ],
   };
 }
 

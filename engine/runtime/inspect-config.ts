@@ -18,6 +18,7 @@ export function hostConfigOf(spec: RunSpec): Record<string, unknown> {
     CapAdd: orNull(spec.capAdd),
     CapDrop: orNull(spec.capDrop),
     CgroupnsMode: spec.cgroupns ?? 'private',
+    DeviceCgroupRules: (spec.deviceRules ?? []).map(ruleOf),
     Devices: (spec.devices ?? []).map(({ hostPath, path, access }) => ({
       PathOnHost: hostPath,
       PathInContainer: path,
@@ -163,4 +164,9 @@ function volumesOf(
 
 function orNull<T>(list: readonly T[] | undefined): readonly T[] | null {
   return list && list.length > 0 ? list : null;
+}
+
+/** As `--device-cgroup-rule` takes it. */
+function ruleOf({ type, major, minor, access }: NonNullable<RunSpec['deviceRules']>[number]): string {
+  return `${type} ${major ?? '*'}:${minor ?? '*'} ${access}`;
 }

@@ -83,10 +83,20 @@ export function toSummary({ state, record }: Found): ContainerSummary {
         .filter(({ type }) => type === 'bind')
         .map(({ source = '', target }) => ({ source, target })),
     ],
+    networks: networksOf(record),
+    exposed: Object.keys(record.config.ExposedPorts ?? {})
+      .map((port) => (port.includes('/') ? port : `${port}/tcp`))
+      .filter((port) => !state.ports.some((one) => `${one.containerPort}/${one.protocol}` === port)),
     health: state.health?.status,
     tty: record.spec.tty !== undefined,
     interactive: record.spec.interactive ?? false,
   };
+}
+
+/** A container on no network of the store has its mode in their place, as Docker shows it. */
+function networksOf({ memberships = [], spec }: ContainerRecord): ContainerSummary['networks'] {
+  if (memberships.length > 0) return memberships.map(({ name, id }) => ({ name, id }));
+  return spec.network === undefined ? [] : [{ name: spec.network }];
 }
 
 /** Whether its processes are alive, or will be. */

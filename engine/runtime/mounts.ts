@@ -43,7 +43,7 @@ export async function resolveMounts(
   return { mounts: [...others, ...volumes.map((use) => bindVolume(use, place))], volumes };
 }
 
-/** Volumes and binds of another container, for `--volumes-from`; its anonymous volumes are named ones here. */
+/** Volumes and binds of another container, for `--volumes-from`; its anonymous volumes go with the last one that has them. */
 export function mountsFrom({ record }: Found, readonly?: boolean): readonly Mount[] {
   const binds = (record.spec.mounts ?? []).filter(({ type }) => type === 'bind');
   const volumes = (record.volumes ?? []).map((use): Mount => ({
@@ -51,17 +51,18 @@ export function mountsFrom({ record }: Found, readonly?: boolean): readonly Moun
     source: use.name,
     target: use.target,
     readonly: use.readonly,
+    anonymous: use.anonymous,
   }));
   return [...binds, ...volumes].map((mount) =>
     readonly === undefined ? mount : { ...mount, readonly: readonly || mount.readonly },
   );
 }
 
-function toUse({ source, target, readonly, nocopy, labels }: Mount): VolumeUse {
+function toUse({ source, target, readonly, nocopy, labels, anonymous = false }: Mount): VolumeUse {
   return {
     name: source === undefined ? anonymousName() : checkVolumeName(source),
     target: cleanTarget(target),
-    anonymous: source === undefined,
+    anonymous: anonymous || source === undefined,
     ...(readonly ? { readonly } : {}),
     ...(nocopy ? { nocopy } : {}),
     ...(labels ? { labels } : {}),

@@ -63,7 +63,7 @@ export async function planContainer(
     readHostFacts(MASKED_PATHS),
     mountsOf(connection, spec).then((asked) => resolveMounts(asked, config, { root, idMapName: helper.idMapName })),
     sharedNamespaces(connection, spec, donor),
-    spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? []),
+    spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? [], spec.deviceRules),
   ]);
   const target = { idMap: helper.idMap, probe, host };
   const rights = rightsOf(spec, target);

@@ -28,7 +28,6 @@ interface Table {
 const NOT_DONE = [
   '-a',
   '--blkio-weight',
-  '--device-cgroup-rule',
   '--gpus',
   '--ip6',
   '--isolation',

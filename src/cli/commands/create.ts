@@ -8,7 +8,7 @@ export const create = defineCommand({
   docs: 'Make a new container without starting it',
   operands: 'IMAGE [COMMAND...]',
   flags: CONTAINER_FLAGS,
-  refused: REFUSED_RUN_FLAGS,
+  refused: [...REFUSED_RUN_FLAGS, 'a', 'attach'],
   passThrough: true,
   run: async (context, values, [image = '', ...command]) => {
     const spec = toRunSpec(values, image, command);

@@ -1,7 +1,7 @@
 import type { RunSpec, SecurityOptions } from '../../../engine/index.ts';
 import { list, single, text, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
-import { parseDevice } from '../values/device.ts';
+import { parseDevice, parseDeviceRule } from '../values/device.ts';
 import { parseSecurity } from '../values/security.ts';
 import { parseSize } from '../values/size.ts';
 import { parseNumber } from './limit-flags.ts';
@@ -11,6 +11,7 @@ export const HOST_FLAGS = {
   annotation: list('--annotation NAME=VALUE', 'set an annotation of the runtime configuration', parsePair),
   cgroupns: single('--cgroupns MODE', 'host or private (default)', (word) => oneOf(word, ['host', 'private'])),
   device: list('--device DEVICE', 'give a device of the host: /dev/x[:/dev/y][:rwm]', parseDevice),
+  deviceCgroupRule: list('--device-cgroup-rule RULE', "let devices be used: 'c 42:* rmw'", parseDeviceRule),
   ipc: text('--ipc MODE', 'private (default), shareable, host, none or container:NAME'),
   logDriver: single('--log-driver DRIVER', 'json-file (default) or none', parseDriver),
   logOpt: list('--log-opt NAME=VALUE', 'max-size= and max-file= of the log', parsePair),
@@ -37,6 +38,7 @@ export function toHostOptions(values: Values<typeof HOST_FLAGS>): Partial<RunSpe
     annotations: Object.fromEntries(values.annotation),
     cgroupns: values.cgroupns,
     devices: values.device,
+    deviceRules: values.deviceCgroupRule,
     ipc: values.ipc,
     log: toLog(values),
     oomScoreAdj: values.oomScoreAdj,

@@ -87,8 +87,11 @@ export const rmi = defineCommand({
   name: 'rmi',
   docs: 'Remove images',
   operands: 'IMAGE [IMAGE...]',
-  flags: { force: toggle('-f, --force', 'remove all names of an id as well') },
-  refused: ['no-prune', 'platform'],
+  flags: {
+    force: toggle('-f, --force', 'remove all names of an id as well'),
+    noPrune: toggle('--no-prune', 'the same: no image has parents of its own here'),
+  },
+  refused: ['platform'],
   run: async (context, { force }, names) => {
     const engine = await context.engine();
     return await each(context, names, async (name) => (await engine.images.remove(name, { force })).join('\n'));

@@ -28,9 +28,24 @@ const FILTERS = {
   label: ({ labels }: ContainerSummary, value: string) => hasLabel(labels, value),
   volume: ({ mounts }: ContainerSummary, value: string) =>
     mounts.some(({ source, target }) => source === value || target === value.replace(/(.)\/+$/, '$1')),
+  network: ({ networks }: ContainerSummary, value: string) =>
+    networks.some(({ name, id }) => name === value || (id !== undefined && value !== '' && id.startsWith(value))),
+  publish: ({ ports }: ContainerSummary, value: string) =>
+    ports.some(({ hostPort, protocol }) => holdsPort(value, hostPort, protocol)),
+  expose: ({ ports, exposed }: ContainerSummary, value: string) =>
+    ports.some(({ containerPort, protocol }) => holdsPort(value, containerPort, protocol)) ||
+    exposed.some((port) => holdsPort(value, Number.parseInt(port, 10), port.split('/')[1])),
   before: () => true,
   since: () => true,
 } as const;
+
+const PORTS = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/;
+
+/** Whether `80`, `80/udp` or `8000-8080/tcp` means a port. */
+function holdsPort(text: string, port: number, protocol: string | undefined): boolean {
+  const [, first, last = first, kind = 'tcp'] = PORTS.exec(text) ?? [];
+  return first !== undefined && Number(first) <= port && port <= Number(last) && kind === protocol;
+}
 
 /** The value as Docker takes it: a pattern that may stand anywhere; one that is none stands for itself. */
 function pattern(text: string): RegExp {
@@ -50,6 +65,12 @@ function parsePsFilter(word: string): Filter {
   }
   if (filter.name === 'exited' && !/^\d{1,3}$/.test(filter.value))
     throw new UsageError(`invalid filter 'exited=${filter.value}'`);
+  if ((filter.name === 'publish' || filter.name === 'expose') && !PORTS.test(filter.value)) {
+    throw new UsageError(
+      `invalid filter '${filter.name}=${filter.value}'`,
+      `${filter.name}=80, 80/udp or 8000-8080/tcp`,
+    );
+  }
   return filter;
 }
 
@@ -126,6 +147,7 @@ function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
     Names: container.name,
     Mounts: container.mounts.map(({ source }) => (noTrunc ? source : cut(source, 15))).join(','),
     LocalVolumes: String(container.mounts.filter(({ source }) => !source.startsWith('/')).length),
+    Networks: container.networks.map(({ name }) => name).join(','),
     Labels: Object.entries(container.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(','),

@@ -81,15 +81,25 @@ export const CONTAINER_FLAGS = {
 /** Flags of `run`. */
 export const RUN_FLAGS = {
   ...CONTAINER_FLAGS,
+  attach: list('-a, --attach STREAM', 'join STDIN, STDOUT or STDERR alone', parseStream),
   detach: toggle('-d, --detach', 'run in the background and print the container id'),
   detachKeys: single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys),
   sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
 } as const;
 
+/** A stream of `--attach`. */
+export type StreamName = 'stdin' | 'stdout' | 'stderr';
+
+function parseStream(word: string): StreamName {
+  const name = word.toLowerCase();
+  if (name === 'stdin' || name === 'stdout' || name === 'stderr') return name;
+  throw new UsageError('valid streams are STDIN, STDOUT and STDERR');
+}
+
 /** Docker's flags of `create` and `run` that are not done. */
 export const REFUSED_RUN_FLAGS = (
-  'a attach blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime ' +
-  'device-cgroup-rule device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
+  'blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime ' +
+  'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
   'gpus io-maxbandwidth io-maxiops ip6 isolation kernel-memory link link-local-ip runtime storage-opt ' +
   'use-api-socket volume-driver'
 ).split(' ');

@@ -1,12 +1,12 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import type { OnEvent } from '../../../engine/index.ts';
+import type { OnEvent, OutputOptions } from '../../../engine/index.ts';
 import { attach, keepEarlySignals, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { createRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS } from '../values/detach-keys.ts';
-import { REFUSED_RUN_FLAGS, RUN_FLAGS, toRunSpec } from './run-flags.ts';
+import { REFUSED_RUN_FLAGS, RUN_FLAGS, type StreamName, toRunSpec } from './run-flags.ts';
 
 /** `berth run`: a container of an image, attached or detached. */
 export const run = defineCommand({
@@ -19,8 +19,9 @@ export const run = defineCommand({
   failure: 125,
   run: async (context, values, [image = '', ...command]) => {
     const spec = { ...toRunSpec(values, image, command), detach: values.detach };
+    const streams = streamsOf(values);
     const tty = values.tty && !values.detach;
-    if (tty && values.interactive && !context.stdin.isTTY) {
+    if (tty && streams.has('stdin') && !context.stdin.isTTY) {
       throw new UsageError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
     }
     checkCidfile(values.cidfile);
@@ -28,20 +29,23 @@ export const run = defineCommand({
     const renderer = startRenderer(context, values.quiet);
     const proxy = values.sigProxy && !tty && !values.detach;
     const early = proxy ? keepEarlySignals(context) : undefined;
-    const output = values.detach ? {} : (early?.output ?? outputOf(context));
+    const output = values.detach ? {} : only(early?.output ?? outputOf(context), streams);
     const handle = await engine.containers
       .run(
-        { ...spec, ...(values.tty ? { tty: sizeOf(context.stdout.columns) } : {}) },
+        {
+          ...spec,
+          interactive: values.interactive || streams.has('stdin'),
+          ...(values.tty ? { tty: sizeOf(context.stdout.columns) } : {}),
+        },
         { ...output, onEvent: renderer.onEvent, signal: context.signal },
       )
       .finally(renderer.finish);
     writeCidfile(values.cidfile, handle.id);
-    if (values.detach) {
-      context.stdout.write(`${handle.id}\n`);
-      return 0;
-    }
+    // Who sees nothing of it is told which one it is.
+    if (values.detach || !(streams.has('stdout') || streams.has('stderr'))) context.stdout.write(`${handle.id}\n`);
+    if (values.detach) return 0;
     return await attach(context, handle, {
-      interactive: values.interactive,
+      interactive: streams.has('stdin'),
       tty,
       proxy,
       early,
@@ -49,6 +53,29 @@ export const run = defineCommand({
     });
   },
 });
+
+/** What is joined: what `--attach` says, else the output, and the input with `-i`. @throws {UsageError} with `-d` */
+function streamsOf({
+  attach: asked,
+  detach,
+  interactive,
+}: {
+  readonly attach: readonly StreamName[];
+  readonly detach: boolean;
+  readonly interactive: boolean;
+}): ReadonlySet<StreamName> {
+  if (asked.length === 0) return new Set([...(interactive ? (['stdin'] as const) : []), 'stdout', 'stderr']);
+  if (detach) throw new UsageError('conflicting options: cannot specify both --attach and --detach');
+  return new Set(asked);
+}
+
+/** Output that nobody joined is the log's alone. */
+function only(output: Required<OutputOptions>, streams: ReadonlySet<StreamName>): OutputOptions {
+  return {
+    ...(streams.has('stdout') ? { onStdout: output.onStdout } : {}),
+    ...(streams.has('stderr') ? { onStderr: output.onStderr } : {}),
+  };
+}
 
 /** @throws when the file is there: an id of another container must not be lost */
 export function checkCidfile(file: string | undefined): void {

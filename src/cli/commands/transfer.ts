@@ -1,8 +1,9 @@
-import type { Platform } from '../../../engine/index.ts';
+import { type Engine, EngineError, type Platform } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
+import { familiarName } from './images.ts';
 
 /** `berth pull`. */
 export const pull = defineCommand({
@@ -35,17 +36,44 @@ export const push = defineCommand({
   name: 'push',
   docs: 'Push an image to a registry',
   operands: 'NAME',
-  flags: { quiet: toggle('-q, --quiet', 'show no progress') },
-  refused: ['a', 'all-tags', 'disable-content-trust', 'platform'],
-  run: async (context, { quiet }, [name = '']) => {
+  flags: {
+    allTags: toggle('-a, --all-tags', 'push every tag of the name that is here'),
+    quiet: toggle('-q, --quiet', 'show no progress'),
+  },
+  refused: ['disable-content-trust', 'platform'],
+  run: async (context, { allTags, quiet }, [name = '']) => {
     const engine = await context.engine();
-    const result = await withRenderer(quiet ? 'quiet' : 'auto', context, async (onEvent) =>
-      engine.push(name, name, { onEvent, signal: context.signal }),
-    );
-    context.stdout.write(quiet ? `${result.name}\n` : `${result.name}: digest: ${result.digest}\n`);
+    for (const one of allTags ? await tagsHere(engine, name) : [name]) {
+      const result = await withRenderer(quiet ? 'quiet' : 'auto', context, async (onEvent) =>
+        engine.push(one, one, { onEvent, signal: context.signal }),
+      );
+      context.stdout.write(quiet ? `${result.name}\n` : `${result.name}: digest: ${result.digest}\n`);
+    }
     return 0;
   },
 });
+
+/** Names in the store that are tags of `name`. */
+async function tagsHere(engine: Engine, name: string): Promise<readonly string[]> {
+  refuseTag(name);
+  const wanted = familiarName(name);
+  const names = (await engine.images.list()).flatMap((image) => image.names);
+  const found = names.filter((one) => familiarName(one).replace(/:[^/:]*$/, '') === wanted);
+  if (found.length > 0) return found;
+  throw new EngineError(
+    'IMAGE_NOT_FOUND',
+    `Cannot push ${name}: An image does not exist locally with the tag: ${name}`,
+    { hint: 'berth images lists what is here' },
+  );
+}
+
+function refuseTag(name: string): void {
+  if (!/[:@][^/]*$/.test(name)) return;
+  throw new UsageError(
+    "tag can't be used with --all-tags/-a",
+    `give the name alone: ${name.replace(/[:@][^/]*$/, '')}`,
+  );
+}
 
 /** `linux/amd64`, `linux/arm64/v8`. */
 export function parsePlatform(word: string): Platform {

@@ -1,4 +1,4 @@
-import type { DeviceRequest } from '../../../engine/index.ts';
+import type { DeviceAccess, DeviceRequest } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** `/dev/x[:/dev/y][:rwm]`, of `--device`. @throws naming what is wrong */
@@ -15,6 +15,22 @@ export function parseDevice(text: string): DeviceRequest {
   if (third !== undefined) return { hostPath, path: absolute(second ?? ''), access: checked(third, text) };
   if (second !== undefined && isAccess(second)) return { hostPath, path: hostPath, access: second };
   return { hostPath, path: second === undefined ? hostPath : absolute(second), access: 'rwm' };
+}
+
+/** `c 42:* rmw`, of `--device-cgroup-rule`. @throws as Docker does */
+export function parseDeviceRule(text: string): DeviceAccess {
+  const [, type, major = '', minor = '', access = ''] =
+    /^([acb]) ([0-9]+|\*):([0-9]+|\*) ([rwm]{1,3})$/.exec(text) ?? [];
+  if (type !== 'a' && type !== 'b' && type !== 'c') {
+    throw new UsageError(`invalid device cgroup format '${text}'`, "--device-cgroup-rule 'c 42:* rmw'");
+  }
+  return { type, ...numberOf('major', major), ...numberOf('minor', minor), access: [...new Set(access)].join('') };
+}
+
+function numberOf(name: 'major' | 'minor', word: string): Pick<DeviceAccess, 'major' | 'minor'> {
+  if (word === '*') return {};
+  if (Number(word) <= 0xffff_ffff) return { [name]: Number(word) };
+  throw new UsageError(`invalid ${name} number ${word} of a device`);
 }
 
 /** `vendor.com/class=name`. */
