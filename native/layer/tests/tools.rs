@@ -83,6 +83,34 @@ fn tars_of_gnu_tar_and_bsdtar_become_the_tree_that_they_were_made_of() {
     }
 }
 
+/// What the oldest formats can say, too: short names, no FIFO, whole seconds.
+#[test]
+fn tars_of_the_oldest_formats_become_the_tree_that_they_were_made_of() {
+    let source = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let at = |name: &str| source.path().join(name);
+    fs::create_dir_all(at("folder/inner")).unwrap();
+    fs::write(at("folder/file"), vec![b'x'; 1500]).unwrap();
+    fs::write(at("folder/empty"), "").unwrap();
+    fs::hard_link(at("folder/file"), at("folder/same")).unwrap();
+    fs::set_permissions(at("folder/file"), fs::Permissions::from_mode(0o4751)).unwrap();
+    symlink("../folder/file", at("folder/link")).unwrap();
+    let expected = tree_with(source.path(), true);
+    let ways = [
+        ("tar", "v7"),
+        ("tar", "oldgnu"),
+        ("tar", "ustar"),
+        ("bsdtar", "v7"),
+        ("bsdtar", "ustar"),
+    ];
+    for (program, format) in ways {
+        let store = Store::new();
+        let applied = store
+            .apply(&made_by(program, &[&format!("--format={format}")], source.path()), &[])
+            .unwrap_or_else(|error| panic!("{program} {format}: {error}"));
+        assert_eq!(tree_with(&store.path(&applied.snapshot), true), expected, "{program} {format}");
+    }
+}
+
 #[test]
 fn gnu_tar_and_bsdtar_read_the_layers_that_we_make() {
     let source = source();
