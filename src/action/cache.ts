@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { messageOf, type Digest, type Engine, type Fetcher } from '../../engine/index.ts';
+import { isEngineError, messageOf, type Digest, type Engine, type Fetcher } from '../../engine/index.ts';
 import type { PassedBefore, PipelineResult } from '../pipeline/index.ts';
 import type { CacheSettings } from './cache-input.ts';
 import type { CacheDocument } from './cache/document.ts';
@@ -61,6 +61,8 @@ export interface ActionsCacheOptions {
   readonly compressions: readonly [Compression, ...Compression[]];
   readonly proxies: ProxySettings;
   readonly limits?: HttpLimits | undefined;
+  /** An index that is not signed with it is as good as none. */
+  readonly signingKey?: string | undefined;
   /** Bytes that one scope may take. */
   readonly maxSize: number;
   readonly engineVersion: string;
@@ -89,6 +91,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       http,
       service: createCacheService(http, endpoint, options.mask),
       compressions: options.compressions,
+      signingKey: options.signingKey,
     };
   };
   const load = async (
@@ -171,6 +174,10 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
         return await load(parts(access.endpoint), engine, other ?? scope, budget);
       } catch (error) {
         signal.throwIfAborted();
+        if (isEngineError(error) && error.code === 'CACHE_UNSIGNED') {
+          options.warn(error.message);
+          return { state: 'miss', text: 'its index is not signed with cache-signing-key', layers: 0 };
+        }
         // A service that limits or does not answer is left alone for the rest of the job.
         faulty = true;
         options.warn(`The cache is not used: ${messageOf(error)}`);

@@ -54,6 +54,8 @@ export interface ActionInputs {
   readonly cache: CacheSettings & OtherCaches;
   /** Bytes that one scope of the cache may take. */
   readonly cacheMaxSize: number;
+  /** The index of the Actions cache is signed with it, and read only when it is. */
+  readonly cacheSigningKey: string | undefined;
   readonly summary: boolean;
   /** Values that must be nowhere. */
   readonly secrets: readonly Secret[];
@@ -84,7 +86,10 @@ export function takeInputs(env: MutableEnvironment): ReadonlyMap<string, string>
 
 /** The secrets among the inputs, before anything about them is known to be right: they are masked first of all. */
 export function secretsOf(raw: ReadonlyMap<string, string>, tokens: readonly Secret[]): readonly Secret[] {
-  const named = ['password', 'secrets', 'github-token'].map((name) => ({ name, value: (raw.get(name) ?? '').trim() }));
+  const named = ['password', 'secrets', 'github-token', 'cache-signing-key'].map((name) => ({
+    name,
+    value: (raw.get(name) ?? '').trim(),
+  }));
   return [...named, ...tokens].filter(({ value }) => value !== '');
 }
 
@@ -138,6 +143,7 @@ export function parseInputs(
     registryMirrors: parseList('registry-mirrors', raw.get('registry-mirrors') ?? '', { comment: true }),
     cache: parseCacheInputs(text('cache'), raw.get('cache-from') ?? '', raw.get('cache-to') ?? '', runner),
     cacheMaxSize: parseSize('cache-max-size', text('cache-max-size'), CACHE_MAX_SIZE),
+    cacheSigningKey: signingKeyOf(raw),
     summary: flag('summary', true),
     secrets,
   };
@@ -175,6 +181,19 @@ function refuse(raw: ReadonlyMap<string, string>): void {
 function epochOf(env: Readonly<MutableEnvironment>): Readonly<Record<string, string>> {
   const epoch = env['SOURCE_DATE_EPOCH'];
   return epoch ? { SOURCE_DATE_EPOCH: epoch } : {};
+}
+
+/** A key that can be guessed signs nothing. */
+const MIN_KEY = 16;
+
+/** Input `cache-signing-key`. @throws `INPUT_INVALID` for a short one, without its value */
+export function signingKeyOf(raw: ReadonlyMap<string, string>): string | undefined {
+  const key = (raw.get('cache-signing-key') ?? '').trim();
+  if (key === '') return undefined;
+  if (Buffer.byteLength(key) >= MIN_KEY) return key;
+  throw new EngineError('INPUT_INVALID', `Cannot use input 'cache-signing-key': it has fewer than ${MIN_KEY} bytes`, {
+    hint: 'Make one with openssl rand -base64 32, and keep it as a secret of the repository',
+  });
 }
 
 function platformOf(platforms: readonly string[]): string | undefined {

@@ -69,6 +69,7 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
     settings: inputs.cache,
     runner: context,
     scopeParts,
+    signingKey: inputs.cacheSigningKey,
     maxSize: inputs.cacheMaxSize,
     compressions: compressionsOf(env['PATH'] ?? ''),
     proxies: settings,

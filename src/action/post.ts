@@ -11,7 +11,7 @@ import { savePlan } from './cache/save.ts';
 import { createCacheService } from './cache/service.ts';
 import { jobFolder } from './job.ts';
 import { readRunnerContext, readTokens, type RunnerContext } from './environment.ts';
-import { takeInputs, type MutableEnvironment } from './inputs.ts';
+import { signingKeyOf, takeInputs, type MutableEnvironment } from './inputs.ts';
 import type { Runner } from './runner.ts';
 import { maskForms } from './secrets.ts';
 import { listen } from './signals.ts';
@@ -22,7 +22,8 @@ const SAVE_TIME = 15 * 60_000;
 
 /** The post step: stop what a killed main has left, save the cache. It never fails the job: everything that goes wrong is a warning. */
 export async function post(env: MutableEnvironment, runner: Runner): Promise<void> {
-  takeInputs(env);
+  const raw = takeInputs(env);
+  runner.commands.mask(maskForms((raw.get('cache-signing-key') ?? '').trim()));
   runner.commands.mask(readTokens(env).flatMap(({ value }) => maskForms(value)));
   const state = readState(env);
   const context = readRunnerContext(env, undefined);
@@ -34,7 +35,10 @@ export async function post(env: MutableEnvironment, runner: Runner): Promise<voi
         warn(messageOf(error)),
       );
     }
-    if (state.plan !== undefined) await save(env, state.plan, context, { runner, warn, signal: cancellation.signal });
+    if (state.plan !== undefined) {
+      const signingKey = signingKeyOf(raw);
+      await save(env, state.plan, context, { runner, warn, signal: cancellation.signal, signingKey });
+    }
     if (state.root !== '' && state.first && !context.hosted) await clear(env, state, runner);
   } catch (error) {
     warn(`The post step could not do its work: ${messageOf(error)}`);
@@ -87,7 +91,13 @@ async function save(
     runner,
     warn,
     signal,
-  }: { readonly runner: Runner; readonly warn: (message: string) => void; readonly signal: AbortSignal },
+    signingKey,
+  }: {
+    readonly runner: Runner;
+    readonly warn: (message: string) => void;
+    readonly signal: AbortSignal;
+    readonly signingKey: string | undefined;
+  },
 ): Promise<void> {
   const access = readCacheAccess(env);
   if (access.kind === 'none') return;
@@ -107,6 +117,7 @@ async function save(
             (await service.find({ key, version: versionOf(inside, plan.compression) }, { signal: budget })) !==
             undefined,
           warn,
+          signingKey,
           unique: `${context.runId}-${context.runAttempt}-${process.pid}`,
           signal: budget,
         }),

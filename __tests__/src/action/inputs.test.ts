@@ -296,6 +296,13 @@ describe('inputs', () => {
     ).toEqual([{ name: 'password', value: 'abc' }]);
   });
 
+  test('take a key for the cache that cannot be guessed, and mask it', () => {
+    const key = 'k'.repeat(16);
+    expect(read({ 'cache-signing-key': key }).cacheSigningKey).toBe(key);
+    expect(secretsOf(new Map([['cache-signing-key', key]]), [])).toHaveLength(1);
+    expect(() => read({ 'cache-signing-key': 'short' })).toThrow("'cache-signing-key': it has fewer than 16 bytes");
+  });
+
   test('understand type=gha, and refuse its keys that are not done by name', () => {
     const none = { from: [], to: [] };
     expect(read({ 'cache-from': 'type=gha', 'cache-to': 'type=gha,mode=max' }).cache).toEqual({

@@ -5,6 +5,7 @@ import { download } from './download.ts';
 import type { CacheHttp } from './http.ts';
 import { indexPrefix, versionOf, type Compression } from './names.ts';
 import type { CacheService, FoundEntry } from './service.ts';
+import { verifyIndex } from './signature.ts';
 
 /** What restoring goes through. */
 export interface RestoreParts {
@@ -12,9 +13,11 @@ export interface RestoreParts {
   readonly service: CacheService;
   /** The toolkit's choice on this machine first: most entries were made by its like. */
   readonly compressions: readonly Compression[];
+  /** An index that is not signed with it is not read. */
+  readonly signingKey?: string | undefined;
 }
 
-/** Newest index of the scope; undefined when there is none. @throws what the service, the archive and the document throw */
+/** Newest index of the scope; undefined when there is none. @throws what the service, the archive, the signature and the document throw */
 export async function restoreIndex(
   parts: RestoreParts,
   scope: string,
@@ -25,14 +28,14 @@ export async function restoreIndex(
     const find = (): Promise<FoundEntry | undefined> =>
       parts.service.find({ key: indexPrefix(scope), prefix: true, version }, { signal });
     const found = await find();
-    if (found) return await readIndex(parts, found, async () => (await find())?.url, signal);
+    if (found) return await readIndex(parts, { ...found, scope }, async () => (await find())?.url, signal);
   }
   return undefined;
 }
 
 async function readIndex(
-  { http }: RestoreParts,
-  { url }: FoundEntry,
+  { http, signingKey }: RestoreParts,
+  { url, scope }: FoundEntry & { readonly scope: string },
   refresh: () => Promise<string | undefined>,
   signal: AbortSignal,
 ): Promise<CacheDocument> {
@@ -40,7 +43,7 @@ async function readIndex(
   for await (const { body } of readArchive(bytes, { path: 'index', files: new Map([[INDEX_FILE, MAX_INDEX]]) })) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
-    return parseDocument(Buffer.concat(chunks).toString('utf8'));
+    return parseDocument(verifyIndex(Buffer.concat(chunks).toString('utf8'), scope, signingKey));
   }
   throw new EngineError('CACHE_ARCHIVE', 'Cannot read a cache archive: it holds no index');
 }

@@ -4,6 +4,7 @@ import { messageOf } from '../../../engine/index.ts';
 import { INDEX_FILE, type CacheDocument } from './document.ts';
 import { indexName, type EntryName } from './names.ts';
 import { withoutEntries, type SavePlan, type Upload } from './plan.ts';
+import { signIndex } from './signature.ts';
 
 /** What saving goes through. */
 export interface SaveParts {
@@ -16,6 +17,8 @@ export interface SaveParts {
   readonly warn: (message: string) => void;
   /** Makes the index entry's key unlike any other. */
   readonly unique: string;
+  /** The index is signed with it. */
+  readonly signingKey?: string | undefined;
   /** Ends everything. */
   readonly signal: AbortSignal;
 }
@@ -80,7 +83,8 @@ async function uploadOne(upload: Upload, parts: SaveParts): Promise<boolean> {
 async function saveIndex(plan: SavePlan, document: CacheDocument, parts: SaveParts): Promise<boolean> {
   const { key, path } = indexName(plan.scope, parts.unique);
   await mkdir(join(parts.folder, path), { recursive: true });
-  await writeFile(join(parts.folder, path, INDEX_FILE), JSON.stringify(document), { mode: 0o600 });
+  const text = signIndex(JSON.stringify(document), plan.scope, parts.signingKey);
+  await writeFile(join(parts.folder, path, INDEX_FILE), text, { mode: 0o600 });
   return (await ending(parts, parts.saveCache([path], key))) >= 0;
 }
 

@@ -166,6 +166,10 @@ describe('the Actions cache', () => {
     await restore();
     const downloads = server.requests.filter(({ method }) => method === 'GET');
     expect(downloads).toHaveLength(1);
+    // With a key, an index that was not signed is not read.
+    await expect(restore({ ...partsOf(), signingKey: 'a key that is long enough' })).rejects.toMatchObject({
+      code: 'CACHE_UNSIGNED',
+    });
   });
 
   test('masks each signed address before it is used', async () => {
