@@ -17,6 +17,7 @@ ensurePrograms([
   'setfattr',
   'setpriv',
   'sshd',
+  'nft',
   'git',
   'xz',
 ]);

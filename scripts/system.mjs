@@ -20,6 +20,7 @@ const programs = {
   zstd: { package: 'zstd', use: 'layers of another codec' },
   xz: { package: 'xz-utils', use: 'unpacking' },
   sshd: { package: 'openssh-server', use: 'repositories over ssh' },
+  nft: { package: 'nftables', use: 'seeing the rules of networks' },
   git: { package: 'git', use: 'clean clones' },
 };
 

@@ -1,9 +1,17 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** What of a store is still alive on this machine: processes, mounts, namespaces and locks, each as a sentence. Needs root to see it all. */
+/** What of a store is still alive on this machine: processes, mounts, namespaces, cgroups and locks, each as a sentence. Needs root to see it all. */
 export function leftovers(store: string): readonly string[] {
-  return [...processes(store), ...mounts(store), ...locks(store)];
+  return [...processes(store), ...mounts(store), ...cgroups(store), ...locks(store)];
+}
+
+/** Interfaces and tables of rules in a network namespace that nobody else uses; `through` are the words that enter it. Needs `ip` and `nft`. */
+export function networkLeftovers(through: readonly string[]): readonly string[] {
+  const [program = '', ...words] = [...through, 'sh', '-ec', 'ip -o link; nft list tables; nft -a list ruleset'];
+  const lines = execFileSync(program, words, { encoding: 'utf8' }).split('\n');
+  return lines.filter((line) => /^\d+: (?:berth|bv)|^table \S+ berth-|comment "berth network/.test(line.trim()));
 }
 
 /** Waits until nothing is left, at most so many seconds; gives what still is. */
@@ -34,6 +42,14 @@ function processes(store: string): readonly string[] {
 function mounts(store: string): readonly string[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return lines.filter((line) => line.includes(store)).map((line) => `mount ${line}`);
+}
+
+/** Groups of containers of the store, which end in the number of its folder. */
+function cgroups(store: string): readonly string[] {
+  const end = `-${statInode(store).toString(16)}`;
+  const roots = ['/sys/fs/cgroup', ...list('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
+  const groups = roots.flatMap((root) => list(`${root}/berth`).map((name) => `${root}/berth/${name}`));
+  return [...new Set(groups)].filter((path) => path.endsWith(end)).map((path) => `cgroup ${path}`);
 }
 
 /** Locks on files of the store, by the inode numbers of its `locks/`. */

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdir, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Berth, createBerth } from '../../helpers/berth.ts';
 
 let store: Berth;
@@ -59,5 +62,34 @@ describe('berth', () => {
     const { code, stderr } = await store.berth(['ps'], { env: { BERTH_ISOLATION: 'vm' } });
     expect(stderr).toMatch(/Cannot use isolation "vm"[\s\S]*hint: use one of auto, root/);
     expect(code).toBe(125);
+  });
+});
+
+describe('a link named docker', () => {
+  const docker = async (...args: readonly string[]) => {
+    const bin = join(store.work, 'bin');
+    await mkdir(bin, { recursive: true });
+    await symlink(join(store.work, 'cli/index.mjs'), join(bin, 'docker')).catch(() => undefined);
+    await chmod(join(store.work, 'cli/index.mjs'), 0o755);
+    const path = `${bin}:${dirname(process.execPath)}:/usr/bin:/bin`;
+    return spawnSync('docker', args, {
+      encoding: 'utf8',
+      env: { PATH: path, HOME: store.work, BERTH_ROOT: store.root },
+    });
+  };
+
+  test('is the same command', async () => {
+    expect(await docker('--version')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^berth \S+\n$/) });
+    expect(await docker('images', '--help')).toMatchObject({ status: 0, stdout: expect.stringContaining('--digests') });
+  });
+
+  test.each([
+    [['compose', 'up'], 'Cannot use "berth compose": not supported yet\nhint: start each service with berth run\n'],
+    [['buildx', 'build', '.'], 'Cannot use "berth buildx": not supported yet\nhint: berth build does what'],
+    [['-H', 'tcp://x', 'ps'], 'Cannot use -H: not supported yet\nhint: leave it out: berth has no daemon to reach'],
+  ])('refuses %j by name, and says what to type', async (args, words) => {
+    const { status, stderr } = await docker(...args);
+    expect(stderr).toContain(words);
+    expect(status).toBe(125);
   });
 });
