@@ -108,7 +108,7 @@ describe('an odd Dockerfile is read as BuildKit reads it', () => {
   });
 });
 
-/** Where each case of the catalogue's parts A to D is tested: a file, and words of the test's name in it. */
+/** Where each case of the catalogue's parts A to D, L and M is tested: a file, and words of the test's name in it. */
 const COVERED: readonly (readonly [number, string, string])[] = [
   [2, 'engine/bad-inputs.test.ts', 'no build stage'],
   [7, 'engine/dockerfile/parse.test.ts', 'names line and column of a NUL byte'],
@@ -154,12 +154,32 @@ const COVERED: readonly (readonly [number, string, string])[] = [
   [75, '../native/helper/tests/confinement.rs', 'a_linked_dev_and_a_linked_proc_cannot_be_used_against_the_host'],
   [79, '../native/helper/tests/confinement.rs', 'links_of_the_image_lead_nowhere_but_into_the_image'],
   [80, 'engine/graph/copy.test.ts', 'never leaves the root by its destination'],
+  [80, 'src/cli/hostile.test.ts', 'a destination that climbs out of the root lands in it'],
   [81, '../native/layer/tests/copy.rs', 'a_directory_lands_behind_a_link_of_the_image'],
   [82, 'engine/context/context.test.ts', 'refuses a pattern that matches nothing, by name'],
   [83, '../native/helper/tests/process.rs', 'an_image_without_layers_and_one_with_500_work'],
   [86, '../native/helper/src/seal.rs', 'sealed'],
   [87, '../native/helper/tests/process.rs', 'a_background_process_that_holds_the_output_cannot_delay_the_end'],
   [88, '../native/helper/tests/process.rs', 'the_upper_holds_what_the_process_wrote_and_no_trace_of_the_mounts'],
+  [239, 'src/action/scenarios.test.ts', 'what a RUN and a container print is shown and never obeyed'],
+  [246, 'src/cli/hostile.test.ts', 'a full disk is named, fails the step alone and leaves the store whole'],
+  [248, '../native/helper/tests/process.rs', 'a_background_process_that_holds_the_output_cannot_delay_the_end'],
+  [250, 'src/cli/hostile.test.ts', '/proc/1/mem'],
+  [250, '../native/helper/tests/confinement.rs', 'the_helper_cannot_be_reached_as_the_program_of_process_1'],
+  [253, '../native/helper/tests/confinement.rs', '/proc/sysrq-trigger'],
+  [254, '../native/helper/tests/confinement.rs', 'masked_paths_are_empty_and_read_only_ones_refuse'],
+  [255, '../native/helper/tests/confinement.rs', 'devices_are_the_harmless_ones_and_no_other_can_be_made'],
+  [256, '../native/helper/tests/confinement.rs', 'only_the_three_standard_descriptors_are_open'],
+  [258, '../native/net/tests/bridge.rs', '169.254.169.254'],
+  [258, '../native/helper/tests/confinement.rs', 'without_a_network_there_is_loopback_alone'],
+  [260, 'src/cli/hostile.test.ts', 'and a terminal'],
+  [261, 'src/cli/hostile.test.ts', 'a program cannot raise its limits'],
+  [262, '../native/layer/tests/diff.rs', 'all_names_of_a_file_stay_together'],
+  [263, 'src/cli/hostile.test.ts', 'change the clock or the host name'],
+  [265, 'engine/native/isolation.test.ts', 'names each switch when no rung holds'],
+  [268, 'engine/store/space.test.ts', 'too little is an error with both figures, before anything is fetched'],
+  [270, 'src/cli/hostile.test.ts', 'the digest does not depend on the caller'],
+  [273, 'engine/store/layout.test.ts', 'makes a private store'],
 ];
 
 describe('the catalogue of bad inputs', () => {

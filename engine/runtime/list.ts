@@ -1,6 +1,7 @@
 import { EngineError } from '../base/errors.ts';
 import type { ContainerSummary } from '../engine.ts';
 import type { ContainerState } from '../native/protocol.ts';
+import type { Helper } from '../native/types.ts';
 import type { Connection } from './dependencies.ts';
 import { type ContainerRecord, decodeRecord } from './record.ts';
 
@@ -13,12 +14,32 @@ export interface Found {
 /** Every container of the engine, newest first. Those of a RUN carry no record and are not among them. */
 export async function listContainers({ helper }: Connection): Promise<readonly Found[]> {
   const { containers } = await helper.call('state', { containers: [] });
-  return containers
-    .flatMap((state) => {
-      const record = decodeRecord(state.record);
-      return record ? [{ state, record }] : [];
-    })
-    .sort((a, b) => (a.state.createdAt < b.state.createdAt ? 1 : -1));
+  const found = containers.flatMap((state) => {
+    const record = decodeRecord(state.record);
+    return record ? [{ state, record }] : [];
+  });
+  const lost = found.filter(isLost);
+  const others = lost.length === 0 ? found : found.filter((one) => !isLost(one));
+  if (lost.length > 0) await collectLost(helper, lost, others);
+  return others.sort((a, b) => (a.state.createdAt < b.state.createdAt ? 1 : -1));
+}
+
+/** Nobody keeps it, and its monitor was killed where the helper could not reach its files: outside the user namespace. */
+function isLost({ state, record }: Found): boolean {
+  return state.status === 'dead' && record.spec.rm === true;
+}
+
+async function collectLost(helper: Helper, lost: readonly Found[], others: readonly Found[]): Promise<void> {
+  const mounted = new Set(others.flatMap(({ record }) => (record.volumes ?? []).map(({ name }) => name)));
+  const volumes = lost.flatMap(({ record }) => (record.volumes ?? []).filter(({ anonymous }) => anonymous));
+  const names = volumes.map(({ name }) => name).filter((name) => !mounted.has(name));
+  await helper.call('remove', {
+    containers: lost.map(({ state }) => state.id),
+    snapshots: lost.map(({ record }) => record.rootfs.upper),
+    force: false,
+    garbage: false,
+  });
+  if (names.length > 0) await helper.call('volume', { action: { kind: 'remove', names } });
 }
 
 /** By name, id or prefix of an id. @throws `CONTAINER_NOT_FOUND`, `AMBIGUOUS` */

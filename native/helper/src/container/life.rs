@@ -8,7 +8,7 @@ use berth_cgroup::{Group, Layout};
 use berth_jail::Stub;
 use berth_monitor::{clock, process_id};
 use berth_wire::reply::ContainerState;
-use berth_wire::request::Rootfs;
+use berth_wire::request::{IdMap, Rootfs, Start};
 use berth_wire::{Code, Failure, oci};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -75,8 +75,16 @@ fn collect(context: &Context, folder: &Folder, mut state: ContainerState) -> Res
     remove_stubs(context, folder);
     crate::run::network::release(context, folder);
     if matches!(folder.read("keep.json"), Ok(false)) {
-        super::remove_folder(context, &folder.id)?;
-        return Ok(None);
+        let order: Option<Start> = folder.read(container::folder::ORDER).ok();
+        // From outside its user namespace its files cannot be removed: the engine, which sees it dead, asks for that.
+        let out_of_reach = !matches!(context.id_map, IdMap::Root) && !rustix::process::geteuid().is_root();
+        if !(out_of_reach && order.as_ref().is_some_and(|order| order.life.is_some())) {
+            super::remove_folder(context, &folder.id)?;
+            if let Some(order) = order {
+                crate::run::container::discard_rest(context, &order);
+            }
+            return Ok(None);
+        }
     }
     state.status = container::DEAD.to_owned();
     state.finished_at = Some(clock::now());

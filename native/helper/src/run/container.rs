@@ -289,14 +289,7 @@ pub(crate) fn record(context: &Context, order: &Order<'_>, folder: &Folder, stat
         journal::of_container(context, folder, "destroy", &[]);
         discard(context, &order.args.container);
         // The folder has gone: what still uses a volume is another container.
-        discard_volumes(context, order.args);
-        // What a step of a build wrote becomes a layer.
-        if order.args.life.is_some() {
-            let upper = &order.args.rootfs.upper;
-            if let Err(failure) = remove_upper(context, upper) {
-                context.status.warning(format!("snapshot {upper} stays: {failure}"));
-            }
-        }
+        discard_rest(context, order.args);
     } else if let Err(failure) = written {
         context
             .status
@@ -362,11 +355,19 @@ fn discard(context: &Context, id: &str) {
     }
 }
 
-fn discard_volumes(context: &Context, args: &Start) {
+/// Takes away what a container that nobody keeps had beside its folder.
+pub(crate) fn discard_rest(context: &Context, args: &Start) {
     let names = args.config.annotations.get(VOLUMES).map(String::as_str).unwrap_or_default();
     let names: Vec<&str> = names.split(',').filter(|name| !name.is_empty()).collect();
     if !names.is_empty() {
         volume::discard(context, &names);
+    }
+    // What a step of a build wrote becomes a layer.
+    if args.life.is_some() {
+        let upper = &args.rootfs.upper;
+        if let Err(failure) = remove_upper(context, upper) {
+            context.status.warning(format!("snapshot {upper} stays: {failure}"));
+        }
     }
 }
 

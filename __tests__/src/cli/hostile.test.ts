@@ -1,0 +1,109 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { type Berth, createBerth, NO_CONTAINERS } from '../../helpers/berth.ts';
+
+const BUSYBOX = '/bin/busybox';
+const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX}: install busybox-static`);
+
+/** What a program tries against its machine and against who started it; each says its word only when it got through. */
+const ATTACKS = `
+ulimit -Sn $(($(ulimit -Hn) + 1)) 2>/dev/null && echo limit
+nice -n -5 true 2>/dev/null && echo nice
+renice -n -5 -p 1 >/dev/null 2>&1 && echo renice
+echo -1000 2>/dev/null > /proc/self/oom_score_adj && echo oom
+date -s 2001-01-01 >/dev/null 2>&1; test $(date +%Y) = 2001 && echo clock
+adjtimex -t 9000 2>&1 | grep -q 'tick: *9000' && echo ticks
+hostname other 2>/dev/null && echo hostname
+head -c 1 /proc/1/mem >/dev/null 2>&1 && echo memory
+cat /proc/1/environ 2>/dev/null | grep -q . && echo environment
+(echo x > /dev/tty) 2>/dev/null && echo terminal
+mount -t tmpfs x /tmp 2>/dev/null && echo mount
+unshare -U true 2>/dev/null && echo namespace
+awk '{ print "tty", $7, "session", ($6 == $1 || $6 == 0 || $6 == 1 || $6 == 2) ? "own" : $6 }' /proc/self/stat
+`;
+
+(reason === undefined ? describe : describe.skip)(`hostile content${reason === undefined ? '' : `: ${reason}`}`, () => {
+  let store: Berth;
+  let context = '';
+  const dockerfile = async (text: string): Promise<void> => await writeFile(join(context, 'Dockerfile'), text);
+  const SHELL =
+    'FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n';
+
+  beforeAll(async () => {
+    store = await createBerth();
+    context = join(store.work, 'context');
+    await mkdir(context);
+    await copyFile(BUSYBOX, join(context, 'busybox'));
+    await writeFile(join(context, 'file'), 'of the context\n', { mode: 0o640 });
+    await dockerfile(`${SHELL}COPY file /../../up\nRUN mkdir /tmp\nENV PATH=/bin\n`);
+    const built = await store.berth(['build', '-q', '-t', 'box', context]);
+    if (built.code !== 0) throw new Error(`the image of these tests was not built: ${built.stderr}`);
+  });
+  afterAll(async () => await store.remove());
+
+  test('a program cannot raise its limits, change the clock or the host name, or reach its init and a terminal', async () => {
+    const clock = Date.now();
+    const { code, stdout, stderr } = await store.berth([
+      'run',
+      '--rm',
+      '--init',
+      '--network',
+      'none',
+      'box',
+      'sh',
+      '-c',
+      ATTACKS,
+    ]);
+    expect({ stdout, stderr, code }).toEqual({ stdout: 'tty 0 session own\n', stderr: '', code: 0 });
+    expect(Date.now() - clock).toBeLessThan(3_600_000);
+    expect(hostname()).not.toBe('other');
+  });
+
+  test('a destination that climbs out of the root lands in it', async () => {
+    const { stdout } = await store.berth(['run', '--rm', '--network', 'none', 'box', 'sh', '-c', 'cat /up']);
+    expect(stdout).toBe('of the context\n');
+    expect(existsSync('/up')).toBe(false);
+  });
+
+  test('the digest does not depend on the caller: on the umask, or on where home is', async () => {
+    await dockerfile('FROM scratch\nCOPY file /file\nWORKDIR /a/b\nENV A=1\n');
+    const args = ['--build-arg', 'SOURCE_DATE_EPOCH=1700000000', '-o', 'type=image,rewrite-timestamp=true'];
+    const settings = ['umask 022', 'umask 077', 'umask 000', 'unset HOME', 'HOME=/proc/nothing; export HOME'];
+    const builds = settings.map(async (setting, index) => {
+      const options = {
+        through: ['sh', '-c', `${setting}; exec "$@"`, 'sh'],
+        env: { BERTH_ROOT: join(store.work, `fresh-${index}`) },
+      };
+      const { stdout, stderr, code } = await store.berth(['build', '-q', ...args, context], options);
+      expect({ setting, stderr, code }).toEqual({ setting, stderr: '', code: 0 });
+      return stdout;
+    });
+    const ids = await Promise.all(builds);
+    expect([...new Set(ids)]).toEqual([expect.stringMatching(/^sha256:[0-9a-f]{64}\n$/)]);
+  });
+
+  test('a full disk is named, fails the step alone and leaves the store whole', async () => {
+    const small = join(store.work, 'small');
+    await mkdir(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m,mode=755', 'small', small]);
+    try {
+      const env = { BERTH_ROOT: join(small, 'store') };
+      await dockerfile(`${SHELL}RUN dd if=/dev/zero of=/big bs=1M count=64\n`);
+      const built = await store.berth(['build', '--progress', 'plain', context], { env });
+      expect(built.stderr).toMatch(/No space left on device/);
+      expect(built.code).not.toBe(0);
+      expect(await store.berth(['system', 'fsck'], { env })).toMatchObject({
+        code: 0,
+        stdout: expect.not.stringContaining('problem: '),
+      });
+      await dockerfile(`${SHELL}RUN echo fits\n`);
+      expect((await store.berth(['build', '-q', context], { env })).code).toBe(0);
+    } finally {
+      execFileSync('umount', ['-l', small]);
+    }
+  });
+});
