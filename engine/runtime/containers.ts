@@ -7,6 +7,7 @@ import { execInContainer } from './exec.ts';
 import { inspectContainer } from './inspect.ts';
 import { findContainer, isAlive, listContainers, toSummary } from './list.ts';
 import { sendLogs } from './logs.ts';
+import { unlessGone } from './meanwhile.ts';
 import { removeContainer } from './remove.ts';
 import { createContainer, runContainer, STOP_SECONDS } from './run.ts';
 import { attachContainer, restartContainer, startContainer } from './start.ts';
@@ -16,17 +17,23 @@ import { killContainer, stopContainer, waitContainer } from './stop.ts';
 /** {@link Containers} on the helper, which keeps them; nothing is remembered here. */
 export function createContainers(dependencies: ContainersDependencies): Containers {
   const { connect } = dependencies;
+  const on = async <T>(nameOrId: string, act: () => Promise<T>): Promise<T> => await unlessGone(connect, nameOrId, act);
+  const onRunning = async <T>(nameOrId: string, act: () => Promise<T>): Promise<T> =>
+    await unlessGone(connect, nameOrId, act, { running: true });
   return {
     run: async (spec, options = {}) => await runContainer(dependencies, spec, options),
     create: async (spec, options = {}) => await createContainer(dependencies, spec, options),
-    start: async (nameOrId, options = {}) => await startContainer(dependencies, nameOrId, options),
-    restart: async (nameOrId, options = {}) => await restartContainer(dependencies, nameOrId, options),
-    attach: async (nameOrId, options = {}) => await attachContainer(await connect(), nameOrId, options),
-    pause: async (nameOrId) => await pauseContainer(await connect(), nameOrId),
-    unpause: async (nameOrId) => await unpauseContainer(await connect(), nameOrId),
-    rename: async (nameOrId, name) => await renameContainer(dependencies, nameOrId, name),
-    update: async (nameOrId, changes) => await updateContainer(dependencies, nameOrId, changes),
-    processes: async (nameOrId) => await readProcesses(await connect(), nameOrId),
+    start: async (nameOrId, options = {}) => await on(nameOrId, () => startContainer(dependencies, nameOrId, options)),
+    restart: async (nameOrId, options = {}) =>
+      await on(nameOrId, () => restartContainer(dependencies, nameOrId, options)),
+    attach: async (nameOrId, options = {}) =>
+      await onRunning(nameOrId, async () => await attachContainer(await connect(), nameOrId, options)),
+    pause: async (nameOrId) => await onRunning(nameOrId, async () => await pauseContainer(await connect(), nameOrId)),
+    unpause: async (nameOrId) => await on(nameOrId, async () => await unpauseContainer(await connect(), nameOrId)),
+    rename: async (nameOrId, name) => await on(nameOrId, () => renameContainer(dependencies, nameOrId, name)),
+    update: async (nameOrId, changes) => await on(nameOrId, () => updateContainer(dependencies, nameOrId, changes)),
+    processes: async (nameOrId) =>
+      await onRunning(nameOrId, async () => await readProcesses(await connect(), nameOrId)),
     stats: async (names = []) => await readStats(await connect(), names),
     list: async ({ all = false } = {}) =>
       (await listContainers(await connect()))
@@ -48,24 +55,26 @@ export function createContainers(dependencies: ContainersDependencies): Containe
           { hint: 'start the container without --log-driver none' },
         );
       }
-      await sendLogs(connection.helper, state.id, options);
+      await on(nameOrId, () => sendLogs(connection.helper, state.id, options));
     },
-    exec: async (nameOrId, spec, options = {}) => await execInContainer(await connect(), nameOrId, spec, options),
+    exec: async (nameOrId, spec, options = {}) =>
+      await onRunning(nameOrId, async () => await execInContainer(await connect(), nameOrId, spec, options)),
     stop: async (nameOrId, options = {}) => {
       const connection = await connect();
       const { state, record } = await findContainer(connection, nameOrId);
       if (!isAlive(state.status)) return;
       const seconds = options.seconds ?? record.spec.stopTimeout ?? STOP_SECONDS;
-      await stopContainer(connection, state.id, options.signal ?? record.stopSignal, seconds);
+      await on(nameOrId, () => stopContainer(connection, state.id, options.signal ?? record.stopSignal, seconds));
     },
     kill: async (nameOrId, signal = 'SIGKILL') => {
       const connection = await connect();
-      await killContainer(connection, await findContainer(connection, nameOrId), signal);
+      const found = await findContainer(connection, nameOrId);
+      await on(nameOrId, () => killContainer(connection, found, signal));
     },
     wait: async (nameOrId) => {
       const connection = await connect();
       const { state } = await findContainer(connection, nameOrId);
-      const ended = state.ended ?? (await waitContainer(connection, state.id));
+      const ended = state.ended ?? (await on(nameOrId, () => waitContainer(connection, state.id)));
       return ended.exitCode ?? 0;
     },
     remove: async (nameOrId, how = {}) => await removeContainer(await connect(), nameOrId, how),

@@ -6,6 +6,7 @@ import type { Tree } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import type { ContainersDependencies } from './dependencies.ts';
 import { findContainer } from './list.ts';
+import { unlessGone } from './meanwhile.ts';
 
 /**
  * A `docker cp`: one helper packs, another one unpacks, and the tar between them passes through here. What is on this machine is read and written
@@ -31,11 +32,13 @@ export async function copyFiles(
   const end = [source, target].find((one) => one.kind === 'container');
   if (end?.kind !== 'container')
     throw new EngineError('COPY_REFUSED', 'Cannot copy: must specify at least one container source');
-  return await withContainer(dependencies, end.container, options, async (id) => {
+  const { container } = end;
+  const act = async (id: string): Promise<CopyReport> => {
     const from = await packer(dependencies, source, id);
     const to = await unpacker(dependencies, target, id);
     return await transfer(from, to, options);
-  });
+  };
+  return await unlessGone(dependencies.connect, container, () => withContainer(dependencies, container, options, act));
 }
 
 /** A container that does not run is kept from starting meanwhile: its root must not be mounted twice. */

@@ -1,6 +1,7 @@
 import { EngineError } from '../base/errors.ts';
 import type { Connection } from './dependencies.ts';
-import { findContainer, isAlive } from './list.ts';
+import { findContainer, type Found, isAlive } from './list.ts';
+import { wasStarted } from './meanwhile.ts';
 import { removeAnonymous } from './volumes.ts';
 
 /**
@@ -13,14 +14,22 @@ export async function removeContainer(
   nameOrId: string,
   { force = false, volumes = false }: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
 ): Promise<void> {
-  const { state, record } = await findContainer(connection, nameOrId);
-  if (isAlive(state.status) && !force) {
-    throw new EngineError(
-      'CONTAINER_RUNNING',
-      `Cannot remove container "/${record.name}": container is ${state.status}: stop the container before removing or force remove`,
-      { hint: `berth rm -f ${record.name}` },
-    );
-  }
+  const found = await findContainer(connection, nameOrId);
+  const remove = async (): Promise<void> => await removeFound(connection, found, { force, volumes });
+  await remove().catch(async (error: unknown) => {
+    if (!(await wasStarted(connection, found.state.id, error))) throw error;
+    if (!force) throw stillRuns(await findContainer(connection, found.state.id));
+    // Once more: two of the same mind would go on for ever.
+    await remove();
+  });
+}
+
+async function removeFound(
+  connection: Connection,
+  { state, record }: Found,
+  { force, volumes }: { readonly force: boolean; readonly volumes: boolean },
+): Promise<void> {
+  if (isAlive(state.status) && !force) throw stillRuns({ state, record });
   const { helper } = connection;
   const args = { containers: [state.id], snapshots: [record.rootfs.upper], force, garbage: false };
   const { warnings } = await helper.call('remove', args);
@@ -32,4 +41,12 @@ export async function removeContainer(
   }
   // One that would have removed itself takes its volumes with it in any case.
   if (volumes || record.spec.rm) await removeAnonymous(connection, record.volumes ?? []);
+}
+
+function stillRuns({ state, record }: Found): EngineError {
+  return new EngineError(
+    'CONTAINER_RUNNING',
+    `Cannot remove container "/${record.name}": container is ${state.status}: stop the container before removing or force remove`,
+    { hint: `berth rm -f ${record.name}` },
+  );
 }

@@ -4,6 +4,7 @@ import type { Ended } from '../native/protocol.ts';
 import type { Connection, ContainersDependencies } from './dependencies.ts';
 import { boundPorts, collectStart, createHandle } from './handle.ts';
 import { findContainer, findRunning, type Found, isAlive } from './list.ts';
+import { wasStarted } from './meanwhile.ts';
 import { STOP_SECONDS, untilRunning } from './run.ts';
 import { stopContainer } from './stop.ts';
 
@@ -17,7 +18,16 @@ export async function startContainer(
   const found = await findContainer(connection, nameOrId);
   if (isAlive(found.state.status)) return undefined;
   // Shared: a prune must not take snapshots away meanwhile.
-  return await dependencies.store.locks.with('store', 'shared', () => resume(connection, found, options), options);
+  return await dependencies.store.locks.with(
+    'store',
+    'shared',
+    async () =>
+      await resume(connection, found, options).catch(async (error: unknown) => {
+        if (await wasStarted(connection, found.state.id, error)) return undefined;
+        throw error;
+      }),
+    options,
+  );
 }
 
 async function resume(
@@ -61,7 +71,11 @@ export async function restartContainer(
     const seconds = options.seconds ?? record.spec.stopTimeout ?? STOP_SECONDS;
     await stopContainer(connection, state.id, options.signal ?? record.stopSignal, seconds);
   }
-  await dependencies.store.locks.with('store', 'shared', () => resume(connection, found, {}));
+  await dependencies.store.locks.with('store', 'shared', async () => {
+    await resume(connection, found, {}).catch(async (error: unknown) => {
+      if (!(await wasStarted(connection, state.id, error))) throw error;
+    });
+  });
 }
 
 /** Joins the streams of a running container. Leaving lets it go on. */

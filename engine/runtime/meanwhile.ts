@@ -1,0 +1,31 @@
+import { isEngineError } from '../base/errors.ts';
+import type { Connection } from './dependencies.ts';
+import { findContainer, findRunning, isAlive } from './list.ts';
+
+/**
+ * Runs `act` on a container. Where the helper fails because another command removed the container meanwhile, or ended it where it must run, the
+ * error is the one that a command gets which comes later.
+ *
+ * @throws `CONTAINER_NOT_FOUND`, with `running` also `CONTAINER_NOT_RUNNING`, and what `act` throws
+ */
+export async function unlessGone<T>(
+  connect: () => Promise<Connection>,
+  nameOrId: string,
+  act: () => Promise<T>,
+  { running = false }: { readonly running?: boolean } = {},
+): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (isEngineError(error) && error.code.startsWith('NATIVE_')) {
+      await (running ? findRunning : findContainer)(await connect(), nameOrId);
+    }
+    throw error;
+  }
+}
+
+/** Whether a start or a removal failed because another command has started the container meanwhile. */
+export async function wasStarted(connection: Connection, id: string, error: unknown): Promise<boolean> {
+  if (!isEngineError(error, 'NATIVE_CONFLICT')) return false;
+  return isAlive((await findContainer(connection, id)).state.status);
+}
