@@ -50,7 +50,7 @@ async function withContainer<T>(
 ): Promise<T> {
   const connection = await connect();
   const { state } = await findContainer(connection, nameOrId);
-  if (state.status === 'running') return await act(state.id);
+  if (state.status === 'running') return await unlessGone(connect, nameOrId, () => act(state.id), { running: true });
   return await store.locks.with('containers', 'exclusive', async () => await act(state.id), options);
 }
 

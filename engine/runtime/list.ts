@@ -76,10 +76,12 @@ export async function findRunning(connection: Connection, nameOrId: string): Pro
       `Cannot reach ${nameOrId}: container ${found.state.id} is restarting, wait until the container is running`,
     );
   }
-  throw new EngineError(
-    'CONTAINER_NOT_RUNNING',
-    `Cannot reach ${nameOrId}: container ${found.state.id} is not running`,
-  );
+  throw notRunning(nameOrId, found.state.id);
+}
+
+/** The error of a command that needs a running container. */
+export function notRunning(nameOrId: string, id: string): EngineError {
+  return new EngineError('CONTAINER_NOT_RUNNING', `Cannot reach ${nameOrId}: container ${id} is not running`);
 }
 
 /** What `ps` shows. */

@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { isEngineError } from '../base/errors.ts';
 import type { Connection } from './dependencies.ts';
-import { findContainer, findRunning, isAlive } from './list.ts';
+import { findContainer, findRunning, isAlive, notRunning } from './list.ts';
 
 /**
  * Runs `act` on a container. Where the helper fails because another command removed the container meanwhile, or ended it where it must run, the
@@ -17,10 +18,19 @@ export async function unlessGone<T>(
   try {
     return await act();
   } catch (error) {
-    if (isEngineError(error) && error.code.startsWith('NATIVE_')) {
-      await (running ? findRunning : findContainer)(await connect(), nameOrId);
-    }
+    if (!isEngineError(error) || !error.code.startsWith('NATIVE_')) throw error;
+    const { state } = await (running ? findRunning : findContainer)(await connect(), nameOrId);
+    if (running && !lives(state.process?.pid)) throw notRunning(nameOrId, state.id);
     throw error;
+  }
+}
+
+/** Its monitor records the end of a process a moment later. */
+function lives(pid: number | undefined): boolean {
+  try {
+    return pid !== undefined && !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
   }
 }
 
