@@ -18,6 +18,8 @@ interface Step {
   readonly silent?: true;
   /** Stands in the error of both. */
   readonly error?: RegExp;
+  /** Asked again until this is the answer. */
+  readonly until?: string;
 }
 
 /** One lesson: containers of an image, from their start to their removal. HERE is a folder of each side's own. */
@@ -80,6 +82,94 @@ const STEPS: readonly Step[] = [
   { args: 'volume ls -q --filter label=a=b' },
   { args: 'volume prune -f -a', silent: true },
   { args: 'container prune -f', silent: true },
+  // What was asked for, as inspect shows it.
+  {
+    args:
+      'create --name asked --network none -m 64m --cpus 1.5 --pids-limit 50 --shm-size 32m --restart on-failure:3 --cap-add NET_ADMIN ' +
+      '--cap-drop MKNOD --read-only --init --stop-timeout 3 --stop-signal SIGINT --label a=b --entrypoint sh -v HERE:/w:ro --tmpfs /t ' +
+      '-u 1000:1000 -w /data -e A=1 --expose 9000 --add-host db:10.0.0.9 --ulimit nofile=64:128 --group-add 5 -h here box -c true',
+  },
+  {
+    args: 'inspect -f {{.HostConfig.Memory}}|{{.HostConfig.NanoCpus}}|{{.HostConfig.PidsLimit}}|{{.HostConfig.ShmSize}}|{{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}} asked',
+  },
+  {
+    args: 'inspect -f {{json\\ .HostConfig.Binds}}|{{json\\ .HostConfig.Tmpfs}}|{{.HostConfig.ReadonlyRootfs}}|{{.HostConfig.Init}} asked',
+  },
+  {
+    args: 'inspect -f {{json\\ .HostConfig.ExtraHosts}}|{{json\\ .HostConfig.GroupAdd}}|{{.HostConfig.NetworkMode}} asked',
+  },
+  { args: 'inspect -f {{json\\ .HostConfig.CapDrop}}|{{json\\ .HostConfig.CapAdd}} asked' },
+  {
+    args: 'inspect -f {{.HostConfig.IpcMode}}|{{.HostConfig.Privileged}}|{{.HostConfig.LogConfig.Type}}|{{.HostConfig.AutoRemove}} asked',
+  },
+  {
+    args: 'inspect -f {{.Config.User}}|{{.Config.WorkingDir}}|{{.Config.StopSignal}}|{{.Config.StopTimeout}}|{{.Config.Hostname}} asked',
+  },
+  {
+    args: 'inspect -f {{json\\ .Config.Cmd}}|{{json\\ .Config.Entrypoint}}|{{json\\ .Config.Labels}} asked',
+  },
+  {
+    args: 'inspect -f {{json\\ .Config.ExposedPorts}}|{{json\\ .Config.Volumes}}|{{.Config.Tty}}|{{.Config.OpenStdin}} asked',
+  },
+  {
+    args: 'inspect -f {{.State.Status}}|{{.State.Running}}|{{.State.ExitCode}}|{{.RestartCount}}|{{.Path}}|{{.Args}} asked',
+  },
+  { args: 'ps -a --filter status=created --format {{.Names}}|{{.Image}}|{{.State}}|{{.Status}}' },
+  { args: 'start asked' },
+  { args: 'wait asked' },
+  { args: 'rm -v asked' },
+  // A life: health, pause, rename, restart, kill.
+  { args: 'run -d --network none --name well --health-cmd test\\ -e\\ /data/seed --health-interval 1s box sleep 600' },
+  { args: 'inspect -f {{.State.Health.Status}} well', until: 'healthy\n' },
+  { args: 'inspect -f {{json\\ .Config.Healthcheck}} well' },
+  { args: 'pause well' },
+  { args: 'ps --filter name=well --format {{.State}}' },
+  { args: 'exec well true', error: /is paused/ },
+  { args: 'unpause well' },
+  { args: 'unpause well', error: /is not paused/ },
+  { args: 'rename well better' },
+  { args: 'rename better better', silent: true },
+  { args: 'exec -d better touch /data/later' },
+  { args: 'top better', silent: true },
+  { args: 'exec better sh -c echo\\ new>/new;rm\\ /bin/vi' },
+  { args: 'diff better', silent: true },
+  { args: 'commit -c CMD\\ ["cat","/new"] better kept:1' },
+  { args: 'run --rm --network none kept:1' },
+  { args: 'history --format {{.CreatedBy}} -q kept:1', silent: true },
+  { args: 'kill -s USR1 nope', error: /No such container: nope/ },
+  { args: 'restart -t 0 better' },
+  { args: 'kill better' },
+  { args: 'wait better' },
+  { args: 'kill better', error: /is not running/ },
+  { args: 'start nope', error: /No such container: nope/ },
+  { args: 'port better', silent: true },
+  { args: 'logs nope', error: /No such container: nope/ },
+  { args: 'exec better true', error: /is not running/ },
+  // Images out and in again.
+  { args: 'save -o HERE/kept.tar kept:1' },
+  { args: 'rmi -f kept:1', silent: true },
+  { args: 'run --pull never --rm kept:1', error: /[Nn]o such image: kept:1|kept:1/ },
+  { args: 'load -i HERE/kept.tar' },
+  { args: 'run --rm --network none kept:1' },
+  { args: 'load -i HERE/given', silent: true },
+  { args: 'export -o HERE/files.tar better' },
+  { args: 'import HERE/files.tar flat:1' },
+  { args: 'run --rm --network none flat:1 /bin/cat /new' },
+  { args: 'image inspect -f {{.Os}}|{{json\\ .Config.Cmd}}|{{len\\ .RootFS.Layers}} flat:1' },
+  { args: 'image inspect nope:1', error: /[Nn]o such image: nope:1|nope:1: it is not in the store/ },
+  { args: 'tag nope:1 x:1', error: /[Nn]o such image: nope:1|nope:1: it is not in the store/ },
+  { args: 'rmi nope:1', error: /[Nn]o such image: nope:1|nope:1: it is not in the store/ },
+  { args: 'rmi box', error: /unable to (delete|remove)|must be forced|container better uses it/ },
+  // Networks by name.
+  { args: 'network rm bridge-of-nobody', error: /network bridge-of-nobody not found/ },
+  { args: 'run --rm --network nobody box true', error: /network nobody not found/ },
+  // The end of the lesson.
+  { args: 'run -d --network none --init --ipc=host --user 1000:1000 box sleep 600' },
+  { args: 'stop -t 0 $(ps\\ -a\\ -q)' },
+  { args: 'rm -v $(ps\\ -a\\ -q)' },
+  { args: 'ps -a -q' },
+  { args: 'rmi -f $(images\\ -a\\ -q)', silent: true },
+  { args: 'images -q' },
   { args: 'run', silent: true },
   { args: 'run --no-such-flag box', error: /unknown flag: --no-such-flag/ },
 ];
@@ -112,10 +202,29 @@ const STEPS: readonly Step[] = [
     await store.remove();
   });
 
-  test.each(STEPS)('$args', async ({ args, input, silent, error }) => {
-    const words = (side: 'docker' | 'berth'): readonly string[] => split(args.replaceAll('HERE', folders[side]));
+  /** The words of a side, `$(…)` by what its own command prints. */
+  const wordsOf = async (args: string, side: 'docker' | 'berth'): Promise<readonly string[]> => {
+    const words = split(args.replaceAll('HERE', folders[side])).map(async (word) => {
+      const inner = /^\$\((.*)\)$/.exec(word)?.[1];
+      if (inner === undefined) return [word];
+      const { stdout } =
+        side === 'docker' ? await docker.docker(inner.split(' ')) : await store.berth(inner.split(' '));
+      return [...new Set(stdout.split('\n').filter(Boolean))];
+    });
+    return (await Promise.all(words)).flat();
+  };
+
+  test.each(STEPS)('$args', async ({ args, input, silent, error, until }) => {
     const with_ = input === undefined ? {} : { input };
-    const [theirs, ours] = [await docker.docker(words('docker'), with_), await store.berth(words('berth'), with_)];
+    const act = async (side: 'docker' | 'berth'): Promise<Outcome> => {
+      const words = await wordsOf(args, side);
+      const due = performance.now() + 20_000;
+      for (;;) {
+        const outcome = await (side === 'docker' ? docker.docker(words, with_) : store.berth(words, with_));
+        if (until === undefined || outcome.stdout === until || performance.now() > due) return outcome;
+      }
+    };
+    const [theirs, ours] = [await act('docker'), await act('berth')];
     const shown = ({ code, stdout }: Outcome, side: 'docker' | 'berth'): unknown =>
       silent ? { code } : { code, stdout: normalize(stdout, folders[side]) };
     expect(shown(ours, 'berth')).toEqual(shown(theirs, 'docker'));

@@ -15,8 +15,8 @@ export function hostConfigOf(spec: RunSpec): Record<string, unknown> {
     AutoRemove: spec.rm ?? false,
     Annotations: spec.annotations ?? {},
     Binds: mounts.filter(isBind).map(bindOf),
-    CapAdd: orNull(spec.capAdd),
-    CapDrop: orNull(spec.capDrop),
+    CapAdd: orNull(spec.capAdd?.map(capability)),
+    CapDrop: orNull(spec.capDrop?.map(capability)),
     CgroupnsMode: spec.cgroupns ?? 'private',
     DeviceCgroupRules: (spec.deviceRules ?? []).map(ruleOf),
     Devices: (spec.devices ?? []).map(({ hostPath, path, access }) => ({
@@ -113,6 +113,12 @@ function limitsOf(limits: Limits): Record<string, unknown> {
     OomKillDisable: limits.oomKillDisable ?? false,
     PidsLimit: limits.pids ?? null,
   };
+}
+
+/** In full, as Docker's daemon writes it. */
+function capability(name: string): string {
+  const bare = name.toUpperCase().replace(/^CAP_/, '');
+  return bare === 'ALL' ? bare : `CAP_${bare}`;
 }
 
 function networkOf({ network }: RunSpec): string {

@@ -172,6 +172,10 @@ function filled(name: string, value: unknown): unknown {
     };
     return { Name: Name || 'no', MaximumRetryCount };
   }
+  if (name === 'CapAdd' || name === 'CapDrop') {
+    // Type: the rows have names there.
+    return (value as readonly string[]).map((word) => (word === 'all' ? 'ALL' : `CAP_${word.toUpperCase()}`));
+  }
   // A health check without a command is the image's, which has none here.
   return name === 'Healthcheck' ? { Test: [], ...(value as Fields) } : value;
 }

@@ -36,7 +36,11 @@ pub(crate) fn run(context: &Context, args: &Pause) -> Result<Reply, Failure> {
 fn is_killed(pid: i32) -> bool {
     const KILL: u64 = 1 << 8;
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let pending = |line: &str| line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:")).map(str::to_owned);
+    let pending = |line: &str| {
+        line.strip_prefix("SigPnd:")
+            .or_else(|| line.strip_prefix("ShdPnd:"))
+            .map(str::to_owned)
+    };
     text.lines()
         .filter_map(pending)
         .any(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & KILL != 0))
