@@ -91,7 +91,10 @@ function chosen(flag: string, text: string, known: readonly string[]): readonly 
   return names;
 }
 
-/** Peers take turns, and each run begins with another of them; a run that fails fails the benchmark. */
+/**
+ * Peers take turns, and each run begins with another of them. A task of ours that fails fails the benchmark; a peer that cannot do one on this
+ * machine is left out of it, and that is said.
+ */
 async function runAll(tasks: readonly Task[], peers: readonly Peer[], runs: number): Promise<readonly TaskResults[]> {
   const samples = new Map<Task, Map<Peer | 'floor', Sample[]>>(tasks.map((task) => [task, new Map()]));
   const add = async (task: Task, who: Peer | 'floor', run: number, act: () => Promise<void>): Promise<void> => {
@@ -101,14 +104,21 @@ async function runAll(tasks: readonly Task[], peers: readonly Peer[], runs: numb
     const name = who === 'floor' ? who : who.name;
     say(`${task.name.padEnd(12)} run ${run + 1} ${name.padEnd(26)} ${sample.wall.toFixed(2)} s`);
   };
+  const failed = new Map<Task, Set<Peer>>(tasks.map((task) => [task, new Set()]));
   for (let run = 0; run < runs; run += 1) {
     for (const peer of [...peers.slice(run % peers.length), ...peers.slice(0, run % peers.length)]) {
-      const able = tasks.filter(({ can }) => can?.(peer) ?? true);
+      const able = tasks.filter((task) => (task.can?.(peer) ?? true) && failed.get(task)?.has(peer) !== true);
       for (const task of able) {
-        await task.prepare(peer, run);
-        await add(task, peer, run, async () => await task.act(peer, run));
+        try {
+          await task.prepare(peer, run);
+          await add(task, peer, run, async () => await task.act(peer, run));
+        } catch (error) {
+          if (peer.name === 'berth') throw error;
+          failed.get(task)?.add(peer);
+          say(`${task.name} is left out for ${peer.name}: ${messageOf(error)}`);
+        }
       }
-      for (const task of able) await task.after?.(peer, run);
+      for (const task of able) await task.after?.(peer, run).catch((error: unknown) => say(messageOf(error)));
     }
     const unpacking = peers.find(({ unpack }) => unpack);
     for (const task of unpacking ? tasks : []) {
@@ -118,7 +128,14 @@ async function runAll(tasks: readonly Task[], peers: readonly Peer[], runs: numb
       await add(task, 'floor', run, async () => await floor.act());
     }
   }
-  return tasks.map((task) => toResults(task, peers, samples.get(task) ?? new Map()));
+  return tasks.map((task) => {
+    const able = peers.filter((peer) => failed.get(task)?.has(peer) !== true);
+    return toResults(task, able, samples.get(task) ?? new Map());
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function toResults(

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { run } from '../measure.ts';
 import type { Peer, PeerOptions } from './types.ts';
 
-/** podman's own limit of open files is above what some machines allow, root included. */
-const LIMITS = ['--ulimit', 'host'];
+/** podman asks for more open files and processes than some machines allow even root: a container gets few of them, which are enough. */
+const LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
 
 /** buildah builds, podman runs: one storage. Layers are cached only when buildah is told to, with `--layers`. */
 export async function createBuildah({ registry, state }: PeerOptions): Promise<Peer> {
