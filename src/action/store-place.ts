@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { access, statfs } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { access, stat, statfs } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { EngineError, messageOf } from '../../engine/index.ts';
 
@@ -10,32 +10,41 @@ export interface StorePlace {
 }
 
 /**
- * The file system with most free bytes among RUNNER_TEMP's and /mnt, the second disk of older hosted runners; never /tmp, a tmpfs with a
- * quota on newer ones (DESIGN.md 7). A store that an earlier step of the job has made is used again.
+ * A store that an earlier step of the job has made; else the file system with most free bytes among RUNNER_TEMP's and, where it is another one,
+ * that of /mnt, the second disk of older hosted runners. Never /tmp, a tmpfs with a quota on newer ones (DESIGN.md 7).
  *
  * @param given BERTH_ROOT
  * @throws `STORE_PLACE` naming RUNNER_TEMP when neither can be written
  */
-export async function chooseStorePlace(temp: string, given: string | undefined): Promise<StorePlace> {
+export async function chooseStorePlace(temp: string, given: string | undefined, second = '/mnt'): Promise<StorePlace> {
   if (given && isAbsolute(given)) return { root: given, freeBytes: await freeBytes(given, temp) };
   if (!isAbsolute(temp)) {
     throw new EngineError('STORE_PLACE', 'Cannot find a place for layers: RUNNER_TEMP is not set', {
       hint: 'Run this as a step of a workflow, or use the berth command line',
     });
   }
-  const places = await Promise.all([temp, '/mnt'].map(placeIn));
-  const [best] = places.filter((place) => place !== undefined).sort((a, b) => b.freeBytes - a.freeBytes);
-  if (best) return best;
+  const [near, far] = await Promise.all([placeIn(temp), placeIn(second)]);
+  // On the same disk both have the same room, and which seems to have more depends on what others write meanwhile.
+  const places = [near, far?.device === near?.device ? undefined : far].filter((place) => place !== undefined);
+  const [best] = places.sort((a, b) => Number(b.used) - Number(a.used) || b.freeBytes - a.freeBytes);
+  if (best) return { root: best.root, freeBytes: best.freeBytes };
   throw new EngineError('STORE_PLACE', `Cannot find a place for layers: RUNNER_TEMP ${temp} cannot be written`, {
     hint: 'Look at the owner and the mount options of that folder',
   });
 }
 
-async function placeIn(folder: string): Promise<StorePlace | undefined> {
+interface Candidate extends StorePlace {
+  readonly device: number;
+  /** There is a store. */
+  readonly used: boolean;
+}
+
+async function placeIn(folder: string): Promise<Candidate | undefined> {
+  const root = join(folder, 'berth');
   try {
     await access(folder, constants.W_OK | constants.X_OK);
-    const { bavail, bsize } = await statfs(folder);
-    return { root: join(folder, 'berth'), freeBytes: bavail * bsize };
+    const [{ bavail, bsize }, { dev }] = await Promise.all([statfs(folder), stat(folder)]);
+    return { root, freeBytes: bavail * bsize, device: dev, used: existsSync(root) };
   } catch {
     return undefined;
   }
