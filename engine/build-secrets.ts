@@ -12,12 +12,13 @@ const SHORTEST = 8;
  */
 export function forbiddenValues({
   secrets = [],
+  gitSecrets = [],
   knownSecrets = [],
   allowSecretInLayer,
-}: Pick<BuildRequest, 'secrets' | 'knownSecrets' | 'allowSecretInLayer'>): readonly ForbiddenValue[] {
+}: Pick<BuildRequest, 'secrets' | 'gitSecrets' | 'knownSecrets' | 'allowSecretInLayer'>): readonly ForbiddenValue[] {
   if (allowSecretInLayer) return [];
   const known = new Map<string, Omit<ForbiddenValue, 'id'>>();
-  for (const one of [...secrets, ...knownSecrets].flatMap(formsOf)) {
+  for (const one of [...secrets, ...gitSecrets, ...knownSecrets].flatMap(formsOf)) {
     const key = Buffer.from(one.value).toString('latin1');
     if (!known.has(key)) known.set(key, one);
   }

@@ -21,8 +21,12 @@ export interface Keys {
 }
 
 /** The secrets of a request by their names, and its agent. */
-export function keysOf({ secrets = [], ssh = [] }: Pick<BuildRequest, 'secrets' | 'ssh'>): Keys {
-  const values = new Map(secrets.map(({ id, value }) => [id, value]));
+export function keysOf({
+  secrets = [],
+  gitSecrets = [],
+  ssh = [],
+}: Pick<BuildRequest, 'secrets' | 'gitSecrets' | 'ssh'>): Keys {
+  const values = new Map([...gitSecrets, ...secrets].map(({ id, value }) => [id, value]));
   return { secret: async (id) => values.get(id), agent: ssh.find(({ id }) => id === 'default')?.socket };
 }
 
@@ -160,14 +164,27 @@ async function gitOptions(
   const ssh = agent === undefined ? {} : { agent, knownHosts: await knownHosts() };
   const common = { caFile, httpProxy, httpsProxy, noProxy, ...ssh, signal: act.signal };
   if (!URL.canParse(remote) || !remote.startsWith('http')) return common;
-  const { host } = new URL(remote);
+  const url = new URL(remote);
+  const { host } = url;
   const read = async (name: string): Promise<string | undefined> =>
     text((await secret(`${name}.${host}`)) ?? (await secret(name)));
-  const header = await read('GIT_AUTH_HEADER');
+  const [header, token] = [await read('GIT_AUTH_HEADER'), await read('GIT_AUTH_TOKEN')];
+  if (header === undefined && token === undefined) return common;
+  if (!isPrivate(url)) {
+    throw new EngineError(
+      'GIT_TOKEN_IN_CLEAR',
+      `Cannot send the token for ${host} over http: all on the way could read it`,
+      {
+        hint: `Write https://${host}${url.pathname}, or leave the secret out`,
+      },
+    );
+  }
   if (header !== undefined) return { ...common, authorization: header };
-  const token = await read('GIT_AUTH_TOKEN');
-  if (token === undefined) return common;
   return { ...common, authorization: `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}` };
+}
+
+function isPrivate({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || (protocol === 'http:' && /^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname));
 }
 
 function text(value: Uint8Array | undefined): string | undefined {

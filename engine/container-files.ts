@@ -81,7 +81,7 @@ async function commitContainer(
     // Loaded here: it brings the reader of Dockerfiles along.
     const { applyChanges } = await import('./acts.ts');
     const config = await applyChanges(configOf(found), changes);
-    const layer = await whilePaused(parts, found, pause, () => packUpper(parts, found, options));
+    const layer = await whilePaused(parts, found, { ...options, pause }, () => packUpper(parts, found, options));
     const created = new Date().toISOString();
     const step: History = {
       created,
@@ -109,7 +109,7 @@ async function commitContainer(
 async function whilePaused<T>(
   parts: Parts,
   { state, record }: Found,
-  pause: boolean,
+  { pause, onEvent }: Pick<ActOptions, 'onEvent'> & { readonly pause: boolean },
   act: () => Promise<T>,
 ): Promise<T> {
   if (!pause || state.status !== 'running') return await act();
@@ -130,7 +130,12 @@ async function whilePaused<T>(
   try {
     return await act();
   } finally {
-    await freeze(false).catch(() => undefined);
+    await freeze(false).catch((error: unknown) =>
+      onEvent?.({
+        type: 'warning',
+        message: `${record.name} may stand still: ${messageOf(error)}. Type: berth unpause ${record.name}`,
+      }),
+    );
   }
 }
 

@@ -171,6 +171,8 @@ export interface BuildRequest {
   readonly cacheTo?: readonly BuildCacheTarget[] | undefined;
   /** What `RUN --mount=type=secret` reads; in memory only. */
   readonly secrets?: readonly BuildSecret[] | undefined;
+  /** What git repositories are asked for with, beside `secrets`: `GIT_AUTH_TOKEN.<host>` and the like. No RUN is lent one. */
+  readonly gitSecrets?: readonly BuildSecret[] | undefined;
   /** Agents of `RUN --mount=type=ssh`. */
   readonly ssh?: readonly SshAgent[] | undefined;
   /** Further values, beside `secrets`, that must not be in the image: passwords and tokens of the job. */

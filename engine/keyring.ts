@@ -47,9 +47,9 @@ export function withKeyring(first: CredentialSource | undefined, keyring: Keyrin
   return async (registry) => (await first?.(registry)) ?? (await keyring.find(registry));
 }
 
-/** A container or a sandbox that hides the keyring hides nothing that was put there. */
+/** A keyring that cannot be opened gives nothing: who never logged in must not fail by it, and a registry says itself whom it lets in. */
 function noneIfImpossible(error: unknown): undefined {
-  if (error instanceof NativeError && error.failure.code === 'unsupported') return undefined;
+  if (error instanceof NativeError && error.failure.code !== 'cancelled') return undefined;
   throw error;
 }
 

@@ -141,6 +141,18 @@ RUN ["/busybox", "sh", "-c", "/busybox cat /deep/file /query/file /head/app/deep
     const built = await withSecret('GIT_AUTH_TOKEN', 'ghs_0123456789', `${add}\nRUN ["/busybox", "cat", "/deep/file"]`);
     expect(built.output).toBe('first');
     await expect(withSecret('GIT_AUTH_TOKEN.other.test', 'ghs_0123456789', add)).rejects.toThrow('could not read');
+    const gitSecrets = [{ id: `GIT_AUTH_TOKEN.${host}`, value: Buffer.from('ghs_0123456789') }];
+    await it.build(`FROM scratch\n${add}\n`, { noCache: true, gitSecrets });
+    const mount = `RUN --mount=type=secret,required,id=GIT_AUTH_TOKEN.${host} ["/busybox", "true"]`;
+    await expect(it.build(`FROM scratch\n${add}\n${mount}\n`, { gitSecrets })).rejects.toMatchObject({
+      location: { startLine: 3 },
+    });
+    await expect(
+      withSecret('GIT_AUTH_TOKEN', 'ghs_0123456789', 'ADD http://models.test/repo.git /'),
+    ).rejects.toMatchObject({
+      code: 'GIT_TOKEN_IN_CLEAR',
+      hint: expect.stringContaining('https://models.test') as unknown,
+    });
   });
 
   test('takes submodules by relative and by whole addresses, unless they are not wanted', async () => {

@@ -85,7 +85,10 @@ async function inside(context: BuildNamedContext, runner: RunnerContext): Promis
   return { ...context, path: await resolveInputPath('build-contexts', context.path, runner) };
 }
 
-/** Input `github-token`: what git asks the server of this run with, and no other; a build secret of that name goes first. */
+/**
+ * Input `github-token`: what git asks the server of this run with, and no other server; no RUN can mount it. A build secret of that name goes
+ * first.
+ */
 export function gitToken(
   token: string,
   { serverUrl }: Pick<RunnerContext, 'serverUrl'>,

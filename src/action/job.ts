@@ -131,7 +131,8 @@ function runRequest(
   runner: RunnerContext,
 ): RunRequest {
   const knownSecrets = secrets.map(({ name, value }) => ({ id: name, value: Buffer.from(value) }));
-  return { ...run, secrets: [...build.secrets, ...gitToken(githubToken, runner, build.secrets)], knownSecrets };
+  const gitSecrets = gitToken(githubToken, runner, build.secrets);
+  return { ...run, secrets: build.secrets, gitSecrets, knownSecrets };
 }
 
 /** Folder that the steps of a job share; the post step of the first of them removes it. */

@@ -3,7 +3,15 @@ import type { BuildContext, BuildRequest } from '../../engine/index.ts';
 /** The part of a build request that says how its steps are run. */
 export type RunRequest = Pick<
   BuildRequest,
-  'secrets' | 'knownSecrets' | 'allowSecretInLayer' | 'ssh' | 'network' | 'extraHosts' | 'shmSize' | 'ulimits'
+  | 'secrets'
+  | 'gitSecrets'
+  | 'knownSecrets'
+  | 'allowSecretInLayer'
+  | 'ssh'
+  | 'network'
+  | 'extraHosts'
+  | 'shmSize'
+  | 'ulimits'
 >;
 
 /** What the pipeline is asked to do; made by `src/cli/` or `src/action/`, the only places that read flags, inputs and environment. */

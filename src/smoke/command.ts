@@ -129,8 +129,8 @@ function killGroup(pid: number | undefined, name: NodeJS.Signals): void {
   try {
     process.kill(-pid, name);
   } catch (error) {
-    // The group is gone, which is what was wanted.
-    if (codeOf(error) !== 'ESRCH') throw error;
+    // The group is gone, which is what was wanted; or what is left of it is another user's, as after sudo.
+    if (!['ESRCH', 'EPERM'].includes(codeOf(error) ?? '')) throw error;
   }
 }
 

@@ -11,8 +11,11 @@ export interface LogFile {
   readonly close: () => void;
 }
 
-/** @param path made anew, for this user alone; undefined: nothing is written */
-export function createLogFile(path: string | undefined, mask: Mask): LogFile {
+/**
+ * @param path made anew, for this user alone; undefined: nothing is written
+ * @param onError told once when the disk takes no more; what comes after is not written
+ */
+export function createLogFile(path: string | undefined, mask: Mask, onError: (error: unknown) => void): LogFile {
   if (path === undefined) return { write: () => undefined, close: () => undefined };
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const file = openSync(path, 'w', 0o600);
@@ -22,7 +25,12 @@ export function createLogFile(path: string | undefined, mask: Mask): LogFile {
       if (left <= 0) return;
       const text = `${mask(line)}\n`;
       left -= Buffer.byteLength(text);
-      writeSync(file, left > 0 ? text : 'The rest was left out: the log is over its limit\n');
+      try {
+        writeSync(file, left > 0 ? text : 'The rest was left out: the log is over its limit\n');
+      } catch (error) {
+        left = 0;
+        onError(error);
+      }
     },
     close: () => closeSync(file),
   };

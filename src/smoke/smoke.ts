@@ -1,4 +1,4 @@
-import type { ActOptions, OnEvent } from '../../engine/index.ts';
+import { messageOf, type ActOptions, type OnEvent } from '../../engine/index.ts';
 import { conclude, type Stopped, type Tested } from './conclude.ts';
 import {
   candidatePorts,
@@ -44,7 +44,9 @@ export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOp
   const spec = test.kind === 'auto' ? await autoSpec(image.config) : test.spec;
   const mask = createMask([...(options.secrets ?? []), ...spec.run.secrets]);
   const ports = candidatePorts(spec, image.config);
-  const logFile = createLogFile(options.logFile, mask);
+  const logFile = createLogFile(options.logFile, mask, (error) =>
+    options.onEvent?.({ type: 'warning', message: `The container's log is not whole: ${messageOf(error)}` }),
+  );
   try {
     const start = { ports, signal: options.signal, onEvent: options.onEvent, onLine: logFile.write };
     const container = await track({ id: 'smoke/start', name: 'start the container' }, options.onEvent, () =>

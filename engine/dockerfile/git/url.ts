@@ -19,13 +19,16 @@ const WITH_SCHEME = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:
 const SCP = /^([\w-]+)@([\w.-]+):([^?#]*)(?:\?([^#]*))?(?:#(.*))?$/s;
 const SCHEMES: readonly string[] = ['http', 'https', 'ssh', 'git'];
 
-/** Reads a git URL in one of its two forms; undefined when it is neither, or of another scheme. */
+/** What programs read differently, so that a key for one host would go to another: `https://a\\@b/`. */
+const AMBIGUOUS = /[\\\s\p{Cc}]|@.*@/u;
+
+/** Reads a git URL in one of its two forms; undefined when it is neither, of another scheme, or ambiguous about its host. */
 export function parseGitUrl(text: string): GitUrl | undefined {
   const full = WITH_SCHEME.exec(text);
   if (full) {
     const [, written = '', authority = '', path = '', query, fragment] = full;
     const scheme = written.toLowerCase();
-    if (!isScheme(scheme)) return undefined;
+    if (!isScheme(scheme) || AMBIGUOUS.test(authority)) return undefined;
     const at = authority.lastIndexOf('@');
     return {
       scheme,

@@ -46,7 +46,8 @@ export async function connectContainer(
     try {
       await stage.connection.helper.call('network', { act: 'connect', container: id, endpoint });
     } catch (error) {
-      await keep(stage, found, before);
+      // What went wrong first is what is told.
+      await keep(stage, found, before).catch(() => undefined);
       throw error;
     }
   });

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::{Session, each_rung, spec, start, wait_until, with};
+use support::{Session, as_root, each_rung, spec, start, wait_until, with};
 
 /// Whether a process is dead, if perhaps not collected yet.
 fn is_dead(pid: i64) -> bool {
@@ -116,6 +116,30 @@ fn a_killed_helper_takes_the_container_with_it() {
                 assert!(store.states().is_empty(), "nobody keeps it");
             }
         }
+    });
+}
+
+#[test]
+fn files_that_a_loss_of_power_left_empty_are_no_container() {
+    as_root(|store| {
+        let base = store.base();
+        let mut session = store.open("start", &start(spec(&["sleep", "1000"]), "c1", "u1", &[&base]));
+        let pid = session.event("started")["pid"].as_i64().unwrap();
+        session.child.kill().unwrap();
+        session.child.wait().unwrap();
+        wait_until("the container's process is dead", || is_dead(pid));
+        let containers = store.root.join("containers");
+        fs::write(containers.join("c1/keep.json"), "").unwrap();
+        assert!(store.states().is_empty(), "it is not known that anybody keeps it");
+        fs::create_dir(containers.join("c2")).unwrap();
+        fs::write(containers.join("c2/state.json"), "").unwrap();
+        fs::create_dir(containers.join("c3")).unwrap();
+        fs::write(containers.join("c3/state.json"), "{\"of\": \"another version\"}").unwrap();
+        let garbage = json!({"snapshots": [], "containers": [], "force": false, "garbage": true});
+        store.call("remove", &garbage).reply();
+        let left: Vec<_> = fs::read_dir(&containers).unwrap().map(|one| one.unwrap().file_name()).collect();
+        assert_eq!(left, ["c3"], "what cannot be read, but was written, stays");
+        fs::remove_dir_all(containers.join("c3")).unwrap();
     });
 }
 

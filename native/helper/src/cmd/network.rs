@@ -63,23 +63,38 @@ impl Member {
 fn connect(context: &Context, id: &str, endpoint: &Endpoint) -> Result<(), Failure> {
     let port = Port::read(endpoint)?;
     let mut member = Member::find(context, id)?;
-    if let Some(process) = &member.process {
-        let networks = network::folder(context)?;
-        let held = network::hold(networks.as_fd())?;
-        bridge::attach(&port, id, member.pid, &|sentence| context.status.warning(sentence))?;
-        drop(held);
-        let joined = inside(process, || bridge::configure_port(&port)).and_then(|()| network::enter(networks.as_fd(), id, endpoint, &port));
-        if joined.is_err() {
-            leave(&networks, id, &endpoint.network.id)?;
+    let networks = network::folder(context)?;
+    let joined = join(context, &networks, &member, (endpoint, &port)).and_then(|()| {
+        if let Some(endpoints) = member.endpoints() {
+            endpoints.retain(|other| other.network.id != endpoint.network.id);
+            endpoints.push(endpoint.clone());
         }
-        joined?;
-        network::journal(context, "connect", id, (&endpoint.network.id, &endpoint.network.name));
+        member.keep()
+    });
+    if member.process.is_none() {
+        return joined;
     }
-    if let Some(endpoints) = member.endpoints() {
-        endpoints.retain(|other| other.network.id != endpoint.network.id);
-        endpoints.push(endpoint.clone());
+    match joined {
+        Ok(()) => network::journal(context, "connect", id, (&endpoint.network.id, &endpoint.network.name)),
+        // What went wrong first is what is told; what stays all the same is swept by a later command.
+        Err(failure) => {
+            let _ = book::strike(networks.as_fd(), &endpoint.network.id, id);
+            let _ = leave(&networks, id, &endpoint.network.id);
+            return Err(failure);
+        }
     }
-    member.keep()
+    Ok(())
+}
+
+/// Gives a container that runs its end of a network, and its names there.
+fn join(context: &Context, networks: &OwnedFd, member: &Member, (endpoint, port): (&Endpoint, &Port)) -> Result<(), Failure> {
+    let Some(process) = &member.process else { return Ok(()) };
+    let id = &member.folder.id;
+    let held = network::hold(networks.as_fd())?;
+    bridge::attach(port, id, member.pid, &|sentence| context.status.warning(sentence))?;
+    drop(held);
+    inside(process, || bridge::configure_port(port))?;
+    network::enter(networks.as_fd(), id, endpoint, port)
 }
 
 /// Takes away what joining a network has made.

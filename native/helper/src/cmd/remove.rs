@@ -178,7 +178,7 @@ fn garbage(context: &Context, snapshots: BorrowedFd<'_>, used: &InUse, done: &mu
         let Ok(folder) = Folder::open(context, &id) else { continue };
         // A start that is under way holds the lock before it writes a state.
         let Ok(Some(_locked)) = folder.try_lock(context) else { continue };
-        if matches!(folder.state(), Err(failure) if failure.code == Code::NotFound) {
+        if matches!(folder.state(), Err(failure) if failure.code == Code::NotFound) || folder.is_torn("state.json") {
             note(done, &id, container::remove_folder(context, &id));
         }
     }

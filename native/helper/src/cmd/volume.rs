@@ -73,11 +73,11 @@ pub(crate) fn discard(context: &Context, names: &[&str]) {
 fn in_use(context: &Context) -> Result<HashSet<String>, Failure> {
     let mut used = HashSet::new();
     for id in Folder::all(context)? {
-        let spec = Folder::open(context, &id).and_then(|folder| folder.read::<Spec>("config.json"));
-        match spec {
+        let Ok(folder) = Folder::open(context, &id) else { continue };
+        match folder.read::<Spec>("config.json") {
             Ok(spec) => used.extend(mounted(context, &spec).map(|(name, _)| name.to_owned())),
             // It went away, or was never whole.
-            Err(failure) if failure.code == Code::NotFound => {}
+            Err(failure) if failure.code == Code::NotFound || folder.is_torn("config.json") => {}
             Err(failure) => return Err(failure),
         }
     }

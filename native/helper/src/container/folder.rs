@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 const FOLDERS: [&str; 3] = ["rootfs", "empty", "files"];
 /// The largest file that is read back.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
+/// Bytes by which a file that was never written is told.
+const PROBED: usize = 4096;
 /// The longest name of a container.
 const MAX_NAME: usize = 128;
 
@@ -170,6 +172,16 @@ impl Folder {
             .map_err(|error| Failure::new(Code::Invalid, "read state", format!("{name}: {error}")).subject(self.id.clone()))
     }
 
+    /// A loss of power came before the file's bytes: nothing is in it but zeros. Only files of what nobody keeps can be so.
+    pub(crate) fn is_torn(&self, name: &str) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::openat(&self.fd, name, flags, Mode::empty()) else {
+            return false;
+        };
+        let mut text = vec![0; PROBED];
+        matches!(berth_sys::file::read_full(&file, &mut text), Ok(length) if text.iter().take(length).all(|byte| *byte == 0))
+    }
+
     /// The state, with the record and the results of the health check, which others than the monitor write.
     pub(crate) fn state(&self) -> Result<ContainerState, Failure> {
         let mut state: ContainerState = self.read("state.json")?;
@@ -186,7 +198,8 @@ impl Folder {
 
     /// [`Self::set_state`] of one that is on its way to another state.
     pub(crate) fn note_state(&self, state: &ContainerState) -> Result<(), Failure> {
-        self.put_state(state, Durable::Never)
+        // It replaces one that may have been durable, and what is durable next takes its name along.
+        self.put_state(state, Durable::Soon)
     }
 
     fn put_state(&self, state: &ContainerState, durable: Durable) -> Result<(), Failure> {

@@ -74,7 +74,7 @@ fn collect(context: &Context, folder: &Folder, mut state: ContainerState) -> Res
     Group::find(&Layout::detect(), &path?).remove();
     remove_stubs(context, folder);
     crate::run::network::release(context, folder);
-    if matches!(folder.read("keep.json"), Ok(false)) {
+    if matches!(folder.read("keep.json"), Ok(false)) || folder.is_torn("keep.json") {
         let order: Option<Start> = folder.read(container::folder::ORDER).ok();
         // From outside its user namespace its files cannot be removed: the engine, which sees it dead, asks for that.
         let out_of_reach = !matches!(context.id_map, IdMap::Root) && !rustix::process::geteuid().is_root();
