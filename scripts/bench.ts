@@ -80,8 +80,9 @@ async function bench({ runs, workloads, names, state, closers }: Plan): Promise<
     const list = await WORKLOADS[name]?.({ folder, registry: registry.address });
     tasks.push(...(await runAll(list ?? [], peers, runs)));
     await rm(folder, { recursive: true, force: true });
+    // After each workload: what a later one fails by shall not lose what was measured.
+    await write({ machine, peers: peers.map(({ name, version }) => ({ name, version })), tasks });
   }
-  await write({ machine, peers: peers.map(({ name, version }) => ({ name, version })), tasks });
 }
 
 function chosen(flag: string, text: string, known: readonly string[]): readonly string[] {

@@ -25,8 +25,9 @@ export const transfer: Workload = async ({ registry, folder }) => {
       name: 'W5',
       title: 'pull and unpack',
       prepare: async (peer, run) => {
-        for (const tag of ['latest', 'again']) await peer.remove(`${repository(peer)}-${run}:${tag}`);
-        for (const tag of ['bench-push', 'bench-ml']) await peer.remove(tag).catch(() => undefined);
+        const pushed = ['latest', 'again'].map((tag) => `${repository(peer)}-${run}:${tag}`);
+        // The prune that comes with the first takes the others along, with some tools.
+        for (const tag of [...pushed, 'bench-push', 'bench-ml']) await peer.remove(tag).catch(() => undefined);
         await peer.forget();
       },
       act: async (peer, run) => await peer.pull(`${repository(peer)}-${run}:latest`),
