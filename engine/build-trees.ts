@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from './base/errors.ts';
+import { once } from './base/once.ts';
 import { redact } from './base/redact.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
@@ -207,11 +208,6 @@ async function openDirectories(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await openDirectories(join(path, entry.name));
   }
-}
-
-function once<T>(act: () => Promise<T>): () => Promise<T> {
-  let known: Promise<T> | undefined;
-  return () => (known ??= act());
 }
 
 /** Calls `act` once a source. */

@@ -1,4 +1,5 @@
 import { EngineError } from './base/errors.ts';
+import { once } from './base/once.ts';
 import type { ActOptions } from './base/progress.ts';
 import { CACHE_PLACE, trackRecords, type TrackedRecords } from './cache/index.ts';
 import type { EngineOptions } from './engine.ts';
@@ -131,18 +132,6 @@ function createWarnings(): { readonly emit: Emit; readonly during: Parts['withWa
         listeners.delete(listener);
       }
     },
-  };
-}
-
-/** Calls `act` until it has succeeded once. */
-function once<A extends unknown[], T>(act: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
-  let known: Promise<T> | undefined;
-  return (...args) => {
-    if (known) return known;
-    const started = act(...args);
-    known = started;
-    started.catch(() => (known = undefined));
-    return started;
   };
 }
 

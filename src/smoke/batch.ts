@@ -1,8 +1,8 @@
 import type { Tolerance } from './close.ts';
 import { differences } from './close.ts';
 import type { ExerciseContext } from './exercise.ts';
-import { HttpFailure, type HttpAnswer } from './http.ts';
-import { parseJson, type Json } from './json.ts';
+import { HttpFailure } from './http.ts';
+import { jsonOf, type Json } from './json.ts';
 import type { JsonPath } from './jsonpath.ts';
 import { isObject, member } from './openapi-document.ts';
 import { selectOne } from './predicates.ts';
@@ -60,7 +60,7 @@ async function answerOf(request: HttpRequest, context: ExerciseContext): Promise
   const sent = await sendOnce(request, context);
   if (sent instanceof HttpFailure) return { problem: sent.message };
   if (sent.status < 200 || sent.status > 299) return { problem: `wanted status 2xx, got ${sent.status}` };
-  const value = jsonOf(sent);
+  const value = jsonOf(sent.body);
   return value === undefined ? { problem: 'the body is no JSON' } : { value };
 }
 
@@ -83,12 +83,4 @@ function onlyList(answer: Json, count: number): Choose | undefined {
 
 function listOf(value: Json): readonly Json[] | undefined {
   return Array.isArray(value) ? (value as readonly Json[]) : undefined;
-}
-
-function jsonOf({ body }: HttpAnswer): Json | undefined {
-  try {
-    return parseJson(Buffer.from(body).toString('utf8')).value;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,6 @@
 import type { TestContainer } from './container.ts';
 import { HttpFailure, sendHttp, type HttpAnswer } from './http.ts';
-import { parseJson, type Json } from './json.ts';
+import { jsonOf, type Json } from './json.ts';
 import { operationsIn, type Operation } from './openapi.ts';
 import { isObject } from './openapi-document.ts';
 import { nonconformities } from './openapi-conform.ts';
@@ -94,7 +94,7 @@ async function readDocument(
   for (const path of PLACES) {
     try {
       const limits = { total: 5000, idle: 5000, maxBody: MAX_DOCUMENT, signal };
-      const document = jsonOf(await sendHttp(target, { method: 'GET', path, headers: {} }, limits));
+      const document = documentOf(await sendHttp(target, { method: 'GET', path, headers: {} }, limits));
       if (document !== undefined) return document;
     } catch (error) {
       signal?.throwIfAborted();
@@ -106,12 +106,7 @@ async function readDocument(
 }
 
 /** What it says need not be JSON either. */
-function jsonOf({ status, body }: HttpAnswer): Json | undefined {
-  if (status !== 200) return undefined;
-  try {
-    const { value } = parseJson(Buffer.from(body).toString('utf8'));
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+function documentOf({ status, body }: HttpAnswer): Json | undefined {
+  const value = status === 200 ? jsonOf(body) : undefined;
+  return isObject(value) ? value : undefined;
 }

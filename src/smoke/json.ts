@@ -49,6 +49,15 @@ export function parseJson(text: string): ParsedJson {
   return { value, nonFinite: scanner.nonFinite };
 }
 
+/** The value of a body, or undefined when it is no JSON. */
+export function jsonOf(body: Uint8Array): Json | undefined {
+  try {
+    return parseJson(Buffer.from(body).toString('utf8')).value;
+  } catch {
+    return undefined;
+  }
+}
+
 interface Scanner {
   readonly nonFinite: NonFinite[];
   value(path: string, depth: number): Json;

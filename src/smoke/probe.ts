@@ -1,7 +1,7 @@
 import type { TestContainer } from './container.ts';
 import { endSignal } from './end-signal.ts';
 import { HttpFailure, sendHttp, type HttpAnswer } from './http.ts';
-import { parseJson, type Json } from './json.ts';
+import { jsonOf, type Json } from './json.ts';
 import { selectOne, show, violations } from './predicates.ts';
 import type { ReadinessProbe } from './spec.ts';
 
@@ -68,7 +68,7 @@ function judge(
   at: { readonly port: number; readonly path: string },
 ): Round | 'unknown path' {
   const { status } = answer;
-  const body = probe.jsonpath.length > 0 || probe.failWhen.length > 0 ? jsonOf(answer) : undefined;
+  const body = probe.jsonpath.length > 0 || probe.failWhen.length > 0 ? jsonOf(answer.body) : undefined;
   const never = body === undefined ? undefined : findFailure(body, probe);
   if (never !== undefined) return { kind: 'never', message: `GET ${at.path} says ${never}` };
   const guessing = probe.paths.length > 1;
@@ -97,12 +97,4 @@ function findFailure(body: Json, probe: ReadinessProbe): string | undefined {
     if (value !== undefined) return `${path.source} is ${show(value)}`;
   }
   return undefined;
-}
-
-function jsonOf(answer: HttpAnswer): Json | undefined {
-  try {
-    return parseJson(Buffer.from(answer.body).toString('utf8')).value;
-  } catch {
-    return undefined;
-  }
 }

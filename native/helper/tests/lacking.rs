@@ -4,7 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    clippy::disallowed_methods
+    clippy::disallowed_methods,
+    reason = "a test fails by a panic, tells what it leaves out, and makes files as a user does"
 )]
 
 mod support;
