@@ -6,6 +6,9 @@ import type { Peer, PeerOptions } from './types.ts';
 /** podman asks for more open files and processes than some machines allow even root: a container gets few of them, which are enough. */
 const LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
 
+/** runc takes every layout of cgroups; crun, their default, refuses one that is half v1 and half v2. */
+const RUNTIME = ['--runtime', 'runc'];
+
 /** buildah builds, podman runs: one storage. Layers are cached only when buildah is told to, with `--layers`. */
 export async function createBuildah({ registry, state }: PeerOptions): Promise<Peer> {
   const configuration = join(state, 'registries.conf');
@@ -22,7 +25,7 @@ export async function createBuildah({ registry, state }: PeerOptions): Promise<P
   const tool = async (program: string, ...args: readonly string[]): Promise<string> =>
     await run({ program, args: [...storage, ...args], env });
   const podman = async (...args: readonly string[]): Promise<string> =>
-    await tool('podman', '--cgroup-manager', 'cgroupfs', ...args);
+    await tool('podman', '--cgroup-manager', 'cgroupfs', ...RUNTIME, ...args);
   const [, version = ''] = /version (\S+)/.exec(await run({ program: 'buildah', args: ['--version'], env })) ?? [];
   return {
     name: 'buildah + podman',
@@ -30,7 +33,7 @@ export async function createBuildah({ registry, state }: PeerOptions): Promise<P
     // Intermediate images are its cache; the base stays.
     forget: async () => void (await tool('buildah', 'rmi', '--prune').catch(() => undefined)),
     build: async (folder, tag) =>
-      void (await tool('buildah', 'build', '--layers', '--network', 'host', '-t', tag, folder)),
+      void (await tool('buildah', 'build', '--layers', ...RUNTIME, '--network', 'host', '-t', tag, folder)),
     push: async (tag, reference) => void (await tool('buildah', 'push', tag, `docker://${reference}`)),
     pull: async (reference) => void (await tool('buildah', 'pull', reference)),
     remove: async (reference) => void (await tool('buildah', 'rmi', '--force', reference)),
