@@ -35,7 +35,9 @@ await main();
 async function main(): Promise<void> {
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a whole number from 1, not ${values.runs}`);
-  const workloads = chosen('--only', values.only, Object.keys(WORKLOADS));
+  const only = chosen('--only', values.only, Object.keys(WORKLOADS));
+  // In the order of the report, whatever order they were asked for in.
+  const workloads = Object.keys(WORKLOADS).filter((name) => only.includes(name));
   const names = chosen('--peers', values.peers, PEER_NAMES);
   const state = values.state ?? (await mkdtemp('/var/tmp/berth-bench-'));
   await mkdir(state, { recursive: true });

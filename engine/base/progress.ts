@@ -24,6 +24,8 @@ export interface StatusEvent {
   readonly current: number;
   readonly total?: number | undefined;
   readonly completed?: number | undefined;
+  /** Why nothing moved: a registry has the blob, or took it over from another repository of its own. */
+  readonly spared?: 'exists' | 'mounted' | undefined;
 }
 
 /** Output of a step. */

@@ -115,7 +115,7 @@ class Copy {
       ...(mountFrom === undefined ? {} : { mountFrom }),
     });
     this.#count(outcome, descriptor);
-    this.#status(descriptor, descriptor.size, true);
+    this.#status(descriptor, descriptor.size, { ended: outcome });
   }
 
   /** Waits for all, also after a failure, so that nothing runs on when the caller has its error. */
@@ -140,24 +140,29 @@ class Copy {
 
   async *#counted(descriptor: Descriptor): AsyncGenerator<Uint8Array> {
     let [current, said] = [0, 0];
-    this.#status(descriptor, 0, false);
+    this.#status(descriptor, 0);
     for await (const chunk of this.#source.fetch(descriptor, { signal: this.#signal })) {
       yield chunk;
       current += chunk.length;
       if (current - said < STATUS_EVERY) continue;
       said = current;
-      this.#status(descriptor, current, false);
+      this.#status(descriptor, current);
     }
   }
 
-  #status({ digest, size }: Descriptor, current: number, isDone: boolean): void {
+  #status(
+    { digest, size }: Descriptor,
+    current: number,
+    { ended }: { readonly ended?: 'pushed' | 'exists' | 'mounted' } = {},
+  ): void {
     this.#options.onEvent?.({
       type: 'status',
       vertex: this.#options.vertex,
       name: shortDigest(digest),
       current,
       total: size,
-      ...(isDone ? { completed: Date.now() } : {}),
+      ...(ended === undefined ? {} : { completed: Date.now() }),
+      ...(ended === undefined || ended === 'pushed' ? {} : { spared: ended }),
     });
   }
 }

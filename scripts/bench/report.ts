@@ -1,5 +1,8 @@
 import type { Result, Results, TaskResults } from './results.ts';
 
+/** Bytes that a machine's free memory moves by when nothing happens. */
+const MEMORY_NOISE = 16e6;
+
 /** The page `docs/performance.md`. */
 export function formatPage(results: Results): string {
   const { machine } = results;
@@ -27,7 +30,9 @@ ${table(results, ({ cpu }) => cpu.median, seconds)}
 
 ## Peak memory
 
-${table(results, ({ memory }) => memory.median, megabytes)}
+${table(results, ({ memory }) => memory.median, megabytes, MEMORY_NOISE)}
+
+No ratio beside less than 16 MB: the free memory of a machine moves by as much on its own.
 
 ## Spread of the wall time
 
@@ -48,6 +53,7 @@ function table(
   { tasks, peers }: Results,
   pick: (result: Omit<Result, 'peer'>) => number,
   format: (value: number) => string,
+  least = 0,
 ): string {
   const hasFloor = tasks.some(({ floor }) => floor);
   const head = ['', ...peers.map(({ name }) => name), ...(hasFloor ? ['floor'] : [])];
@@ -56,7 +62,8 @@ function table(
     const cells = peers.map((peer) => {
       const result = results.find((one) => one.peer === peer.name);
       if (!result) return '–';
-      const ratio = ours && result !== ours && pick(result) > 0 ? ` (${(pick(ours) / pick(result)).toFixed(2)})` : '';
+      const ratio =
+        ours && result !== ours && pick(result) > least ? ` (${(pick(ours) / pick(result)).toFixed(2)})` : '';
       return `${format(pick(result))}${ratio}`;
     });
     return [name, ...cells, ...(hasFloor ? [floor ? format(pick(floor)) : '–'] : [])];

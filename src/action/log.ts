@@ -58,9 +58,12 @@ export function createLog(commands: Commands, { redact }: LogOptions): OnEvent {
     const lines = held.add(data);
     if (lines.length > 0) say(step, lines.join('\n'));
   };
-  const onStatus = ({ vertex, name, current, completed }: StatusEvent): void => {
+  const onStatus = ({ vertex, name, current, completed, spared }: StatusEvent): void => {
     // One line when it is done: a log is no place for bars.
-    if (completed !== undefined) say(stepOf(vertex), `${name} ${size(current)}`);
+    if (completed === undefined) return;
+    const note =
+      spared === undefined ? '' : spared === 'exists' ? ', exists already' : ', mounted from another repository';
+    say(stepOf(vertex), `${name} ${size(current)}${note}`);
   };
   const onWarning = ({ message, hint }: WarningEvent): void =>
     commands.foreign(redact(`warning: ${message}${hint === undefined ? '' : ` (${hint})`}`));

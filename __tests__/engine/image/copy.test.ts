@@ -92,6 +92,16 @@ describe('copyGraph', () => {
     for (const end of ends) expect(end).toMatchObject({ vertex: 'push', current: (end as { total: number }).total });
   });
 
+  test('says of a blob that is there already that nothing moved', async () => {
+    const source = createMemoryStorage();
+    const target = createMemoryStorage();
+    const root = addSampleImage(source);
+    await copyGraph(source, target, root);
+    const events: ProgressEvent[] = [];
+    await copyGraph(source, target, root, { onEvent: (event) => events.push(event), vertex: 'push' });
+    expect(events.map((event) => event.type === 'status' && event.spared)).toEqual(['exists', 'exists', 'exists']);
+  });
+
   test('ends with the reason of its signal', async () => {
     const source = createMemoryStorage();
     const root = addSampleImage(source);

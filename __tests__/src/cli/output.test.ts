@@ -20,6 +20,7 @@ const events: readonly ProgressEvent[] = [
   log('one\ntw'),
   log('o\n\u001b[2Jthree'),
   { type: 'status', vertex: 'a', name: 'sha256:abc', current: 10, total: 10 },
+  { type: 'status', vertex: 'a', name: 'sha256:def', current: 10, total: 10, completed: 4200, spared: 'exists' },
   { type: 'vertex', id: 'a', name: '[1/2] RUN make', started: 1000, completed: 4200 },
 ];
 
@@ -40,6 +41,7 @@ describe('plain progress', () => {
       '#1 T one',
       '#1 T two',
       '#1 sha256:abc 10B / 10B done',
+      '#1 sha256:def exists already',
       '#1 \\x1b[2Jthree',
       '#1 DONE 3.2s',
       '',

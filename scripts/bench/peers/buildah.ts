@@ -30,8 +30,13 @@ export async function createBuildah({ registry, state }: PeerOptions): Promise<P
   return {
     name: 'buildah + podman',
     version,
-    // Intermediate images are its cache; the base stays.
-    forget: async () => void (await tool('buildah', 'rmi', '--prune').catch(() => undefined)),
+    // Its cache is the images that it built, named or not; the base stays.
+    forget: async () => {
+      const built = (await tool('buildah', 'images', '--format', '{{.Name}}:{{.Tag}}')).split('\n');
+      const names = built.filter((name) => /^localhost\/bench-/.test(name));
+      if (names.length > 0) await tool('buildah', 'rmi', '--force', ...names);
+      await tool('buildah', 'rmi', '--prune').catch(() => undefined);
+    },
     build: async (folder, tag) =>
       void (await tool('buildah', 'build', '--layers', ...RUNTIME, '--network', 'host', '-t', tag, folder)),
     push: async (tag, reference) => void (await tool('buildah', 'push', tag, `docker://${reference}`)),

@@ -47,7 +47,8 @@ export function createPlain(output: Pick<Writer, 'write'>): Renderer {
     done.add(key);
     const size =
       event.total === undefined ? humanSize(event.current) : `${humanSize(event.current)} / ${humanSize(event.total)}`;
-    say(`#${known(event.vertex, '').number} ${escapeControl(event.name)} ${size} done`);
+    const outcome = event.spared === undefined ? `${size} done` : sparedText(event.spared);
+    say(`#${known(event.vertex, '').number} ${escapeControl(event.name)} ${outcome}`);
   };
   return {
     onEvent: (event: ProgressEvent) => {
@@ -63,6 +64,10 @@ export function createPlain(output: Pick<Writer, 'write'>): Renderer {
     },
     finish: () => undefined,
   };
+}
+
+function sparedText(spared: 'exists' | 'mounted'): string {
+  return spared === 'exists' ? 'exists already' : 'mounted from another repository';
 }
 
 /** How a vertex ended: `CACHED`, `DONE 3.2s`, `ERROR: …`. */
