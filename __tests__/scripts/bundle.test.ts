@@ -35,6 +35,14 @@ describe('the bundled command line', () => {
     }
   });
 
+  test('has of its HTTP client neither HTTP/2 nor fetch', () => {
+    const client = readFileSync(join(folder, 'cli', partOf('undici')), 'utf8');
+    const has = ['"node:http"', '"node:http2"', 'lib/web/fetch/index.js', 'lib/mock/'].map((text) =>
+      client.includes(text),
+    );
+    expect(has).toEqual([true, false, false, false]);
+  });
+
   test('runs from any folder, with compiled code and without', () => {
     const berth = (env: Record<string, string>): string =>
       execFileSync(process.execPath, [join(folder, 'cli/index.js'), '--version'], { encoding: 'utf8', env });
