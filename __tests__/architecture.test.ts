@@ -52,6 +52,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   'engine/solver': ['canonicalize'],
   'engine/image': ['canonicalize'],
   'engine/cache': ['canonicalize'],
+  'engine/runtime': ['yaml'],
   'src/smoke': ['ajv', 'ajv-formats', 'yaml', 'json-p3'],
   'src/cli': ['yaml'],
   'src/action': ['@actions/core', '@actions/exec', '@actions/cache', '@actions/tool-cache', 'tar-stream', 'undici'],

@@ -32,7 +32,7 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
   const ensureImage = createEnsureImage(parts, announce);
   const connectRuntime = async (): Promise<Connection> => {
     const { helper, isolation } = await parts.machine();
-    return { helper, probe: isolation.probe, root: options.root };
+    return { helper, probe: isolation.probe, root: options.root, cdi: options.cdiFolders };
   };
   const containers = createContainers({
     store,
@@ -105,7 +105,10 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
 async function info({ machine, options }: Parts, act?: ActOptions): Promise<EngineInfo> {
   const { isolation } = await machine(act);
   const { probe, rung, elevation } = isolation;
-  return { root: options.root, probe, rung, elevation, buildNetwork: 'host' };
+  const { readRegistry } = await import('./runtime/cdi/index.ts');
+  const registry = await readRegistry(options.cdiFolders);
+  const devices = { names: [...registry.devices.keys()].sort(), problems: registry.problems };
+  return { root: options.root, probe, rung, elevation, devices, buildNetwork: 'host' };
 }
 
 /** The image that a container is started from, by docker's pull policies. One of another platform than asked for is pulled again. */

@@ -37,6 +37,8 @@ export interface EngineOptions {
   readonly caFile?: string | undefined;
   /** Lend that bundle to RUN. */
   readonly buildCa?: boolean | undefined;
+  /** Folders of CDI files, absolute; the usual ones (`/etc/cdi`, `/var/run/cdi`) when left out. */
+  readonly cdiFolders?: readonly string[] | undefined;
   readonly httpProxy?: string | undefined;
   readonly httpsProxy?: string | undefined;
   readonly noProxy?: string | undefined;
@@ -119,6 +121,8 @@ export interface EngineInfo {
   readonly rung: RungName;
   /** `direct`, or `sudo` when the helper is started through it. */
   readonly elevation: 'direct' | 'sudo';
+  /** Devices by name that CDI files of this machine offer, and what is wrong with such files. */
+  readonly devices: { readonly names: readonly string[]; readonly problems: readonly string[] };
   /** What RUN uses as network. */
   readonly buildNetwork: 'host' | 'bridge';
 }
@@ -702,11 +706,26 @@ export interface RunSpec {
   readonly devices?: readonly DeviceRequest[] | undefined;
   /** Devices that may be used once there is a node for them. */
   readonly deviceRules?: readonly DeviceAccess[] | undefined;
+  /** Devices that a CDI file of this machine names: `vendor.com/class=name`. */
+  readonly deviceNames?: readonly string[] | undefined;
+  readonly gpus?: readonly GpuRequest[] | undefined;
   /** -1000 to 1000. */
   readonly oomScoreAdj?: number | undefined;
   readonly sysctls?: Readonly<Record<string, string>> | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly platform?: Platform | undefined;
+}
+
+/** A `--gpus`. */
+export interface GpuRequest {
+  /** Default: the one that has the capabilities. */
+  readonly driver?: string | undefined;
+  /** -1: all; 0 where `devices` says which. */
+  readonly count: number;
+  /** Numbers, UUIDs or CDI names. */
+  readonly devices: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly options?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Which devices may be used how: those of a kind by their numbers, all of them where a number is missing. */

@@ -68,6 +68,18 @@ function severalNames(image: StoredImage, nameOrId: string): EngineError {
   );
 }
 
+/** What templates ask for is there, though the image says nothing of it. */
+const EMPTY_CONFIG = {
+  Cmd: null,
+  Entrypoint: null,
+  Env: null,
+  Labels: null,
+  OnBuild: null,
+  User: '',
+  Volumes: null,
+  WorkingDir: '',
+};
+
 /** A `docker image inspect`. */
 export async function inspectImage({ store }: Parts, nameOrId: string): Promise<Record<string, unknown>> {
   const { id, config, manifest, names, repoDigests, size } = await store.images.resolve(nameOrId);
@@ -75,16 +87,17 @@ export async function inspectImage({ store }: Parts, nameOrId: string): Promise<
     Id: id,
     RepoTags: names.map(familiar),
     RepoDigests: repoDigests.map(familiar),
+    Parent: '',
     Comment: config.history?.at(-1)?.comment ?? '',
     Created: config.created ?? null,
     Author: config.author ?? '',
-    Config: config.config ?? {},
     Architecture: config.architecture,
     ...(config.variant === undefined ? {} : { Variant: config.variant }),
     Os: config.os,
     Size: size,
     RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
     Descriptor: manifest ?? null,
+    Config: { ...EMPTY_CONFIG, ...config.config },
   };
 }
 

@@ -10,6 +10,8 @@ export interface Connection {
   readonly probe: MachineProbe;
   /** BERTH_ROOT. */
   readonly root: string;
+  /** Folders of CDI files; the usual ones when left out. */
+  readonly cdi?: readonly string[] | undefined;
 }
 
 /** What containers are run with; `engine/index.ts` gives it. */

@@ -125,7 +125,7 @@ async function deviceAt(hostPath: string, path: string): Promise<Device | undefi
 }
 
 /** As glibc's makedev packs them. */
-function numbersOf(device: bigint): { readonly major: number; readonly minor: number } {
+export function numbersOf(device: bigint): { readonly major: number; readonly minor: number } {
   const major = ((device >> 32n) & 0xff_ff_f0_00n) | ((device >> 8n) & 0xf_ffn);
   const minor = ((device >> 12n) & 0xff_ff_ff_00n) | (device & 0xffn);
   return { major: Number(major), minor: Number(minor) };

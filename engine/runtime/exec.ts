@@ -29,7 +29,7 @@ export async function execInContainer(
     RUN_PROFILE,
     {
       args: spec.command,
-      env: [record.config.Env ?? [], spec.env ?? []],
+      env: [record.config.Env ?? [], record.deviceEnv ?? [], spec.env ?? []],
       cwd: spec.workdir ?? record.config.WorkingDir ?? '',
       identity: lookupUser(spec.user ?? record.config.User ?? '', accounts, record.spec.groupAdd),
       hostname: record.hostname,

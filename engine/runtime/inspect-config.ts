@@ -24,6 +24,7 @@ export function hostConfigOf(spec: RunSpec): Record<string, unknown> {
       PathInContainer: path,
       CgroupPermissions: access,
     })),
+    DeviceRequests: deviceRequestsOf(spec),
     Dns: spec.dns ?? [],
     DnsOptions: spec.dnsOptions ?? [],
     DnsSearch: spec.dnsSearch ?? [],
@@ -138,6 +139,21 @@ function logOptions({ log }: RunSpec): Record<string, string> {
     ...(log?.maxSize === undefined ? {} : { 'max-size': String(log.maxSize) }),
     ...(log?.maxFiles === undefined ? {} : { 'max-file': String(log.maxFiles) }),
   };
+}
+
+/** As Docker's own command line would have asked its daemon. */
+function deviceRequestsOf({ deviceNames = [], gpus = [] }: RunSpec): readonly Record<string, unknown>[] | null {
+  const byName = { Driver: 'cdi', Count: 0, DeviceIDs: deviceNames, Capabilities: null, Options: null };
+  return orNull([
+    ...gpus.map(({ driver = '', count, devices, capabilities, options = {} }) => ({
+      Driver: driver,
+      Count: count,
+      DeviceIDs: orNull(devices),
+      Capabilities: [capabilities],
+      Options: options,
+    })),
+    ...(deviceNames.length > 0 ? [byName] : []),
+  ]);
 }
 
 /** A directory of the host or a volume with a name; one without is in `Volumes`. */

@@ -7,7 +7,6 @@ import type { IdMap, Join, PublishedPort, StartArgs } from '../native/protocol.t
 import type { StoredImage } from '../store/types.ts';
 import { createReadAccounts } from './accounts.ts';
 import type { Connection } from './dependencies.ts';
-import { hostDevices, requestedDevices } from './devices.ts';
 import { readHostFacts } from './host.ts';
 import { findContainer } from './list.ts';
 import { mountsFrom, resolveMounts } from './mounts.ts';
@@ -16,6 +15,7 @@ import { mergeConfig } from './merge-config.ts';
 import type { NetworkMode } from './network/kinds.ts';
 import { checkSpec, modeOf } from './network/plan.ts';
 import { sharedNamespaces } from './namespaces.ts';
+import { planDevices } from './plan-devices.ts';
 import { publishedPorts } from './ports.ts';
 import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
 import type { ContainerRecord } from './record.ts';
@@ -58,28 +58,30 @@ export async function planContainer(
   const donor = mode.kind === 'container' ? await findContainer(connection, mode.container) : undefined;
   const namesHost = network === 'host' || spec.uts === 'host';
   const hostname = spec.hostname ?? donor?.record.hostname ?? (namesHost ? hostName() : id.slice(0, 12));
-  const [accounts, host, { mounts, volumes }, shared, devices] = await Promise.all([
+  const [accounts, host, { mounts, volumes }, shared] = await Promise.all([
     createReadAccounts(helper)(lowers, options),
     readHostFacts(MASKED_PATHS),
     mountsOf(connection, spec).then((asked) => resolveMounts(asked, config, { root, idMapName: helper.idMapName })),
     sharedNamespaces(connection, spec, donor),
-    spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? [], spec.deviceRules),
   ]);
   const target = { idMap: helper.idMap, probe, host };
   const rights = rightsOf(spec, target);
   const ports = publishedPorts(spec, config);
+  const identity = lookupUser(config.User ?? '', accounts, spec.groupAdd);
+  const devices = await planDevices(connection, spec, { identity, env: config.Env ?? [] });
+  const taken = new Set(devices.mounts.map(({ destination }) => destination));
   const oci = createSpec(
     RUN_PROFILE,
     {
       args,
-      env: [config.Env ?? []],
+      env: [config.Env ?? [], devices.env],
       cwd: config.WorkingDir ?? '',
-      identity: lookupUser(config.User ?? '', accounts, spec.groupAdd),
+      identity: { ...identity, additionalGids: [...identity.additionalGids, ...devices.additionalGids] },
       hostname,
       network: network === 'host' || donor ? 'host' : 'own',
       tty: spec.tty,
       readonly: spec.readonly,
-      mounts,
+      mounts: [...mounts.filter(({ destination }) => !taken.has(destination)), ...devices.mounts],
       shmSize: spec.shmSize,
       capabilities: rights.capabilities,
       noNewPrivileges: rights.noNewPrivileges,
@@ -110,6 +112,7 @@ export async function planContainer(
       args,
       hostname,
       config,
+      ...(devices.env.length > 0 ? { deviceEnv: devices.env } : {}),
       volumes,
       // By id, as a name may be another container's later.
       spec: donor ? { ...spec, network: `container:${donor.state.id}` } : spec,
@@ -118,10 +121,12 @@ export async function planContainer(
     ports: hasPorts(network) ? ports : [],
     config: spec.rm ? { ...oci, annotations: { ...oci.annotations, ...ownVolumes(volumes) } } : oci,
     joins: shared.joins,
-    warnings:
-      !hasPorts(network) && ports.length > 0
+    warnings: [
+      ...devices.warnings,
+      ...(!hasPorts(network) && ports.length > 0
         ? [`Published ports are discarded when using ${network} network mode`]
-        : [],
+        : []),
+    ],
   };
 }
 

@@ -62,7 +62,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   '--cpu-count': 'leave it out: it is a flag for Windows',
   '--io-maxbandwidth': 'leave it out: it is a flag for Windows',
   '--io-maxiops': 'leave it out: it is a flag for Windows',
-  '--gpus': 'pass the devices: berth run --device /dev/nvidia0 --device /dev/nvidiactl',
   '--volume-driver': 'leave it out: volumes are kept below BERTH_ROOT/volumes',
   '--storage-opt': 'leave it out: a container may fill the file system of BERTH_ROOT',
   'build --push': 'berth build -t NAME . && berth push NAME',

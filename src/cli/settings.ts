@@ -27,6 +27,7 @@ export function readSettings(env: Environment, { uid }: { readonly uid: number }
     mirrors: parseMirrors(env['BERTH_REGISTRY_MIRRORS'] ?? ''),
     credentials: dockerCredentials(configFolder(lookup), processOf(lookup)),
     caFile,
+    cdiFolders: foldersOf('BERTH_CDI_FOLDERS', env['BERTH_CDI_FOLDERS']),
     httpProxy: env['HTTP_PROXY'] || env['http_proxy'] || undefined,
     httpsProxy: env['HTTPS_PROXY'] || env['https_proxy'] || undefined,
     noProxy: env['NO_PROXY'] || env['no_proxy'] || undefined,
@@ -63,6 +64,15 @@ function rootOf(env: Environment, uid: number): string {
   if (uid === 0) return '/var/lib/berth';
   const data = env['XDG_DATA_HOME'];
   return join(data && isAbsolute(data) ? data : join(env['HOME'] || homedir(), '.local/share'), 'berth');
+}
+
+/** Absolute folders with colons between them; undefined where nothing is said. */
+function foldersOf(name: string, text: string | undefined): readonly string[] | undefined {
+  if (!text) return undefined;
+  const folders = text.split(':').filter(Boolean);
+  const wrong = folders.find((folder) => !isAbsolute(folder));
+  if (wrong !== undefined) throw new UsageError(`Cannot use ${name}: "${wrong}" is not an absolute path`);
+  return folders;
 }
 
 /** A rung by its name. @throws naming the known ones */

@@ -6,6 +6,7 @@ import { exec, EXEC_FLAGS, toExecSpec } from '../../../src/cli/commands/exec.ts'
 import type { Values } from '../../../src/cli/flags.ts';
 import { parseWords } from '../../../src/cli/normalize.ts';
 import { parseDetachKeys } from '../../../src/cli/values/detach-keys.ts';
+import { parseGpus } from '../../../src/cli/values/gpus.ts';
 import { parseNetwork } from '../../../src/cli/values/host.ts';
 import { describeVectors, readVectors } from '../../helpers/vectors.ts';
 
@@ -80,6 +81,27 @@ describeVectors('cli-opts', () => {
     );
     test.each(rows.filter(([, row]) => row.error !== undefined || odd(row)))('refuses "%s"', (input) =>
       expect(() => parseNetwork(input)).toThrow(),
+    );
+  });
+
+  describe('gpus', () => {
+    type Row = { readonly input: string; readonly result?: Readonly<Record<string, unknown>>; readonly error?: string };
+    const table = readVectors<Record<'cases' | 'more', readonly Row[]>>('cli-opts', 'gpus.json');
+    const rows = [...table.cases, ...table.more].map((row) => [row.input, row] as const);
+
+    test.each(rows.filter(([, { result }]) => result !== undefined))('reads "%s"', (input, { result }) => {
+      const { driver, count, devices, capabilities, options } = parseGpus(input);
+      expect({
+        ...(driver === undefined ? {} : { Driver: driver }),
+        Count: count,
+        ...(devices.length > 0 ? { DeviceIDs: devices } : {}),
+        Capabilities: [capabilities],
+        Options: options,
+      }).toEqual(result);
+    });
+    test.each(rows.filter(([, { error }]) => error !== undefined))('refuses "%s"', (input, { error = '' }) =>
+      // An empty line of values ends at once for Docker's reader, and is an empty count for ours.
+      expect(() => parseGpus(input)).toThrow(error === 'EOF' ? 'invalid count ()' : error),
     );
   });
 });

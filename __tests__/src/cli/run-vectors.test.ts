@@ -28,7 +28,6 @@ interface Table {
 const NOT_DONE = [
   '-a',
   '--blkio-weight',
-  '--gpus',
   '--ip6',
   '--isolation',
   '--link',
@@ -43,8 +42,6 @@ const REFUSED_HERE: Readonly<Record<string, RegExp>> = {
   '--restart=anything:123': /unknown policy 'anything'/,
   '--restart=negative:-123': /unknown policy 'negative'/,
   '--log-driver=syslog --log-opt=something': /Cannot use log driver syslog|wanted name=value/,
-  '--device=vendor.com/class=name': /devices by name \(CDI\) are not supported yet/,
-  '--device=vendor.com/class=name --device=/dev/snd:/something:rw': /devices by name \(CDI\) are not supported yet/,
   '--device=relative:/absolute-path': /relative is not an absolute path/,
   '--device=hostPath:/containerPath:r': /hostPath is not an absolute path/,
   '--network name=net1,alias=web1,alias=web2,driver-opt=field1=value1,driver-opt=field2=value2,ip=172.20.88.22,ip6=2001:db8::8822,mac-address=02:32:1c:23:00:04':

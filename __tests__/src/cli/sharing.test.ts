@@ -4,6 +4,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseDeviceRule } from '../../../src/cli/values/device.ts';
 import { type Berth, createBerth, NO_CONTAINERS, type Outcome } from '../../helpers/berth.ts';
+import { sharedLibrary } from '../../helpers/shared-library.ts';
 
 const BUSYBOX = '/bin/busybox';
 const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX}: install busybox-static`);
@@ -55,6 +56,53 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth(...acts)).stdout).toBe('create\nmount\nmount\nunmount\nunmount\ndestroy\n');
   }, 60_000);
 
+  test('devices of a CDI file come by name and by --gpus, with their libraries where programs look for them', async () => {
+    const library = join(store.work, 'libcuda');
+    await writeFile(library, sharedLibrary('libcuda.so.1'));
+    const folder = join(store.work, 'cdi');
+    await mkdir(folder);
+    await writeFile(join(folder, 'cards.json'), cards(library));
+    const env = { BERTH_CDI_FOLDERS: folder };
+    const script = [
+      'stat -c "%n %t:%T %u %a" /dev/nvidia0 /dev/nvidiactl',
+      'ls /usr/lib64 /usr/local/nvidia/lib64 | tr "\\n" " "',
+      'env | grep -E "^(CARD|LD_LIBRARY_PATH)" | sort',
+      '(echo x > /dev/nvidiactl) 2> /dev/null || echo full',
+      '(echo x > /usr/lib64/libcuda.so.1) 2> /dev/null || echo read-only',
+    ].join('; ');
+    const run = await store.berth(
+      ['run', '--name', 'cards', '--gpus', 'all', '-u', '1000', 'box', 'sh', '-c', script],
+      { env },
+    );
+    expect(run.stdout.split('\n')).toEqual([
+      '/dev/nvidia0 1:5 1000 666',
+      '/dev/nvidiactl 1:7 1000 660',
+      '/usr/lib64: libcuda.so libcuda.so.1 libcuda.so.550  /usr/local/nvidia/lib64: libcuda.so.1 CARD=any',
+      'LD_LIBRARY_PATH=/usr/local/nvidia/lib64',
+      'full',
+      'read-only',
+      '',
+    ]);
+    const shown = '{{json .HostConfig.DeviceRequests}}|{{json .Config.Env}}';
+    expect((await berth('inspect', '-f', shown, 'cards')).stdout).toMatch(
+      /^\[\{"Driver":"","Count":-1,"DeviceIDs":null,"Capabilities":\[\["gpu"\]\],"Options":\{\}\}\]\|(?!.*CARD)/,
+    );
+    await store.berth(['run', '-d', '--name', 'one', '--device', 'nvidia.com/gpu=0', 'box', 'sleep', '1000'], { env });
+    expect((await berth('exec', 'one', 'env')).stdout).toContain('CARD=any\n');
+    const missing = await store.berth(['run', '--rm', '--device', 'nvidia.com/gpu=7', 'box', 'true'], { env });
+    expect(missing).toMatchObject({ code: 125, stderr: expect.stringContaining('unresolvable CDI devices') });
+    const none = await store.berth(['run', '--rm', '--gpus', 'all', 'box', 'true'], {
+      env: { BERTH_CDI_FOLDERS: store.work },
+    });
+    expect(none).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('could not select device driver "" with capabilities: [[gpu]]'),
+    });
+    const info = await store.berth(['info'], { env });
+    expect(info.stdout).toContain('Devices by name: nvidia.com/gpu=0, nvidia.com/gpu=all\n');
+    await berth('rm', '-f', 'cards', 'one');
+  }, 60_000);
+
   test('commit lets a running container stand still meanwhile; run joins the streams that were named', async () => {
     const script = 'echo out; echo err >&2; echo written > /file; sleep 1000';
     const rule = ['--device-cgroup-rule', 'c 42:* rm'];
@@ -98,3 +146,31 @@ describe('parseDeviceRule', () => {
     expect(() => parseDeviceRule(text)).toThrow(/invalid/),
   );
 });
+
+/** A CDI file as NVIDIA's toolkit writes them, whose cards are devices that every machine has. */
+function cards(library: string): string {
+  const hook = (...args: readonly string[]): Record<string, unknown> => ({
+    hookName: 'createContainer',
+    path: '/usr/bin/nvidia-cdi-hook',
+    args: ['nvidia-cdi-hook', ...args],
+  });
+  return JSON.stringify({
+    cdiVersion: '0.6.0',
+    kind: 'nvidia.com/gpu',
+    devices: ['0', 'all'].map((name) => ({
+      name,
+      containerEdits: { deviceNodes: [{ path: '/dev/nvidia0', hostPath: '/dev/zero' }] },
+    })),
+    containerEdits: {
+      env: ['CARD=any'],
+      deviceNodes: [{ path: '/dev/nvidiactl', hostPath: '/dev/full', fileMode: 0o660 }],
+      mounts: [
+        { hostPath: library, containerPath: '/usr/lib64/libcuda.so.550', options: ['ro', 'nosuid', 'nodev', 'bind'] },
+      ],
+      hooks: [
+        hook('create-symlinks', '--link', 'libcuda.so.1::/usr/lib64/libcuda.so'),
+        hook('update-ldcache', '--folder', '/usr/lib64'),
+      ],
+    },
+  });
+}

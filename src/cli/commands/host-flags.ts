@@ -2,6 +2,7 @@ import type { RunSpec, SecurityOptions } from '../../../engine/index.ts';
 import { list, single, text, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseDevice, parseDeviceRule } from '../values/device.ts';
+import { parseGpus } from '../values/gpus.ts';
 import { parseSecurity } from '../values/security.ts';
 import { parseSize } from '../values/size.ts';
 import { parseNumber } from './limit-flags.ts';
@@ -10,8 +11,13 @@ import { parseNumber } from './limit-flags.ts';
 export const HOST_FLAGS = {
   annotation: list('--annotation NAME=VALUE', 'set an annotation of the runtime configuration', parsePair),
   cgroupns: single('--cgroupns MODE', 'host or private (default)', (word) => oneOf(word, ['host', 'private'])),
-  device: list('--device DEVICE', 'give a device of the host: /dev/x[:/dev/y][:rwm]', parseDevice),
+  device: list(
+    '--device DEVICE',
+    'give a device of the host, /dev/x[:/dev/y][:rwm], or one of a CDI file, nvidia.com/gpu=0',
+    parseDevice,
+  ),
   deviceCgroupRule: list('--device-cgroup-rule RULE', "let devices be used: 'c 42:* rmw'", parseDeviceRule),
+  gpus: list('--gpus GPUS', 'all, a number, or "device=0,1": NVIDIA cards for the container', parseGpus),
   ipc: text('--ipc MODE', 'private (default), shareable, host, none or container:NAME'),
   logDriver: single('--log-driver DRIVER', 'json-file (default) or none', parseDriver),
   logOpt: list('--log-opt NAME=VALUE', 'max-size= and max-file= of the log', parsePair),
@@ -37,8 +43,10 @@ export function toHostOptions(values: Values<typeof HOST_FLAGS>): Partial<RunSpe
   return {
     annotations: Object.fromEntries(values.annotation),
     cgroupns: values.cgroupns,
-    devices: values.device,
+    devices: values.device.filter((device) => typeof device !== 'string'),
+    deviceNames: values.device.filter((device) => typeof device === 'string'),
     deviceRules: values.deviceCgroupRule,
+    gpus: values.gpus,
     ipc: values.ipc,
     log: toLog(values),
     oomScoreAdj: values.oomScoreAdj,

@@ -94,7 +94,12 @@ export const rmi = defineCommand({
   refused: ['platform'],
   run: async (context, { force }, names) => {
     const engine = await context.engine();
-    return await each(context, names, async (name) => (await engine.images.remove(name, { force })).join('\n'));
+    return await each(
+      context,
+      names,
+      async (name) => (await engine.images.remove(name, { force })).join('\n'),
+      force ? { forgive: 'IMAGE_NOT_FOUND' } : {},
+    );
   },
 });
 

@@ -86,6 +86,7 @@ export const info = defineCommand({
       ),
       `Cgroup: ${probe.cgroup.mode}${probe.cgroup.controllers.length > 0 ? ` (${probe.cgroup.controllers.join(', ')})` : ''}`,
       `Seccomp: ${probe.seccomp ? 'yes' : 'no'}`,
+      `Devices by name: ${devicesOf(found.devices)}`,
       `Network of RUN: ${found.buildNetwork}`,
       `Network of run: ${networkOf(probe.network)}`,
     ];
@@ -93,6 +94,10 @@ export const info = defineCommand({
     return 0;
   },
 });
+
+function devicesOf({ names, problems }: EngineInfo['devices']): string {
+  return [names.length > 0 ? names.join(', ') : 'none (no CDI file has one)', ...problems].join('; ');
+}
 
 function networkOf({ bridge, reason, hint }: EngineInfo['probe']['network']): string {
   if (bridge) return 'bridge (addresses of its own, names on networks of yours, a way out by NAT)';

@@ -1,16 +1,11 @@
 import type { DeviceAccess, DeviceRequest } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 
-/** `/dev/x[:/dev/y][:rwm]`, of `--device`. @throws naming what is wrong */
-export function parseDevice(text: string): DeviceRequest {
+/** `/dev/x[:/dev/y][:rwm]`, or the name of a device that a CDI file has: `vendor.com/class=name`, of `--device`. @throws naming what is wrong */
+export function parseDevice(text: string): DeviceRequest | string {
+  if (CDI_NAME.test(text)) return text;
   const [hostPath = '', second, third, ...rest] = text.split(':');
   if (rest.length > 0 || hostPath === '') throw new UsageError(`bad format for path: ${text}`);
-  if (CDI_NAME.test(text)) {
-    throw new UsageError(
-      `Cannot use device "${text}": devices by name (CDI) are not supported yet`,
-      'give the path of a device: --device /dev/fuse',
-    );
-  }
   absolute(hostPath);
   if (third !== undefined) return { hostPath, path: absolute(second ?? ''), access: checked(third, text) };
   if (second !== undefined && isAccess(second)) return { hostPath, path: hostPath, access: second };
@@ -34,7 +29,7 @@ function numberOf(name: 'major' | 'minor', word: string): Pick<DeviceAccess, 'ma
 }
 
 /** `vendor.com/class=name`. */
-const CDI_NAME = /^[A-Za-z][\w.-]*\/[\w.-]+=[\w.:-]+$/;
+const CDI_NAME = /^[A-Za-z][\w.-]*\/[A-Za-z][\w.-]*=[A-Za-z0-9]([\w.:-]*[A-Za-z0-9])?$/;
 
 function absolute(path: string): string {
   if (path.startsWith('/')) return path;

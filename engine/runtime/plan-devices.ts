@@ -1,0 +1,63 @@
+import type { RunSpec } from '../engine.ts';
+import type { Device, DeviceRule, Mount } from '../native/protocol.ts';
+import type { Connection } from './dependencies.ts';
+import { hostDevices, requestedDevices } from './devices.ts';
+import type { Identity } from './user.ts';
+
+/** What a container's devices, by path and by name, put into its configuration. */
+export interface PlannedDevices {
+  readonly nodes: readonly Device[];
+  readonly rules: readonly DeviceRule[];
+  /** `NAME=value`, over the image's and the caller's; further processes get it too. */
+  readonly env: readonly string[];
+  /** They take the place of what was asked for at the same path. */
+  readonly mounts: readonly Mount[];
+  readonly additionalGids: readonly number[];
+  readonly warnings: readonly string[];
+}
+
+/** Works out the devices of a container whose environment is `env`. @throws `DEVICE_REFUSED` */
+export async function planDevices(
+  { cdi }: Pick<Connection, 'cdi'>,
+  spec: RunSpec,
+  { identity, env }: { readonly identity: Identity; readonly env: readonly string[] },
+): Promise<PlannedDevices> {
+  const own = await (spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? [], spec.deviceRules));
+  const { deviceNames = [], gpus = [] } = spec;
+  if (deviceNames.length + gpus.length === 0) return { ...own, env: [], mounts: [], additionalGids: [], warnings: [] };
+  const { deviceEdits } = await import('./cdi/index.ts');
+  const edits = await deviceEdits({ deviceNames, gpus }, identity, cdi);
+  const nodes = new Map([...own.nodes, ...edits.nodes].map((node) => [node.path, node]));
+  const path = edits.libraries === undefined ? [] : [appended(env, edits.libraries)];
+  return {
+    nodes: [...nodes.values()],
+    rules: [...own.rules, ...edits.rules],
+    env: [...edits.env, ...path],
+    mounts: edits.mounts,
+    additionalGids: edits.additionalGids,
+    warnings: olderDriver(env, edits.driver),
+  };
+}
+
+function appended(env: readonly string[], folder: string): string {
+  const folders = (valueOf(env, 'LD_LIBRARY_PATH') ?? '').split(':').filter(Boolean);
+  return `LD_LIBRARY_PATH=${(folders.includes(folder) ? folders : [...folders, folder]).join(':')}`;
+}
+
+/** Oldest driver that runs programs of a CUDA version without the libraries of `cuda-compat`. */
+const OLDEST_DRIVERS: Readonly<Record<string, number>> = { '11': 450, '12': 525, '13': 580 };
+
+/** NVIDIA's runtime puts the image's `cuda-compat` first then; here that is the user's to say. */
+function olderDriver(env: readonly string[], driver: string | undefined): readonly string[] {
+  const cuda = valueOf(env, 'CUDA_VERSION')?.split('.')[0];
+  const [oldest, major] = [OLDEST_DRIVERS[cuda ?? ''], Number(driver?.split('.')[0])];
+  if (oldest === undefined || !(major < oldest)) return [];
+  return [
+    `the image has CUDA ${cuda}, which wants driver ${oldest} or later, and this machine has ${driver}: ` +
+      'where the image brings cuda-compat, add -e LD_LIBRARY_PATH=/usr/local/cuda/compat',
+  ];
+}
+
+function valueOf(env: readonly string[], name: string): string | undefined {
+  return env.findLast((line) => line.startsWith(`${name}=`))?.slice(name.length + 1);
+}
