@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { EngineError } from './base/errors.ts';
 import { once } from './base/once.ts';
 import type { ActOptions } from './base/progress.ts';
@@ -6,7 +7,7 @@ import type { EngineOptions } from './engine.ts';
 import type { Digest, Fetcher } from './image/types.ts';
 import { createKeyring, type Keyring, withKeyring } from './keyring.ts';
 import { folderOfPlace, layoutFetcher } from './layout-place.ts';
-import { chooseIsolation, createHelper, createLauncher, type Helper, type Isolation } from './native/index.ts';
+import { createHelper, createLauncher, createMachineProbe, type Helper, type Isolation } from './native/index.ts';
 import { createRegistry, type Registry } from './registry/index.ts';
 import { createSnapshots, openLayout, openStore, type FetchBlob, type Snapshots, type Store } from './store/index.ts';
 
@@ -28,8 +29,10 @@ export interface Parts {
   readonly fetchBlob: FetchBlob;
   /** A helper as the caller, without an id map: for files of this machine. */
   readonly hostHelper: Helper;
-  /** Probes and chooses the rung on its first call. @throws `ISOLATION_IMPOSSIBLE` */
+  /** Chooses the rung on its first call, by what an earlier command found or by a probe. @throws `ISOLATION_IMPOSSIBLE` */
   readonly machine: (options?: ActOptions) => Promise<Machine>;
+  /** What is possible here now. @throws `ISOLATION_IMPOSSIBLE` */
+  readonly probe: (options?: ActOptions) => Promise<Isolation>;
   /** A helper that is never elevated: it locks, and writes files of the user's. */
   readonly userHelper: Helper;
   /** Snapshots for the time of one act. */
@@ -41,8 +44,9 @@ export interface Parts {
 /** Opens store and clients. Nothing is probed and no helper runs until something needs it. */
 export async function connect(options: EngineOptions): Promise<Parts> {
   const warnings = createWarnings();
-  const launcher = createLauncher({ path: options.helper, sha256: options.helperSha256 }, options.sudo);
   const place = await openLayout(options.root);
+  const kept = join(place.root, 'run', 'helper.json');
+  const launcher = createLauncher({ path: options.helper, sha256: options.helperSha256, kept }, options.sudo);
   const lockHelper = createHelper(launcher, { store: place, idMap: { kind: 'root' }, elevation: 'direct' });
   const opened = openStore(place, { lockHelper, onWarning: (message) => warnings.emit({ type: 'warning', message }) });
   const store = { ...opened, records: trackRecords(opened.records) };
@@ -51,13 +55,10 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const registry = createRegistry({ ...options, credentials, onEvent: warnings.emit });
   const serve = createServe(registry, options.cacheSource);
   const fetchBlob = createFetchBlob(serve);
-  const machine = once(async ({ signal }: ActOptions = {}): Promise<Machine> => {
-    const isolation = await chooseIsolation(options.isolation, {
-      launcher,
-      store: place,
-      ...(signal ? { signal } : {}),
-    });
-    return { isolation, helper: createHelper(launcher, { store: place, ...isolation }) };
+  const { find, probe, watch } = createMachineProbe(options, { launcher, store: place });
+  const machine = once(async (act: ActOptions = {}): Promise<Machine> => {
+    const isolation = await find(act);
+    return { isolation, helper: watch(createHelper(launcher, { store: place, ...isolation })) };
   });
   return {
     options: { ...options, credentials },
@@ -68,6 +69,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     hostHelper: lockHelper,
     fetchBlob,
     machine,
+    probe: async (act) => await probe(act),
     userHelper: lockHelper,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
     withWarnings: warnings.during,

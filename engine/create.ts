@@ -102,9 +102,8 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-async function info({ machine, options }: Parts, act?: ActOptions): Promise<EngineInfo> {
-  const { isolation } = await machine(act);
-  const { probe, rung, elevation } = isolation;
+async function info({ probe: probeMachine, options }: Parts, act?: ActOptions): Promise<EngineInfo> {
+  const { probe, rung, elevation } = await probeMachine(act);
   const { readRegistry } = await import('./runtime/cdi/index.ts');
   const registry = await readRegistry(options.cdiFolders);
   const devices = { names: [...registry.devices.keys()].sort(), problems: registry.problems };

@@ -396,7 +396,7 @@ RUN cd /all && find . -path ./busybox -o -type f -print | sort && cat texts/* la
     await it.engine.system.fsck();
     expect((await it.build(`${SHELL}RUN echo after`)).output).toBe('after\n');
     expect(await uppers()).toEqual([]);
-    expect(await readdir(join(it.root, 'run'))).toEqual([]);
+    expect((await readdir(join(it.root, 'run'))).filter((name) => !name.endsWith('.json'))).toEqual([]);
   });
 
   test('finds what is broken in the store, and removes it on request', async () => {

@@ -1,12 +1,19 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { EngineError, messageOf } from '../base/errors.ts';
+import { versionOf } from './facts.ts';
+import { readKept, writeKept } from './kept.ts';
 
 /** The helper's executable and the SHA-256 (hex) that it must have; undefined skips the check (a development build). */
 export interface Binary {
   readonly path: string;
   readonly sha256?: string | undefined;
+  /** A file that keeps which version of the executable was found right, so that not every command reads all of it. */
+  readonly kept?: string | undefined;
 }
+
+/** How old an executable must be, in milliseconds, before its version tells it from a later one: below, two writes may have the same time. */
+const SETTLED = 2_000;
 
 /**
  * A function that checks the binary on its first call and remembers that it was right; it is asked before every start.
@@ -18,14 +25,35 @@ export function createBinaryCheck(binary: Binary): () => Promise<string> {
   return () => (checked ??= checkBinary(binary));
 }
 
-async function checkBinary({ path, sha256 }: Binary): Promise<string> {
+async function checkBinary({ path, sha256, kept }: Binary): Promise<string> {
+  const wanted = sha256?.toLowerCase();
+  // Read before the content: what is written meanwhile is another version.
+  const version = versionOf(path);
+  if (isKept(kept, version, wanted)) return path;
   const found = await hashFile(path);
-  if (sha256 === undefined || found === sha256.toLowerCase()) return path;
-  throw new EngineError(
-    'HELPER_MISMATCH',
-    `Cannot start the helper ${path}: its SHA-256 is ${found}, expected ${sha256.toLowerCase()}`,
-    { hint: 'Restore the file from the release, or build it again with `npm run build`' },
-  );
+  if (wanted !== undefined && found !== wanted) {
+    throw new EngineError(
+      'HELPER_MISMATCH',
+      `Cannot start the helper ${path}: its SHA-256 is ${found}, expected ${wanted}`,
+      { hint: 'Restore the file from the release, or build it again with `npm run build`' },
+    );
+  }
+  if (kept !== undefined && wanted !== undefined && version && isSettled(version)) {
+    writeKept(kept, { version, sha256: wanted });
+  }
+  return path;
+}
+
+/** Whether the file was found right as it is: its inode and its time of change, which no program can set, are the same. */
+function isKept(kept: string | undefined, version: readonly string[] | null, sha256: string | undefined): boolean {
+  if (kept === undefined || version === null || sha256 === undefined) return false;
+  const known = readKept(kept);
+  return known?.['sha256'] === sha256 && JSON.stringify(known['version']) === JSON.stringify(version);
+}
+
+function isSettled(version: readonly string[]): boolean {
+  const changed = Number(BigInt(version.at(-1) ?? '0') / 1_000_000n);
+  return Date.now() - changed > SETTLED;
 }
 
 async function hashFile(path: string): Promise<string> {

@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { versionOf } from '../../../engine/native/facts.ts';
 import { createHelper, createLauncher } from '../../../engine/native/index.ts';
+import { writeKept } from '../../../engine/native/kept.ts';
 import type { Event } from '../../../engine/native/protocol.ts';
 import type { Helper } from '../../../engine/native/types.ts';
 import { scriptedHelper } from '../../helpers/scripted-helper.ts';
@@ -189,6 +192,22 @@ describe('the check of the binary', () => {
     const sha256 = createHash('sha256').update(await readFile(path)).digest('hex');
     const helper = createHelper(createLauncher({ path, sha256 }), { store, idMap: { kind: 'root' }, elevation: 'direct' });
     expect(await helper.call('usage', usage)).toEqual({ snapshots: [] });
+  });
+
+  test('reads an executable that was found right only once, until it is another one', async () => {
+    const path = await scriptedHelper(`readRequest(); untilEnd(); say({ reply: { op: 'usage', result: { snapshots: [] } } });`);
+    const kept = join(path, '..', 'kept.json');
+    const call = async (sha256: string): Promise<unknown> =>
+      await createHelper(createLauncher({ path, sha256, kept }), { store, idMap: { kind: 'root' }, elevation: 'direct' }).call('usage', usage);
+    const sha256 = createHash('sha256').update(await readFile(path)).digest('hex');
+    await call(sha256);
+    // Just written: its time does not yet tell it from what may be written next.
+    await expect(readFile(kept)).rejects.toThrow('ENOENT');
+    writeKept(kept, { version: versionOf(path), sha256: 'b'.repeat(64) });
+    expect(await call('b'.repeat(64))).toEqual({ snapshots: [] });
+    await expect(call('c'.repeat(64))).rejects.toMatchObject({ code: 'HELPER_MISMATCH' });
+    await appendFile(path, '\n');
+    await expect(call('b'.repeat(64))).rejects.toMatchObject({ code: 'HELPER_MISMATCH' });
   });
 
   test('says which file is missing, and for which machines there is one', async () => {
