@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { blobName } from './archive/layout.ts';
 import { EngineError } from './base/errors.ts';
+import { makeFolders } from './base/folders.ts';
 import { verify } from './base/verify.ts';
 import { CACHE_PLACE } from './cache/index.ts';
 import { OCI_INDEX } from './image/media-type.ts';
@@ -49,7 +50,7 @@ export async function createLayoutStorage(folder: string): Promise<LayoutStorage
     act().catch((error: unknown) => {
       throw storeError('write', path, error);
     });
-  await guarded(folder, () => mkdir(join(folder, 'blobs/sha256'), { recursive: true }));
+  await guarded(folder, () => makeFolders(join(folder, 'blobs/sha256')));
   const exists: Storage['exists'] = async ({ digest, size }) => (await sizeOf(join(folder, blobName(digest)))) === size;
   return {
     ...layoutFetcher(folder),

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { blobName, layoutFiles, type LayoutFormat, type LayoutImage } from './archive/layout.ts';
+import { makeFolders } from './base/folders.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
 import { parseIndex } from './image/manifest.ts';
@@ -30,7 +31,7 @@ export async function withTarget(
   const failed = (error: unknown): never => {
     throw storeError('write', dest, error);
   };
-  if (!isSpecial) await mkdir(dirname(dest), { recursive: true }).catch(failed);
+  if (!isSpecial) await makeFolders(dirname(dest)).catch(failed);
   const file = await open(path, isSpecial ? 'w' : 'wx', 0o644).catch(failed);
   try {
     await act(async (chunk) => {
@@ -68,7 +69,7 @@ export async function writeLayoutFolder(
   const { files, blobs } = layoutFiles([image], format);
   const before = await readIndex(join(dest, 'index.json'));
   try {
-    await mkdir(join(dest, 'blobs/sha256'), { recursive: true });
+    await makeFolders(join(dest, 'blobs/sha256'));
     for (const { digest } of blobs)
       await copyInto(join(store.root, store.content.pathOf(digest)), join(dest, blobName(digest)));
     for (const [name, content] of Object.entries(files)) {

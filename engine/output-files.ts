@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { makeFolders } from './base/folders.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
 import { storeError } from './store/index.ts';
@@ -43,7 +43,7 @@ export async function writeTree(
  * writes: so everything belongs to the user, whatever the image says, and what lies in the folder already cannot lead a write elsewhere.
  */
 export async function writeFolder(parts: Parts, source: TreeSource, dest: string, options: ActOptions): Promise<void> {
-  await mkdir(dest, { recursive: true }).catch((error: unknown) => {
+  await makeFolders(dest).catch((error: unknown) => {
     throw storeError('make', dest, error);
   });
   const vertex = { id: `export ${dest}`, name: `exporting to ${dest}` };

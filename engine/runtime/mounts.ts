@@ -1,6 +1,7 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { isAbsolute, posix } from 'node:path';
 import { EngineError, messageOf } from '../base/errors.ts';
+import { makeFolders } from '../base/folders.ts';
 import type { Mount } from '../engine.ts';
 import type { ContainerConfig } from '../image/types.ts';
 import type * as oci from '../native/protocol.ts';
@@ -114,7 +115,7 @@ async function bindSource(mount: Mount): Promise<string> {
       hint: `mkdir -p ${source}, or use -v, which makes it`,
     });
   }
-  await mkdir(source, { recursive: true }).catch((error: unknown) => {
+  await makeFolders(source).catch((error: unknown) => {
     throw new EngineError('MOUNT_SOURCE_MISSING', `Cannot make ${source} to bind it: ${messageOf(error)}`, {
       cause: error,
     });

@@ -1,6 +1,7 @@
 import { lstat, mkdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
+import { makeFolders } from '../base/folders.ts';
 import type { StoreLocation } from '../native/protocol.ts';
 import { isRecord, readJson, readText, replaceFile, storeError } from './files.ts';
 
@@ -35,7 +36,7 @@ export async function openLayout(root: string): Promise<StoreLocation> {
   if (!isAbsolute(root))
     throw new EngineError('STORE_INVALID', `Cannot open the store ${root}: the path is not absolute`);
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 });
+    await makeFolders(root, 0o700);
     const owner = await checkRoot(root);
     await checkVersion(root);
     for (const folder of FOLDERS) await mkdir(join(root, folder), { recursive: true, mode: 0o755 });
