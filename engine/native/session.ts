@@ -87,6 +87,8 @@ async function start(
     // A group of its own: Ctrl-C at the terminal reaches the engine, which then lets the helper clean up.
     detached: true,
   });
+  // Node gives a child without pipes where there are no file descriptors for them.
+  if (child.pid === undefined) throw notStarted(plan.action, await failureOf(child));
   // The helper may refuse before it has read everything: its own words on fd 2 say why, an EPIPE does not.
   child.stdin.on('error', () => undefined);
   child.stdin.write(encodeFrame(FRAME.request, Buffer.from(JSON.stringify(request))));
@@ -94,6 +96,24 @@ async function start(
   outcome.catch(() => undefined);
   return { child, outcome };
 }
+
+/** Why the child is not there: Node tells it in the next turn. */
+async function failureOf(child: Child): Promise<NodeJS.ErrnoException> {
+  return await new Promise((resolve) => child.once('error', resolve));
+}
+
+function notStarted(action: string, error: NodeJS.ErrnoException): EngineError {
+  const hint = error.code === undefined ? undefined : NOT_STARTED[error.code];
+  return new EngineError('HELPER_NOT_STARTED', `Cannot ${action}: ${error.message}`, { cause: error, hint });
+}
+
+const NOT_STARTED: Readonly<Record<string, string>> = {
+  EMFILE: 'This process may open too few files: raise the limit with `ulimit -n 1024`',
+  ENFILE: 'This machine has too many files open: end other programs, or raise fs.file-max',
+  EAGAIN: 'This user may have no more processes: end some, or raise the limit with `ulimit -u`',
+  EACCES: 'The helper may not be executed: the file system that berth lies on may be mounted noexec',
+  ENOMEM: 'This machine has no memory left for another process',
+};
 
 /** Sends what follows the request. */
 async function feed(child: Child, plan: SessionPlan, options: CallOptions): Promise<void> {
@@ -190,7 +210,7 @@ async function exited(
   const exit = await new Promise<Pick<Outcome, 'code' | 'signal'>>((resolve, reject) => {
     child.once('error', (error) => {
       closePipes(child);
-      reject(new EngineError('HELPER_NOT_STARTED', `Cannot ${action}: ${error.message}`, { cause: error }));
+      reject(notStarted(action, error));
     });
     child.once('exit', (code, signal) => resolve({ code, signal }));
     giveUp.addEventListener('abort', () => {

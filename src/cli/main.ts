@@ -1,4 +1,4 @@
-import { createEngine, type Engine } from '../../engine/index.ts';
+import { createEngine, EngineError, messageOf, type Engine } from '../../engine/index.ts';
 import type { Context, Overrides } from './context.ts';
 import { Interrupted } from './interrupt.ts';
 import { createWriter } from './output.ts';
@@ -13,17 +13,19 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export async function main(argv: readonly string[]): Promise<number> {
   const controller = new AbortController();
   const { env } = process;
-  const gone = (): void => controller.abort(new Interrupted('SIGPIPE'));
   const columns = Number(env['COLUMNS']) > 0 ? Number(env['COLUMNS']) : undefined;
-  const stdout = createWriter(process.stdout, gone, columns);
-  const stderr = createWriter(process.stderr, gone, columns);
+  const giveUp = (error: NodeJS.ErrnoException): void => controller.abort(reasonOf(error));
+  const stdout = createWriter(process.stdout, giveUp, columns);
+  const stderr = createWriter(process.stderr, giveUp, columns);
   const signals: Context['signals'] = { handler: undefined };
   const removeHandlers = handleSignals(signals, controller);
   let engine: Promise<Engine> | undefined;
   let failure = 1;
   const context: Context = {
     argv,
-    cwd: process.cwd(),
+    get cwd() {
+      return workingDirectory();
+    },
     lookup: (name) => env[name],
     environment: env,
     stdin: process.stdin,
@@ -36,7 +38,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     fail: (exitCode) => (failure = exitCode),
   };
   try {
-    return await createProgram(context);
+    const exitCode = await createProgram(context);
+    await stdout.send(new Uint8Array());
+    // A full disk behind `>`: what was asked for is not there. A reader that left once it had seen enough is none of our business.
+    if (controller.signal.reason instanceof EngineError) throw controller.signal.reason;
+    return exitCode;
   } catch (error) {
     const reason: unknown = controller.signal.reason;
     if (reason instanceof Interrupted) {
@@ -49,6 +55,27 @@ export async function main(argv: readonly string[]): Promise<number> {
     removeHandlers();
     await engine?.then((made) => made.close()).catch(() => undefined);
   }
+}
+
+/** Where the command was started. @throws when that folder has been removed meanwhile; most commands do without it */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    const isGone = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    const why = isGone ? 'it has been removed' : messageOf(error);
+    throw new EngineError('CWD_LOST', `Cannot use the working directory: ${why}`, {
+      hint: 'cd to a folder that is there',
+      cause: error,
+    });
+  }
+}
+
+/** What a failed write means: the reader has gone, or the words have no place to go to. */
+function reasonOf(error: NodeJS.ErrnoException): Error {
+  // EIO: the terminal has been closed.
+  if (error.code === 'EPIPE' || error.code === 'EIO') return new Interrupted('SIGPIPE');
+  return new EngineError('OUTPUT_FAILED', `Cannot write the output: ${error.message}`, { cause: error });
 }
 
 async function openEngine(env: NodeJS.ProcessEnv, { configFolder, ...overrides }: Overrides): Promise<Engine> {

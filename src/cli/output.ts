@@ -8,12 +8,17 @@ export interface Writer {
 }
 
 /**
- * A {@link Writer} over a stream. When its reader has gone (`berth logs x | head`), `onClosed` is called once and the rest is dropped.
+ * A {@link Writer} over a stream. When it cannot be written to any more (`berth logs x | head`, a full disk), `onClosed` is called once with the reason, and
+ * the rest is dropped.
  */
-export function createWriter(stream: NodeJS.WriteStream, onClosed: () => void, columns?: number): Writer {
+export function createWriter(
+  stream: NodeJS.WriteStream,
+  onClosed: (error: NodeJS.ErrnoException) => void,
+  columns?: number,
+): Writer {
   let closed = false;
-  stream.on('error', () => {
-    if (!closed) onClosed();
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (!closed) onClosed(error);
     closed = true;
   });
   return {

@@ -32,15 +32,27 @@ export async function createProgram(context: Context): Promise<number> {
   if (given.has('version')) return print(context, `berth ${version()}\n`, 0);
   if (given.has('help') || (first === 'help' && words.length === 0)) return print(context, programHelp(context), 0);
   if (first === undefined) return print(context, programHelp(context), 1);
-  if (first === 'help') return await createProgram({ ...context, argv: [...words, '--help'] });
+  if (first === 'help') return await createProgram(changed(context, { argv: [...words, '--help'] }));
   const folder = given.get('config')?.at(-1);
   const inner =
-    folder === undefined ? context : { ...context, configFolder: folder, engine: withConfig(context, folder) };
+    folder === undefined ? context : changed(context, { configFolder: folder, engine: withConfig(context, folder) });
   const group = Object.hasOwn(GROUPS, first) ? GROUPS[first] : undefined;
   if (group) return await runGroup(inner, first, group, words);
   const command = COMMANDS.find(({ name }) => name === first);
   if (command) return await command.run(inner, first, words);
   throw unknown(first, first, [...COMMANDS.map(({ name }) => name), ...Object.keys(GROUPS)]);
+}
+
+/** The context with some parts replaced; the working directory is still only looked for by who needs it. */
+function changed(context: Context, changes: Partial<Context>): Context {
+  // Type: all properties of a Context, some with other values.
+  return Object.defineProperties(
+    {},
+    {
+      ...Object.getOwnPropertyDescriptors(context),
+      ...Object.getOwnPropertyDescriptors(changes),
+    },
+  ) as Context;
 }
 
 /** `--config` counts as DOCKER_CONFIG does. */

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { EngineOptions } from '../../engine/index.ts';
 import type { Context } from './context.ts';
 import type { HelperProcess } from './credential-helper.ts';
 import { dockerCredentials } from './credentials.ts';
 import type { FlagContext } from './flags.ts';
+import { homeOf, homeOrNone } from './home.ts';
 import { locateHelper } from './locate.ts';
 import { UsageError } from './usage-error.ts';
 import { version } from './version.ts';
@@ -48,11 +48,11 @@ export function helperProcess({ lookup }: Pick<Context, 'lookup'>): HelperProces
 }
 
 function configFolder(lookup: Lookup): string {
-  return lookup('DOCKER_CONFIG') || join(lookup('HOME') || homedir(), '.docker');
+  return lookup('DOCKER_CONFIG') || join(homeOrNone(lookup), '.docker');
 }
 
 function processOf(lookup: Lookup): HelperProcess {
-  return { path: lookup('PATH') ?? '', home: lookup('HOME') || homedir() };
+  return { path: lookup('PATH') ?? '', home: homeOrNone(lookup) };
 }
 
 function rootOf(env: Environment, uid: number): string {
@@ -63,7 +63,15 @@ function rootOf(env: Environment, uid: number): string {
   }
   if (uid === 0) return '/var/lib/berth';
   const data = env['XDG_DATA_HOME'];
-  return join(data && isAbsolute(data) ? data : join(env['HOME'] || homedir(), '.local/share'), 'berth');
+  if (data && isAbsolute(data)) return join(data, 'berth');
+  const home = homeOf((name) => env[name]);
+  if (home === undefined) {
+    throw new UsageError(
+      `Cannot find the store: uid ${uid} has no home folder`,
+      'set BERTH_ROOT to a folder of yours, or HOME',
+    );
+  }
+  return join(home, '.local/share/berth');
 }
 
 /** Absolute folders with colons between them; undefined where nothing is said. */
