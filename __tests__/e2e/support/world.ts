@@ -37,8 +37,6 @@ export interface Running {
   readonly ended: Promise<Outcome>;
   /** Resolves when the output so far contains `text`; rejects when the command has ended without it. */
   saw(text: string | RegExp): Promise<void>;
-  /** Calls back with the number of complete lines so far. */
-  onLines(listener: (count: number) => void): void;
 }
 
 /** The built command line on a store of its own, used by one account, on a disk and not in memory. */
@@ -143,10 +141,5 @@ function follow(child: ChildProcess): Running {
       }),
     ]);
   };
-  return {
-    child,
-    ended,
-    saw,
-    onLines: (listener) => void listeners.add(() => listener(streams.output.split('\n').length - 1)),
-  };
+  return { child, ended, saw };
 }
