@@ -3,7 +3,6 @@ import { EngineError } from './base/errors.ts';
 /** Build arguments by which BuildKit does what is not done here, and what to type instead. */
 const REFUSED: Readonly<Record<string, string>> = {
   BUILDKIT_INLINE_CACHE: 'Use --cache-to type=registry,ref=NAME',
-  BUILDKIT_MULTI_PLATFORM: 'Leave it out: an image is for one platform',
 };
 
 /**
@@ -19,4 +18,18 @@ export function refuseArgs(buildArgs: Readonly<Record<string, string>> = {}): vo
       hint,
     });
   }
+}
+
+/**
+ * Whether a build argument of BuildKit's that is true or false is true.
+ *
+ * @throws `BUILD_ARG_INVALID` for what is neither
+ */
+export function isSet(buildArgs: Readonly<Record<string, string>> = {}, name: string): boolean {
+  const value = Object.hasOwn(buildArgs, name) ? (buildArgs[name] ?? '') : '';
+  if (value === '' || /^(?:0|f|false)$/i.test(value)) return false;
+  if (/^(?:1|t|true)$/i.test(value)) return true;
+  throw new EngineError('BUILD_ARG_INVALID', `Cannot use ${name}=${value}: it is neither true nor false`, {
+    hint: `--build-arg ${name}=1`,
+  });
 }

@@ -15,7 +15,6 @@ export interface BuildExecutorOptions {
   readonly inputs: BuildInputs;
   /** Path of the Dockerfile, for its own ignore file. */
   readonly dockerfile: string | undefined;
-  readonly platform: Platform;
   /** Values that no layer may hold. */
   readonly forbidden: readonly ForbiddenValue[];
   readonly act: ActOptions;
@@ -25,7 +24,7 @@ export interface BuildExecutorOptions {
 export async function createBuildExecutor(
   parts: Parts,
   { helper, isolation }: Machine,
-  { inputs, dockerfile, platform, forbidden, act }: BuildExecutorOptions,
+  { inputs, dockerfile, forbidden, act }: BuildExecutorOptions,
 ): Promise<Executor> {
   const { options } = parts;
   const accountsOf = createReadAccounts(helper, { remember: true });
@@ -38,7 +37,7 @@ export async function createBuildExecutor(
     identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
     lender: createLender(parts, inputs.request),
     forbidden,
-    keepState: (_vertex, op, base) => keepState(parts, op, base, platform),
+    keepState: ({ platform }, op, base) => keepState(parts, op, base, platform),
   });
 }
 

@@ -8,11 +8,11 @@ import { lostLayerOf } from './store/index.ts';
  * more is lost, so it ends; a base's layer cannot be made again, and its error counts.
  */
 export async function withoutLost<T>(
-  graph: Graph,
+  { vertices }: Pick<Graph, 'vertices'>,
   { lost, warn }: { readonly lost: Set<Digest>; readonly warn: (message: string) => void },
   act: () => Promise<T>,
 ): Promise<T> {
-  const ofBases = new Set(graph.vertices.flatMap(({ op }) => (op.type === 'image' ? op.config.rootfs.diff_ids : [])));
+  const ofBases = new Set(vertices.flatMap(({ op }) => (op.type === 'image' ? op.config.rootfs.diff_ids : [])));
   for (;;) {
     try {
       return await act();

@@ -3,10 +3,10 @@ import { withVertex, type ActOptions } from './base/progress.ts';
 import { DEFAULT_PACKING } from './build-blobs.ts';
 import { bringImage, toLayoutImage } from './complete-image.ts';
 import type { Parts } from './connect.ts';
-import type { BuildOutput, PushResult } from './engine.ts';
+import type { BuildOutput, BuiltPlatform, PushResult } from './engine.ts';
 import { assembleConfig, assembleManifest } from './image/assemble.ts';
 import { OCI_CONFIG } from './image/media-type.ts';
-import type { Descriptor, Digest, ImageConfig } from './image/types.ts';
+import type { Descriptor, Digest, ImageConfig, Platform } from './image/types.ts';
 import { requireTag } from './names.ts';
 import { writeArchive, writeLayoutFolder, withTarget, type Target } from './output-archive.ts';
 import { writeFolder, writeTree } from './output-files.ts';
@@ -17,6 +17,9 @@ import { push } from './transfer.ts';
 export interface BuiltImage {
   readonly id: Digest;
   readonly config: ImageConfig;
+  readonly platform: Platform;
+  /** Where its blobs are made already. */
+  readonly manifest?: Descriptor | undefined;
   /** Layers that the base brought. */
   readonly baseLayers: number;
   readonly names: readonly string[];
@@ -30,6 +33,8 @@ export interface Produced {
   /** The image in the store, where an output keeps one. */
   readonly id?: Digest | undefined;
   readonly manifest?: Descriptor | undefined;
+  /** The images of an index. */
+  readonly platforms?: readonly BuiltPlatform[] | undefined;
   readonly pushed: readonly PushResult[];
 }
 
@@ -54,12 +59,18 @@ export function packingOf(output: BuildOutput): Packing | undefined {
  *
  * @throws `OUTPUT_INVALID`
  */
-export function checkOutputs(outputs: readonly BuildOutput[], names: readonly string[]): void {
+export function checkOutputs(
+  outputs: readonly BuildOutput[],
+  names: readonly string[],
+  { isForSeveral = false }: { readonly isForSeveral?: boolean } = {},
+): void {
   for (const output of outputs) {
     const own = output.names ?? names;
     const fault = (state: string, hint?: string): EngineError => faultOf(output, state, hint);
     if (isPushed(output) && own.length === 0) throw fault('there is no name to push to', 'Name it with -t');
     if (output.type === 'local' && output.dest === undefined) throw fault('it needs a folder', 'Add dest=FOLDER');
+    const state = isForSeveral ? stateForSeveral(output) : undefined;
+    if (state !== undefined) throw fault(`several platforms were asked for, and ${state[0]}`, state[1]);
     const needsPlace = output.type === 'oci' || output.type === 'tar';
     if (needsPlace && output.dest === undefined && output.write === undefined)
       throw fault('it needs a file', 'Add dest=FILE');
@@ -74,6 +85,15 @@ export function checkOutputs(outputs: readonly BuildOutput[], names: readonly st
   }
 }
 
+/** Why an output cannot be for several platforms, and what to do instead. */
+function stateForSeveral(output: BuildOutput): readonly [string, string] | undefined {
+  if (output.type === 'tar')
+    return ['a tar of files holds one of them', 'Use type=local, which makes a folder a platform'];
+  if (output.type === 'docker' && !isKept(output))
+    return ['an archive of docker holds one of them', 'Use type=oci, or build one platform'];
+  return undefined;
+}
+
 /** Refuses to rewrite times without one, before anything runs. @throws `OUTPUT_INVALID` */
 export function requireEpoch(outputs: readonly BuildOutput[], epoch: number | undefined): void {
   const output = outputs.find(({ rewriteTimestamp }) => rewriteTimestamp);
@@ -86,7 +106,8 @@ function faultOf({ type }: BuildOutput, state: string, hint?: string): EngineErr
   return new EngineError('OUTPUT_INVALID', `Cannot make the output type=${type}: ${state}`, { hint });
 }
 
-function isPushed({ type, push: pushes = false }: BuildOutput): boolean {
+/** Whether an output pushes. */
+export function isPushed({ type, push: pushes = false }: BuildOutput): boolean {
   return type === 'registry' || pushes;
 }
 
@@ -128,8 +149,8 @@ async function produceFiles(
   );
 }
 
-/** `checkOutputs` has seen to it that one of them is there. */
-function targetOf({ dest, write = () => undefined }: BuildOutput): Target {
+/** Where an archive goes: `checkOutputs` has seen to it that one of them is there. */
+export function targetOf({ dest, write = () => undefined }: BuildOutput): Target {
   return dest === undefined ? { write } : { dest };
 }
 
@@ -153,7 +174,7 @@ async function produceArchive(
 }
 
 /** The image with its layers packed as the output wants them. Config and manifest are stored; whether the image is kept is the caller's. */
-async function packImage(
+export async function packImage(
   parts: Parts,
   built: BuiltImage,
   output: BuildOutput,

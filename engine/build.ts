@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
-import { EngineError } from './base/errors.ts';
-import { refuseArgs } from './build-args.ts';
+import { isSet, refuseArgs } from './build-args.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
-import { checkOutputs, isKept, packingOf, produceOutputs, requireEpoch } from './build-outputs.ts';
+import { checkOutputs, isKept, packingOf, produceOutputs, requireEpoch, type BuiltImage } from './build-outputs.ts';
+import { primaryOf, produceSeveral } from './build-several.ts';
 import { exportCaches, importCaches } from './build-cache.ts';
 import { graphContexts, withLayouts } from './build-contexts.ts';
-import { readDockerfile } from './build-file.ts';
-import { openInputs, type BuildInputs } from './build-inputs.ts';
+import { readDockerfile, type DockerfileSource } from './build-file.ts';
+import { openInputs, type BuildInputs, type LocalRequest } from './build-inputs.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
 import type { Machine, Parts } from './connect.ts';
@@ -16,25 +16,24 @@ import type { DescribeOptions } from './build-describe.ts';
 import { readGraph } from './build-graph.ts';
 import { readHiddenSources } from './context/index.ts';
 import type { BuildOutput, BuildRequest, BuildResult, Explanation } from './engine.ts';
+import { requireMachines } from './emulation.ts';
 import { epochOf, parseEpoch, toTime } from './epoch.ts';
-import { globalScope, type Graph, type GraphOptions, type Resolver, type VertexId } from './graph/index.ts';
+import {
+  globalScope,
+  type Graph,
+  type GraphOptions,
+  type Resolver,
+  type Vertex,
+  type VertexId,
+} from './graph/index.ts';
 import { hostPlatform } from './host-platform.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
-import { runsOn } from './image/choose.ts';
-import { formatPlatform } from './image/platform.ts';
-import type { Digest } from './image/types.ts';
+import { formatPlatform, normalizePlatform } from './image/platform.ts';
+import type { Digest, Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
-import {
-  diffIdsOf,
-  explainMiss,
-  solve,
-  type Executor,
-  type Ref,
-  type Solved,
-  type SolveParts,
-} from './solver/index.ts';
+import { explainMiss, solveAll, type Executor, type Ref, type SolvedAll, type SolveParts } from './solver/index.ts';
 import type { ForbiddenValue, Packing } from './store/index.ts';
 import { forbiddenValues, refuseSecretsInConfig, refuseSecretsInRequest } from './build-secrets.ts';
 
@@ -48,7 +47,7 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   const names = (request.tags ?? []).map(requireTag);
   refuseArgs(request.buildArgs);
   epochOf(request.buildArgs);
-  checkOutputs(request.outputs ?? [], names);
+  checkOutputs(request.outputs ?? [], names, { isForSeveral: isForSeveral(request) });
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
   // Probed while the lock is waited for; what it finds is asked for below.
@@ -88,68 +87,111 @@ async function buildFrom(
 ): Promise<BuildResult> {
   const { request } = inputs;
   const forbidden = forbiddenValues(request);
-  const graphOptions = toGraphOptions(request);
   const source = await withVertex(LOAD_DOCKERFILE, act.onEvent, () => readDockerfile(request));
+  const plans = await planImages(parts, request, source, act);
+  for (const { graph, epoch } of plans) {
+    requireEpoch(request.outputs ?? [], epoch);
+    refuseSecretsInConfig(graph, forbidden);
+  }
+  const vertices = [
+    ...new Map(plans.flatMap(({ graph }) => graph.vertices.map((vertex) => [vertex.id, vertex]))).values(),
+  ];
+  await requireMachines(vertices, hostPlatform());
+  await importCaches(parts, request.cacheFrom ?? [], act);
+  const blobs = await createBlobMaker(parts, packingFor(request), act);
+  const explained = await createExplanations(parts, machine, request);
+  const targets = plans.map(({ graph }) => graph.target);
+  const work = { inputs, source: source.path, vertices, targets, forbidden, blobs, ...explained };
+  const solved = await solveGraph(parts, machine, work, act);
+  const outputs = request.outputs ?? [];
+  const isAlone = !isForSeveral(request);
+  const isImageKept = isAlone && (outputs.length === 0 || outputs.some(isKept));
+  const images = await withVertex(EXPORT, act.onEvent, async () => {
+    const made: BuiltImage[] = [];
+    for (const [at, { graph, epoch }] of plans.entries()) {
+      const target = solved.targets[at] ?? { layers: [] };
+      const how = { target, refs: solved.refs, blobs, names: isAlone ? names : [], epoch, isKept: isImageKept };
+      made.push(toBuilt(graph, await exportImage(parts, graph, how), { names, request, epoch }));
+    }
+    return made;
+  });
+  const [first] = images;
+  if (!first) throw new Error('A build makes at least one image');
+  const layers = new Set(images.flatMap(({ config }) => config.rootfs.diff_ids));
+  await exportCaches(parts, request.cacheTo ?? [], layers, act);
+  const produced = isAlone
+    ? await produceOutputs(parts, first, annotated(request), act)
+    : await produceSeveral(parts, images, outputs.length === 0 ? [{ type: 'image' }] : outputs, act);
+  return {
+    imageId: produced.id ?? first.id,
+    manifest: produced.manifest ?? first.manifest,
+    ...(produced.platforms ? { platforms: produced.platforms } : {}),
+    names,
+    pushed: produced.pushed,
+    explanations: explained.list,
+    config: primaryOf(images, hostPlatform()).config.config ?? {},
+    steps: solved.steps,
+    warnings,
+    size: await sizeOf(parts, layers),
+  };
+}
+
+/** What is built for one platform. */
+interface Plan {
+  readonly graph: Graph;
+  readonly epoch: number | undefined;
+}
+
+async function planImages(
+  parts: Parts,
+  request: LocalRequest,
+  source: DockerfileSource,
+  act: ActOptions,
+): Promise<readonly Plan[]> {
   const isIgnored = await readHiddenSources(request.context, {
     dockerfile: source.path,
     ignoreFile: request.ignoreFile,
   });
   const resolver = createResolver(parts, request, act);
-  const { graph, stages } = await readGraph(source, { ...act, resolver, graph: { ...graphOptions, isIgnored } });
-  const epoch = parseEpoch(
-    globalScope(stages, graphOptions).get('SOURCE_DATE_EPOCH') ?? request.buildArgs?.['SOURCE_DATE_EPOCH'],
-  );
-  requireEpoch(request.outputs ?? [], epoch);
-  refuseSecretsInConfig(graph, forbidden);
-  requirePlatform(graph);
-  await importCaches(parts, request.cacheFrom ?? [], act);
-  const blobs = await createBlobMaker(parts, packingFor(request), act);
-  const explained = await createExplanations(parts, machine, request);
-  const solved = await solveGraph(
-    parts,
-    machine,
-    { inputs, source: source.path, graph, forbidden, blobs, ...explained },
-    act,
-  );
-  const outputs = request.outputs ?? [];
-  const image = await withVertex(EXPORT, act.onEvent, async () =>
-    exportImage(parts, graph, { solved, blobs, names, epoch, isKept: outputs.length === 0 || outputs.some(isKept) }),
-  );
-  await exportCaches(parts, request.cacheTo ?? [], new Set(diffIdsOf(solved.target)), act);
-  const produced = await produceOutputs(
-    parts,
-    {
-      id: image.id,
-      config: image.imageConfig,
-      baseLayers: graph.image.base?.rootfs.diff_ids.length ?? 0,
-      names,
-      annotations: request.annotations,
-      epoch,
-    },
-    annotated(request),
-    act,
-  );
-  return {
-    imageId: produced.id ?? image.id,
-    manifest: produced.manifest ?? image.manifest?.descriptor,
+  const plans: Plan[] = [];
+  // One after the other: each asks the registries for its bases, and the first error is that of the first platform.
+  for (const platform of platformsOf(request)) {
+    const options = toGraphOptions(request, platform);
+    const { graph, stages } = await readGraph(source, { ...act, resolver, graph: { ...options, isIgnored } });
+    const text = globalScope(stages, options).get('SOURCE_DATE_EPOCH') ?? request.buildArgs?.['SOURCE_DATE_EPOCH'];
+    plans.push({ graph, epoch: parseEpoch(text) });
+  }
+  return plans;
+}
+
+function toBuilt(
+  { image: { base, platform } }: Graph,
+  { id, imageConfig, manifest }: AssembledImage,
+  {
     names,
-    pushed: produced.pushed,
-    explanations: explained.list,
-    config: image.imageConfig.config ?? {},
-    steps: solved.steps,
-    warnings,
-    size: await sizeOf(parts, solved),
-  };
+    request,
+    epoch,
+  }: { readonly names: readonly string[]; readonly request: BuildRequest; readonly epoch: number | undefined },
+): BuiltImage {
+  const baseLayers = base?.rootfs.diff_ids.length ?? 0;
+  const { annotations } = request;
+  return { id, config: imageConfig, manifest: manifest?.descriptor, platform, baseLayers, names, annotations, epoch };
 }
 
 const LOAD_DOCKERFILE = { id: 'load dockerfile', name: '[internal] load build definition' };
 const EXPORT = { id: 'export image', name: 'exporting to image' };
 
-function toGraphOptions(request: BuildRequest): GraphOptions {
-  const { target, buildArgs, labels, noCache, noCacheFilter, platform, contexts } = request;
+/** What the image is for: this machine where nothing is said. Each platform once. */
+function platformsOf({ platform, platforms = [] }: BuildRequest): readonly Platform[] {
+  const all = [...(platform ? [platform] : []), ...platforms];
+  const known = new Map(all.map((one) => [formatPlatform(normalizePlatform(one)), one]));
+  return known.size === 0 ? [hostPlatform()] : [...known.values()];
+}
+
+function toGraphOptions(request: BuildRequest, platform: Platform): GraphOptions {
+  const { target, buildArgs, labels, noCache, noCacheFilter, contexts } = request;
   const { network, extraHosts, shmSize, ulimits } = request;
-  const host = hostPlatform();
-  const platforms = { platform: platform ?? host, buildPlatform: host };
+  const platforms = { platform, buildPlatform: hostPlatform(), showPlatform: isForSeveral(request) };
   return {
     target,
     buildArgs,
@@ -166,9 +208,13 @@ function toGraphOptions(request: BuildRequest): GraphOptions {
 }
 
 /** How layers are packed while steps run: as the first output that needs blobs wants it. */
-function packingFor({ complete = false, outputs = [], cacheTo = [] }: BuildRequest): Packing | undefined {
+function packingFor(request: BuildRequest): Packing | undefined {
+  const { complete = false, outputs = [], cacheTo = [] } = request;
   const wanted = outputs.find((output) => packingOf(output) !== undefined && output.rewriteTimestamp !== true);
-  return (wanted && packingOf(wanted)) ?? (complete || cacheTo.length > 0 ? DEFAULT_PACKING : undefined);
+  return (
+    (wanted && packingOf(wanted)) ??
+    (complete || cacheTo.length > 0 || isForSeveral(request) ? DEFAULT_PACKING : undefined)
+  );
 }
 
 /** Annotations belong to a manifest: a build without outputs gets one for them. */
@@ -176,25 +222,19 @@ function annotated({ outputs = [], annotations = {} }: BuildRequest): readonly B
   return outputs.length === 0 && Object.keys(annotations).length > 0 ? [{ type: 'image' }] : outputs;
 }
 
-/** Steps of another machine cannot run here. @throws `PLATFORM_UNSUPPORTED` naming the line */
-function requirePlatform({ vertices, image: { platform } }: Graph): void {
-  const step = vertices.find(({ op }) => op.type === 'exec');
-  if (!step || runsOn(platform, hostPlatform())) return;
-  const own = formatPlatform(hostPlatform());
-  throw new EngineError(
-    'PLATFORM_UNSUPPORTED',
-    `Cannot build for ${formatPlatform(platform)}: ${step.name} must run, and this machine runs ${own}`,
-    { hint: `Build on such a machine, or with --platform ${own}`, location: step.location, vertex: step.id },
-  );
+/** Whether the result is an index, whose manifests need blobs: several platforms, or one of which an index is wanted all the same. */
+function isForSeveral(request: BuildRequest): boolean {
+  return platformsOf(request).length > 1 || isSet(request.buildArgs, 'BUILDKIT_MULTI_PLATFORM');
 }
 
 /** How {@link build} reads a Dockerfile, for those who only want to know what it says. */
 export function describeOptions(parts: Parts, request: BuildRequest, act: ActOptions = {}): DescribeOptions {
-  return { ...act, resolver: createResolver(parts, request, act), graph: toGraphOptions(request) };
+  const [platform = hostPlatform()] = platformsOf(request);
+  return { ...act, resolver: createResolver(parts, request, act), graph: toGraphOptions(request, platform) };
 }
 
 function createResolver(parts: Parts, { pull }: BuildRequest, act: ActOptions): Resolver {
-  return { resolve: (reference, platform) => resolveImage(parts, reference, platform, { ...act, pull }) };
+  return { resolve: (reference, platform) => resolveImage(parts, reference, platform, { ...act, pull, isBase: true }) };
 }
 
 async function solveGraph(
@@ -203,28 +243,24 @@ async function solveGraph(
   {
     inputs,
     source,
-    graph,
+    vertices,
+    targets,
     forbidden,
     blobs,
     onMiss,
   }: {
     readonly inputs: BuildInputs;
     readonly source: string | undefined;
-    readonly graph: Graph;
+    readonly vertices: readonly Vertex[];
+    readonly targets: readonly VertexId[];
     readonly forbidden: readonly ForbiddenValue[];
     readonly blobs: BlobMaker;
     readonly onMiss: SolveParts['onMiss'];
   },
   act: ActOptions,
-): Promise<Solved> {
+): Promise<SolvedAll> {
   const { request } = inputs;
-  const found = await createBuildExecutor(parts, machine, {
-    inputs,
-    dockerfile: source,
-    platform: graph.image.platform,
-    forbidden,
-    act,
-  });
+  const found = await createBuildExecutor(parts, machine, { inputs, dockerfile: source, forbidden, act });
   const lost = new Set<Digest>();
   const executor: Executor = { ...found, has: async (layer, below) => !lost.has(layer) && found.has(layer, below) };
   const isolation = machine.isolation.rung;
@@ -236,10 +272,10 @@ async function solveGraph(
     concurrency: Math.max(2, availableParallelism()),
     now: () => new Date(),
     onMiss,
-    onRef: packLayers(graph, blobs, needsAllStages(request)),
+    onRef: packLayers(vertices, targets, blobs, needsAllStages(request)),
   };
   try {
-    return await withoutLost(graph, { lost, warn }, () => solve(graph, solveParts, act));
+    return await withoutLost({ vertices }, { lost, warn }, () => solveAll({ vertices, targets }, solveParts, act));
   } catch (error) {
     await blobs.stop();
     throw error;
@@ -266,10 +302,16 @@ async function createExplanations(
 }
 
 /** Layers of the image itself are packed as soon as they are known; those of other stages when an outer cache will take them. */
-function packLayers(graph: Graph, blobs: BlobMaker, allStages: boolean): (id: VertexId, ref: Ref) => void {
-  const vertices = new Map(graph.vertices.map((vertex) => [vertex.id, vertex]));
+function packLayers(
+  all: readonly Vertex[],
+  targets: readonly VertexId[],
+  blobs: BlobMaker,
+  allStages: boolean,
+): (id: VertexId, ref: Ref) => void {
+  const vertices = new Map(all.map((vertex) => [vertex.id, vertex]));
   const chain = new Set<VertexId>();
-  for (let id: VertexId | undefined = graph.target; id !== undefined; id = vertices.get(id)?.inputs[0]) chain.add(id);
+  for (const target of targets)
+    for (let id: VertexId | undefined = target; id !== undefined; id = vertices.get(id)?.inputs[0]) chain.add(id);
   return (id, ref) => {
     if (allStages || chain.has(id)) blobs.start(ref);
   };
@@ -280,13 +322,15 @@ async function exportImage(
   { store }: Parts,
   graph: Graph,
   {
-    solved,
+    target,
+    refs,
     blobs,
     names,
     epoch,
     isKept,
   }: {
-    readonly solved: Solved;
+    readonly target: Ref;
+    readonly refs: ReadonlyMap<VertexId, Ref>;
     readonly blobs: BlobMaker;
     readonly names: readonly string[];
     readonly epoch: number | undefined;
@@ -294,10 +338,10 @@ async function exportImage(
     readonly isKept: boolean;
   },
 ): Promise<AssembledImage> {
-  const descriptors = await blobs.finish(solved.target);
+  const descriptors = await blobs.finish(target);
   const layers = graph.image.history.flatMap(({ vertex }) => {
     if (vertex === undefined) return [];
-    const ref = solved.refs.get(vertex);
+    const ref = refs.get(vertex);
     if (!ref) throw new Error(`The image needs vertex ${vertex}, which was not solved`);
     if (ref.own === null || ref.own === undefined) return [null];
     return [{ diffId: ref.own, createdAt: ref.createdAt ?? '', descriptor: descriptors?.at(ref.layers.length - 1) }];
@@ -311,8 +355,8 @@ async function exportImage(
   return image;
 }
 
-async function sizeOf({ store }: Parts, { target }: Solved): Promise<number> {
-  const records = await Promise.all(diffIdsOf(target).map((diffId) => store.layers.get(diffId)));
+async function sizeOf({ store }: Parts, layers: ReadonlySet<Digest>): Promise<number> {
+  const records = await Promise.all([...layers].map((diffId) => store.layers.get(diffId)));
   return records.reduce((sum, record) => sum + (record?.size ?? 0), 0);
 }
 
@@ -320,7 +364,9 @@ async function sizeOf({ store }: Parts, { target }: Solved): Promise<number> {
 function collecting(warnings: WarningEvent[], onEvent: OnEvent | undefined): OnEvent {
   return (event) => {
     if (event.type === 'warning') {
-      if (warnings.some(({ message, location }) => message === event.message && location === event.location)) return;
+      const isSame = ({ message, location }: WarningEvent): boolean =>
+        message === event.message && JSON.stringify(location) === JSON.stringify(event.location);
+      if (warnings.some(isSame)) return;
       warnings.push(event);
     }
     onEvent?.(event);

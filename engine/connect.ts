@@ -4,6 +4,7 @@ import { once } from './base/once.ts';
 import type { ActOptions } from './base/progress.ts';
 import { CACHE_PLACE, trackRecords, type TrackedRecords } from './cache/index.ts';
 import type { EngineOptions } from './engine.ts';
+import { hostPlatform } from './host-platform.ts';
 import type { Digest, Fetcher } from './image/types.ts';
 import { createKeyring, type Keyring, withKeyring } from './keyring.ts';
 import { folderOfPlace, layoutFetcher } from './layout-place.ts';
@@ -48,7 +49,11 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const kept = join(place.root, 'run', 'helper.json');
   const launcher = createLauncher({ path: options.helper, sha256: options.helperSha256, kept }, options.sudo);
   const lockHelper = createHelper(launcher, { store: place, idMap: { kind: 'root' }, elevation: 'direct' });
-  const opened = openStore(place, { lockHelper, onWarning: (message) => warnings.emit({ type: 'warning', message }) });
+  const opened = openStore(place, {
+    lockHelper,
+    host: hostPlatform(),
+    onWarning: (message) => warnings.emit({ type: 'warning', message }),
+  });
   const store = { ...opened, records: trackRecords(opened.records) };
   const keyring = createKeyring(lockHelper);
   const credentials = options.keyring ? withKeyring(options.credentials, keyring) : options.credentials;

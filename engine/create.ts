@@ -1,6 +1,6 @@
 import { announced, type Announce, announceByName, createAnnounce } from './announce.ts';
 import { createCacheExchange } from './cache/index.ts';
-import type { Platform } from './image/types.ts';
+import { isSameMachine } from './image/platform.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';
@@ -65,16 +65,23 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
       {
         list: () => store.images.list(),
         resolve: (nameOrId) => store.images.resolve(nameOrId),
-        tag: async (source, target) => store.images.tag((await store.images.resolve(source)).id, requireTag(target)),
+        tag: async (source, target) => {
+          const { id, index } = await store.images.resolve(source);
+          await store.images.tag(index?.descriptor.digest ?? id, requireTag(target));
+        },
         remove: (nameOrId, how) => removeImage(parts, containers, nameOrId, how),
         complete: (nameOrId, act) =>
           store.locks.with(
             'store',
             'shared',
-            async () => complete(parts, await store.images.resolve(nameOrId), act),
+            async () => {
+              const image = await store.images.resolve(nameOrId);
+              if (!image.index) return await complete(parts, image, act);
+              return (await (await import('./acts.ts')).bringIndex(parts, image.index, act ?? {})).index.descriptor;
+            },
             act,
           ),
-        inspect: (nameOrId) => inspectImage(parts, nameOrId),
+        inspect: (nameOrId, how) => inspectImage(parts, nameOrId, how),
         save: async (names, how) => (await import('./acts.ts')).saveImages(parts, names, how),
         load: async (source, act) => (await import('./acts.ts')).loadImages(parts, source, act),
         import: async (source, how) => (await import('./acts.ts')).importImage(parts, source, how),
@@ -113,9 +120,13 @@ async function info({ probe: probeMachine, options }: Parts, act?: ActOptions): 
 /** The image that a container is started from, by docker's pull policies. One of another platform than asked for is pulled again. */
 function createEnsureImage(parts: Parts, announce: Announce): ContainersDependencies['ensureImage'] {
   return async (name, policy, { platform, ...act } = {}) => {
-    const local = policy === 'always' ? undefined : await parts.store.images.find(name);
-    if (local && (!platform || isOf(local, platform))) return local;
+    const { images } = parts.store;
+    const find = async (): Promise<StoredImage | undefined> =>
+      platform ? await images.findFor(name, platform) : await images.find(name);
+    const found = policy === 'always' ? undefined : await find();
+    if (found && (!platform || isSameMachine(found.config, platform))) return found;
     if (policy === 'never') {
+      const local = await images.find(name);
       if (local) {
         throw new EngineError(
           'PLATFORM_MISMATCH',
@@ -123,18 +134,10 @@ function createEnsureImage(parts: Parts, announce: Announce): ContainersDependen
           { hint: 'leave out --pull never, or --platform' },
         );
       }
-      return await parts.store.images.resolve(name);
+      return await images.resolve(name);
     }
     const { id } = await resolveImage(parts, name, platform ?? hostPlatform(), { ...act, pull: true });
     await announceByName(announce, 'pull', name);
-    return await parts.store.images.resolve(id);
+    return await images.resolve(id);
   };
-}
-
-function isOf({ config }: StoredImage, { os, architecture, variant }: Platform): boolean {
-  return (
-    config.os === os &&
-    config.architecture === architecture &&
-    (variant === undefined || config.variant === undefined || config.variant === variant)
-  );
 }

@@ -73,8 +73,12 @@ export interface Engine {
     targets(request: BuildRequest, options?: ActOptions): Promise<TargetList>;
   };
   pull(name: string, options?: ActOptions & { readonly platform?: Platform | undefined }): Promise<StoredImage>;
-  /** Pushes an image of the store under `name`; blobs are made first where they are missing. */
-  push(image: string, name: string, options?: ActOptions): Promise<PushResult>;
+  /** Pushes an image of the store under `name`; blobs are made first where they are missing. Of several platforms all, or the one that is named. */
+  push(
+    image: string,
+    name: string,
+    options?: ActOptions & { readonly platform?: Platform | undefined },
+  ): Promise<PushResult>;
   readonly images: {
     list(): Promise<readonly StoredImage[]>;
     resolve(nameOrId: string): Promise<StoredImage>;
@@ -83,7 +87,7 @@ export interface Engine {
     remove(nameOrId: string, options?: { readonly force?: boolean | undefined }): Promise<readonly string[]>;
     /** Makes blobs and manifest where the image has none yet; gives the manifest. */
     complete(nameOrId: string, options?: ActOptions): Promise<Descriptor>;
-    inspect(nameOrId: string): Promise<Record<string, unknown>>;
+    inspect(nameOrId: string, options?: { readonly platform?: Platform | undefined }): Promise<Record<string, unknown>>;
     /** `docker save`: an archive of some images, streamed to `write`. */
     save(names: readonly string[], options: SaveOptions & ActOptions): Promise<void>;
     /** `docker load`: the images of an archive (docker-archive or oci-archive, plain, gzip or zstd). */
@@ -158,7 +162,10 @@ export interface BuildRequest {
   readonly noCache?: boolean | undefined;
   /** Ask the registry again for base images that are in the store. */
   readonly pull?: boolean | undefined;
+  /** What the image is for; undefined: this machine. */
   readonly platform?: Platform | undefined;
+  /** Beside `platform`: with more than one in all, the result is an index of an image for each. */
+  readonly platforms?: readonly Platform[] | undefined;
   /** Make compressed blobs while building, since the image will be pushed or saved. */
   readonly complete?: boolean | undefined;
   /** Make the blobs of the other stages' layers too, since an outer cache will take them. */
@@ -285,11 +292,22 @@ export interface TargetList {
   }[];
 }
 
-export interface BuildResult {
+/** The image for one of several platforms. */
+export interface BuiltPlatform {
+  readonly platform: Platform;
   readonly imageId: Digest;
-  /** Only when `complete`. */
+  readonly manifest: Descriptor;
+}
+
+export interface BuildResult {
+  /** Of several platforms, the digest of the index: every act that takes an image takes it. */
+  readonly imageId: Digest;
+  /** Only when `complete`, and of several platforms, where it is the index. */
   readonly manifest?: Descriptor | undefined;
+  /** Its images, where several platforms were asked for. */
+  readonly platforms?: readonly BuiltPlatform[] | undefined;
   readonly names: readonly string[];
+  /** Of several platforms, that of the image for this machine. */
   readonly config: ContainerConfig;
   readonly steps: { readonly total: number; readonly cached: number; readonly executed: number };
   readonly warnings: readonly WarningEvent[];

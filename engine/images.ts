@@ -3,7 +3,9 @@ import type { Parts } from './connect.ts';
 import type { Containers } from './engine.ts';
 import { encodedOf } from './image/digest.ts';
 import { familiarString, formatReference, parseReference, withDefaultTag } from './image/reference.ts';
-import type { StoredImage } from './store/index.ts';
+import { imageFor } from './image-for.ts';
+import type { Platform } from './image/types.ts';
+import type { StoredImage, StoredIndex } from './store/index.ts';
 
 /**
  * A `docker rmi`: takes a name away, or the image with its last name. By id, an image with several names needs `force`, and so does one
@@ -20,14 +22,38 @@ export async function removeImage(
 ): Promise<readonly string[]> {
   const image = await store.images.resolve(nameOrId);
   const name = nameUsed(image, nameOrId);
-  if (name !== undefined && image.names.length > 1) {
+  if (name !== undefined && (image.index ?? image).names.length > 1) {
     await store.images.untag(name);
     return [`Untagged: ${name}`];
   }
+  if (image.index) return await removeIndex(store, containers, image.index, { force });
   if (name === undefined && image.names.length > 1 && !force) throw severalNames(image, nameOrId);
   await requireUnused(containers, image, force);
   await store.images.remove(image.id);
   return [...image.names.map((each) => `Untagged: ${each}`), `Deleted: ${image.id}`];
+}
+
+/** Takes an index away, and those of its images that nothing else holds. */
+async function removeIndex(
+  store: Parts['store'],
+  containers: Pick<Containers, 'list'>,
+  { descriptor, members, names }: StoredIndex,
+  { force }: { readonly force: boolean },
+): Promise<readonly string[]> {
+  const images = await Promise.all(members.map(({ id }) => store.images.resolve(id)));
+  for (const image of images) await requireUnused(containers, image, force);
+  await store.images.removeIndex(descriptor.digest);
+  const others = await store.images.indexes();
+  const isHeld = (image: StoredImage): boolean =>
+    image.names.some((name) => !names.includes(name)) ||
+    others.some((other) => other.members.some(({ id }) => id === image.id));
+  const gone = images.filter((image) => !isHeld(image));
+  for (const { id } of gone) await store.images.remove(id);
+  return [
+    ...names.map((name) => `Untagged: ${name}`),
+    `Deleted: ${descriptor.digest}`,
+    ...gone.map(({ id }) => `Deleted: ${id}`),
+  ];
 }
 
 /** The name of the image that the user's words stand for; undefined when it was found by id or digest. */
@@ -81,8 +107,13 @@ const EMPTY_CONFIG = {
 };
 
 /** A `docker image inspect`. */
-export async function inspectImage({ store }: Parts, nameOrId: string): Promise<Record<string, unknown>> {
-  const { id, config, manifest, names, repoDigests, size } = await store.images.resolve(nameOrId);
+export async function inspectImage(
+  { store }: Parts,
+  nameOrId: string,
+  { platform }: { readonly platform?: Platform | undefined } = {},
+): Promise<Record<string, unknown>> {
+  const image = await imageFor(store.images, nameOrId, { platform, act: 'inspect' });
+  const { id, config, manifest, index, names, repoDigests, size } = image;
   return {
     Id: id,
     RepoTags: names.map(familiar),
@@ -96,7 +127,16 @@ export async function inspectImage({ store }: Parts, nameOrId: string): Promise<
     Os: config.os,
     Size: size,
     RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
-    Descriptor: manifest ?? null,
+    Descriptor: index?.descriptor ?? manifest ?? null,
+    ...(index
+      ? {
+          Manifests: index.members.map((member) => ({
+            ID: member.id,
+            Descriptor: { ...member.manifest, platform: member.platform },
+            Kind: 'image',
+          })),
+        }
+      : {}),
     Config: { ...EMPTY_CONFIG, ...config.config },
   };
 }

@@ -17,6 +17,8 @@ export type * from './engine.ts';
 export type * from './image/types.ts';
 export type { Ended, PublishedPort, Restart, RungName } from './native/protocol.ts';
 export { createEngine } from './open.ts';
+export { hostPlatform } from './host-platform.ts';
+export { parsePlatform } from './image/platform.ts';
 export { parseGitSource } from './git-source.ts';
 export { StepError } from './solver/step-error.ts';
 export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/docker-config.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { blobName, layoutFiles, type LayoutFormat, type LayoutImage } from './archive/layout.ts';
+import { blobName, layoutFiles, type LayoutFormat, type LayoutImage, type LayoutIndex } from './archive/layout.ts';
 import { makeFolders } from './base/folders.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
@@ -49,7 +49,7 @@ export async function withTarget(
 /** An archive of the image, streamed. */
 export async function writeArchive(
   parts: Parts,
-  image: LayoutImage,
+  image: LayoutImage | LayoutIndex,
   format: LayoutFormat,
   target: Target,
   options: ActOptions,
@@ -62,7 +62,7 @@ export async function writeArchive(
 /** An OCI layout in a folder. Images that are there already stay; one with the same name gives it up. */
 export async function writeLayoutFolder(
   { store }: Parts,
-  image: LayoutImage,
+  image: LayoutImage | LayoutIndex,
   format: LayoutFormat,
   dest: string,
 ): Promise<void> {

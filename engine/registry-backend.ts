@@ -1,6 +1,7 @@
 import type { Parts } from './connect.ts';
 import { bringImage } from './complete-image.ts';
 import type { Engine, RegistryServer } from './engine.ts';
+import { bringIndex } from './image-index.ts';
 import { isDigest } from './image/digest.ts';
 import { parseReference } from './image/reference.ts';
 import { createRegistryServer } from './registry/server/server.ts';
@@ -78,6 +79,8 @@ async function fromRepository(
 interface Served {
   readonly repository: string;
   readonly tag: string;
+  /** In full. */
+  readonly name: string;
   readonly image: StoredImage;
 }
 
@@ -91,6 +94,7 @@ async function servedImages({ images }: Store): Promise<readonly Served[]> {
       return [...new Set([path, domain === 'docker.io' ? short : path, long])].map((repository) => ({
         repository,
         tag,
+        name,
         image,
       }));
     }),
@@ -100,14 +104,39 @@ async function servedImages({ images }: Store): Promise<readonly Served[]> {
 /** Packs and fetches what the image lacks: who pulls the manifest will ask for its blobs next. */
 async function fromImages(parts: Parts, name: string, reference: string): Promise<RegistryManifest | undefined> {
   const { store } = parts;
-  const isMeant = ({ repository, tag, image }: Served): boolean =>
-    repository === name && (isDigest(reference) ? image.manifest?.digest === reference : tag === reference);
-  const found = (await servedImages(store)).find(isMeant);
+  const served = (await servedImages(store)).filter(({ repository }) => repository === name);
+  const inIndex = await fromIndexes(parts, served, reference);
+  if (inIndex) return inIndex;
+  const isMeant = ({ tag, image }: Served): boolean =>
+    isDigest(reference) ? image.manifest?.digest === reference : tag === reference;
+  const found = served.find(isMeant);
   if (!found) return undefined;
   return await store.locks.with('store', 'shared', async () => {
     const { manifest } = await bringImage(parts, found.image, {});
     return manifest && { descriptor: manifest, content: await store.content.read(manifest.digest) };
   });
+}
+
+/** The index that a tag stands for, or one of what it holds, by digest; all of it is brought when the first of it is asked for. */
+async function fromIndexes(
+  parts: Parts,
+  served: readonly Served[],
+  reference: string,
+): Promise<RegistryManifest | undefined> {
+  const { store } = parts;
+  for (const { name, tag } of served) {
+    const { index } = await store.images.resolve(name);
+    if (!index) continue;
+    const all = [index.descriptor, ...index.members.map(({ manifest }) => manifest)];
+    if (isDigest(reference) ? !all.some(({ digest }) => digest === reference) : tag !== reference) continue;
+    return await store.locks.with('store', 'shared', async () => {
+      const { index: ready } = await bringIndex(parts, index, {});
+      const now = [ready.descriptor, ...ready.members.map(({ manifest }) => manifest)];
+      const descriptor = isDigest(reference) ? now.find(({ digest }) => digest === reference) : ready.descriptor;
+      return descriptor && { descriptor, content: await store.content.read(descriptor.digest) };
+    });
+  }
+  return undefined;
 }
 
 /** An ingest that holds the lock `store` until it is committed or forgotten: a prune takes every half written file for garbage. */

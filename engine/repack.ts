@@ -41,7 +41,10 @@ export async function repackImage(
     const config = await store.content.write(OCI_CONFIG, Buffer.from(JSON.stringify(changed)));
     const { descriptor, content } = assembleManifest(config, blobs);
     const manifest = await store.content.write(descriptor.mediaType, content);
-    await store.images.put({ id: config.digest, manifest, names: image.names });
+    // Names of an index stay with it.
+    const ofIndexes = (await store.images.indexes()).flatMap(({ names }) => names);
+    const names = image.names.filter((name) => !ofIndexes.includes(name));
+    await store.images.put({ id: config.digest, manifest, names });
     return await store.images.resolve(config.digest);
   });
 }

@@ -1,6 +1,7 @@
 import { collect } from './base/collect.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
+import { hostPlatform } from './host-platform.ts';
 import { runsOn } from './image/choose.ts';
 import { MAX_CONFIG_SIZE, parseConfig } from './image/config.ts';
 import { requireImage } from './image/image-manifest.ts';
@@ -25,6 +26,14 @@ export interface ResolvedImage {
   readonly id: StoredImage['id'];
 }
 
+/** How an image is found. */
+export interface ResolveOptions extends ActOptions {
+  /** Ask the registry, also when it is here. */
+  readonly pull?: boolean | undefined;
+  /** It is the base of a build: one for another machine takes no name from the one of this machine. */
+  readonly isBase?: boolean | undefined;
+}
+
 /**
  * Finds an image by name for a platform: in the store, unless `pull` asks the registry again, else at its registry. Only manifest and config
  * are fetched; where its layers can be had is recorded, and they come when somebody needs their files (spec/engine.md 4d).
@@ -35,7 +44,7 @@ export async function resolveImage(
   parts: Parts,
   name: string,
   platform: Platform,
-  options: ActOptions & { readonly pull?: boolean | undefined } = {},
+  options: ResolveOptions = {},
 ): Promise<ResolvedImage> {
   const local = options.pull ? undefined : await findLocal(parts, name, platform);
   if (local) return local;
@@ -49,8 +58,8 @@ export async function resolveImage(
 }
 
 async function findLocal({ store }: Parts, name: string, platform: Platform): Promise<ResolvedImage | undefined> {
-  const image = await store.images.find(name);
-  if (!image || !runsOn(image.config, platform)) return undefined;
+  const image = await store.images.findFor(name, platform);
+  if (!image) return undefined;
   return {
     reference: referenceOf(name),
     // An image that was built here and never pushed has no manifest; its config pins it as well.
@@ -68,7 +77,7 @@ async function fetchImage(
   parts: Parts,
   reference: Reference,
   platform: Platform,
-  { signal }: ActOptions,
+  { signal, isBase = false }: ResolveOptions,
 ): Promise<ResolvedImage> {
   const { store, registry } = parts;
   const shown = formatReference(reference);
@@ -90,10 +99,11 @@ async function fetchImage(
   await store.content.write(manifest.config.mediaType, configBytes);
   const stored = await store.content.write(found.mediaType, content);
   await recordLayers(parts, manifest, config, nameOf(reference));
+  const isNamed = reference.tag !== undefined && (!isBase || runsOn(config, hostPlatform()));
   await store.images.put({
     id: manifest.config.digest,
     manifest: stored,
-    names: reference.tag === undefined ? [] : [shown],
+    names: isNamed ? [shown] : [],
     repoDigests: [`${nameOf(reference)}@${root.digest}`],
   });
   return { reference: shown, manifest: stored, config, id: manifest.config.digest };

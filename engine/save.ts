@@ -1,9 +1,10 @@
-import { layoutFiles, blobName, type LayoutFormat, type LayoutImage } from './archive/layout.ts';
+import { layoutFiles, blobName, type LayoutFormat, type LayoutImage, type LayoutIndex } from './archive/layout.ts';
 import { writeTar, type ArchiveEntry } from './archive/write.ts';
 import type { ActOptions } from './base/progress.ts';
 import { bringImage, toLayoutImage } from './complete-image.ts';
 import type { Parts } from './connect.ts';
 import type { SaveOptions } from './engine.ts';
+import { bringIndex, toLayoutIndex } from './image-index.ts';
 import { formatReference, nameOf, parseAnyReference, withDefaultTag } from './image/reference.ts';
 import type { Digest } from './image/types.ts';
 import { withStore } from './leftovers.ts';
@@ -21,9 +22,8 @@ export async function saveImages(
 ): Promise<void> {
   await withStore(parts, options, async () => {
     const wanted = await chooseImages(parts, names);
-    const images: LayoutImage[] = [];
-    for (const { image, names: own } of wanted)
-      images.push(await toLayoutImage(parts, await bringImage(parts, image, options), own));
+    const images: (LayoutImage | LayoutIndex)[] = [];
+    for (const { image, names: own } of wanted) images.push(await layoutOf(parts, image, own, options));
     for await (const chunk of archiveOf(parts, images, format, options)) {
       options.signal?.throwIfAborted();
       await write(chunk);
@@ -31,10 +31,23 @@ export async function saveImages(
   });
 }
 
+/** What is written of an image; of one for several platforms all of it, that of this machine first. */
+async function layoutOf(
+  parts: Parts,
+  image: StoredImage,
+  names: readonly string[],
+  options: ActOptions,
+): Promise<LayoutImage | LayoutIndex> {
+  if (!image.index) return await toLayoutImage(parts, await bringImage(parts, image, options), names);
+  const { index, images } = await bringIndex(parts, image.index, options);
+  const ordered = [...images].sort((a, b) => Number(b.id === image.id) - Number(a.id === image.id));
+  return await toLayoutIndex(parts, index.descriptor, ordered, names);
+}
+
 /** The archive of images whose blobs are all here. */
 export function archiveOf(
   { store }: Pick<Parts, 'store'>,
-  images: readonly LayoutImage[],
+  images: readonly (LayoutImage | LayoutIndex)[],
   format: LayoutFormat,
   { signal }: ActOptions = {},
 ): AsyncGenerator<Uint8Array> {
@@ -61,26 +74,26 @@ async function chooseImages({ store }: Parts, names: readonly string[]): Promise
   const all = await store.images.list();
   for (const name of names) {
     const tags = tagsOf(all, name);
-    const images = tags.length > 0 ? tags : [{ image: await store.images.resolve(name), names: [] }];
+    const named = tags.map(async (tag) => ({ image: await store.images.resolve(tag), names: [tag] }));
+    const images =
+      tags.length > 0 ? await Promise.all(named) : [{ image: await store.images.resolve(name), names: [] }];
     for (const { image, names: own } of images) {
-      const known = wanted.get(image.id) ?? { image, names: [] };
+      const id = image.index?.descriptor.digest ?? image.id;
+      const known = wanted.get(id) ?? { image, names: [] };
       known.names.push(...own.filter((tag) => !known.names.includes(tag)));
-      wanted.set(image.id, known);
+      wanted.set(id, known);
     }
   }
   return [...wanted.values()];
 }
 
-function tagsOf(images: readonly StoredImage[], text: string): readonly Wanted[] {
+function tagsOf(images: readonly StoredImage[], text: string): readonly string[] {
   const reference = parse(text);
   if (reference === undefined || 'id' in reference || reference.digest !== undefined) return [];
   const full = formatReference(withDefaultTag(reference));
   const isMeant = (name: string): boolean =>
     reference.tag === undefined ? name.startsWith(`${nameOf(reference)}:`) : name === full;
-  return images.flatMap((image) => {
-    const own = image.names.filter(isMeant);
-    return own.length > 0 ? [{ image, names: own }] : [];
-  });
+  return images.flatMap((image) => image.names.filter(isMeant));
 }
 
 function parse(text: string): ReturnType<typeof parseAnyReference> | undefined {

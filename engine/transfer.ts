@@ -2,15 +2,17 @@ import { withVertex, type ActOptions } from './base/progress.ts';
 import { readManifest } from './complete.ts';
 import type { Parts } from './connect.ts';
 import type { PushResult } from './engine.ts';
-import { copyGraph } from './image/copy.ts';
-import { formatReference, nameOf, parseReference } from './image/reference.ts';
-import type { Platform } from './image/types.ts';
+import { copyGraph, type CopyResult } from './image/copy.ts';
+import { imageFor } from './image-for.ts';
+import { formatReference, nameOf, parseReference, type Reference } from './image/reference.ts';
+import type { Descriptor, Digest, Platform } from './image/types.ts';
+import { memberImage, renewIndex } from './image-index.ts';
 import { isRepositoryPlace } from './layout-place.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { withReadyImage } from './ready-image.ts';
 import { recordLayers, resolveImage } from './resolve-image.ts';
-import type { StoredImage } from './store/index.ts';
+import type { IndexMember, StoredImage, StoredIndex } from './store/index.ts';
 
 /** A `docker pull`: manifest and config, then every blob that is not here yet. They are unpacked when a container needs them. */
 export async function pull(
@@ -33,38 +35,79 @@ export async function pull(
   });
 }
 
-/** A `docker push`: blobs are made where they are missing, mounted where the registry has them, streamed where another one has them. */
+/**
+ * A `docker push`: blobs are made where they are missing, mounted where the registry has them, streamed where another one has them. Of an image
+ * for several platforms all are pushed, and the index over them last; with `platform` one of them alone.
+ */
 export async function push(
   parts: Parts,
   imageName: string,
   name: string,
-  options: ActOptions = {},
+  { platform, ...options }: ActOptions & { readonly platform?: Platform | undefined } = {},
 ): Promise<PushResult> {
   const { store, registry } = parts;
-  const target = requireTag(name);
-  const reference = parseReference(target);
+  const reference = parseReference(requireTag(name));
   return await withStore(parts, options, async () => {
-    const image = await store.images.resolve(imageName);
-    return await withReadyImage(
-      parts,
-      image,
-      options,
-      async ({ image: { id, config }, manifest, content, sources }) => {
-        const vertex = { id: `push ${target}`, name: `pushing ${target}` };
-        return await withVertex(vertex, options.onEvent, async () => {
-          const repository = registry.repository(nameOf(reference));
-          const result = await copyGraph(content, repository, manifest, {
-            ...options,
-            vertex: vertex.id,
-            mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter(isRepositoryPlace),
-          });
-          await repository.tag(manifest, reference.tag ?? 'latest', { signal: options.signal });
-          await recordLayers(parts, await readManifest(parts, manifest), config, nameOf(reference));
-          const place = `${nameOf(reference)}@${manifest.digest}`;
-          await store.images.put({ id, manifest, repoDigests: [place] });
-          return { name: formatReference(reference), digest: manifest.digest, ...result };
-        });
-      },
-    );
+    const image = await imageFor(store.images, imageName, { platform, act: 'push' });
+    const vertex = { id: `push ${formatReference(reference)}`, name: `pushing ${formatReference(reference)}` };
+    return await withVertex(vertex, options.onEvent, async () => {
+      const repository = registry.repository(nameOf(reference));
+      const act = { ...options, vertex: vertex.id };
+      const pushed =
+        image.index && !platform
+          ? await pushIndex(parts, image.index, reference, act)
+          : await pushImage(parts, image, reference, act);
+      await repository.tag(pushed.manifest, reference.tag ?? 'latest', { signal: options.signal });
+      const { digest } = pushed.manifest;
+      for (const id of pushed.ids) await store.images.put({ id, repoDigests: [`${nameOf(reference)}@${digest}`] });
+      return { name: formatReference(reference), digest, ...pushed.result };
+    });
   });
+}
+
+type PushAct = ActOptions & { readonly vertex: string };
+
+/** What lies in the registry now, without a tag. */
+interface Pushed {
+  readonly manifest: Descriptor;
+  readonly ids: readonly Digest[];
+  readonly result: CopyResult;
+}
+
+async function pushImage(parts: Parts, image: StoredImage, reference: Reference, act: PushAct): Promise<Pushed> {
+  const repository = parts.registry.repository(nameOf(reference));
+  return await withReadyImage(parts, image, act, async ({ image: { id, config }, manifest, content, sources }) => {
+    const result = await copyGraph(content, repository, manifest, {
+      ...act,
+      mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter(isRepositoryPlace),
+    });
+    await recordLayers(parts, await readManifest(parts, manifest), config, nameOf(reference));
+    return { manifest, ids: [id], result };
+  });
+}
+
+async function pushIndex(parts: Parts, index: StoredIndex, reference: Reference, act: PushAct): Promise<Pushed> {
+  const { store, registry } = parts;
+  const members: IndexMember[] = [];
+  const results: CopyResult[] = [];
+  for (const member of index.members) {
+    const pushed = await pushImage(parts, await memberImage(parts, index, member), reference, act);
+    results.push(pushed.result);
+    members.push({ ...member, id: pushed.ids[0] ?? member.id, manifest: pushed.manifest });
+  }
+  const { descriptor } = await renewIndex(parts, index, members);
+  const repository = registry.repository(nameOf(reference));
+  const { signal } = act;
+  await repository.push(descriptor, () => store.content.fetch(descriptor, { signal }), { signal });
+  return { manifest: descriptor, ids: members.map(({ id }) => id), result: sumOf(results) };
+}
+
+function sumOf(results: readonly CopyResult[]): CopyResult {
+  const sum = (count: (result: CopyResult) => number): number =>
+    results.reduce((all, result) => all + count(result), 0);
+  return {
+    uploaded: { blobs: sum(({ uploaded }) => uploaded.blobs), bytes: sum(({ uploaded }) => uploaded.bytes) },
+    existed: sum(({ existed }) => existed),
+    mounted: sum(({ mounted }) => mounted),
+  };
 }

@@ -77,7 +77,7 @@ suite(named('an output'), () => {
     await expect(created(file.replace('86400', 'context'))).rejects.toMatchObject({ code: 'EPOCH_INVALID' });
   });
 
-  test.each(['BUILDKIT_INLINE_CACHE', 'BUILDKIT_MULTI_PLATFORM'])(
+  test.each(['BUILDKIT_INLINE_CACHE'])(
     'is refused where the build argument %s asks for what is not done',
     async (name) => {
       const asked = (value: string): Promise<unknown> =>

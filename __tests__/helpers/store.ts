@@ -31,7 +31,11 @@ export async function openTestStore(root?: string): Promise<TestStore> {
     elevation: 'direct',
   });
   const warnings: string[] = [];
-  const store = openStore(location, { lockHelper: helper, onWarning: (message) => warnings.push(message) });
+  const store = openStore(location, {
+    lockHelper: helper,
+    host: { os: 'linux', architecture: 'amd64' },
+    onWarning: (message) => warnings.push(message),
+  });
   return {
     root: place,
     store,

@@ -14,6 +14,14 @@ export interface LayoutImage {
   readonly created?: string | undefined;
 }
 
+/** An image for several platforms; its bytes and its images' blobs are there. */
+export interface LayoutIndex {
+  readonly index: Descriptor;
+  readonly images: readonly LayoutImage[];
+  readonly names: readonly string[];
+  readonly created?: string | undefined;
+}
+
 /** `oci` is an OCI image layout; `docker` the same with Docker's `manifest.json` beside it, as `docker save` writes since 25. */
 export type LayoutFormat = 'oci' | 'docker';
 
@@ -25,18 +33,24 @@ export interface LayoutFiles {
 }
 
 /** What an archive or layout folder of these images holds. */
-export function layoutFiles(images: readonly LayoutImage[], format: LayoutFormat): LayoutFiles {
-  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: images.flatMap(indexEntries) };
+export function layoutFiles(entries: readonly (LayoutImage | LayoutIndex)[], format: LayoutFormat): LayoutFiles {
+  const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: entries.flatMap(indexEntries) };
   const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
-  const all = images.flatMap(({ content, manifest }) => [content.config, ...content.layers, manifest]);
+  const all = entries.flatMap((entry) =>
+    'index' in entry ? [...entry.images.flatMap(blobsOf), entry.index] : blobsOf(entry),
+  );
   return {
     files: {
       'oci-layout': json({ imageLayoutVersion: '1.0.0' }),
       'index.json': json(index),
-      ...(format === 'docker' ? { 'manifest.json': json(dockerManifest(images)) } : {}),
+      ...(format === 'docker' ? { 'manifest.json': json(dockerManifest(entries)) } : {}),
     },
     blobs: [...new Map(all.map((blob) => [blob.digest, blob])).values()],
   };
+}
+
+function blobsOf({ content, manifest }: LayoutImage): readonly Descriptor[] {
+  return [content.config, ...content.layers, manifest];
 }
 
 /** Where a blob lies in a layout. */
@@ -45,9 +59,10 @@ export function blobName(digest: Digest): string {
 }
 
 /** The entries of `index.json`: one a name, with the annotations that BuildKit and containerd write. */
-export function indexEntries({ manifest, platform, names, created }: LayoutImage): readonly Descriptor[] {
-  const { mediaType, digest, size } = manifest;
-  const entry: Descriptor = { mediaType, digest, size, platform };
+export function indexEntries(image: LayoutImage | LayoutIndex): readonly Descriptor[] {
+  const { names, created } = image;
+  const { mediaType, digest, size } = 'index' in image ? image.index : image.manifest;
+  const entry: Descriptor = { mediaType, digest, size, ...('index' in image ? {} : { platform: image.platform }) };
   const time = created === undefined ? {} : { 'org.opencontainers.image.created': created };
   if (names.length === 0) return [created === undefined ? entry : { ...entry, annotations: time }];
   return names.map((name) => ({
@@ -60,11 +75,18 @@ export function indexEntries({ manifest, platform, names, created }: LayoutImage
   }));
 }
 
-/** Source: moby, image/tarexport. An image with several names is one entry. */
-function dockerManifest(images: readonly LayoutImage[]): unknown {
-  return images.map(({ content, names }) => ({
-    Config: blobName(content.config.digest),
-    RepoTags: names.length === 0 ? null : names.map((name) => familiarString(parseReference(name))),
-    Layers: content.layers.map(({ digest }) => blobName(digest)),
-  }));
+/** Source: moby, image/tarexport. An image with several names is one entry; of an index it can say one image, which comes first. */
+function dockerManifest(entries: readonly (LayoutImage | LayoutIndex)[]): unknown {
+  return entries.flatMap((entry) => {
+    const { names } = entry;
+    const image = 'index' in entry ? entry.images[0] : entry;
+    if (!image) return [];
+    return [
+      {
+        Config: blobName(image.content.config.digest),
+        RepoTags: names.length === 0 ? null : names.map((name) => familiarString(parseReference(name))),
+        Layers: image.content.layers.map(({ digest }) => blobName(digest)),
+      },
+    ];
+  });
 }

@@ -42,5 +42,15 @@ function addInternal(
 ): VertexId {
   const location = locationOf(conversion, place);
   const id = vertexId(op, inputs, platform);
-  return conversion.vertices.add({ id, op, inputs, name, stage: label, location, ignoreCache: false, internal: true });
+  return conversion.vertices.add({
+    id,
+    op,
+    inputs,
+    name,
+    stage: label,
+    platform,
+    location,
+    ignoreCache: false,
+    internal: true,
+  });
 }

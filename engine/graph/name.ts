@@ -1,10 +1,10 @@
 import { createExpander, type Ast, type Expander, type Lookup } from '../dockerfile/index.ts';
 import type { StageState } from './state.ts';
 
-/** `[builder 2/5] ` in front of a step's name, as BuildKit prints it. */
-export function stepPrefix({ label, step, steps }: StageState): string {
-  const width = String(steps).length;
-  return `[${label === '' ? '' : `${label} `}${String(step).padStart(width)}/${steps}] `;
+/** `[builder 2/5] ` in front of a step's name, as BuildKit prints it; `[linux/arm64 builder 2/5] ` where several platforms are built. */
+export function stepPrefix({ label, shownPlatform, step, steps }: StageState): string {
+  const count = `${String(step).padStart(String(steps).length)}/${steps}`;
+  return `[${[shownPlatform, label, count].filter((word) => word !== '').join(' ')}] `;
 }
 
 /** The instruction as BuildKit shows it: its word in upper case, variables expanded where that is possible. */

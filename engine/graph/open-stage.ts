@@ -1,4 +1,5 @@
 import { splitEntry, type Stage } from '../dockerfile/index.ts';
+import { formatPlatform } from '../image/platform.ts';
 import type { ContainerConfig } from '../image/types.ts';
 import { inheritedConfig } from './config.ts';
 import { locationOf, stateOf, type Conversion } from './conversion.ts';
@@ -36,13 +37,17 @@ export function openStage(conversion: Conversion, resolved: ResolvedStage): Stag
   return addImage(conversion, { ...state, step: 1 }, { ...resolved, base });
 }
 
-type Fresh = Pick<StageState, 'stage' | 'label' | 'platform' | 'sources' | 'hasCmd' | 'step' | 'steps'>;
+type Fresh = Pick<
+  StageState,
+  'stage' | 'label' | 'platform' | 'shownPlatform' | 'sources' | 'hasCmd' | 'step' | 'steps'
+>;
 
 /** What no stage inherits. */
-function freshOf({ source }: Conversion, { stage, base, platform, sources }: ResolvedStage): Fresh {
+function freshOf({ source, options }: Conversion, { stage, base, platform, sources }: ResolvedStage): Fresh {
   const label = source.stages.length === 1 ? '' : stage.name || `stage-${stage.index}`;
   const steps = stage.instructions.filter(isStep).length + (base.type === 'image' || base.type === 'files' ? 1 : 0);
-  return { stage, label, platform, sources, hasCmd: false, step: 0, steps };
+  const shownPlatform = options.showPlatform === true ? formatPlatform(platform) : '';
+  return { stage, label, platform, shownPlatform, sources, hasCmd: false, step: 0, steps };
 }
 
 /** A stage on a stage goes on with its variables, ARGs and history. */

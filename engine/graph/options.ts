@@ -12,6 +12,8 @@ export interface GraphOptions {
   readonly platform: Platform;
   /** What we run on (`BUILDPLATFORM`). Default: `platform`. */
   readonly buildPlatform?: Platform | undefined;
+  /** The image is one of several: names of steps say for which platform they are. */
+  readonly showPlatform?: boolean | undefined;
   readonly noCache?: boolean | undefined;
   /** Named contexts: what takes the place of stages, images and `--from` of these names. */
   readonly contexts?: Readonly<Record<string, NamedContext>> | undefined;

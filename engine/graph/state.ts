@@ -10,6 +10,8 @@ export interface StageState {
   /** Name in front of the steps; empty when there is only one stage. */
   readonly label: string;
   readonly platform: Platform;
+  /** The platform as names show it; empty when there is only one. */
+  readonly shownPlatform: string;
   /** What `--from` means where it is no stage. */
   readonly sources: ResolvedStage['sources'];
   /** The newest vertex. */

@@ -61,9 +61,10 @@ export function addVertex(
   const id = vertexId(op, inputs, state.platform);
   const location = locationOf(conversion, place);
   const ignoreCache = isUncached(state, conversion.options);
+  const { label, platform } = state;
   return {
     ...state,
-    vertex: conversion.vertices.add({ id, op, inputs, name, stage: state.label, location, ignoreCache }),
+    vertex: conversion.vertices.add({ id, op, inputs, name, stage: label, platform, location, ignoreCache }),
   };
 }
 

@@ -15,6 +15,8 @@ export interface Vertex {
   readonly name: string;
   /** The stage it belongs to, for grouping. */
   readonly stage: string;
+  /** What its stage is for; a RUN needs such a machine, or one that plays it. */
+  readonly platform: Platform;
   readonly location?: SourceLocation | undefined;
   /** `--no-cache`, or this stage is in `--no-cache-filter`. */
   readonly ignoreCache: boolean;

@@ -2,7 +2,15 @@ import { CONTAINER_KEYS, HISTORY_KEYS } from './config.ts';
 import { bareDescriptor } from './descriptor.ts';
 import { digestOf } from './digest.ts';
 import { continueHistory, newest } from './history.ts';
-import { DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST, toDockerType, toOciType } from './media-type.ts';
+import {
+  DOCKER_INDEX,
+  DOCKER_MANIFEST,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  toDockerType,
+  toOciType,
+} from './media-type.ts';
 import { normalizePlatform } from './platform.ts';
 import type { ContainerConfig, Descriptor, Digest, ImageConfig, Manifest, Platform } from './types.ts';
 
@@ -89,6 +97,27 @@ export function assembleManifest(config: Descriptor, blobs: readonly Descriptor[
     docker ? DOCKER_MANIFEST : OCI_MANIFEST,
     isAnnotated ? { ...sayable, annotations: sorted(annotations) } : sayable,
   );
+}
+
+/** An image of an index: its manifest, and what it is for. */
+export interface IndexEntry {
+  readonly manifest: Descriptor;
+  readonly platform: Platform;
+}
+
+/** The index of one image for several platforms, in their order: the same bytes whenever it is made. */
+export function assembleIndex(entries: readonly IndexEntry[], form: ManifestForm = {}): Content {
+  const { docker = false, annotations = {} } = form;
+  const mediaType = docker ? DOCKER_INDEX : OCI_INDEX;
+  const manifests = entries.map(({ manifest: { mediaType: type, digest, size }, platform }) => ({
+    mediaType: type,
+    digest,
+    size,
+    platform: normalizePlatform(platform),
+  }));
+  const isAnnotated = Object.keys(annotations).length > 0;
+  const index = { schemaVersion: 2, mediaType, manifests };
+  return toContent(mediaType, isAnnotated ? { ...index, annotations: sorted(annotations) } : index);
 }
 
 function withDockerTypes({ config, layers }: Manifest): Manifest {

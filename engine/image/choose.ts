@@ -11,15 +11,27 @@ import type { Descriptor, Index, Platform } from './types.ts';
  */
 export function choosePlatform(index: Index, platform: Platform, what: string): Descriptor {
   const images = index.manifests.filter((entry) => !isAttestation(entry));
-  for (const wanted of runnable(normalizePlatform(platform))) {
-    const found = images.find(
-      (entry) => entry.platform && formatPlatform(normalizePlatform(entry.platform)) === wanted,
-    );
-    if (found) return found;
-  }
+  const best = bestFor(images, platform, (entry) => entry.platform);
+  if (best) return best;
   const [only, ...others] = images;
   if (only && others.length === 0 && only.platform === undefined) return only;
   throw notFound(images, platform, what);
+}
+
+/** What runs best on a machine, in the order of {@link choosePlatform}; undefined when nothing does. */
+export function bestFor<T>(
+  items: readonly T[],
+  platform: Platform,
+  platformOf: (item: T) => Platform | undefined,
+): T | undefined {
+  for (const wanted of runnable(normalizePlatform(platform))) {
+    const found = items.find((item) => {
+      const own = platformOf(item);
+      return own !== undefined && formatPlatform(normalizePlatform(own)) === wanted;
+    });
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** True when an image for `have` runs on `want`. */

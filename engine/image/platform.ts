@@ -73,6 +73,13 @@ export function isSamePlatform(a: Platform, b: Platform): boolean {
   return formatPlatform(normalizePlatform(a)) === formatPlatform(normalizePlatform(b));
 }
 
+/** True when both are for one architecture, and no variant that both name differs: `arm64` is asked for, and `arm64/v8` is there. */
+export function isSameMachine(a: Platform, b: Platform): boolean {
+  const [one, other] = [normalizePlatform(a), normalizePlatform(b)];
+  const isVariant = one.variant === undefined || other.variant === undefined || one.variant === other.variant;
+  return one.os === other.os && one.architecture === other.architecture && isVariant;
+}
+
 function normalizeVariant(variant: string | undefined): string | undefined {
   if (variant === undefined || variant === '') return undefined;
   const lower = variant.toLowerCase();

@@ -28,7 +28,7 @@ import {
   shapeKey,
   type Key,
 } from './key.ts';
-import type { Executor, FileResult, Ref, Solved } from './types.ts';
+import type { Executor, FileResult, Ref, Solved, SolvedAll } from './types.ts';
 
 /** What solving needs beside the graph. */
 export interface SolveParts {
@@ -64,14 +64,29 @@ type Step = Vertex & { readonly op: ExecOp | FileOp };
  *
  * Independent vertices run in parallel. The first failure cancels what runs, and is thrown when all of it has ended.
  */
-export async function solve(graph: Graph, parts: SolveParts, options: ActOptions = {}): Promise<Solved> {
+export async function solve(
+  { vertices, target }: Pick<Graph, 'vertices' | 'target'>,
+  parts: SolveParts,
+  options: ActOptions = {},
+): Promise<Solved> {
+  const { targets, ...solved } = await solveAll({ vertices, targets: [target] }, parts, options);
+  const [ref = NOTHING] = targets;
+  return { target: ref, ...solved };
+}
+
+/** {@link solve} of several targets at once; what they have in common is done once. */
+export async function solveAll(
+  { vertices, targets }: { readonly vertices: readonly Vertex[]; readonly targets: readonly VertexId[] },
+  parts: SolveParts,
+  options: ActOptions = {},
+): Promise<SolvedAll> {
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
-  const run = createRun(graph, parts, { ...options, signal }, (error) => failed.abort(error));
-  for (const vertex of graph.vertices) if (isCounted(vertex)) announce(vertex, options);
+  const run = createRun(vertices, parts, { ...options, signal }, (error) => failed.abort(error));
+  for (const vertex of vertices) if (isCounted(vertex)) announce(vertex, options);
   try {
-    const target = await run.refOf(graph.target);
-    return { target, refs: run.refs, steps: finish(graph, run, options) };
+    const refs = await Promise.all(targets.map((id) => run.refOf(id)));
+    return { targets: refs, refs: run.refs, steps: finish(vertices, run, options) };
   } catch (error) {
     failed.abort(error);
     await run.idle();
@@ -89,13 +104,13 @@ interface Run {
 }
 
 function createRun(
-  graph: Graph,
+  all: readonly Vertex[],
   parts: SolveParts,
   options: ActOptions & { readonly signal: AbortSignal },
   fail: (error: unknown) => void,
 ): Run {
   const { executor, cache, now } = parts;
-  const vertices = new Map(graph.vertices.map((vertex) => [vertex.id, vertex]));
+  const vertices = new Map(all.map((vertex) => [vertex.id, vertex]));
   const limit = createLimit(parts.concurrency);
   const refs = new Map<VertexId, Ref>();
   const executed = new Set<VertexId>();
@@ -263,7 +278,7 @@ function createRun(
 
   /** The key of a RUN: by its definition where it mounts stages and that is known, else by the content of what it mounts. */
   async function runKey(vertex: Vertex, op: ExecOp): Promise<StepKey> {
-    const { platform } = graph.image;
+    const { platform } = vertex;
     const mounted = stagesOf(op);
     // What is mounted of the context has a key of content, which needs no copy of it.
     const stages = mounted.filter((index) => !vertexOf(inputOf(vertex, index)).internal);
@@ -429,8 +444,8 @@ function announce({ id, name }: Vertex, { onEvent }: ActOptions): void {
 }
 
 /** Counts the steps; those that nobody needed are cached: what they would give was found behind them. */
-function finish(graph: Graph, run: Run, { onEvent }: ActOptions): Solved['steps'] {
-  const steps = graph.vertices.filter(isCounted);
+function finish(vertices: readonly Vertex[], run: Run, { onEvent }: ActOptions): Solved['steps'] {
+  const steps = vertices.filter(isCounted);
   const executed = steps.filter(({ id }) => run.executed.has(id)).length;
   for (const { id, name } of steps) {
     if (run.refs.has(id) || run.executed.has(id)) continue;

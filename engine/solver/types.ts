@@ -64,6 +64,9 @@ export interface Executor {
   has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
 }
 
+/** What `solveAll` found out: a ref for each target, in their order. */
+export type SolvedAll = Omit<Solved, 'target'> & { readonly targets: readonly Ref[] };
+
 /** What `solve` found out. */
 export interface Solved {
   readonly target: Ref;

@@ -66,6 +66,7 @@ async function fsckLocked(store: Store, helper: Helper, repair: boolean): Promis
   const snapshots = await check(() => checkSnapshots(store, helper));
   const layers = await check(() => checkLayers(store, helper));
   const images = await check(() => checkImages(store));
+  await check(() => checkIndexes(store));
   await check(() => checkNames(store));
   const records = await check(() => checkRecords(store));
   return {
@@ -229,11 +230,33 @@ async function lostBlobs(store: Store, { manifest, config }: StoredImage): Promi
   return (await Promise.all(lost)).flat();
 }
 
+/** Every index is there with all its images. */
+async function checkIndexes(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
+  const ids = new Set((await store.images.list()).map(({ id }) => id));
+  const indexes = await store.images.indexes();
+  const problems: Problem[] = [];
+  for (const { descriptor, members } of indexes) {
+    const lost = [
+      ...((await store.content.exists(descriptor)) ? [] : ['its bytes']),
+      ...members.filter(({ id }) => !ids.has(id)).map(({ id }) => `image ${id}`),
+    ];
+    if (lost.length === 0) continue;
+    problems.push({
+      message: `the index ${descriptor.digest} lacks ${lost.join(', ')}`,
+      repair: () => store.images.removeIndex(descriptor.digest),
+    });
+  }
+  return { count: indexes.length, problems };
+}
+
 async function checkNames(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
   const file = await readJson(join(store.root, 'images', 'names.json'));
   const names =
     'value' in file && isRecord(file.value) && isRecord(file.value.names) ? Object.entries(file.value.names) : [];
-  const ids = new Set<unknown>((await store.images.list()).map(({ id }) => id));
+  const ids = new Set<unknown>([
+    ...(await store.images.list()).map(({ id }) => id),
+    ...(await store.images.indexes()).map(({ descriptor }) => descriptor.digest),
+  ]);
   const problems = names
     .filter(([, id]) => !ids.has(id))
     .map(([name, id]) => ({

@@ -2,9 +2,10 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isEngineError } from '../base/errors.ts';
 import { encodedOf, isDigest } from '../image/digest.ts';
-import { formatReference, nameOf, parseReference, withDefaultTag } from '../image/reference.ts';
-import type { Descriptor, Digest, ImageConfig, Manifest } from '../image/types.ts';
+import type { Descriptor, Digest, ImageConfig, Manifest, Platform } from '../image/types.ts';
 import { isRecord, readJson, replaceFile } from './files.ts';
+import { match, matchFor } from './image-match.ts';
+import { createIndexRecords, withIndexes, type Snapshot } from './indexes.ts';
 import type { NameFile, Names } from './names.ts';
 import type { ContentStore, ImageStore, LayerStore, Locks, StoredImage } from './types.ts';
 
@@ -23,8 +24,10 @@ export interface ImageStoreParts {
   readonly layers: Pick<LayerStore, 'get'>;
   readonly locks: Locks;
   readonly names: NameFile;
+  /** What this machine runs: of an index, that image is meant. */
+  readonly host: Platform;
   /** Called under the lock `image` after every change, to write `index.json` anew. */
-  readonly changed: (images: () => Promise<readonly StoredImage[]>) => Promise<void>;
+  readonly changed: (images: () => Promise<Snapshot>) => Promise<void>;
   readonly warn: (message: string) => void;
 }
 
@@ -33,6 +36,7 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
   const { root, locks, names } = parts;
   const folder = join(root, 'images');
   const pathOf = (id: Digest): string => join(folder, `${encodedOf(id)}.json`);
+  const records = createIndexRecords(folder, parts.warn);
 
   const readRecord = async (id: Digest): Promise<ImageRecord | undefined> => {
     const file = await readJson(pathOf(id));
@@ -41,27 +45,40 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
     parts.warn(`The record of image ${id} cannot be read and is ignored`);
     return undefined;
   };
-  const list = async (): Promise<readonly StoredImage[]> => {
+  const snapshot = async (): Promise<Snapshot> => {
     const found = await names.read();
-    const ids = (await readdir(folder)).map((name) => `sha256:${name.replace(/\.json$/, '')}`).filter(isDigest);
+    const files = await readdir(folder);
+    const indexes = (await records.list(files)).map((index) => ({
+      ...index,
+      names: [...found].filter(([, id]) => id === index.descriptor.digest).map(([name]) => name),
+    }));
+    const ids = files.map((name) => `sha256:${name.replace(/\.json$/, '')}`).filter(isDigest);
     const images = await Promise.all(ids.map(async (id) => load(parts, await readRecord(id), found)));
-    return images.filter((image) => image !== undefined);
+    return withIndexes(
+      images.filter((image) => image !== undefined),
+      indexes,
+      parts.host,
+    );
   };
+  const list = async (): Promise<readonly StoredImage[]> => (await snapshot()).images;
+  const find = async (nameOrId: string): Promise<StoredImage | undefined> => match(nameOrId, await snapshot());
   const change = async (act: (found: Names) => Promise<Names | undefined>): Promise<void> =>
     locks.with('image', 'exclusive', async () => {
       const next = await act(await names.read());
       if (next) await names.write(next);
-      await parts.changed(list);
+      await parts.changed(snapshot);
     });
 
   return {
     list,
-    find: async (nameOrId) => match(nameOrId, await list()),
+    find,
+    findFor: async (nameOrId, platform) => matchFor(nameOrId, platform, await snapshot()),
     resolve: async (nameOrId) => {
-      const image = match(nameOrId, await list());
+      const image = await find(nameOrId);
       if (!image) throw imageNotFound(nameOrId);
       return image;
     },
+    indexes: async () => (await snapshot()).indexes,
     put: ({ id, manifest, names: added = [], repoDigests = [] }) =>
       change(async (found) => {
         const old = await readRecord(id);
@@ -74,6 +91,11 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
         if (JSON.stringify(record) !== JSON.stringify(old)) await replaceFile(pathOf(id), JSON.stringify(record));
         return added.length > 0 ? new Map([...found, ...added.map((name) => [name, id] as const)]) : undefined;
       }),
+    putIndex: ({ descriptor, members, names: added = [] }) =>
+      change(async (found) => {
+        await records.put({ descriptor, members });
+        return new Map([...found, ...added.map((name) => [name, descriptor.digest] as const)]);
+      }),
     forgetManifest: (id) =>
       change(async () => {
         const record = await readRecord(id);
@@ -84,9 +106,20 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
     untag: (name) => change(async (found) => new Map([...found].filter(([other]) => other !== name))),
     remove: (id) =>
       change(async (found) => {
+        const holders = (await records.list())
+          .filter(({ members }) => members.some((member) => member.id === id))
+          .map(({ descriptor }) => descriptor.digest);
+        const gone = new Set([id, ...holders]);
         // Names first: killed in between, the image is without a name, and no name without an image.
-        await names.write(new Map([...found].filter(([, other]) => other !== id)));
+        await names.write(new Map([...found].filter(([, other]) => !gone.has(other))));
+        for (const digest of holders) await records.remove(digest);
         await rm(pathOf(id), { force: true });
+        return undefined;
+      }),
+    removeIndex: (digest) =>
+      change(async (found) => {
+        await names.write(new Map([...found].filter(([, other]) => other !== digest)));
+        await records.remove(digest);
         return undefined;
       }),
   };
@@ -136,50 +169,6 @@ async function readManifest(content: Pick<ContentStore, 'read'>, digest: Digest)
     if (error instanceof SyntaxError || isEngineError(error)) return undefined;
     throw error;
   }
-}
-
-/** By id or digest, by name, then by prefix of an id, as Docker looks. */
-function match(nameOrId: string, images: readonly StoredImage[]): StoredImage | undefined {
-  const id = /^[0-9a-f]{64}$/.test(nameOrId) ? `sha256:${nameOrId}` : nameOrId;
-  const exact = images.find((image) => image.id === id || image.manifest?.digest === id);
-  return exact ?? byName(nameOrId, images) ?? byPrefix(nameOrId, images);
-}
-
-function byName(text: string, images: readonly StoredImage[]): StoredImage | undefined {
-  const reference = parse(text);
-  if (!reference) return undefined;
-  const { digest } = reference;
-  if (digest === undefined) {
-    const name = formatReference(withDefaultTag(reference));
-    return images.find((image) => image.names.includes(name));
-  }
-  const name = nameOf(reference);
-  // A manifest in an index has a digest of its own, beside the index's that the name was pulled by.
-  const isOf = (image: StoredImage): boolean => image.repoDigests.some((place) => place.startsWith(`${name}@`));
-  return images.find(
-    (image) => image.repoDigests.includes(`${name}@${digest}`) || (image.manifest?.digest === digest && isOf(image)),
-  );
-}
-
-function parse(text: string): ReturnType<typeof parseReference> | undefined {
-  try {
-    return parseReference(text);
-  } catch (error) {
-    if (isEngineError(error, 'REFERENCE_INVALID')) return undefined;
-    throw error;
-  }
-}
-
-function byPrefix(text: string, images: readonly StoredImage[]): StoredImage | undefined {
-  const prefix = text.replace(/^sha256:/, '');
-  if (!/^[0-9a-f]{1,63}$/.test(prefix)) return undefined;
-  const found = images.filter((image) => encodedOf(image.id).startsWith(prefix));
-  if (found.length > 1) {
-    throw new EngineError('AMBIGUOUS', `Cannot find one image by ${text}: ${found.length} ids begin with it`, {
-      hint: `Give more digits: ${found.map((image) => encodedOf(image.id).slice(0, 12)).join(', ')}`,
-    });
-  }
-  return found[0];
 }
 
 function imageNotFound(nameOrId: string): EngineError {

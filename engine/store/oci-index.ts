@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Descriptor, Index, Manifest } from '../image/types.ts';
 import { readText, replaceFile } from './files.ts';
+import type { Snapshot } from './indexes.ts';
 import type { ContentStore, StoredImage } from './types.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -12,13 +13,20 @@ const INDEX = 'application/vnd.oci.image.index.v1+json';
 export async function writeOciIndex(
   root: string,
   content: Pick<ContentStore, 'read' | 'exists'>,
-  images: readonly StoredImage[],
+  { images, indexes }: Pick<Snapshot, 'images' | 'indexes'>,
 ): Promise<void> {
-  const complete = await Promise.all(images.map(async (image) => ((await isComplete(content, image)) ? [image] : [])));
+  const states = await Promise.all(images.map(async (image) => [image.id, await isComplete(content, image)] as const));
+  const complete = new Set(states.filter(([, isThere]) => isThere).map(([id]) => id));
+  const ofIndexes = new Set(indexes.flatMap(({ names }) => names));
   const index: Index = {
     schemaVersion: 2,
     mediaType: INDEX,
-    manifests: complete.flat().flatMap(toEntries),
+    manifests: [
+      ...indexes
+        .filter(({ members }) => members.every(({ id }) => complete.has(id)))
+        .flatMap(({ descriptor, names }) => named(descriptor, names)),
+      ...images.filter(({ id }) => complete.has(id)).flatMap((image) => toEntries(image, ofIndexes)),
+    ],
   };
   const text = JSON.stringify(index);
   const path = join(root, 'index.json');
@@ -33,7 +41,7 @@ export async function isComplete(content: Pick<ContentStore, 'read' | 'exists'>,
   return there.every(Boolean);
 }
 
-function toEntries({ manifest, names, config }: StoredImage): readonly Descriptor[] {
+function toEntries({ manifest, names, config }: StoredImage, ofIndexes: ReadonlySet<string>): readonly Descriptor[] {
   if (!manifest) return [];
   const { architecture, os, variant } = config;
   const entry: Descriptor = {
@@ -42,6 +50,11 @@ function toEntries({ manifest, names, config }: StoredImage): readonly Descripto
     size: manifest.size,
     platform: { architecture, os, ...(variant === undefined ? {} : { variant }) },
   };
+  const own = names.filter((name) => !ofIndexes.has(name));
+  return own.length === 0 && names.length > 0 ? [] : named(entry, own);
+}
+
+function named(entry: Descriptor, names: readonly string[]): readonly Descriptor[] {
   if (names.length === 0) return [entry];
   return [...names].sort().map((name) => ({
     ...entry,

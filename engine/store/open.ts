@@ -1,7 +1,7 @@
 import type { Helper } from '../native/types.ts';
 import type { StoreLocation } from '../native/protocol.ts';
 import { formatReference, nameOf, parseReference } from '../image/reference.ts';
-import type { Manifest } from '../image/types.ts';
+import type { Manifest, Platform } from '../image/types.ts';
 import { createContentStore } from './content.ts';
 import { createImageStore } from './images.ts';
 import { createLayerStore } from './layers.ts';
@@ -16,12 +16,14 @@ import type { ContentStore, ImageStore, Store } from './types.ts';
 export interface OpenStoreOptions {
   /** A helper for `lock`, which runs unprivileged and knows no id map. */
   readonly lockHelper: Pick<Helper, 'open'>;
+  /** What this machine runs: of an image for several platforms, that one is meant. */
+  readonly host: Platform;
   /** Hears of records that were ignored. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** The store at a place that {@link openLayout} has made or checked. */
-export function openStore({ root }: StoreLocation, { lockHelper, onWarning }: OpenStoreOptions): Store {
+export function openStore({ root }: StoreLocation, { lockHelper, host, onWarning }: OpenStoreOptions): Store {
   const warn = (message: string): void => onWarning?.(message);
   const locks = createLocks(lockHelper);
   const layers = createLayerStore(root, locks, warn);
@@ -35,7 +37,8 @@ export function openStore({ root }: StoreLocation, { lockHelper, onWarning }: Op
     layers,
     locks,
     names: createNameFile(root),
-    changed: async (list) => writeOciIndex(root, content, await list()),
+    host,
+    changed: async (snapshot) => writeOciIndex(root, content, await snapshot()),
     warn,
   });
   return {

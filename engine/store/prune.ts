@@ -38,6 +38,9 @@ async function pruneLocked(
 ): Promise<Pruned> {
   const { kept, dropped } = await keptImages(store.images, used, all ? 'used' : 'named');
   for (const { id } of dropped) await store.images.remove(id);
+  for (const { descriptor, names } of await store.images.indexes()) {
+    if (names.length === 0) await store.images.removeIndex(descriptor.digest);
+  }
   await dropRecords(store, helper, cache);
   const records = await store.records.list();
   const reachable = await findReachable(store, { images: kept, used, records });

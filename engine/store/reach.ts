@@ -1,7 +1,7 @@
 import { childrenOf, parseGraphNode } from '../image/manifest.ts';
 import { isGraphType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
-import type { CacheRecord, ImageStore, Store, StoredImage } from './types.ts';
+import type { CacheRecord, ImageStore, IndexMember, Store, StoredImage } from './types.ts';
 
 /** What is in use: everything that an image, a container, a repository or a cache record leads to. */
 export interface Reachable {
@@ -21,6 +21,11 @@ export interface Roots {
 export async function findReachable(store: Store, { images, used, records }: Roots): Promise<Reachable> {
   const blobs = new Set<Digest>();
   const layers = new Set<Digest>();
+  const there = new Set(images.map(({ id }) => id));
+  for (const { descriptor, members } of await store.images.indexes()) {
+    // An index goes with the first image of it that goes.
+    if (members.every(({ id }) => there.has(id))) await addGraph(store, descriptor, blobs);
+  }
   for (const { id, config, manifest } of images) {
     blobs.add(id);
     for (const diffId of config.rootfs.diff_ids) layers.add(diffId);
@@ -64,14 +69,21 @@ async function diffIdsOf({ content }: Store, id: Digest): Promise<readonly Diges
   }
 }
 
-/** Images that stay: those that a container uses, and unless only those count, those with a name. */
+/** Images that stay: those that a container uses, and unless only those count, those with a name; with one of an index all of it. */
 export async function keptImages(
-  images: Pick<ImageStore, 'list'>,
+  images: Pick<ImageStore, 'list' | 'indexes'>,
   used: readonly Digest[],
   keep: 'used' | 'named',
 ): Promise<{ readonly kept: readonly StoredImage[]; readonly dropped: readonly StoredImage[] }> {
   const all = await images.list();
+  const indexes = await images.indexes();
   const stays = (image: StoredImage): boolean =>
-    used.includes(image.id) || (keep === 'named' && image.names.length > 0);
+    used.includes(image.id) ||
+    (keep === 'named' && (image.names.length > 0 || image.partOf !== undefined)) ||
+    indexes.some(({ names, members }) => names.length > 0 && isUsedPart(image, members, used));
   return { kept: all.filter(stays), dropped: all.filter((image) => !stays(image)) };
+}
+
+function isUsedPart({ id }: StoredImage, members: readonly IndexMember[], used: readonly Digest[]): boolean {
+  return members.some((member) => member.id === id) && members.some((member) => used.includes(member.id));
 }

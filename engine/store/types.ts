@@ -1,4 +1,4 @@
-import type { Descriptor, Digest, ImageConfig, Storage } from '../image/types.ts';
+import type { Descriptor, Digest, ImageConfig, Platform, Storage } from '../image/types.ts';
 import type { RungName } from '../native/protocol.ts';
 import type { Repositories } from './repositories.ts';
 
@@ -63,6 +63,23 @@ export interface StoredImage {
   readonly repoDigests: readonly string[];
   /** Bytes: sum of the blobs, or of the plain layers. */
   readonly size: number;
+  /** The index that it was found by: it is the image of it for this machine, or the one that was asked for. */
+  readonly index?: StoredIndex | undefined;
+  /** Indexes with a name that hold it: it is no leftover, although it may have no name of its own. */
+  readonly partOf?: readonly StoredIndex[] | undefined;
+}
+
+/** An image for several platforms. The images that it holds are images of the store as well; its names are those of the one for this machine. */
+export interface StoredIndex {
+  readonly descriptor: Descriptor;
+  readonly members: readonly IndexMember[];
+  readonly names: readonly string[];
+}
+
+export interface IndexMember {
+  readonly id: Digest;
+  readonly manifest: Descriptor;
+  readonly platform: Platform;
 }
 
 /** `images/`: names and records. */
@@ -71,6 +88,13 @@ export interface ImageStore {
   /** By name, digest, id or prefix of an id. @throws `IMAGE_NOT_FOUND`, `AMBIGUOUS` */
   resolve(nameOrId: string): Promise<StoredImage>;
   find(nameOrId: string): Promise<StoredImage | undefined>;
+  /** Of what the name stands for, the image for a platform: a member of the index, or one that came from the same index of a registry. */
+  findFor(nameOrId: string, platform: Platform): Promise<StoredImage | undefined>;
+  indexes(): Promise<readonly StoredIndex[]>;
+  /** Adds an index (its bytes and its images are stored first by the caller) and points `names` to it. */
+  putIndex(index: Omit<StoredIndex, 'names'> & { readonly names?: readonly string[] }): Promise<void>;
+  /** Forgets an index and its names. Its images stay. */
+  removeIndex(digest: Digest): Promise<void>;
   /** Adds or replaces the image (config blob is written first by the caller) and points `names` to it. */
   put(image: {
     readonly id: Digest;
@@ -80,9 +104,10 @@ export interface ImageStore {
   }): Promise<void>;
   /** Forgets the manifest: its blobs are lost, and the image is completed anew when somebody needs them. */
   forgetManifest(id: Digest): Promise<void>;
+  /** Points a name to an image, or to an index by its digest. */
   tag(id: Digest, name: string): Promise<void>;
   untag(name: string): Promise<void>;
-  /** Removes the image with its names. Blobs and snapshots go with the next prune. */
+  /** Removes the image with its names, and an index that holds it. Blobs and snapshots go with the next prune. */
   remove(id: Digest): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ export function insteadOf(path: string, flag?: string): string {
 
 const NO_DAEMON = 'leave it out: berth has no daemon to reach; BERTH_ROOT chooses the store';
 const NO_SWARM = 'berth runs on one machine; start each container with berth run';
-const PLATFORM = 'leave it out, or build and run on a machine of that architecture';
+const PLATFORM = 'leave it out, or name the image for that platform by its id: berth images -a lists it';
 const ONE_STORE = 'leave it out: images of a build are in the store that berth run uses';
 
 const COMMANDS: Readonly<Record<string, string>> = {

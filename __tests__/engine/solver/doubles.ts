@@ -81,7 +81,8 @@ export function memoryCache(
 }
 
 export function vertex(name: string, op: Op, inputs: readonly Vertex[] = [], more: Partial<Vertex> = {}): Vertex {
-  return { id: name, name, op, inputs: inputs.map(({ id }) => id), stage: 'final', ignoreCache: false, ...more };
+  const own = { stage: 'final', platform: { os: 'linux', architecture: 'amd64' }, ignoreCache: false };
+  return { id: name, name, op, inputs: inputs.map(({ id }) => id), ...own, ...more };
 }
 
 export const scratch = (): Vertex => vertex('scratch', { type: 'scratch' });
@@ -116,7 +117,8 @@ export function copy(source: string, base: Vertex, from?: Vertex, more: Partial<
 /** The graph below a vertex. */
 export function graphOf(target: Vertex, vertices: readonly Vertex[], architecture = 'amd64'): Graph {
   const platform = { os: 'linux', architecture };
-  return { vertices, target: target.id, image: { platform, config: {}, history: [] }, warnings: [] };
+  const all = vertices.map((one) => ({ ...one, platform }));
+  return { vertices: all, target: target.id, image: { platform, config: {}, history: [] }, warnings: [] };
 }
 
 export async function solved(

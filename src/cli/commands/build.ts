@@ -4,6 +4,8 @@ import {
   type BuildContext,
   type BuildOutput,
   type BuildResult,
+  hostPlatform,
+  type Platform,
   type SshAgent,
 } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
@@ -56,7 +58,11 @@ const FLAGS = {
     'what to make: FOLDER, - or type=image|registry|docker|oci|tar|local,dest=…',
     (word, { cwd }) => parseOutput(word, cwd),
   ),
-  platform: single('--platform PLATFORM', 'what the image is for; steps that run need this machine', parseOnePlatform),
+  platform: list(
+    '--platform PLATFORM[,PLATFORM...]',
+    'what the image is for; steps that run need such a machine, or qemu-user-static',
+    parsePlatforms,
+  ),
   progress: choice('--progress KIND', 'how to show progress', PROGRESS),
   pull: toggle('--pull', 'ask the registry again for base images that are in the store'),
   push: toggle('--push', 'push the image under its names'),
@@ -95,7 +101,7 @@ export const build = defineCommand({
       tags: values.tag,
       noCache: values.noCache,
       noCacheFilter: values.noCacheFilter,
-      platform: values.platform,
+      platforms: values.platform.flat(),
       outputs: targets,
       annotations: Object.fromEntries(values.annotation),
       cacheFrom: values.cacheFrom,
@@ -122,10 +128,9 @@ export const build = defineCommand({
   },
 });
 
-function parseOnePlatform(word: string): ReturnType<typeof parsePlatform> {
-  if (word.includes(','))
-    throw new UsageError('an image for several platforms is not supported yet', 'build for one of them at a time');
-  return parsePlatform(word);
+/** `linux/amd64,linux/arm64`; `local` is this machine. */
+function parsePlatforms(text: string): readonly Platform[] {
+  return text.split(',').map((word) => (word.trim() === 'local' ? hostPlatform() : parsePlatform(word.trim())));
 }
 
 /** As with docker's, a repository over ssh as context is asked for with the agent at hand. */
@@ -174,7 +179,7 @@ function writeResults({ iidfile, metadataFile }: Values<typeof FLAGS>, result: B
   if (iidfile !== undefined) writeFileSync(iidfile, result.imageId);
   if (metadataFile === undefined) return;
   const metadata = {
-    'containerimage.config.digest': result.imageId,
+    ...(result.platforms ? {} : { 'containerimage.config.digest': result.imageId }),
     ...(result.manifest
       ? { 'containerimage.digest': result.manifest.digest, 'containerimage.descriptor': result.manifest }
       : {}),

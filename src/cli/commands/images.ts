@@ -20,7 +20,8 @@ const COLUMNS: readonly Column[] = [
 const WITH_DIGESTS: readonly Column[] = [...COLUMNS.slice(0, 2), ['DIGEST', 'Digest'], ...COLUMNS.slice(2)];
 
 const FILTERS = {
-  dangling: ({ names }: Image, value: string) => (names.length === 0) === (value === 'true' || value === '1'),
+  dangling: ({ names, partOf }: Image, value: string) =>
+    (names.length === 0 && partOf === undefined) === (value === 'true' || value === '1'),
   label: ({ config }: Image, value: string) => hasLabel(config.config?.Labels ?? {}, value),
   reference: ({ names }: Image, value: string) => names.some((name) => isLike(familiarName(name), value)),
   until: ({ config }: Image, value: string) => Date.parse(config.created ?? '') < parseMoment(value, Date.now()),
@@ -57,7 +58,7 @@ export const images = defineCommand({
   docs: 'List images',
   operands: '[REPOSITORY[:TAG]]',
   flags: {
-    all: toggle('-a, --all', 'the same list: no image is hidden here'),
+    all: toggle('-a, --all', 'also the images for other platforms of an image for several'),
     filter: list('-f, --filter NAME=VALUE', `${Object.keys(FILTERS).join('=, ')}=`, (word) =>
       parseFilter(word, FILTERS),
     ),
@@ -67,12 +68,12 @@ export const images = defineCommand({
     quiet: toggle('-q, --quiet', 'show ids only'),
   },
   refused: ['tree'],
-  run: async (context, { digests, filter, format, noTrunc, quiet }, [wanted]) => {
+  run: async (context, { all: showAll, digests, filter, format, noTrunc, quiet }, [wanted]) => {
     const engine = await context.engine();
     const all = await engine.images.list();
     const between = await createdBetween(engine, filter);
     const rows = all
-      .filter((image) => between(image) && matchesAll(image, filter, FILTERS))
+      .filter((image) => (showAll || !isOther(image)) && between(image) && matchesAll(image, filter, FILTERS))
       .flatMap((image) => rowsOf(image, noTrunc))
       .filter((row) => wanted === undefined || isWanted(row, wanted));
     if (quiet && format === undefined) {
@@ -115,11 +116,17 @@ export const tag = defineCommand({
   },
 });
 
+/** An image for another platform, which shows under the name of the whole. */
+function isOther({ names, partOf }: Image): boolean {
+  return partOf !== undefined && names.length === 0;
+}
+
 function rowsOf(image: Image, noTrunc: boolean): readonly Fields[] {
   const created = image.config.created;
   const at = created === undefined ? NaN : Date.parse(created);
+  const shown = (id: string): string => (noTrunc ? id : id.slice('sha256:'.length, 'sha256:'.length + 12));
   const shared = {
-    ID: noTrunc ? image.id : image.id.slice('sha256:'.length, 'sha256:'.length + 12),
+    ID: shown(image.id),
     Digest: image.manifest?.digest ?? '<none>',
     CreatedAt: created ?? '',
     CreatedSince: Number.isNaN(at) ? 'N/A' : `${humanDuration(Date.now() - at)} ago`,
@@ -130,10 +137,13 @@ function rowsOf(image: Image, noTrunc: boolean): readonly Fields[] {
     const familiar = familiarName(name);
     const at = familiar.lastIndexOf(':');
     const tagged = at > familiar.lastIndexOf('/');
+    // The name of an image for several platforms is that of the whole.
+    const whole = image.partOf?.find(({ names }) => names.includes(name))?.descriptor.digest;
     return {
       Repository: tagged ? familiar.slice(0, at) : familiar,
       Tag: tagged ? familiar.slice(at + 1) : '<none>',
       ...shared,
+      ...(whole === undefined ? {} : { ID: shown(whole), Digest: whole }),
     };
   });
 }

@@ -1,8 +1,9 @@
-import { EngineError, isEngineError } from '../../../engine/index.ts';
+import { EngineError, isEngineError, type Platform } from '../../../engine/index.ts';
 import { type AnyCommand, defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { choice, text } from '../flags.ts';
+import { choice, single, text } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
+import { parsePlatform } from './transfer.ts';
 import { inspectedVolume } from './volume.ts';
 
 const TYPES = ['container', 'image', 'volume'] as const;
@@ -10,6 +11,7 @@ type Kind = (typeof TYPES)[number];
 
 const FLAGS = {
   format: text('-f, --format FORMAT', 'json, or a template such as {{.State.Status}}'),
+  platform: single('--platform PLATFORM', 'the image for one platform of several', parsePlatform),
   type: choice('--type TYPE', 'what the name stands for', TYPES),
 };
 
@@ -26,18 +28,25 @@ function defineInspect(name: string, kind: Kind | undefined): AnyCommand {
     docs: 'Show everything about containers, images or volumes',
     operands: 'NAME [NAME...]',
     flags: FLAGS,
-    refused: ['s', 'size', 'platform'],
-    run: async (context, { format, type }, names) =>
-      await printObjects(context, names, { format, find: async (wanted) => await find(context, wanted, kind ?? type) }),
+    refused: ['s', 'size'],
+    run: async (context, { format, platform, type }, names) =>
+      await printObjects(context, names, {
+        format,
+        find: async (wanted) => await find(context, wanted, { kind: kind ?? type, platform }),
+      }),
   });
 }
 
 /** What of the three has the name: `docker inspect` looks in this order too. */
-async function find(context: Context, name: string, type: Kind | undefined): Promise<Record<string, unknown>> {
+async function find(
+  context: Context,
+  name: string,
+  { kind: type, platform }: { readonly kind: Kind | undefined; readonly platform: Platform | undefined },
+): Promise<Record<string, unknown>> {
   const engine = await context.engine();
   const finders: Readonly<Record<Kind, () => Promise<Record<string, unknown>>>> = {
     container: () => engine.containers.inspect(name),
-    image: () => engine.images.inspect(name),
+    image: () => engine.images.inspect(name, { platform }),
     volume: async () => inspectedVolume(await engine.volumes.resolve(name)),
   };
   if (type !== undefined) return await finders[type]();

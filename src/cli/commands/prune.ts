@@ -56,8 +56,8 @@ export const pruneImages = defineCommand({
     filter: list('--filter NAME=VALUE', 'until=, label=, dangling=', (word) => parseFilter(word, IMAGE_FILTERS)),
     force: FORCE,
   },
-  run: async (context, { all, filter, force }) => {
-    const every = all || filter.some(({ name, value }) => name === 'dangling' && /^(false|0)$/.test(value));
+  run: async (context, { all: isAll, filter, force }) => {
+    const every = isAll || filter.some(({ name, value }) => name === 'dangling' && /^(false|0)$/.test(value));
     const what = every ? 'all images without at least one container associated to them' : 'all dangling images';
     if (!force && !(await confirm(context, `WARNING! This will remove ${what}.`))) return 0;
     const engine = await context.engine();
@@ -65,16 +65,33 @@ export const pruneImages = defineCommand({
     const used = new Set((await engine.containers.list({ all: true })).map(({ imageId }) => imageId));
     const asked = filter.filter(({ name }) => name !== 'dangling');
     const lines: string[] = [];
-    for (const image of await engine.images.list()) {
-      const wanted = (every || image.names.length === 0) && !used.has(image.id);
+    const all = await engine.images.list();
+    // An image for several platforms stays as a whole, or goes as a whole.
+    const usedParts = new Set(all.filter(({ id }) => used.has(id)).flatMap(digestsOf));
+    const gone = new Set<string>();
+    for (const image of all) {
+      const { names } = image;
+      const partOf = digestsOf(image);
+      const isUsed = used.has(image.id) || partOf.some((digest) => usedParts.has(digest));
+      const wanted = (every || (names.length === 0 && partOf.length === 0)) && !isUsed && !gone.has(image.id);
       if (!wanted || !matchesAll(image, asked, IMAGE_FILTERS)) continue;
-      lines.push(...(await engine.images.remove(image.id, { force: true })));
+      for (const one of [...partOf, image.id]) {
+        if (gone.has(one)) continue;
+        const said = await engine.images.remove(one, { force: true });
+        for (const line of said) gone.add(line.replace(/^Deleted: /, ''));
+        lines.push(...said);
+      }
     }
     await withRenderer('auto', context, async (onEvent) => engine.system.prune({ onEvent, signal: context.signal }));
     report(context, 'Deleted Images:', lines, before - (await bytesOf(engine, 'images')));
     return 0;
   },
 });
+
+/** Of the images for several platforms that it is part of. */
+function digestsOf({ partOf = [] }: StoredImage): readonly string[] {
+  return partOf.map(({ descriptor }) => descriptor.digest);
+}
 
 /** `berth builder prune`. */
 export const pruneBuilds = defineCommand({

@@ -1,4 +1,10 @@
-import { type Engine, EngineError, type Platform } from '../../../engine/index.ts';
+import {
+  type Engine,
+  EngineError,
+  isEngineError,
+  parsePlatform as readAnyPlatform,
+  type Platform,
+} from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
@@ -38,14 +44,15 @@ export const push = defineCommand({
   operands: 'NAME',
   flags: {
     allTags: toggle('-a, --all-tags', 'push every tag of the name that is here'),
+    platform: single('--platform PLATFORM', 'push the image for one platform of several', parsePlatform),
     quiet: toggle('-q, --quiet', 'show no progress'),
   },
-  refused: ['disable-content-trust', 'platform'],
-  run: async (context, { allTags, quiet }, [name = '']) => {
+  refused: ['disable-content-trust'],
+  run: async (context, { allTags, platform, quiet }, [name = '']) => {
     const engine = await context.engine();
     for (const one of allTags ? await tagsHere(engine, name) : [name]) {
       const result = await withRenderer(quiet ? 'quiet' : 'auto', context, async (onEvent) =>
-        engine.push(one, one, { onEvent, signal: context.signal }),
+        engine.push(one, one, { platform, onEvent, signal: context.signal }),
       );
       context.stdout.write(quiet ? `${result.name}\n` : `${result.name}: digest: ${result.digest}\n`);
     }
@@ -75,11 +82,17 @@ function refuseTag(name: string): void {
   );
 }
 
-/** `linux/amd64`, `linux/arm64/v8`. */
+/** `linux/amd64`, `linux/arm64/v8`, or an architecture alone. @throws {UsageError} */
 export function parsePlatform(word: string): Platform {
-  const [os = '', architecture, variant, ...rest] = word.split('/');
-  if (os !== 'linux' || !architecture || rest.length > 0 || variant === '') {
-    throw new UsageError('wanted linux/ARCHITECTURE[/VARIANT]');
+  const platform = readPlatform(word);
+  if (platform.os === 'linux') return platform;
+  throw new UsageError(`images for ${platform.os} are not supported`, 'wanted linux/ARCHITECTURE[/VARIANT]');
+}
+
+function readPlatform(word: string): Platform {
+  try {
+    return readAnyPlatform(word);
+  } catch (error) {
+    throw isEngineError(error) ? new UsageError(error.message, error.hint) : error;
   }
-  return { os, architecture, ...(variant ? { variant } : {}) };
 }

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { hostPlatform, type BuildResult, type RegistryServer } from '../../engine/index.ts';
+import { NO_CONTAINERS } from '../helpers/berth.ts';
+import { openTestEngine, SHELL, type TestEngine } from '../helpers/engine.ts';
+
+const run = promisify(execFile);
+const suite = NO_CONTAINERS === undefined ? describe : describe.skip;
+const named = (name: string): string => (NO_CONTAINERS === undefined ? name : `${name} (skipped: ${NO_CONTAINERS})`);
+
+const HOST = hostPlatform();
+const FOREIGN = { os: 'linux', architecture: 's390x' };
+const PLATFORMS = [FOREIGN, HOST];
+/** Cross-compiles: what runs, runs on this machine. */
+const DOCKERFILE = `${SHELL.replace('FROM ', 'FROM --platform=$BUILDPLATFORM ')}ARG TARGETARCH
+RUN echo "for $TARGETARCH" > /out
+FROM scratch
+ARG TARGETPLATFORM
+ENV FOR=$TARGETPLATFORM
+COPY --from=shell /out /out
+`;
+
+let it: TestEngine;
+let other: TestEngine;
+let registry: RegistryServer;
+let folder: string;
+let built: BuildResult;
+beforeAll(async () => {
+  if (NO_CONTAINERS !== undefined) return;
+  [it, other] = [await openTestEngine(), await openTestEngine()];
+  registry = await other.engine.serveRegistry({ host: '127.0.0.1', port: 0 });
+  folder = await mkdtemp(join(tmpdir(), 'berth-platforms-'));
+  built = await it.build(DOCKERFILE, { platforms: PLATFORMS, tags: ['both:1'] });
+});
+afterAll(async () => {
+  if (NO_CONTAINERS !== undefined) return;
+  await registry.close();
+  for (const one of [it, other]) {
+    expect((await one.engine.system.fsck()).problems).toEqual([]);
+    await one.close();
+  }
+  await rm(folder, { recursive: true, force: true });
+});
+
+const environmentOf = (document: Record<string, unknown>): unknown => (document['Config'] as { Env: string[] }).Env;
+
+suite(named('an image for several platforms'), () => {
+  test('is an index of an image for each, in their order', async () => {
+    expect(built.manifest?.digest).toBe(built.imageId);
+    expect(built.platforms?.map(({ platform }) => platform)).toEqual(PLATFORMS);
+    const { imageId } = await it.build(DOCKERFILE, { platforms: [...PLATFORMS, FOREIGN] });
+    expect(imageId).toBe(built.imageId);
+  });
+
+  test('is one image of the list: that of this machine, under the names of all', async () => {
+    const images = (await it.engine.images.list()).filter(({ partOf }) => partOf);
+    expect(images.map(({ names, config }) => [config.architecture, names])).toEqual(
+      expect.arrayContaining([
+        [HOST.architecture, ['docker.io/library/both:1']],
+        ['s390x', []],
+      ]),
+    );
+    for (const name of ['both:1', built.imageId, built.imageId.slice(7, 19)])
+      expect((await it.engine.images.resolve(name)).config.architecture).toBe(HOST.architecture);
+  });
+
+  test('is inspected as a whole, or for one platform', async () => {
+    const whole = await it.engine.images.inspect('both:1');
+    expect(whole).toMatchObject({ Descriptor: built.manifest, Architecture: HOST.architecture });
+    const one = await it.engine.images.inspect('both:1', { platform: FOREIGN });
+    expect([one['Architecture'], environmentOf(one)]).toEqual(['s390x', expect.arrayContaining(['FOR=linux/s390x'])]);
+    await expect(
+      it.engine.images.inspect('both:1', { platform: { os: 'linux', architecture: 'vax' } }),
+    ).rejects.toMatchObject({
+      code: 'PLATFORM_NOT_FOUND',
+      message: expect.stringContaining(`linux/s390x, linux/${HOST.architecture}`) as unknown,
+    });
+  });
+
+  test('is the base of builds for each of its platforms', async () => {
+    const next = await it.build('FROM both:1\nLABEL next=1\n', { platforms: PLATFORMS });
+    for (const { imageId, platform } of next.platforms ?? [])
+      expect(environmentOf(await it.engine.images.inspect(imageId))).toContain(`FOR=linux/${platform.architecture}`);
+  });
+
+  test('keeps its names when it is tagged, and is pushed and pulled whole', async () => {
+    const place = `127.0.0.1:${registry.port}/me/both:1`;
+    await it.engine.images.tag('both:1', place);
+    const { digest } = await it.engine.push(place, place);
+    expect(digest).toBe(built.imageId);
+    const raw = JSON.parse(
+      (await run('skopeo', ['inspect', '--raw', '--tls-verify=false', `docker://${place}`])).stdout,
+    ) as { manifests: { platform: unknown; digest: string }[] };
+    expect(raw.manifests).toMatchObject(
+      built.platforms?.map(({ platform, manifest }) => ({ platform, digest: manifest.digest })) ?? [],
+    );
+    expect((await other.engine.pull(place, { platform: FOREIGN })).config.architecture).toBe('s390x');
+    expect((await other.engine.pull(place)).config.architecture).toBe(HOST.architecture);
+    const alone = await it.engine.push(place, place.replace(':1', ':s390x'), { platform: FOREIGN });
+    expect(alone.digest).toBe(built.platforms?.[0]?.manifest.digest);
+  });
+
+  test('is served by the registry of its store', async () => {
+    const served = await it.engine.serveRegistry({ host: '127.0.0.1', port: 0 });
+    const name = `127.0.0.1:${served.port}/both:1`;
+    expect((await other.engine.pull(name, { platform: FOREIGN })).config.architecture).toBe('s390x');
+    await served.close();
+  });
+
+  test('is written whole into an archive, and its files into a folder a platform', async () => {
+    const [archive, saved, files] = ['archive.tar', 'saved.tar', 'files'].map((name) => join(folder, name));
+    const outputs = [
+      { type: 'oci', dest: archive, names: ['both:2'] },
+      { type: 'local', dest: files },
+    ] as const;
+    const { imageId } = await it.build(DOCKERFILE, { platforms: PLATFORMS, outputs });
+    expect(imageId).toBe(built.imageId);
+    const chunks: Uint8Array[] = [];
+    await it.engine.images.save(['both:1'], { write: (chunk) => void chunks.push(chunk) });
+    await writeFile(saved ?? '', Buffer.concat(chunks));
+    for (const [file, tag] of [
+      [archive, 2],
+      [saved, 1],
+    ]) {
+      const { stdout } = await run('skopeo', ['inspect', '--raw', `oci-archive:${file}:${tag}`]);
+      expect((JSON.parse(stdout) as { manifests: unknown[] }).manifests).toHaveLength(2);
+    }
+    for (const { architecture } of PLATFORMS)
+      expect(await readFile(join(files ?? '', `linux_${architecture}`, 'out'), 'utf8')).toBe(`for ${architecture}\n`);
+  });
+
+  test.each([
+    [{ type: 'tar', dest: '/x' }, /type=local/],
+    [{ type: 'docker', dest: '/x' }, /type=oci/],
+  ] as const)('is refused as the output %j before anything is built', async (output, hint) => {
+    await expect(it.build(DOCKERFILE, { platforms: PLATFORMS, outputs: [output] })).rejects.toMatchObject({
+      code: 'OUTPUT_INVALID',
+      hint: expect.stringMatching(hint) as unknown,
+    });
+  });
+
+  test('of one platform is an index too where the build argument asks for it', async () => {
+    const { manifest, platforms } = await it.build(`${DOCKERFILE}LABEL one=1\n`, {
+      buildArgs: { BUILDKIT_MULTI_PLATFORM: '1' },
+    });
+    expect([manifest?.mediaType, platforms?.length]).toEqual([expect.stringContaining('index'), 1]);
+  });
+
+  test('outlives a prune as a whole, and goes as a whole with its last name', async () => {
+    await it.engine.system.prune();
+    expect((await it.engine.images.inspect('both:1', { platform: FOREIGN }))['Architecture']).toBe('s390x');
+    await it.engine.images.remove(`127.0.0.1:${registry.port}/me/both:1`);
+    expect((await it.engine.system.fsck()).problems).toEqual([]);
+    const lines = await it.engine.images.remove('both:1');
+    expect(lines).toEqual([
+      'Untagged: docker.io/library/both:1',
+      `Deleted: ${built.imageId}`,
+      ...(built.platforms?.map(({ imageId }) => `Deleted: ${imageId}`) ?? []),
+    ]);
+    expect((await it.engine.images.list()).filter(({ partOf }) => partOf)).toEqual([]);
+  });
+});

@@ -1,0 +1,65 @@
+import type { ActOptions } from './base/progress.ts';
+import type { LayoutImage, LayoutIndex } from './archive/layout.ts';
+import { bringImage, toLayoutImage } from './complete-image.ts';
+import type { Parts } from './connect.ts';
+import { assembleIndex } from './image/assemble.ts';
+import { DOCKER_INDEX } from './image/media-type.ts';
+import type { Descriptor } from './image/types.ts';
+import type { IndexMember, StoredImage, StoredIndex } from './store/index.ts';
+
+/** An image of an index, with the manifest that the index names, and no names of the index: those are not to move with it. */
+export async function memberImage(
+  { store }: Pick<Parts, 'store'>,
+  { names }: StoredIndex,
+  { id, manifest }: IndexMember,
+): Promise<StoredImage> {
+  const { index: _, ...image } = await store.images.resolve(id);
+  return { ...image, manifest, names: image.names.filter((name) => !names.includes(name)) };
+}
+
+/**
+ * The index over the manifests that its images have now: the same one, unless a lost layer had to be packed again. Then there is a new one,
+ * which takes the names over.
+ */
+export async function renewIndex(
+  { store }: Pick<Parts, 'store'>,
+  index: StoredIndex,
+  members: readonly IndexMember[],
+): Promise<StoredIndex> {
+  const isSame = members.every(({ manifest }, at) => manifest.digest === index.members[at]?.manifest.digest);
+  if (isSame) return index;
+  const { descriptor, content } = assembleIndex(members, { docker: index.descriptor.mediaType === DOCKER_INDEX });
+  await store.content.write(descriptor.mediaType, content);
+  const renewed = { descriptor, members, names: index.names };
+  await store.images.putIndex(renewed);
+  await store.images.removeIndex(index.descriptor.digest);
+  return renewed;
+}
+
+/** The index with all blobs of its images here, and these. */
+export async function bringIndex(
+  parts: Parts,
+  index: StoredIndex,
+  options: ActOptions,
+): Promise<{ readonly index: StoredIndex; readonly images: readonly StoredImage[] }> {
+  const images: StoredImage[] = [];
+  const members: IndexMember[] = [];
+  for (const member of index.members) {
+    const image = await bringImage(parts, await memberImage(parts, index, member), options, { keep: false });
+    images.push(image);
+    members.push({ ...member, id: image.id, manifest: image.manifest ?? member.manifest });
+  }
+  return { index: await renewIndex(parts, index, members), images };
+}
+
+/** The index of images that {@link bringIndex} or a build brought, for an archive. */
+export async function toLayoutIndex(
+  parts: Pick<Parts, 'store'>,
+  index: Descriptor,
+  images: readonly StoredImage[],
+  names: readonly string[],
+): Promise<LayoutIndex> {
+  const layouts: LayoutImage[] = [];
+  for (const image of images) layouts.push(await toLayoutImage(parts, image, []));
+  return { index, images: layouts, names, created: images[0]?.config.created };
+}

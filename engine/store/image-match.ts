@@ -1,0 +1,80 @@
+import { EngineError, isEngineError } from '../base/errors.ts';
+import { bestFor } from '../image/choose.ts';
+import { encodedOf } from '../image/digest.ts';
+import { formatReference, nameOf, parseReference, withDefaultTag } from '../image/reference.ts';
+import type { Digest, Platform } from '../image/types.ts';
+import type { Snapshot } from './indexes.ts';
+import type { StoredImage, StoredIndex } from './types.ts';
+
+/**
+ * The image that a name, a digest, an id or the prefix of one stands for, as Docker looks; of an index, the image for this machine.
+ *
+ * @throws `AMBIGUOUS` for a prefix of several
+ */
+export function match(nameOrId: string, snapshot: Snapshot): StoredImage | undefined {
+  const found = lookUp(nameOrId, snapshot);
+  return found && 'members' in found ? snapshot.primaryOf(found) : found;
+}
+
+/** The same for a platform; undefined when what is found has no image for it. */
+export function matchFor(nameOrId: string, platform: Platform, snapshot: Snapshot): StoredImage | undefined {
+  const found = lookUp(nameOrId, snapshot);
+  if (!found) return undefined;
+  const candidates = 'members' in found ? snapshot.imagesOf(found) : [found, ...siblingsOf(found, snapshot)];
+  return bestFor(candidates, platform, ({ config }) => config);
+}
+
+/** Images that came from the same index of a registry: they have its digest among their places. */
+function siblingsOf({ id, repoDigests }: StoredImage, { images }: Snapshot): readonly StoredImage[] {
+  return images.filter((other) => other.id !== id && other.repoDigests.some((place) => repoDigests.includes(place)));
+}
+
+function lookUp(nameOrId: string, snapshot: Snapshot): StoredImage | StoredIndex | undefined {
+  const { images, indexes } = snapshot;
+  const id = /^[0-9a-f]{64}$/.test(nameOrId) ? `sha256:${nameOrId}` : nameOrId;
+  const index = indexes.find(({ descriptor }) => descriptor.digest === id);
+  const exact = index ?? images.find((image) => image.id === id || image.manifest?.digest === id);
+  return exact ?? byName(nameOrId, snapshot) ?? byPrefix(nameOrId, snapshot);
+}
+
+function byName(text: string, { images, indexes, host }: Snapshot): StoredImage | StoredIndex | undefined {
+  const reference = parse(text);
+  if (!reference) return undefined;
+  const { digest } = reference;
+  if (digest === undefined) {
+    const name = formatReference(withDefaultTag(reference));
+    return indexes.find(({ names }) => names.includes(name)) ?? images.find((image) => image.names.includes(name));
+  }
+  const name = nameOf(reference);
+  // A manifest in an index has a digest of its own, beside the index's that the name was pulled by.
+  const isOf = (image: StoredImage): boolean => image.repoDigests.some((place) => place.startsWith(`${name}@`));
+  const found = images.filter(
+    (image) => image.repoDigests.includes(`${name}@${digest}`) || (image.manifest?.digest === digest && isOf(image)),
+  );
+  return bestFor(found, host, ({ config }) => config) ?? found[0];
+}
+
+function parse(text: string): ReturnType<typeof parseReference> | undefined {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    if (isEngineError(error, 'REFERENCE_INVALID')) return undefined;
+    throw error;
+  }
+}
+
+function byPrefix(text: string, { images, indexes }: Snapshot): StoredImage | StoredIndex | undefined {
+  const prefix = text.replace(/^sha256:/, '');
+  if (!/^[0-9a-f]{1,63}$/.test(prefix)) return undefined;
+  const all = [
+    ...images.map((image): readonly [Digest, StoredImage] => [image.id, image]),
+    ...indexes.map((index): readonly [Digest, StoredIndex] => [index.descriptor.digest, index]),
+  ];
+  const found = all.filter(([id]) => encodedOf(id).startsWith(prefix));
+  if (found.length > 1) {
+    throw new EngineError('AMBIGUOUS', `Cannot find one image by ${text}: ${found.length} ids begin with it`, {
+      hint: `Give more digits: ${found.map(([id]) => encodedOf(id).slice(0, 12)).join(', ')}`,
+    });
+  }
+  return found[0]?.[1];
+}
