@@ -9,6 +9,7 @@ import type { ActOptions } from './base/progress.ts';
 import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
 import { historyOf } from './history.ts';
 import { hostPlatform } from './host-platform.ts';
+import { readImageFiles } from './image-files.ts';
 import { inspectImage, removeImage } from './images.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
@@ -86,6 +87,7 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
         load: async (source, act) => (await import('./acts.ts')).loadImages(parts, source, act),
         import: async (source, how) => (await import('./acts.ts')).importImage(parts, source, how),
         history: (nameOrId) => historyOf(parts, nameOrId),
+        files: (nameOrId, use, act) => readImageFiles(parts, nameOrId, use, act),
       },
       announce,
     ),

@@ -7,6 +7,7 @@ import type {
   ContainerStats,
   Ended,
   HealthState,
+  LookedKind,
   ProbeReply,
   PublishedPort,
   Restart,
@@ -96,6 +97,8 @@ export interface Engine {
     import(source: AsyncIterable<Uint8Array>, options?: ImportOptions & ActOptions): Promise<Digest>;
     /** `docker history`, newest first. */
     history(nameOrId: string): Promise<readonly HistoryLine[]>;
+    /** Lends the files of an image to `use`, whose result it gives. Nothing is mounted or started; layers that are not here are fetched. */
+    files<T>(nameOrId: string, use: (files: ImageFiles) => Promise<T>, options?: ActOptions): Promise<T>;
   };
   readonly containers: Containers & ContainerFiles;
   readonly networks: Networks;
@@ -369,6 +372,45 @@ export interface CommitOptions {
   readonly changes?: readonly string[] | undefined;
   /** Stop the processes of a running container while its files are read. */
   readonly pause?: boolean | undefined;
+}
+
+/** The files of an image, as a container of it would see them. Links resolve inside the image. */
+export interface ImageFiles {
+  /** What stands at each of some absolute paths; undefined where a path leads nowhere. A path with a slash at its end must lead to a directory. */
+  look(
+    paths: readonly string[],
+    options?: {
+      /** Look at what a link at the end of a path leads to. */
+      readonly follow?: boolean | undefined;
+      /** Give the names in directories. */
+      readonly list?: boolean | undefined;
+    },
+  ): Promise<readonly (LookedFile | undefined)[]>;
+  /**
+   * The bytes of a regular file; with `prefix` the first `maxBytes` of a larger one.
+   *
+   * @throws `NATIVE_NOT_FOUND`; `NATIVE_INVALID` when it is no regular file, or larger
+   */
+  read(path: string, options: { readonly maxBytes: number; readonly prefix?: boolean | undefined }): Promise<Uint8Array>;
+  /** Who `user` is, as in USER. @throws `USER_NOT_FOUND`, `INVALID_USER` */
+  user(user: string): Promise<{ readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }>;
+}
+
+/** Something in an image. */
+export interface LookedFile {
+  /** Absolute, with the links on the way resolved. */
+  readonly path: string;
+  readonly kind: LookedKind;
+  /** Permission bits with set-id and sticky bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes, of a regular file. */
+  readonly size: number;
+  /** Of a link. */
+  readonly target?: string | undefined;
+  /** Of a directory, where they were asked for. */
+  readonly names?: readonly string[] | undefined;
 }
 
 /** What a container has done to a path of its image. */

@@ -2,8 +2,9 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import type { ContainerHandle, ContainerSummary, Ended } from '../../engine/index.ts';
+import type { ContainerHandle, ContainerSummary, Digest, Ended } from '../../engine/index.ts';
 import type { SmokeEngine, SmokeImage } from '../../src/smoke/index.ts';
+import { memoryFiles, type MemoryFile } from './image-files.ts';
 
 /** 127.0.0.2: reaches a server that binds 0.0.0.0, and not one that binds 127.0.0.1, as a container's address does. */
 const OUTSIDE = '127.0.0.2';
@@ -33,13 +34,21 @@ export interface ProcessEngine extends SmokeEngine {
   running(): readonly string[];
 }
 
-export function createProcessEngine(): ProcessEngine {
+/** @param files what the image holds; an entrypoint that is given runs as a program of this machine instead of the script */
+export function createProcessEngine(files: Readonly<Record<string, MemoryFile>> = {}): ProcessEngine {
   const pids = new Map<string, number>();
   return {
     running: () => [...pids.keys()],
+    images: {
+      files: async (_image, use) => await use(memoryFiles(files)),
+      remove: async () => [],
+    },
     containers: {
       run: async (spec, options = {}) => {
-        const child = spawn(process.execPath, ['--input-type=commonjs', '-e', spec.image], {
+        const script = [process.execPath, '--input-type=commonjs', '-e', spec.image];
+        const given = [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
+        const [program = '', ...args] = spec.entrypoint === undefined ? script : given;
+        const child = spawn(program, args, {
           stdio: ['ignore', 'pipe', 'pipe'],
           env: Object.fromEntries((spec.env ?? []).map((variable) => variable.split('=', 2) as [string, string])),
         });
@@ -72,6 +81,7 @@ export function createProcessEngine(): ProcessEngine {
         return handle;
       },
       changes: async () => [{ kind: 'added', path: '/tmp/cache' }],
+      commit: async (id) => `sha256:${id.padStart(64, '0')}` as Digest,
       remove: async () => undefined,
       resolve: async (id) => ({ id, pid: pids.get(id) ?? null }) as ContainerSummary,
     },

@@ -14,7 +14,7 @@ export type StoreLocation = {
  */
 root: string, uid: number, gid: number, };
 export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
-export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "copy-layer", "args": CopyLayerArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "contents", "args": ContentsArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs } | { "op": "create", "args": StartArgs } | { "op": "resume", "args": ResumeArgs } | { "op": "attach", "args": AttachArgs } | { "op": "pause", "args": PauseArgs } | { "op": "update", "args": UpdateArgs } | { "op": "stats", "args": StatsArgs } | { "op": "processes", "args": ProcessesArgs } | { "op": "events", "args": EventsArgs } | { "op": "announce", "args": AnnounceArgs } | { "op": "keyring", "args": KeyringArgs };
+export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "copy-layer", "args": CopyLayerArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "contents", "args": ContentsArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "look", "args": LookArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs } | { "op": "create", "args": StartArgs } | { "op": "resume", "args": ResumeArgs } | { "op": "attach", "args": AttachArgs } | { "op": "pause", "args": PauseArgs } | { "op": "update", "args": UpdateArgs } | { "op": "stats", "args": StatsArgs } | { "op": "processes", "args": ProcessesArgs } | { "op": "events", "args": EventsArgs } | { "op": "announce", "args": AnnounceArgs } | { "op": "keyring", "args": KeyringArgs };
 export type ProbeArgs = { 
 /**
  * The ranges to try rung `userns` with, found by the engine in `/etc/subuid` and `/etc/subgid`.
@@ -141,7 +141,20 @@ export type ContentsArgs = { hostPath: string,
  * Bytes of the list.
  */
 listBytes: number, };
-export type ReadFileArgs = { snapshots: Array<string>, path: string, maxBytes: number, };
+export type ReadFileArgs = { snapshots: Array<string>, path: string, maxBytes: number, 
+/**
+ * Of a larger file its first `max_bytes`; otherwise that is `Invalid`.
+ */
+prefix?: boolean, };
+export type LookArgs = { snapshots: Array<string>, paths: Array<string>, 
+/**
+ * Look at what a link at the end of a path leads to.
+ */
+follow: boolean, 
+/**
+ * Also give the names in directories.
+ */
+list: boolean, };
 export type UnpackArgs = { 
 /**
  * Path of the file, relative to the store root.
@@ -452,7 +465,7 @@ hint?: string,
 message: string, };
 export type Event = { "type": "progress", current: number, total: number | null, } | { "type": "warning", message: string, } | { "type": "locked", name: string, } | { "type": "busy", name: string, } | { "type": "released", name: string, } | { "type": "started", pid: number, } | { "type": "listening", hostAddress: string, hostPort: number, containerPort: number, protocol: Protocol, };
 export type Line = { "event": Event } | { "reply": Reply } | { "failure": Failure };
-export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "copy-layer", "result": DiffReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "contents" } | { "op": "read-file" } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "volume", "result": Volumes } | { "op": "copy-out", "result": CopyReply } | { "op": "copy-in", "result": CopyReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" } | { "op": "create" } | { "op": "resume", "result": Ended } | { "op": "attach", "result": Ended } | { "op": "pause" } | { "op": "update", "result": UpdateReply } | { "op": "stats", "result": StatsReply } | { "op": "processes", "result": ProcessesReply } | { "op": "events" } | { "op": "announce" } | { "op": "keyring", "result": KeyringReply };
+export type Reply = { "op": "probe", "result": ProbeReply } | { "op": "lock" } | { "op": "apply", "result": ApplyReply } | { "op": "prepare" } | { "op": "copy", "result": CopyReply } | { "op": "copy-layer", "result": DiffReply } | { "op": "diff", "result": DiffReply } | { "op": "checksum", "result": ChecksumReply } | { "op": "contents" } | { "op": "read-file" } | { "op": "look", "result": LookReply } | { "op": "unpack", "result": UnpackReply } | { "op": "remove", "result": RemoveReply } | { "op": "usage", "result": UsageReply } | { "op": "export", "result": ExportReply } | { "op": "changes" } | { "op": "extract", "result": ExtractReply } | { "op": "volume", "result": Volumes } | { "op": "copy-out", "result": CopyReply } | { "op": "copy-in", "result": CopyReply } | { "op": "start", "result": Ended } | { "op": "exec", "result": Ended } | { "op": "state", "result": States } | { "op": "kill", "result": KillReply } | { "op": "logs" } | { "op": "network" } | { "op": "create" } | { "op": "resume", "result": Ended } | { "op": "attach", "result": Ended } | { "op": "pause" } | { "op": "update", "result": UpdateReply } | { "op": "stats", "result": StatsReply } | { "op": "processes", "result": ProcessesReply } | { "op": "events" } | { "op": "announce" } | { "op": "keyring", "result": KeyringReply };
 export type KeyringReply = { found: boolean, };
 export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs: Array<Rung>, cgroup: Cgroup, seccomp: boolean, 
 /**
@@ -525,6 +538,25 @@ export type ChecksumReply = {
  * `blake3:…`, one for each pattern, in their order; `None` where a pattern matched nothing.
  */
 digests: Array<string | null>, };
+export type LookReply = { found: Array<Looked | null>, };
+export type Looked = { 
+/**
+ * Absolute, with the links on the way resolved.
+ */
+path: string, kind: LookedKind, 
+/**
+ * Permission bits with set-id and sticky bits.
+ */
+mode: number, uid: number, gid: number, size: number, 
+/**
+ * Of a link.
+ */
+target: string | null, 
+/**
+ * Of a directory, where they were asked for; sorted by their bytes.
+ */
+names: Array<string> | null, };
+export type LookedKind = "file" | "directory" | "link" | "character-device" | "block-device" | "fifo" | "socket";
 export type UnpackReply = { 
 /**
  * False when the file is no archive, and nothing was done.

@@ -4,7 +4,7 @@ import type { SmokeReport, SmokeTest } from '../smoke/index.ts';
 /** What a pass is remembered by, beside the engine: which manifest, and which test. */
 export interface PassKey {
   readonly digest: Digest;
-  /** `auto`, or the fingerprint of a smoke-test file and all that it names. */
+  /** `auto`, `structure`, or the fingerprint of a smoke-test file and all that it names. */
   readonly test: string;
 }
 
@@ -20,5 +20,5 @@ export function passKeyOf(digest: Digest, test: SmokeTest): PassKey | undefined 
   if (test.kind === 'off') return undefined;
   // What a command or a mounted folder will say is not known before.
   if (test.kind === 'spec' && !test.spec.isClosed) return undefined;
-  return { digest, test: test.kind === 'auto' ? 'auto' : test.spec.fingerprint };
+  return { digest, test: test.kind === 'spec' ? test.spec.fingerprint : test.kind };
 }

@@ -20,8 +20,8 @@ import { createRecorder } from './recorder.ts';
 export interface PipelineEngine {
   readonly build: Engine['build'];
   readonly push: Engine['push'];
-  readonly images: Pick<Engine['images'], 'tag' | 'resolve' | 'complete'>;
-  readonly containers: Pick<Engine['containers'], 'run' | 'resolve' | 'remove' | 'changes'>;
+  readonly images: Pick<Engine['images'], 'tag' | 'resolve' | 'complete' | 'files' | 'remove'>;
+  readonly containers: Pick<Engine['containers'], 'run' | 'resolve' | 'remove' | 'changes' | 'commit'>;
 }
 
 /**

@@ -1,7 +1,6 @@
 import type { Batch } from './batch.ts';
 import type { BuildContext } from './build-context.ts';
-import type { Json } from './json.ts';
-import { isObject } from './openapi-document.ts';
+import { isObject, type Json } from './json.ts';
 import type { Preset } from './presets.ts';
 import type { RawSpec } from './raw.ts';
 import type { HttpRequest } from './spec.ts';

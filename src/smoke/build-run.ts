@@ -1,11 +1,10 @@
-import { realpathSync } from 'node:fs';
-import { isAbsolute, relative, resolve } from 'node:path';
 import type { Limits, Mount } from '../../engine/index.ts';
 import type { BuildContext } from './build-context.ts';
 import type { Path } from './place.ts';
 import type { Preset } from './presets.ts';
 import type { RawSpec } from './raw.ts';
 import type { RunSection } from './spec.ts';
+import { findSource } from './workspace.ts';
 
 type RawRun = NonNullable<RawSpec['run']>;
 
@@ -46,7 +45,8 @@ function borrow(names: readonly string[], context: BuildContext): Readonly<Recor
 /** Shorter pieces are in every text. */
 const SHORTEST_SECRET = 4;
 
-function linesOf(value: string): readonly string[] {
+/** A secret as a whole and each line of it, as a log shows it. */
+export function linesOf(value: string): readonly string[] {
   return [value, ...value.split(/\r?\n/)].filter((line) => line.trim().length >= SHORTEST_SECRET);
 }
 
@@ -100,29 +100,4 @@ function toMount(
 ): readonly Mount[] {
   const found = context.attempt(at, () => findSource(source, context.files.folders), undefined);
   return found === undefined ? [] : [{ type: 'bind', source: found, target, readonly: readOnly }];
-}
-
-/** Beside the spec, else in the working directory, and nowhere else: a spec of a pull request must not reach into the machine. */
-function findSource(source: string, folders: readonly string[]): string {
-  for (const folder of folders) {
-    const [root, path] = [real(folder), real(resolve(folder, source))];
-    if (root === undefined || path === undefined) continue;
-    if (folders.some((one) => isInside(real(one), path))) return path;
-    throw new Error(`${source} leads out of the workspace`);
-  }
-  throw new Error(`there is no ${source} to mount`);
-}
-
-function real(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-function isInside(root: string | undefined, path: string): boolean {
-  if (root === undefined) return false;
-  const way = relative(root, path);
-  return way === '' || (way !== '..' && !way.startsWith('../') && !isAbsolute(way));
 }

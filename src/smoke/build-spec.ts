@@ -3,6 +3,7 @@ import { buildItem } from './build-item.ts';
 import { buildChecks } from './build-checks.ts';
 import { buildBatch } from './build-batch.ts';
 import { buildRun } from './build-run.ts';
+import { buildStructure } from './build-structure.ts';
 import { findPreset, GENERIC, presetNames, type Preset } from './presets.ts';
 import type { RawProbe, RawSpec } from './raw.ts';
 import type { Load } from './load-run.ts';
@@ -18,10 +19,12 @@ export async function buildSpec(
   const preset = choosePreset(raw, context);
   const requests = await buildRequests(raw, preset, context);
   const command = raw['test-command'];
+  const structure = await buildStructure(raw['structure-tests'], context);
+  const run = buildRun(raw.run, preset, context);
   return {
     source,
     preset: raw.preset,
-    run: buildRun(raw.run, preset, context),
+    run: { ...run, secrets: [...run.secrets, ...structure.flatMap(({ options }) => options.secrets)] },
     readinessProbe: buildProbe(raw.readinessProbe, preset, context),
     requests,
     thresholds: buildThresholds(raw, context),
@@ -30,8 +33,32 @@ export async function buildSpec(
     load: buildLoad(raw.load, requests, context),
     testCommand: command === undefined ? undefined : { command, location: context.place(['test-command']) },
     junit: raw.report?.junit,
-    isClosed: command === undefined && raw.run?.['env-from'] === undefined && raw.run?.mounts === undefined,
+    structure,
+    asksForServer: SERVER_KEYS.some((key) => raw[key] !== undefined) || needsStart(raw.thresholds),
+    openapi: raw.openapi === true ? { location: context.place(['openapi']) } : undefined,
+    isClosed:
+      command === undefined &&
+      raw.run?.['env-from'] === undefined &&
+      raw.run?.mounts === undefined &&
+      structure.every(({ options }) => options.env.length === 0 && options.mounts.length === 0),
   };
+}
+
+/** What only a server can answer; a file with structure tests and none of these may be for an image that is no server. */
+const SERVER_KEYS = [
+  'preset',
+  'payload',
+  'readinessProbe',
+  'requests',
+  'batch',
+  'load',
+  'openapi',
+  'shutdown',
+  'test-command',
+] as const satisfies readonly (keyof RawSpec)[];
+
+function needsStart(thresholds: RawSpec['thresholds']): boolean {
+  return Object.keys(thresholds ?? {}).some((metric) => metric !== 'image_size');
 }
 
 const SHUTDOWN: Shutdown = { timeoutSeconds: 10, exitCodes: [0, 143], required: false };

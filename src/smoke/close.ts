@@ -1,4 +1,4 @@
-import { childPath, type Json } from './json.ts';
+import { childPath, isObject, type Json } from './json.ts';
 import type { JsonPath } from './jsonpath.ts';
 import { locationKey } from './jsonpath.ts';
 import { show } from './predicates.ts';
@@ -64,8 +64,4 @@ function own(object: { readonly [key: string]: Json }, key: string): Json | unde
 
 function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
-}
-
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,6 +5,7 @@ import type {
   Containers,
   Digest,
   Ended,
+  Engine,
   FileChange,
   OnEvent,
   PublishedPort,
@@ -16,7 +17,8 @@ import type { SmokeSpec } from './spec.ts';
 
 /** What a smoke test needs of the engine. */
 export interface SmokeEngine {
-  readonly containers: Pick<Containers, 'run' | 'resolve' | 'remove'> & Pick<ContainerFiles, 'changes'>;
+  readonly containers: Pick<Containers, 'run' | 'resolve' | 'remove'> & Pick<ContainerFiles, 'changes' | 'commit'>;
+  readonly images: Pick<Engine['images'], 'files' | 'remove'>;
 }
 
 /** The image under test. */

@@ -1,8 +1,7 @@
 import type { TestContainer } from './container.ts';
 import { HttpFailure, sendHttp, type HttpAnswer } from './http.ts';
-import { jsonOf, type Json } from './json.ts';
+import { isObject, jsonOf, type Json } from './json.ts';
 import { operationsIn, type Operation } from './openapi.ts';
-import { isObject } from './openapi-document.ts';
 import { nonconformities } from './openapi-conform.ts';
 import { describedAnswer } from './openapi-response.ts';
 import type { Check } from './report.ts';
@@ -14,6 +13,8 @@ export interface Described {
   readonly requests: readonly RequestItem[];
   /** Rows of the report that are neither red nor silent. */
   readonly untested: readonly Check[];
+  /** The server has such a document. */
+  readonly found: boolean;
 }
 
 const HINT = 'Give one line: smoke-test: "{ preset: fastapi, payload: tests/row.json }", or a file with requests';
@@ -35,9 +36,11 @@ export async function describedRequests(
   const document = await readDocument(container, port, options.signal);
   const operations = document === undefined ? [] : operationsIn(document).slice(0, MAX_ROWS);
   if (document === undefined || operations.length === 0) {
-    return { requests: [], untested: [untestedRow('predict', 'no example payload was given')] };
+    const untested = [untestedRow('predict', 'no example payload was given')];
+    return { requests: [], untested, found: document !== undefined };
   }
   return {
+    found: true,
     requests: operations.flatMap((operation) => (operation.kind === 'example' ? [toItem(document, operation)] : [])),
     untested: operations.flatMap((operation) =>
       operation.kind === 'untested' ? [untestedRow(options.mask(operation.name), options.mask(operation.why))] : [],
@@ -45,11 +48,17 @@ export async function describedRequests(
   };
 }
 
+/** The failed row of a spec that asks for a document which the server does not have. */
+export function noDocument(location: Check['location'], port: number): Check {
+  const problem = `the server has no OpenAPI document at ${PLACES.join(' or ')} on port ${port}`;
+  return { name: 'openapi', status: 'failed', reason: 'assertion', summary: problem, failure: { problems: [problem], log: [] }, location };
+}
+
 /** The requests, of which those that say `openapi: true` are compared with what the server tells of itself. */
 export async function withDescriptions(
   container: TestContainer,
   port: number,
-  { requests }: { readonly requests: readonly RequestItem[] },
+  requests: readonly RequestItem[],
   { signal }: { readonly signal?: AbortSignal | undefined },
 ): Promise<readonly RequestItem[]> {
   if (requests.every(({ response }) => response.openapi === undefined)) return requests;

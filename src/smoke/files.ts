@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
-import { isAbsolute, relative, resolve } from 'node:path';
+import { isAbsolute, relative } from 'node:path';
+import { findInWorkspace } from './workspace.ts';
 
 /** Bytes of a file that a spec may name. */
 const LIMIT = 32 << 20;
@@ -17,7 +18,7 @@ export interface SpecFiles {
 
 /**
  * Files are looked for beside the spec, then in the working directory: `.github/smoke-test.yaml` can say `tests/row.json`, and
- * an example folder works from anywhere.
+ * an example folder works from anywhere. What lies elsewhere is refused ({@link findInWorkspace}).
  */
 export function createSpecFiles(folders: readonly string[]): SpecFiles {
   const seen = new Set<string>();
@@ -25,9 +26,9 @@ export function createSpecFiles(folders: readonly string[]): SpecFiles {
     folders,
     seen: () => [...seen].sort(),
     read: async (name) => {
-      for (const candidate of new Set(folders.map((folder) => resolve(folder, name)))) {
-        const content = await readRegular(candidate, name);
-        if (content === undefined) continue;
+      const found = findInWorkspace(name, folders);
+      if (found !== undefined) {
+        const content = await readRegular(found, name);
         seen.add(JSON.stringify([name, createHash('sha256').update(content).digest('hex')]));
         return content;
       }
@@ -37,9 +38,8 @@ export function createSpecFiles(folders: readonly string[]): SpecFiles {
   };
 }
 
-async function readRegular(path: string, name: string): Promise<Buffer | undefined> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return undefined;
+async function readRegular(path: string, name: string): Promise<Buffer> {
+  const found = await stat(path);
   // A FIFO or a device would hang the job.
   if (!found.isFile()) throw new Error(`${name} is no regular file`);
   if (found.size > LIMIT) throw new Error(`${name} has ${found.size} bytes: the limit is ${LIMIT}`);

@@ -23,7 +23,7 @@ export interface LoadOptions {
 const LIMIT = 1 << 20;
 
 /**
- * What the input `smoke-test` says: `auto`, `off`, the path of a file, or the YAML itself (smoke-test.md 4.2). Everything that can be
+ * What the input `smoke-test` says: `auto`, `structure-only`, `off`, the path of a file, or the YAML itself (smoke-test.md 4.2). Everything that can be
  * wrong in it is found here, before anything is built.
  *
  * @throws {SmokeSpecError} with every problem and its place; `SMOKE_SPEC_NOT_FOUND` when it is neither a file nor a mapping
@@ -33,6 +33,7 @@ export async function loadSmokeTest(value: string, options: LoadOptions): Promis
   if (text === '' || text === 'auto') return { kind: 'auto' };
   // YAML 1.1 reads `off` as false, and so may a workflow.
   if (text === 'off' || text === 'false') return { kind: 'off' };
+  if (text === 'structure-only') return { kind: 'structure' };
   const path = resolve(options.workingDirectory, text);
   const found = text.includes('\n') ? undefined : await stat(path).catch(() => undefined);
   if (found !== undefined) {
@@ -84,7 +85,7 @@ function notASpec(text: string, state: string): EngineError {
     'SMOKE_SPEC_NOT_FOUND',
     `Cannot use ${JSON.stringify(text.slice(0, 200))} as smoke test: ${state}`,
     {
-      hint: 'Give the path of a file, YAML such as `{ preset: fastapi, payload: tests/row.json }`, `auto` or `off`',
+      hint: 'Give the path of a file, YAML such as `{ preset: fastapi, payload: tests/row.json }`, `auto`, `structure-only` or `off`',
     },
   );
 }

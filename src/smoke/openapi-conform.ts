@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { childPath, type Json } from './json.ts';
-import { elementAt, elementsOf, isObject, member, membersOf, resolveRef, type JsonObject } from './openapi-document.ts';
+import { childPath, isObject, type Json, type JsonObject } from './json.ts';
+import { elementAt, elementsOf, member, membersOf, resolveRef } from './openapi-document.ts';
 
 const MAX_DEPTH = 64;
 const MAX_SENTENCES = 10;

@@ -1,12 +1,6 @@
-import type { Json } from './json.ts';
-
-export type JsonObject = { readonly [key: string]: Json };
+import { isObject, type Json } from './json.ts';
 
 const MAX_HOPS = 16;
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** A member of its own; undefined when `value` is no object, or has none of that name. */
 export function member(value: Json | undefined, key: string): Json | undefined {

@@ -1,5 +1,5 @@
-import type { Json } from './json.ts';
-import { isObject, member, membersOf, resolveRef, type JsonObject } from './openapi-document.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
+import { member, membersOf, resolveRef } from './openapi-document.ts';
 import { nonconformities } from './openapi-conform.ts';
 import type { HttpRequest, SchemaValidator, StatusPattern } from './spec.ts';
 

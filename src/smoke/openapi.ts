@@ -1,5 +1,5 @@
-import type { Json } from './json.ts';
-import { elementAt, elementsOf, isObject, member, membersOf, resolveRef, type JsonObject } from './openapi-document.ts';
+import { isObject, type Json, type JsonObject } from './json.ts';
+import { elementAt, elementsOf, member, membersOf, resolveRef } from './openapi-document.ts';
 
 /** A route that takes a body, as a server describes it. */
 export type Operation = { readonly name: string } & (

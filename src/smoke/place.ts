@@ -1,4 +1,4 @@
-import { LineCounter, isMap, isPair, isScalar, parseDocument, type Document, type Node } from 'yaml';
+import { LineCounter, isMap, isPair, isScalar, parseDocument, type Document, type Node, type Tags } from 'yaml';
 import { messageOf, type SourceLocation } from '../../engine/index.ts';
 
 /** Keys and indexes from the top of a document. */
@@ -15,12 +15,20 @@ export interface PlacedYaml {
   readonly problems: readonly { readonly message: string; readonly place: Place }[];
   /** Where the value at `path` begins; `key: true` gives the place of its key instead. */
   locate(path: Path, options?: { readonly key?: boolean }): Place;
+  /** A scalar as it was written, without its quotes: `1.10` stays what it is. Undefined where there is none. */
+  textOf(path: Path): string | undefined;
 }
 
-/** Reads one YAML 1.2 document: aliases are bounded, tags are refused, keys are unique. */
-export function parsePlacedYaml(text: string, file: string): PlacedYaml {
+/**
+ * Reads one YAML document: aliases are bounded, tags are refused, keys are unique.
+ *
+ * @param version 1.1 for the files of tools that read `yes` as true and know `<<`; dates stay text all the same
+ */
+export function parsePlacedYaml(text: string, file: string, version: '1.1' | '1.2' = '1.2'): PlacedYaml {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, strict: true, customTags: [] });
+  const customTags = version === '1.2' ? [] : plainTags;
+  const options = { lineCounter: lines, prettyErrors: false, strict: true, customTags, version } as const;
+  const document = parseDocument(text, options);
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { file, startLine: line, endLine: line, column: col, excerpt: excerptOf(text, line) };
@@ -33,7 +41,17 @@ export function parsePlacedYaml(text: string, file: string): PlacedYaml {
     value,
     problems,
     locate: (path, options = {}) => at(offsetOf(document, path, options.key ?? false)),
+    textOf: (path) => {
+      const node = document.getIn(path, true);
+      if (!isScalar(node)) return undefined;
+      return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value));
+    },
   };
+}
+
+/** Of YAML 1.1 without dates, binaries and sets. */
+function plainTags(tags: Tags): Tags {
+  return tags.filter((tag) => typeof tag !== 'object' || !/2002:(?:timestamp|binary|set|omap|pairs)$/.test(tag.tag));
 }
 
 /** Aliases that multiply would fill the memory; the parser counts them only when it makes the value. */

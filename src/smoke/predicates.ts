@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Json } from './json.ts';
+import { isObject, type Json } from './json.ts';
 import type { JsonPath } from './jsonpath.ts';
 import { SlowRegexError, testRegex } from './regex.ts';
 
@@ -118,10 +118,6 @@ function valueOf(selected: Selected): Json {
 
 function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
-}
-
-function isObject(value: Json): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A value as JSON, cut to a line; NaN and Infinity by their names. */

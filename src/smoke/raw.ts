@@ -34,6 +34,8 @@ export interface RawSpec {
     readonly request?: string;
   };
   readonly 'test-command'?: string;
+  readonly 'structure-tests'?: string | readonly string[];
+  readonly openapi?: boolean;
   readonly report?: { readonly junit?: string };
   readonly shutdown?: { readonly timeoutSeconds?: number; readonly exitCodes?: readonly number[] };
 }

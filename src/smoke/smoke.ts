@@ -1,5 +1,5 @@
 import { messageOf, type ActOptions, type OnEvent } from '../../engine/index.ts';
-import { conclude, type Stopped, type Tested } from './conclude.ts';
+import { conclude, concludeStructure, type Stopped, type Tested } from './conclude.ts';
 import {
   candidatePorts,
   looksLikeServer,
@@ -9,7 +9,7 @@ import {
   type TestContainer,
 } from './container.ts';
 import { endedCheck, causeOf } from './ended.ts';
-import { describedRequests, withDescriptions } from './described.ts';
+import { describedRequests, noDocument, withDescriptions } from './described.ts';
 import type { CommandHost } from './command.ts';
 import { runExtras } from './extras.ts';
 import { autoSpec } from './load.ts';
@@ -18,6 +18,8 @@ import { waitReady, type Readiness } from './ready.ts';
 import type { Check, SmokeReport } from './report.ts';
 import { firstPredictOf, sendAll, skip } from './requests.ts';
 import type { SmokeSpec, SmokeTest } from './spec.ts';
+import { runStructureTests } from './structure/run.ts';
+import { startableChecks } from './structure/startable.ts';
 import { createMask, type Mask } from './text.ts';
 import { track } from './track.ts';
 import { writtenBy } from './written.ts';
@@ -34,15 +36,20 @@ export interface SmokeOptions extends ActOptions {
 }
 
 /**
- * Tests a built image: starts it as production would, waits until it is ready, sends the requests in order without any retry, stops it,
+ * Tests a built image: runs its structure tests, starts it as production would, waits until it is ready, sends the requests in order without any retry, stops it,
  * and reports (smoke-test.md 4.4). A bad image gives a report with verdict `failed`; it throws only when the engine itself cannot do
  * its part or `signal` aborts. The container is gone when it returns, whatever happened.
  */
 export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOptions): Promise<SmokeReport> {
   if (test.kind === 'off') return { verdict: 'off', checks: [], imageSize: image.size };
-  if (test.kind === 'auto' && !looksLikeServer(image.config)) return notAServer(image);
+  if (test.kind === 'structure' || (test.kind === 'auto' && !looksLikeServer(image.config)))
+    return await notStarted(image, test.kind, options);
   const spec = test.kind === 'auto' ? await autoSpec(image.config) : test.spec;
   const mask = createMask([...(options.secrets ?? []), ...spec.run.secrets]);
+  const { network, limits } = spec.run;
+  const structure = await runStructureTests(spec.structure, { ...options, image, mask, network, limits });
+  if (spec.structure.length > 0 && !spec.asksForServer && !looksLikeServer(image.config))
+    return maskPlaces(concludeStructure(image, spec, structure), mask);
   const ports = candidatePorts(spec, image.config);
   const logFile = createLogFile(options.logFile, mask, (error) =>
     options.onEvent?.({ type: 'warning', message: `The container's log is not whole: ${messageOf(error)}` }),
@@ -53,7 +60,7 @@ export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOp
       startTestContainer(options.engine, image, spec, start),
     );
     const auto = test.kind === 'auto';
-    return await testAndStop(container, { image, spec }, { ports, mask, auto, ...options });
+    return await testAndStop(container, { image, spec }, { ports, mask, auto, structure, ...options });
   } finally {
     logFile.close();
   }
@@ -78,15 +85,23 @@ async function testAndStop(
   }
 }
 
-function notAServer(image: SmokeImage): SmokeReport {
-  const check: Check = {
-    name: 'smoke test',
-    status: 'untested',
+/** What is found without a start: whether the image could be started at all. Why it was not is told first. */
+async function notStarted(image: SmokeImage, kind: 'auto' | 'structure', options: SmokeOptions): Promise<SmokeReport> {
+  const check: Check = { name: 'smoke test', status: 'untested', ...NOT_STARTED[kind] };
+  const mask = createMask(options.secrets);
+  const checks = [check, ...(await startableChecks({ ...options, image, mask, network: 'none' }))];
+  const failed = checks.find(({ status }) => status === 'failed');
+  const verdict = failed === undefined ? 'untested' : 'failed';
+  return { verdict, exitReason: failed?.reason, checks, imageSize: image.size };
+}
+
+const NOT_STARTED = {
+  auto: {
     summary: 'not smoke-tested: no EXPOSE, no HEALTHCHECK',
     hint: 'Add `EXPOSE 8000` to the Dockerfile, or a smoke-test file that says what to ask',
-  };
-  return { verdict: 'untested', checks: [check], imageSize: image.size };
-}
+  },
+  structure: { summary: 'not smoke-tested: structure-only was asked for', hint: 'Leave `smoke-test` out to start the image' },
+} as const;
 
 /** A spec's own lines may hold a secret, and they are shown beside the failure. */
 function maskPlaces(report: SmokeReport, mask: Mask): SmokeReport {
@@ -100,6 +115,8 @@ function maskPlaces(report: SmokeReport, mask: Mask): SmokeReport {
 }
 
 interface TestContext {
+  /** Rows of what was tested before the start. */
+  readonly structure: readonly Check[];
   readonly ports: readonly number[];
   readonly mask: Mask;
   readonly auto: boolean;
@@ -129,22 +146,25 @@ async function runTests(
   if (ready.kind !== 'ready') {
     const skipped = spec.requests.map(skip);
     return {
-      checks: [first, ...skipped],
+      checks: [...context.structure, first, ...skipped],
       readiness: ready,
       durations: new Map(),
       predict: [],
       died: ready.kind === 'ended',
     };
   }
-  const described = context.auto ? await describedRequests(container, ready.port, context) : undefined;
-  const asked = await withDescriptions(container, ready.port, described ?? spec, context);
+  const wantsExamples = context.auto || spec.openapi !== undefined;
+  const described = wantsExamples ? await describedRequests(container, ready.port, context) : undefined;
+  const wanted = [...spec.requests, ...(described?.requests ?? [])];
+  const asked = await withDescriptions(container, ready.port, wanted, context);
   const sending = { ...context, port: ready.port, container };
   const requests = await sendAll(container, { ...spec, requests: asked }, sending);
   const baseUrl = baseUrlOf(container, ready.port);
   const env = commandEnv(baseUrl, context);
-  const predict = firstPredictOf(spec);
+  const predict = firstPredictOf({ ...spec, requests: asked });
   const extras = await runExtras({ ...spec, requests: asked }, { ...sending, predict, env });
-  const untested = described?.untested ?? [];
+  const isLacking = described?.found === false && spec.openapi !== undefined;
+  const untested = isLacking ? [noDocument(spec.openapi?.location, ready.port)] : (described?.untested ?? []);
   const died = container.ended();
   const checks = [...requests.checks, ...extras.checks];
   const fell = died !== undefined && checks.every(({ status }) => status !== 'failed');
@@ -154,7 +174,7 @@ async function runTests(
       ? new Map([...requests.durations, [extras.load.name, extras.load.durations]])
       : requests.durations,
     predict: [...requests.predict, ...(extras.load?.durations ?? [])],
-    checks: [first, ...checks, ...untested, ...process],
+    checks: [...context.structure, first, ...checks, ...untested, ...process],
     readiness: ready,
     baseUrl,
     died: died !== undefined,

@@ -7,11 +7,16 @@ import type { JsonPath } from './jsonpath.ts';
 import type { Load } from './load-run.ts';
 import type { Predicates } from './predicates.ts';
 import type { ExpectedEvents } from './sse.ts';
+import type { StructureFile } from './structure/types.ts';
 import type { Threshold } from './threshold.ts';
 
 /** What the input `smoke-test` asks for. */
 export type SmokeTest =
-  { readonly kind: 'off' } | { readonly kind: 'auto' } | { readonly kind: 'spec'; readonly spec: SmokeSpec };
+  | { readonly kind: 'off' }
+  | { readonly kind: 'auto' }
+  /** Look at the image's files, and start nothing. */
+  | { readonly kind: 'structure' }
+  | { readonly kind: 'spec'; readonly spec: SmokeSpec };
 
 /** A smoke-test file, checked, with its defaults and with the files that it names read (smoke-test.md 4.3). */
 export interface SmokeSpec {
@@ -28,6 +33,12 @@ export interface SmokeSpec {
   readonly batch?: Batch | undefined;
   readonly load?: Load | undefined;
   readonly testCommand?: TestCommand | undefined;
+  /** Files of container-structure-test, run before the start. */
+  readonly structure: readonly StructureFile[];
+  /** It asks for something that only a running server can answer; without, an image that looks like none is not started. */
+  readonly asksForServer: boolean;
+  /** Send the examples of the server's OpenAPI document as well. */
+  readonly openapi?: Placed | undefined;
   /** File for a JUnit report, relative to the working directory. */
   readonly junit?: string | undefined;
   /** What the test asks for follows from the file and what it names alone: a pass may be remembered. */

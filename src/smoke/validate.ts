@@ -4,54 +4,78 @@ import type { Path, PlacedYaml } from './place.ts';
 import type { SpecProblem } from './problem.ts';
 import schema from './schema.json' with { type: 'json' };
 
-const validate = new Ajv2020({ allErrors: true, verbose: true, strict: false, strictNumbers: true }).compile(schema);
+/** A language of files: its JSON Schema, and what a name that it does not have is answered. */
+export interface Language {
+  readonly schema: object;
+  /** What the whole of such a file is called. */
+  readonly whole: string;
+  /** Names that other versions or tools have: refused by name, never ignored. */
+  readonly refused: readonly Refused[];
+}
 
-/** What the language of smoke-test.md 4.3 has and this version has not: refused by name, never ignored. */
-const NOT_YET: readonly { readonly at: RegExp; readonly names: readonly string[] }[] = [
-  { at: /^$/, names: ['structure-tests', 'openapi'] },
-  { at: /^\/readinessProbe$/, names: ['initialDelaySeconds', 'failureThreshold', 'exec', 'tcpSocket', 'grpc'] },
-  { at: /^\/readinessProbe\/httpGet$/, names: ['host', 'scheme', 'httpHeaders'] },
-];
+/** Names at some places, and for some of them what to write instead. */
+interface Refused {
+  readonly at: RegExp;
+  readonly names: readonly string[];
+}
 
 const INSTEAD: Readonly<Record<string, string>> = {
-  openapi: 'Write it under `response:` of a request',
   initialDelaySeconds: 'Leave it out: probing starts at once and lasts startupTimeoutSeconds',
   failureThreshold: 'Use startupTimeoutSeconds',
 };
 
-/** What is wrong with a parsed spec, by its schema: sorted by place, one problem a place. */
-export function findProblems(yaml: PlacedYaml): readonly SpecProblem[] {
-  if (validate(yaml.value)) return [];
-  const problems = (validate.errors ?? []).map((error) => toProblem(error, yaml));
-  const unique = new Map(problems.map((problem) => [`${problem.place.startLine}:${problem.place.column}`, problem]));
-  return [...unique.values()].sort((a, b) => a.place.startLine - b.place.startLine || a.place.column - b.place.column);
+/** Finds what is wrong with a parsed file: sorted by place, one problem a place. */
+export type FindProblems = (yaml: PlacedYaml) => readonly SpecProblem[];
+
+/** Compiles a language once. */
+export function createFinder(language: Language): FindProblems {
+  const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: false, strictNumbers: true });
+  const validate = ajv.compile(language.schema);
+  return (yaml) => {
+    if (validate(yaml.value)) return [];
+    const problems = (validate.errors ?? []).map((error) => toProblem(error, yaml, language));
+    const unique = new Map(problems.map((problem) => [`${problem.place.startLine}:${problem.place.column}`, problem]));
+    return [...unique.values()].sort(
+      (a, b) => a.place.startLine - b.place.startLine || a.place.column - b.place.column,
+    );
+  };
 }
 
-function toProblem(error: ErrorObject, yaml: PlacedYaml): SpecProblem {
+/** What is wrong with a smoke test, by its schema (smoke-test.md 4.3). */
+export const findProblems: FindProblems = createFinder({
+  schema,
+  whole: 'the smoke test',
+  refused: [
+    { at: /^\/readinessProbe$/, names: ['initialDelaySeconds', 'failureThreshold', 'exec', 'tcpSocket', 'grpc'] },
+    { at: /^\/readinessProbe\/httpGet$/, names: ['host', 'scheme', 'httpHeaders'] },
+  ],
+});
+
+function toProblem(error: ErrorObject, yaml: PlacedYaml, language: Language): SpecProblem {
   const path = toPath(error.instancePath);
-  if (error.keyword === 'additionalProperties') return unknownKey(error, path, yaml);
+  if (error.keyword === 'additionalProperties') return unknownKey(error, path, yaml, language);
   if (error.keyword === 'required') {
     const { missingProperty } = error.params as { readonly missingProperty: string };
-    return { message: `${nameOf(path)} needs \`${missingProperty}\``, place: yaml.locate(path) };
+    return { message: `${nameOf(path, language.whole)} needs \`${missingProperty}\``, place: yaml.locate(path) };
   }
   if (error.keyword === 'propertyNames' || error.propertyName !== undefined) {
     const name = String(error.propertyName ?? (error.params as { readonly propertyName?: string }).propertyName);
     return { message: `\`${name}\` cannot be a name here`, place: yaml.locate([...path, name], { key: true }) };
   }
   const wanted = descriptionOf(error.parentSchema) ?? error.message ?? 'something else';
-  return { message: `${nameOf(path)} is ${show(error.data)}: wanted ${wanted}`, place: yaml.locate(path) };
+  return { message: `${nameOf(path, language.whole)} is ${show(error.data)}: wanted ${wanted}`, place: yaml.locate(path) };
 }
 
-function unknownKey(error: ErrorObject, path: Path, yaml: PlacedYaml): SpecProblem {
+function unknownKey(error: ErrorObject, path: Path, yaml: PlacedYaml, { refused, whole }: Language): SpecProblem {
   const { additionalProperty: name } = error.params as { readonly additionalProperty: string };
   const place = yaml.locate([...path, name], { key: true });
-  if (NOT_YET.some(({ at, names }) => at.test(error.instancePath) && names.includes(name))) {
+  if (refused.some(({ at, names }) => at.test(error.instancePath) && names.includes(name))) {
     return { message: `\`${name}\` is not supported yet`, hint: INSTEAD[name] ?? `Remove \`${name}\``, place };
   }
   const known = Object.keys((error.parentSchema?.['properties'] as object | undefined) ?? {});
   const meant = suggest(name, known);
   const hint = meant === undefined ? `Known here: ${known.join(', ')}` : `Did you mean \`${meant}\`?`;
-  return { message: `unknown key \`${name}\`${path.length > 0 ? ` in ${nameOf(path)}` : ''}`, hint, place };
+  return { message: `unknown key \`${name}\`${path.length > 0 ? ` in ${nameOf(path, whole)}` : ''}`, hint, place };
 }
 
 /** A JSON pointer as keys; a digit string becomes an index where the parent is a list, which YAML's getIn accepts as well. */
@@ -63,9 +87,9 @@ function toPath(pointer: string): Path {
     .map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }
 
-function nameOf(path: Path): string {
+function nameOf(path: Path, whole: string): string {
   const dotted = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('');
-  return dotted === '' ? 'the smoke test' : `\`${dotted.replace(/^\./, '')}\``;
+  return dotted === '' ? whole : `\`${dotted.replace(/^\./, '')}\``;
 }
 
 function descriptionOf(parent: unknown): string | undefined {

@@ -59,6 +59,7 @@ async function fakeEngine(options: {
       return { name, digest, uploaded: { blobs: 2, bytes: 1500 }, existed: 1, mounted: 0 };
     },
     images: {
+      ...processes.images,
       complete: async () => ({ mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: DIGEST, size: 1 }),
       tag: async (_source, target) => void calls.push(`tag ${target}`),
       resolve: async () => ({ size: 1000 }) as Awaited<ReturnType<Engine['images']['resolve']>>,

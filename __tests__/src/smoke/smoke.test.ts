@@ -171,7 +171,9 @@ describe('presets', () => {
         resolve: async () => Promise.reject(new Error('not there')),
         remove: async () => undefined,
         changes: async () => [],
+        commit: async () => Promise.reject(new Error('not there')),
       },
+      images: createProcessEngine().images,
     };
     const image = { reference: 'x', config: { Env: ['SAGEMAKER_BIND_TO_PORT=8080'] } };
     await expect(smoke(image, { kind: 'auto' }, { engine })).rejects.toThrow('seen');

@@ -22,6 +22,7 @@ mod gather;
 mod glob;
 mod inflate;
 mod later;
+pub mod look;
 mod members;
 mod output;
 mod place;

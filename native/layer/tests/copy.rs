@@ -6,6 +6,7 @@ mod support;
 use berth_layer::checksum::checksum;
 use berth_layer::contents;
 use berth_layer::copy::{Action, Copied, Copy, Finished, ModeChange, ModeCopy, Owner, Selection, Source, changed_mode, copy, layer};
+use berth_layer::look::{Type, look};
 use berth_layer::search::Forbidden;
 use berth_layer::stack::open_file;
 use berth_layer::{Error, Kind, Report, snapshot, usage};
@@ -501,6 +502,43 @@ fn files_are_read_inside_the_root_and_only_regular_ones() {
     ] {
         assert_eq!(open_file(&stack, path.as_bytes(), 5).unwrap_err().kind, kind, "{path}");
     }
+}
+
+#[test]
+fn a_look_tells_what_stands_at_a_path_and_opens_nothing() {
+    let store = Store::new();
+    let base = store.layer(
+        &[
+            d("usr"),
+            d("usr/bin"),
+            f("usr/bin/a", "12345"),
+            f("usr/bin/gone", ""),
+            l("bin", "usr/bin"),
+            l("usr/bin/b", "a"),
+            l("loop", "loop"),
+            node("pipe", berth_tar::Kind::Fifo, (0, 0)),
+        ],
+        &[],
+    );
+    let top = store.layer(&[d("usr"), d("usr/bin"), f("usr/bin/.wh.gone", "")], std::slice::from_ref(&base));
+    let stack = snapshot::stack(&store.snapshots, &[top, base]).unwrap();
+    let at = |path: &str, follow| look(&stack, path.as_bytes(), follow, None).unwrap();
+    let kind = |path: &str, follow| at(path, follow).map(|found| (found.kind, String::from_utf8(found.path).unwrap()));
+    assert_eq!(kind("/bin/a", false), Some((Type::File, "/usr/bin/a".to_owned())));
+    assert_eq!(kind("/bin/b", true), Some((Type::File, "/usr/bin/a".to_owned())));
+    assert_eq!(kind("/bin", false), Some((Type::Link, "/bin".to_owned())));
+    assert_eq!(kind("/bin/", false), Some((Type::Directory, "/usr/bin".to_owned())));
+    assert_eq!(kind("/", true), Some((Type::Directory, "/".to_owned())));
+    assert_eq!(kind("/pipe", true), Some((Type::Fifo, "/pipe".to_owned())));
+    for nowhere in ["/bin/gone", "/none", "/loop", "/bin/a/", "/bin/a/x"] {
+        assert_eq!(kind(nowhere, true), None, "{nowhere}");
+    }
+    assert_eq!(at("/bin", false).unwrap().target.as_deref(), Some(b"usr/bin".as_slice()));
+    assert_eq!(at("/usr/bin/a", false).unwrap().size, 5);
+    let mut room = 2;
+    let listed = look(&stack, b"/bin", true, Some(&mut room)).unwrap().unwrap();
+    assert_eq!((listed.names.unwrap(), room), (vec![b"a".to_vec(), b"b".to_vec()], 0));
+    assert_eq!(look(&stack, b"/bin", true, Some(&mut room)).unwrap_err().kind, Kind::Invalid);
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub enum Reply {
     Checksum(Checksum),
     Contents,
     ReadFile,
+    Look(Look),
     Unpack(Unpack),
     Remove(Remove),
     Usage(Usage),
@@ -43,6 +44,47 @@ pub enum Reply {
     Events,
     Announce,
     Keyring(Keyring),
+}
+
+/// What stands at the paths that were asked for, in their order; nothing where a path leads nowhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "LookReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct Look {
+    pub found: Vec<Option<Looked>>,
+}
+
+/// Something in a merged tree.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Looked {
+    /// Absolute, with the links on the way resolved.
+    pub path: String,
+    pub kind: LookedKind,
+    /// Permission bits with set-id and sticky bits.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub size: u64,
+    /// Of a link.
+    pub target: Option<String>,
+    /// Of a directory, where they were asked for; sorted by their bytes.
+    pub names: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum LookedKind {
+    File,
+    Directory,
+    Link,
+    CharacterDevice,
+    BlockDevice,
+    Fifo,
+    Socket,
 }
 
 /// Whether there is a key, or was one before the act.

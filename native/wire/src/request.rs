@@ -62,6 +62,7 @@ pub enum Operation {
     Checksum(Checksum),
     Contents(Contents),
     ReadFile(ReadFile),
+    Look(Look),
     Unpack(Unpack),
     Remove(Remove),
     Usage(Usage),
@@ -400,6 +401,22 @@ pub struct ReadFile {
     pub path: String,
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub max_bytes: u64,
+    /// Of a larger file its first `max_bytes`; otherwise that is `Invalid`.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub prefix: Option<bool>,
+}
+
+/// Say what stands at some paths of the merged tree. Nothing is opened but directories; links in the middle of a path resolve inside the root.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "LookArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Look {
+    pub snapshots: Vec<String>,
+    pub paths: Vec<String>,
+    /// Look at what a link at the end of a path leads to.
+    pub follow: bool,
+    /// Also give the names in directories.
+    pub list: bool,
 }
 
 /// Unpack a tar archive, plain or packed, into a folder of the store, for a build context that came as one. The files belong to the store's owner

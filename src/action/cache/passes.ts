@@ -14,6 +14,8 @@ export interface PassRecord extends PassKey {
 
 /** The part of a report that is told again. */
 interface Found {
+  /** Set where nothing could be tested, or nothing was asked for: what was found says nothing of a server. */
+  readonly verdict?: 'untested' | undefined;
   readonly checks: readonly Pick<Check, 'name' | 'status' | 'summary'>[];
   readonly readySeconds?: number | undefined;
   readonly firstPredictMs?: number | undefined;
@@ -26,16 +28,16 @@ const MAX_PASSES = 50;
 const MAX_CHECKS = 50;
 const MAX_TEXT = 300;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
-const TEST = /^(?:auto|[0-9a-f]{64})$/;
+const TEST = /^(?:auto|structure|[0-9a-f]{64})$/;
 const STATES = ['passed', 'warning', 'untested'] as const;
 
 /** The report of a record for the same key and engine, marked as one of an earlier run. */
 export function findPass(passes: readonly PassRecord[], key: PassKey, engine: string): SmokeReport | undefined {
   const known = passes.find((pass) => isSame(pass, { ...key, engine }));
   if (!known) return undefined;
-  const { checks, memoryPeakBytes, ...figures } = known.found;
+  const { checks, memoryPeakBytes, verdict = 'passed', ...figures } = known.found;
   return {
-    verdict: 'passed',
+    verdict,
     passedIn: `run ${known.runId}`,
     checks,
     ...figures,
@@ -43,17 +45,19 @@ export function findPass(passes: readonly PassRecord[], key: PassKey, engine: st
   };
 }
 
-/** The record of a result; undefined when nothing was tested, nothing passed, or it was not tested in this run. */
+/** The record of a result; undefined when the test is off, it failed, or was not tested in this run. */
 export function passOf(
   { smoke, passKey }: Pick<PipelineResult, 'smoke' | 'passKey'>,
   about: Pick<PassRecord, 'engine' | 'runId' | 'at'>,
 ): PassRecord | undefined {
-  if (passKey === undefined || smoke?.verdict !== 'passed' || smoke.passedIn !== undefined) return undefined;
+  if (passKey === undefined || smoke === undefined || smoke.passedIn !== undefined) return undefined;
+  if (smoke.verdict !== 'passed' && smoke.verdict !== 'untested') return undefined;
   const { checks, readySeconds, firstPredictMs, memoryPeak, imageSize } = smoke;
   return {
     ...passKey,
     ...about,
     found: {
+      verdict: smoke.verdict === 'untested' ? 'untested' : undefined,
       checks: checks.slice(0, MAX_CHECKS).map(({ name, status, summary }) => ({
         name: name.slice(0, MAX_TEXT),
         status,
@@ -91,7 +95,8 @@ function isSame(one: PassKey & { readonly engine: string }, other: PassKey & { r
 function toPass(value: unknown): PassRecord | undefined {
   if (!isObject(value) || !isObject(value['found'])) return undefined;
   const { digest, test, engine, runId, at, found } = value;
-  const { checks, readySeconds, firstPredictMs, memoryPeakBytes, imageSize } = found;
+  const { verdict, checks, readySeconds, firstPredictMs, memoryPeakBytes, imageSize } = found;
+  if (verdict !== undefined && verdict !== 'untested') return undefined;
   if (typeof digest !== 'string' || !DIGEST.test(digest) || typeof test !== 'string' || !TEST.test(test)) {
     return undefined;
   }
@@ -107,6 +112,7 @@ function toPass(value: unknown): PassRecord | undefined {
     runId,
     at,
     found: {
+      verdict,
       checks: rows,
       readySeconds: numberOf(readySeconds),
       firstPredictMs: numberOf(firstPredictMs),

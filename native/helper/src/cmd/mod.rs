@@ -24,6 +24,7 @@ mod export;
 mod extract;
 pub(crate) mod layers;
 mod lock;
+mod look;
 mod prepare;
 mod read_file;
 pub(crate) mod transfer;
@@ -46,6 +47,7 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
         Operation::Checksum(args) => checksum::run(context, args),
         Operation::Contents(args) => checksum::contents(context, &args),
         Operation::ReadFile(args) => read_file::run(context, args),
+        Operation::Look(args) => look::run(context, args),
         Operation::Unpack(args) => unpack::run(context, args),
         Operation::Usage(args) => usage::run(context, args),
         Operation::Export(args) => export::run(context, args),
@@ -88,6 +90,7 @@ pub(crate) fn word(operation: &Operation) -> &'static str {
         Operation::Checksum(_) => "checksum",
         Operation::Contents(_) => "contents",
         Operation::ReadFile(_) => "read-file",
+        Operation::Look(_) => "look",
         Operation::Export(_) => "export",
         Operation::Changes(_) => "changes",
         Operation::Extract(_) => "extract",
