@@ -391,9 +391,14 @@ export interface ImageFiles {
    *
    * @throws `NATIVE_NOT_FOUND`; `NATIVE_INVALID` when it is no regular file, or larger
    */
-  read(path: string, options: { readonly maxBytes: number; readonly prefix?: boolean | undefined }): Promise<Uint8Array>;
+  read(
+    path: string,
+    options: { readonly maxBytes: number; readonly prefix?: boolean | undefined },
+  ): Promise<Uint8Array>;
   /** Who `user` is, as in USER. @throws `USER_NOT_FOUND`, `INVALID_USER` */
-  user(user: string): Promise<{ readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }>;
+  user(
+    user: string,
+  ): Promise<{ readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }>;
 }
 
 /** Something in an image. */

@@ -60,7 +60,8 @@ export function memoryFiles(record: Readonly<Record<string, MemoryFile>>): Image
       const found = resolve(path, true);
       const entry = found === undefined ? undefined : entries.get(found);
       if (entry === undefined) throw new EngineError('NATIVE_NOT_FOUND', `Cannot read ${path}: there is no such file`);
-      if (entry.directory) throw new EngineError('NATIVE_INVALID', `Cannot read ${path}: a directory is no regular file`);
+      if (entry.directory)
+        throw new EngineError('NATIVE_INVALID', `Cannot read ${path}: a directory is no regular file`);
       return Buffer.from(entry.content ?? '').subarray(0, maxBytes);
     },
     user: async (user) => {

@@ -3,7 +3,7 @@ import type { Json } from './json.ts';
 import type { Path } from './place.ts';
 import { toPredicates, type Predicates } from './predicates.ts';
 import { regexProblem } from './regex.ts';
-import type { HeaderCheck, JsonPathCheck } from './spec.ts';
+import type { HeaderCheck, JsonPathCheck, ReadinessProbe } from './spec.ts';
 
 /** A mapping of JSONPaths to values or predicates, compiled. */
 export function buildChecks(
@@ -15,6 +15,18 @@ export function buildChecks(
     const path = context.jsonPath(at, source);
     const predicates = checked([...at, source], value, context);
     return path === undefined ? [] : [{ path, predicates, location: context.place([...at, source]) }];
+  });
+}
+
+/** A mapping of JSONPaths to the value, or list of values, that is final. */
+export function buildFailWhen(
+  wanted: Readonly<Record<string, Json>> | undefined,
+  at: Path,
+  context: BuildContext,
+): ReadinessProbe['failWhen'] {
+  return Object.entries(wanted ?? {}).flatMap(([source, values]) => {
+    const path = context.jsonPath(at, source);
+    return path === undefined ? [] : [{ path, values: Array.isArray(values) ? (values as readonly Json[]) : [values] }];
   });
 }
 

@@ -1,7 +1,8 @@
 import type { BuildContext } from './build-context.ts';
 import { buildItem } from './build-item.ts';
-import { buildChecks } from './build-checks.ts';
+import { buildChecks, buildFailWhen } from './build-checks.ts';
 import { buildBatch } from './build-batch.ts';
+import { buildModel } from './build-model.ts';
 import { buildRun } from './build-run.ts';
 import { buildStructure } from './build-structure.ts';
 import { findPreset, GENERIC, presetNames, type Preset } from './presets.ts';
@@ -27,6 +28,7 @@ export async function buildSpec(
     run: { ...run, secrets: [...run.secrets, ...structure.flatMap(({ options }) => options.secrets)] },
     readinessProbe: buildProbe(raw.readinessProbe, preset, context),
     requests,
+    model: buildModel(raw, preset, context),
     thresholds: buildThresholds(raw, context),
     shutdown: buildShutdown(raw.shutdown, context),
     batch: await buildBatch(raw.batch, preset, context),
@@ -48,6 +50,7 @@ export async function buildSpec(
 const SERVER_KEYS = [
   'preset',
   'payload',
+  'model',
   'readinessProbe',
   'requests',
   'batch',
@@ -103,10 +106,7 @@ function buildProbe(probe: RawProbe | undefined, preset: Preset, context: BuildC
     successThreshold: probe?.successThreshold ?? defaults.successThreshold,
     startupTimeoutSeconds: probe?.startupTimeoutSeconds ?? defaults.startupTimeoutSeconds,
     jsonpath: buildChecks(['readinessProbe', 'jsonpath'], probe?.jsonpath ?? presetBody?.jsonpath, context),
-    failWhen: Object.entries(probe?.failWhen ?? presetBody?.failWhen ?? {}).flatMap(([source, values]) => {
-      const path = context.jsonPath(at, source);
-      return path === undefined ? [] : [{ path, values: Array.isArray(values) ? values : [values] }];
-    }),
+    failWhen: buildFailWhen(probe?.failWhen ?? presetBody?.failWhen, at, context),
   };
 }
 

@@ -12,7 +12,11 @@ export async function buildStructure(
   const files: StructureFile[] = [];
   for (const [index, name] of names.entries()) {
     const at = typeof raw === 'string' ? ['structure-tests'] : ['structure-tests', index];
-    const text = await context.attemptAsync(at, async () => (await context.files.read(name)).toString('utf8'), undefined);
+    const text = await context.attemptAsync(
+      at,
+      async () => (await context.files.read(name)).toString('utf8'),
+      undefined,
+    );
     if (text === undefined) continue;
     const parsed = await parseStructure(text, name, context.files, (variable) => context.lookup(variable));
     if (isFile(parsed)) files.push(parsed);

@@ -51,7 +51,14 @@ export async function describedRequests(
 /** The failed row of a spec that asks for a document which the server does not have. */
 export function noDocument(location: Check['location'], port: number): Check {
   const problem = `the server has no OpenAPI document at ${PLACES.join(' or ')} on port ${port}`;
-  return { name: 'openapi', status: 'failed', reason: 'assertion', summary: problem, failure: { problems: [problem], log: [] }, location };
+  return {
+    name: 'openapi',
+    status: 'failed',
+    reason: 'assertion',
+    summary: problem,
+    failure: { problems: [problem], log: [] },
+    location,
+  };
 }
 
 /** The requests, of which those that say `openapi: true` are compared with what the server tells of itself. */

@@ -3,10 +3,15 @@ import type { Json } from './json.ts';
 import bentoml from './presets/bentoml.json' with { type: 'json' };
 import cog from './presets/cog.json' with { type: 'json' };
 import fastapi from './presets/fastapi.json' with { type: 'json' };
+import kserveV1 from './presets/kserve-v1.json' with { type: 'json' };
 import litserve from './presets/litserve.json' with { type: 'json' };
 import mlflow from './presets/mlflow.json' with { type: 'json' };
+import openInference from './presets/open-inference.json' with { type: 'json' };
 import openai from './presets/openai.json' with { type: 'json' };
 import sagemaker from './presets/sagemaker.json' with { type: 'json' };
+import tfServing from './presets/tf-serving.json' with { type: 'json' };
+import torchserve from './presets/torchserve.json' with { type: 'json' };
+import triton from './presets/triton.json' with { type: 'json' };
 import vertexAi from './presets/vertex-ai.json' with { type: 'json' };
 
 /** What is known of a kind of server, from a data file in `presets/` (smoke-test.md 2). What a spec says itself comes before it. */
@@ -28,6 +33,25 @@ export interface Preset {
     readonly jsonpath?: Readonly<Record<string, Json>>;
     readonly failWhen?: Readonly<Record<string, Json>>;
   };
+  /** How its models are named, where routes have the name in them, written `{model}`. */
+  readonly model?: {
+    readonly variable?: string;
+    readonly fallback?: string;
+    readonly queries: readonly {
+      readonly method: string;
+      readonly path: string;
+      readonly port?: number;
+      readonly body?: Json;
+      /** JSONPath of the names in the answer. */
+      readonly names: string;
+    }[];
+    readonly probe?: {
+      readonly path: string;
+      readonly port?: number;
+      readonly jsonpath?: Readonly<Record<string, Json>>;
+      readonly failWhen?: Readonly<Record<string, Json>>;
+    };
+  };
   /** Where `payload` goes, and what its answer has; none where every API has a route of its own. */
   readonly predict?: {
     readonly method: string;
@@ -36,13 +60,30 @@ export interface Preset {
   };
 }
 
-const PRESETS: readonly Preset[] = [fastapi, sagemaker, vertexAi, mlflow, cog, bentoml, litserve, openai];
+const PRESETS: readonly Preset[] = [
+  fastapi,
+  sagemaker,
+  vertexAi,
+  mlflow,
+  cog,
+  bentoml,
+  litserve,
+  openai,
+  triton,
+  openInference,
+  kserveV1,
+  tfServing,
+  torchserve,
+];
 
 /** The preset that a spec without `preset` starts from. */
 export const GENERIC: Preset = fastapi;
 
 /** Names of the presets that there are. */
 export const presetNames: readonly string[] = PRESETS.map(({ name }) => name);
+
+/** Names of those whose routes have the name of a model in them. */
+export const presetsWithModels: readonly string[] = PRESETS.filter(({ model }) => model).map(({ name }) => name);
 
 /** The preset of that name, or undefined. */
 export function findPreset(name: string): Preset | undefined {

@@ -5,6 +5,7 @@ export interface RawSpec {
   readonly version?: 1;
   readonly preset?: string;
   readonly payload?: RawPayload;
+  readonly model?: string;
   readonly run?: {
     readonly env?: Readonly<Record<string, string | number | boolean>>;
     readonly args?: readonly string[];

@@ -8,12 +8,15 @@ import {
   type SmokeImage,
   type TestContainer,
 } from './container.ts';
-import { endedCheck, causeOf } from './ended.ts';
+import { endedCheck } from './ended.ts';
 import { describedRequests, noDocument, withDescriptions } from './described.ts';
 import type { CommandHost } from './command.ts';
 import { runExtras } from './extras.ts';
 import { autoSpec } from './load.ts';
 import { createLogFile } from './log-file.ts';
+import { modelPorts, withKnownModel } from './model.ts';
+import { findModels } from './models.ts';
+import { readyCheck } from './ready-check.ts';
 import { waitReady, type Readiness } from './ready.ts';
 import type { Check, SmokeReport } from './report.ts';
 import { firstPredictOf, sendAll, skip } from './requests.ts';
@@ -44,7 +47,7 @@ export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOp
   if (test.kind === 'off') return { verdict: 'off', checks: [], imageSize: image.size };
   if (test.kind === 'structure' || (test.kind === 'auto' && !looksLikeServer(image.config)))
     return await notStarted(image, test.kind, options);
-  const spec = test.kind === 'auto' ? await autoSpec(image.config) : test.spec;
+  const spec = withKnownModel(test.kind === 'auto' ? await autoSpec(image.config) : test.spec, image.config);
   const mask = createMask([...(options.secrets ?? []), ...spec.run.secrets]);
   const { network, limits } = spec.run;
   const structure = await runStructureTests(spec.structure, { ...options, image, mask, network, limits });
@@ -55,7 +58,8 @@ export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOp
     options.onEvent?.({ type: 'warning', message: `The container's log is not whole: ${messageOf(error)}` }),
   );
   try {
-    const start = { ports, signal: options.signal, onEvent: options.onEvent, onLine: logFile.write };
+    const published = [...new Set([...ports, ...modelPorts(spec)])];
+    const start = { ports: published, signal: options.signal, onEvent: options.onEvent, onLine: logFile.write };
     const container = await track({ id: 'smoke/start', name: 'start the container' }, options.onEvent, () =>
       startTestContainer(options.engine, image, spec, start),
     );
@@ -100,7 +104,10 @@ const NOT_STARTED = {
     summary: 'not smoke-tested: no EXPOSE, no HEALTHCHECK',
     hint: 'Add `EXPOSE 8000` to the Dockerfile, or a smoke-test file that says what to ask',
   },
-  structure: { summary: 'not smoke-tested: structure-only was asked for', hint: 'Leave `smoke-test` out to start the image' },
+  structure: {
+    summary: 'not smoke-tested: structure-only was asked for',
+    hint: 'Leave `smoke-test` out to start the image',
+  },
 } as const;
 
 /** A spec's own lines may hold a secret, and they are shown beside the failure. */
@@ -128,13 +135,13 @@ interface TestContext {
 
 async function runTests(
   container: TestContainer,
-  spec: SmokeSpec,
+  given: SmokeSpec,
   context: TestContext & { readonly image: SmokeImage },
 ): Promise<Tested> {
   const ready = await track(
     { id: 'smoke/ready', name: 'wait until it is ready' },
     context.onEvent,
-    () => waitReady(container, spec.readinessProbe, context),
+    () => waitReady(container, given.readinessProbe, context),
     (readiness) =>
       readiness.kind === 'ready'
         ? undefined
@@ -143,16 +150,10 @@ async function runTests(
           : 'the process has ended',
   );
   const first = await readyCheck(container, ready, context.mask);
-  if (ready.kind !== 'ready') {
-    const skipped = spec.requests.map(skip);
-    return {
-      checks: [...context.structure, first, ...skipped],
-      readiness: ready,
-      durations: new Map(),
-      predict: [],
-      died: ready.kind === 'ended',
-    };
-  }
+  if (ready.kind !== 'ready') return notReady(given, ready, [...context.structure, first]);
+  const { spec, checks: models, readiness } = await findModels(container, given, ready, context);
+  const before = [...context.structure, first, ...models];
+  if (readiness.kind !== 'ready') return notReady(spec, readiness, before);
   const wantsExamples = context.auto || spec.openapi !== undefined;
   const described = wantsExamples ? await describedRequests(container, ready.port, context) : undefined;
   const wanted = [...spec.requests, ...(described?.requests ?? [])];
@@ -174,10 +175,20 @@ async function runTests(
       ? new Map([...requests.durations, [extras.load.name, extras.load.durations]])
       : requests.durations,
     predict: [...requests.predict, ...(extras.load?.durations ?? [])],
-    checks: [...context.structure, first, ...checks, ...untested, ...process],
-    readiness: ready,
+    checks: [...before, ...checks, ...untested, ...process],
+    readiness,
     baseUrl,
     died: died !== undefined,
+  };
+}
+
+function notReady({ requests }: SmokeSpec, readiness: Readiness, checks: readonly Check[]): Tested {
+  return {
+    checks: [...checks, ...requests.map(skip)],
+    readiness,
+    durations: new Map(),
+    predict: [],
+    died: readiness.kind === 'ended',
   };
 }
 
@@ -195,25 +206,6 @@ function commandEnv(
     BASE_URL: baseUrl,
     IMAGE_DIGEST: image.digest ?? image.reference,
     ...(logFile === undefined ? {} : { CONTAINER_LOG: logFile }),
-  };
-}
-
-async function readyCheck(container: TestContainer, ready: Readiness, mask: Mask): Promise<Check> {
-  if (ready.kind === 'ready') {
-    const summary = `GET ${ready.path} on port ${ready.port} → ${ready.status}`;
-    return { name: 'ready', status: 'passed', milliseconds: ready.seconds * 1000, summary };
-  }
-  if (ready.kind === 'ended') return { ...endedCheck(container, await container.whenEnded, { mask }), name: 'ready' };
-  // A server that hangs may have said why.
-  const cause = ready.reason === 'not-ready' ? causeOf(undefined, container.log.text()) : undefined;
-  const known = cause !== undefined && cause.reason !== 'process-exited' ? cause : undefined;
-  return {
-    name: 'ready',
-    status: 'failed',
-    reason: known?.reason ?? ready.reason,
-    summary: mask(ready.message),
-    hint: known?.hint ?? ready.hint,
-    failure: { problems: [mask(ready.message)], log: container.log.since(0).map(mask) },
   };
 }
 

@@ -5,6 +5,7 @@ import type { TestCommand } from './command.ts';
 import type { Json } from './json.ts';
 import type { JsonPath } from './jsonpath.ts';
 import type { Load } from './load-run.ts';
+import type { ModelSection } from './model.ts';
 import type { Predicates } from './predicates.ts';
 import type { ExpectedEvents } from './sse.ts';
 import type { StructureFile } from './structure/types.ts';
@@ -28,6 +29,8 @@ export interface SmokeSpec {
   readonly run: RunSection;
   readonly readinessProbe: ReadinessProbe;
   readonly requests: readonly RequestItem[];
+  /** How the server's models are named; their names stand as `{model}` in routes. */
+  readonly model?: ModelSection | undefined;
   readonly thresholds: readonly (Threshold & Placed)[];
   readonly shutdown: Shutdown;
   readonly batch?: Batch | undefined;

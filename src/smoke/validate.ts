@@ -63,7 +63,10 @@ function toProblem(error: ErrorObject, yaml: PlacedYaml, language: Language): Sp
     return { message: `\`${name}\` cannot be a name here`, place: yaml.locate([...path, name], { key: true }) };
   }
   const wanted = descriptionOf(error.parentSchema) ?? error.message ?? 'something else';
-  return { message: `${nameOf(path, language.whole)} is ${show(error.data)}: wanted ${wanted}`, place: yaml.locate(path) };
+  return {
+    message: `${nameOf(path, language.whole)} is ${show(error.data)}: wanted ${wanted}`,
+    place: yaml.locate(path),
+  };
 }
 
 function unknownKey(error: ErrorObject, path: Path, yaml: PlacedYaml, { refused, whole }: Language): SpecProblem {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -11,6 +11,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'row.json'), '{"features":[1,2]}');
   await writeFile(join(folder, 'ci/beside.json'), '[1]');
   await writeFile(join(folder, 'broken.json'), '{"a":');
+  await symlink('/etc/hosts', join(folder, 'out'));
   await writeFile(join(folder, 'draft7.json'), '{"$schema":"http://json-schema.org/draft-07/schema#"}');
   await writeFile(
     join(folder, 'ci/smoke.yaml'),
@@ -28,6 +29,7 @@ describe('loadSmokeTest', () => {
     ['auto', 'auto'],
     ['', 'auto'],
     ['off', 'off'],
+    ['structure-only', 'structure'],
     ['false', 'off'],
   ])('takes %p as %s', async (value, kind) => {
     expect(await load(value)).toEqual({ kind });
@@ -140,7 +142,9 @@ describe('a bad spec names the place and what to type', () => {
     ['a batch of one row', 'batch: { from: [1] }', '`batch.from` holds 1 rows: wanted a list of 2 to 100 rows', undefined],
     ['a load of nothing', 'load: { iterations: 5 }', '`load` needs a request to repeat', 'Write it under requests, or as payload of a preset'],
     ['a load of an unknown request', 'requests: [{ request: { path: /p } }]\nload: { iterations: 5, request: x }', 'there is no request named `x`', undefined],
-    ['structure-tests', 'structure-tests: []', '`structure-tests` is not supported yet', undefined],
+    ['structure tests that are no files', 'structure-tests: { a: 1 }', '`structure-tests` is a mapping: wanted files of container-structure-test', undefined],
+    ['a file outside the workspace', 'requests: [{ request: { path: /p, json: /etc/hosts } }]', 's.yaml:1:41: /etc/hosts leads out of the workspace', undefined],
+    ['a link that leads out', 'requests: [{ request: { path: /p, body: out } }]', 'out leads out of the workspace', undefined],
     ['a report elsewhere', 'report: { junit: ../x.xml }', '`report.junit` is "../x.xml": wanted a file below the working directory', undefined],
     ['a mount from elsewhere', 'run: { mounts: [{ source: /etc, target: /x }] }', 's.yaml:1:17: /etc leads out of the workspace', undefined],
     ['a mount of nothing', 'run: { mounts: [{ source: nope, target: /x }] }', 'there is no nope to mount', undefined],
@@ -151,9 +155,9 @@ describe('a bad spec names the place and what to type', () => {
     ['a part that is none', 'requests: [{ request: { path: /p, multipart: { a: { path: x } } } }]', 'multipart', undefined],
     ['a file of a form that is not there', 'requests: [{ request: { path: /p, multipart: { a: { file: nope.jpg } } } }]', 's.yaml:1:51: there is no file nope.jpg', undefined],
     ['a stream with a typo', req('response: { sse: { minEvent: 3 } }'), 'unknown key `minEvent`', 'Did you mean `minEvents`?'],
-    ['openapi at the top', 'openapi: true', '`openapi` is not supported yet', 'Write it under `response:` of a request'],
+    ['openapi with a route', 'openapi: /openapi.json', '`openapi` is "/openapi.json": wanted true also sends the examples', undefined],
     ['a field of Kubernetes', 'readinessProbe: { failureThreshold: 3 }', '`failureThreshold` is not supported yet', 'Use startupTimeoutSeconds'],
-    ['an unknown preset', 'preset: triton', 's.yaml:1:9: there is no preset `triton`', 'Presets: fastapi, sagemaker, vertex-ai, mlflow, cog, bentoml, litserve, openai; or write readinessProbe and requests'],
+    ['an unknown preset', 'preset: seldon', 's.yaml:1:9: there is no preset `seldon`', 'Presets: fastapi, sagemaker, vertex-ai, mlflow, cog, bentoml, litserve, openai, triton, open-inference, kserve-v1, tf-serving, torchserve; or write readinessProbe and requests'],
     ['a payload without a preset', 'payload: row.json', '`payload` needs a preset', undefined],
     ['another version', 'version: 2', 's.yaml:1:10: `version` is 2: wanted 1', undefined],
     ['a status that is none', req('response: { status: 20x }'), 's.yaml:3:25: `requests[0].response.status` is "20x": wanted 200, 2xx or a list such as [200, 202]', undefined],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { RunSpec } from '../../../engine/index.ts';
+import type { ContainerConfig, RunSpec } from '../../../engine/index.ts';
 import {
   parseSpec,
   presetNames,
@@ -8,6 +8,7 @@ import {
   type SmokeReport,
   type SmokeTest,
 } from '../../../src/smoke/index.ts';
+import type { MemoryFile } from '../../helpers/image-files.ts';
 import { createProcessEngine, scriptImage } from '../../helpers/process-engine.ts';
 
 /** A healthy model server; `predict` is its answer to POST /predict, as JavaScript. */
@@ -262,12 +263,81 @@ test('masks secrets and never shows secret headers', async () => {
   expect(JSON.stringify(report)).not.toContain('hunter2');
 });
 
-test('does not start an image that is no server, and says which line to add', async () => {
-  const engine = createProcessEngine();
-  const report = await smoke({ reference: 'x', config: { Cmd: ['python'] } }, { kind: 'auto' }, { engine });
-  expect(report).toMatchObject({
-    verdict: 'untested',
-    checks: [{ summary: 'not smoke-tested: no EXPOSE, no HEALTHCHECK' }],
+describe('an image that is no server', () => {
+  const ELF = Buffer.alloc(64);
+  ELF.write('\x7fELF\x02\x01', 'latin1');
+  ELF.writeUInt16LE(process.arch === 'x64' ? 62 : 183, 18);
+  const program = { content: ELF, mode: 0o755 };
+  const look = async (
+    config: ContainerConfig,
+    files: Readonly<Record<string, MemoryFile>>,
+    kind: 'auto' | 'structure' = 'auto',
+  ): Promise<SmokeReport> => await smoke({ reference: 'x', config }, { kind }, { engine: createProcessEngine(files) });
+  const failuresOf = ({ checks }: SmokeReport): readonly string[] =>
+    checks.flatMap(({ failure }) => failure?.problems ?? []);
+
+  test('is not started, is told which line to add, and is looked at', async () => {
+    const files = {
+      '/usr/bin/env': program,
+      '/usr/bin/python3': program,
+      '/app/main.py': { content: '#!/usr/bin/env python3\n', mode: 0o755 },
+    };
+    const report = await look({ Entrypoint: ['./main.py'], WorkingDir: '/app', User: '1000' }, files);
+    expect(report).toMatchObject({
+      verdict: 'untested',
+      checks: [
+        { summary: 'not smoke-tested: no EXPOSE, no HEALTHCHECK', status: 'untested' },
+        { name: 'USER', status: 'passed', summary: '1000' },
+        { name: 'WORKDIR', status: 'passed' },
+        { name: 'program', status: 'passed', summary: '/app/main.py → /usr/bin/env → /usr/bin/python3' },
+      ],
+    });
+  });
+
+  test('is green where it could be started, whatever is unusual about it', async () => {
+    expect((await look({}, {})).checks.at(-1)).toMatchObject({ name: 'program', status: 'untested' });
+    const made = await look({ Cmd: ['a'], WorkingDir: '/made' }, { '/bin/a': program });
+    expect(made).toMatchObject({
+      verdict: 'untested',
+      checks: [{}, {}, { name: 'WORKDIR', status: 'warning' }, { status: 'passed' }],
+    });
+    const foreign = Buffer.from(ELF);
+    foreign.writeUInt16LE(22, 18);
+    const other = await look({ Cmd: ['a'] }, { '/bin/a': { content: foreign, mode: 0o755 } });
+    expect(other).toMatchObject({
+      verdict: 'untested',
+      checks: [{}, {}, {}, { status: 'warning', summary: expect.stringContaining('is for s390x') }],
+    });
+  });
+
+  const table: readonly [string, ContainerConfig, Readonly<Record<string, MemoryFile>>, string][] = [
+    ['an unknown user', { Cmd: ['a'], User: 'app' }, { '/bin/a': program }, 'unable to find user app'],
+    ['a file as WORKDIR', { Cmd: ['/bin/a'], WorkingDir: '/bin/a' }, { '/bin/a': program }, '/bin/a is a file, and no directory'],
+    ['a program that is nowhere', { Cmd: ['a'], Env: ['PATH=/bin:/x'] }, {}, 'a is in no folder of PATH (/bin:/x)'],
+    ['a program that is not at its path', { Entrypoint: ['/app'] }, {}, '/app is not in the image'],
+    ['a lost executable bit', { Entrypoint: ['/app'] }, { '/app': ELF }, '/app may not be executed by uid 0 (mode 644, owner 0:0)'],
+    ['a program for another user', { Entrypoint: ['/app'], User: '1000' }, { '/app': { content: ELF, mode: 0o700 } }, '/app may not be executed by uid 1000'],
+    ['a folder as program', { Entrypoint: ['/app'] }, { '/app/x': '' }, '/app is a directory, and no program'],
+    ['Windows line ends', { Entrypoint: ['/run'] }, { '/bin/sh': program, '/run': { content: '#!/bin/sh\r\necho\r\n', mode: 0o755 } }, '/run has Windows line ends'],
+    ['an interpreter that is not there', { Entrypoint: ['/run'] }, { '/run': { content: '#!/bin/bash\n', mode: 0o755 } }, '/bin/bash is not in the image'],
+    ['a program of env that is not there', { Entrypoint: ['/run'] }, { '/usr/bin/env': program, '/run': { content: '#!/usr/bin/env python3\n', mode: 0o755 } }, 'python3 is in no folder of PATH'],
+    ['words that env takes for one', { Entrypoint: ['/run'] }, { '/usr/bin/env': program, '/run': { content: '#!/usr/bin/env python3 -u\n', mode: 0o755 } }, 'write #!/usr/bin/env -S python3 -u'],
+    ['a script without a first line', { Entrypoint: ['/run'] }, { '/run': { content: 'echo\n', mode: 0o755 } }, 'it begins neither with an ELF header nor with #!'],
+    ['scripts that run each other', { Entrypoint: ['/a'] }, { '/a': { content: '#!/b\n', mode: 0o755 }, '/b': { content: '#!/a\n', mode: 0o755 } }, 'names no interpreter that can be run'],
+  ]; // prettier-ignore
+
+  test.each(table)('is red for %s', async (_name, config, files, problem) => {
+    const report = await look(config, files);
+    expect(report).toMatchObject({ verdict: 'failed', exitReason: 'assertion' });
+    expect(failuresOf(report).join('\n')).toContain(problem);
+  });
+
+  test('so is a server, when structure-only is asked for', async () => {
+    const config = { ExposedPorts: { '80/tcp': {} }, Cmd: ['a'] };
+    expect(await look(config, { '/bin/a': program }, 'structure')).toMatchObject({
+      verdict: 'untested',
+      checks: [{ summary: 'not smoke-tested: structure-only was asked for' }, {}, {}, { status: 'passed' }],
+    });
   });
 });
 

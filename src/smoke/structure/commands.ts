@@ -27,13 +27,19 @@ export async function runCommandTest(
 ): Promise<Check> {
   const start = performance.now();
   const variables = withVariables(env, test.env);
-  const chain = createChain(options, [...variables].map(([key, value]) => `${key}=${value}`), context);
+  const chain = createChain(
+    options,
+    [...variables].map(([key, value]) => `${key}=${value}`),
+    context,
+  );
   const notes: string[] = [];
   let problems: readonly string[] = [];
   let log = '';
   try {
     for (const command of test.setup) notes.push(...noteOf('setup', await chain.runAndKeep(command)));
-    const ran = await (test.teardown.length > 0 ? chain.runAndKeep : chain.run)(test.command.map((word) => expand(word, env)));
+    const ran = await (test.teardown.length > 0 ? chain.runAndKeep : chain.run)(
+      test.command.map((word) => expand(word, env)),
+    );
     problems = problemsOf(test, ran);
     log = 'problem' in ran ? '' : `${ran.stdout}\n${ran.stderr}`;
     for (const command of test.teardown) notes.push(...noteOf('teardown', await chain.run(command)));
@@ -53,7 +59,8 @@ export async function runCommandTest(
   return notes.length === 0 ? row : { ...row, status: 'warning', summary: context.mask(notes.join('; ')) };
 }
 
-type Ran = { readonly exitCode: number; readonly stdout: string; readonly stderr: string } | { readonly problem: string };
+type Ran =
+  { readonly exitCode: number; readonly stdout: string; readonly stderr: string } | { readonly problem: string };
 
 function problemsOf(test: CommandTest, ran: Ran): readonly string[] {
   if ('problem' in ran) return [ran.problem];
@@ -76,7 +83,11 @@ function withCause(row: Check, log: string, { mask }: StructureContext): Check {
   const lines = log.split('\n').filter((line) => line !== '');
   const failure = row.failure && { ...row.failure, log: lines.slice(-50).map((line) => mask(line.slice(0, 4096))) };
   if (cause.reason !== 'needs-network') return { ...row, failure };
-  return { ...row, failure, hint: 'Command tests have no way out to the network: write `run: { network: egress }` in the smoke test' };
+  return {
+    ...row,
+    failure,
+    hint: 'Command tests have no way out to the network: write `run: { network: egress }` in the smoke test',
+  };
 }
 
 /** Containers one after the other, each on what the one before left. */
@@ -99,7 +110,8 @@ function createChain(options: RunOptions, env: readonly string[], context: Struc
       try {
         const ended = await withLimit(handle.ended, () => handle.stop(0));
         signal?.throwIfAborted();
-        if (ended === undefined) return { problem: `${command.join(' ')}: did not end within ${LIMIT / 60_000} minutes` };
+        if (ended === undefined)
+          return { problem: `${command.join(' ')}: did not end within ${LIMIT / 60_000} minutes` };
         if (keep) images.push(await engine.containers.commit(handle.id, { signal }));
         return { exitCode: exitCodeOf(ended), ...output.texts() };
       } finally {
@@ -116,7 +128,8 @@ function createChain(options: RunOptions, env: readonly string[], context: Struc
     run: (command) => execute(command, false),
     runAndKeep: (command) => execute(command, true),
     dispose: async () => {
-      for (const image of images.toReversed()) await engine.images.remove(image, { force: true }).catch(() => undefined);
+      for (const image of images.toReversed())
+        await engine.images.remove(image, { force: true }).catch(() => undefined);
     },
   };
 }
@@ -124,7 +137,11 @@ function createChain(options: RunOptions, env: readonly string[], context: Struc
 function toRunSpec(
   image: string,
   command: readonly string[],
-  { options, env, context }: { readonly options: RunOptions; readonly env: readonly string[]; readonly context: StructureContext },
+  {
+    options,
+    env,
+    context,
+  }: { readonly options: RunOptions; readonly env: readonly string[]; readonly context: StructureContext },
 ): RunSpec {
   return {
     image,

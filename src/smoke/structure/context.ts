@@ -24,21 +24,20 @@ export function environmentOf({ Env = [] }: ContainerConfig, { globalEnv }: Stru
 }
 
 /** `variables` with more of them on top; a value may name what is there already. */
-export function withVariables(
-  variables: ReadonlyMap<string, string>,
-  more: readonly Variable[],
-): Map<string, string> {
-  return more.reduce(
-    (known, { key, value }) => known.set(key, expand(value, known)),
-    new Map(variables),
-  );
+export function withVariables(variables: ReadonlyMap<string, string>, more: readonly Variable[]): Map<string, string> {
+  return more.reduce((known, { key, value }) => known.set(key, expand(value, known)), new Map(variables));
 }
 
 /** The row of a test: what is wrong with it, or that nothing is. */
 export function rowOf(
   name: string,
   problems: readonly string[],
-  { mask, location, summary, milliseconds }: Placed & {
+  {
+    mask,
+    location,
+    summary,
+    milliseconds,
+  }: Placed & {
     readonly mask: Mask;
     /** Of one that passed. */
     readonly summary?: string | undefined;
@@ -47,7 +46,8 @@ export function rowOf(
 ): Check {
   const told = problems.slice(0, MAX_PROBLEMS).map(mask);
   const base = { name: mask(name), milliseconds, location };
-  if (told.length === 0) return { ...base, status: 'passed', summary: summary === undefined ? undefined : mask(summary) };
+  if (told.length === 0)
+    return { ...base, status: 'passed', summary: summary === undefined ? undefined : mask(summary) };
   return { ...base, status: 'failed', reason: 'assertion', summary: told[0], failure: { problems: told, log: [] } };
 }
 

@@ -10,7 +10,15 @@ export interface Elf {
   readonly runPath: readonly string[];
 }
 
-const MACHINES: Readonly<Record<number, string>> = { 3: 'ia32', 40: 'arm', 62: 'x64', 183: 'arm64', 22: 's390x', 21: 'ppc64', 243: 'riscv64' };
+const MACHINES: Readonly<Record<number, string>> = {
+  3: 'ia32',
+  40: 'arm',
+  62: 'x64',
+  183: 'arm64',
+  22: 's390x',
+  21: 'ppc64',
+  243: 'riscv64',
+};
 
 const PT_LOAD = 1;
 const PT_DYNAMIC = 2;
@@ -72,7 +80,8 @@ function librariesOf(
   const entries = entriesOf(bytes, is64, dynamic);
   const address = entries.find(([tag]) => tag === DT_STRTAB)?.[1];
   const load = segments.find(
-    (one) => one.type === PT_LOAD && address !== undefined && address >= one.address && address < one.address + one.size,
+    (one) =>
+      one.type === PT_LOAD && address !== undefined && address >= one.address && address < one.address + one.size,
   );
   if (address === undefined || load === undefined) return undefined;
   const strings = load.offset + (address - load.address);

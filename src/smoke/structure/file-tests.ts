@@ -27,7 +27,9 @@ function modeProblems(test: ExistenceTest, path: string, { kind, mode }: LookedF
   const { permissions, isExecutableBy } = test;
   const bits = isExecutableBy === undefined ? 0 : EXECUTABLE[isExecutableBy];
   return [
-    ...(permissions === undefined || permissions === got ? [] : [`${path}: wanted permissions ${permissions}, got ${got}`]),
+    ...(permissions === undefined || permissions === got
+      ? []
+      : [`${path}: wanted permissions ${permissions}, got ${got}`]),
     ...(isExecutableBy === undefined || (mode & bits) !== 0
       ? []
       : [`${path}: wanted it to be executable by ${isExecutableBy}, got ${got}`]),
@@ -106,7 +108,10 @@ async function licenseProblem(path: string, files: ImageFiles): Promise<readonly
   return name === undefined ? [] : [`${path}: the licence names ${name}`];
 }
 
-async function readText(path: string, files: ImageFiles): Promise<{ readonly text: string } | { readonly problem: string }> {
+async function readText(
+  path: string,
+  files: ImageFiles,
+): Promise<{ readonly text: string } | { readonly problem: string }> {
   try {
     return { text: Buffer.from(await files.read(absolute(path), { maxBytes: MAX_FILE })).toString('utf8') };
   } catch (error) {

@@ -101,7 +101,7 @@ function createReader(text: string): Reader {
 
   const quoted = (): string | undefined => {
     const found = take(/\\Q([^]*?)(?:\\E|$)/y);
-    return found && `(?:${[...(found[1] ?? '')].map((character) => literal(character)).join('')})`;
+    return found && [...(found[1] ?? '')].map((character) => literal(character)).join('');
   };
 
   const characterClass = (): string | undefined => {
@@ -198,7 +198,9 @@ const POSIX: Readonly<Record<string, readonly (readonly [number, number])[]>> = 
 function posix(name: string, isNegated: boolean): string {
   const ranges = POSIX[name];
   if (ranges === undefined) throw new Error(`there is no class [:${name}:]`);
-  return (isNegated ? complement(ranges) : ranges).map(([low, high]) => `${codePoint(low)}-${codePoint(high)}`).join('');
+  return (isNegated ? complement(ranges) : ranges)
+    .map(([low, high]) => `${codePoint(low)}-${codePoint(high)}`)
+    .join('');
 }
 
 function complement(ranges: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {

@@ -42,7 +42,9 @@ export async function missingLibraries(
       seen.add(name);
       const folders = [...own, ...given, ...configured, ...usual];
       const candidates = name.includes('/') ? [name] : folders.map((folder) => posix.resolve('/', folder, name));
-      const found = (await files.look([...new Set(candidates)], { follow: true })).find((file) => file?.kind === 'file');
+      const found = (await files.look([...new Set(candidates)], { follow: true })).find(
+        (file) => file?.kind === 'file',
+      );
       const library = found && parseElf(await head(found.path, files));
       if (found && library?.machine === elf.machine) open.push([found.path, library, own]);
       else if (found === undefined && !known.includes(Buffer.from(`${name}\0`)))

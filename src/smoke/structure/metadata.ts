@@ -46,7 +46,9 @@ function listProblems(
 }
 
 function textProblems(what: string, wanted: string | undefined, got: string | undefined): readonly string[] {
-  return wanted === undefined || wanted === (got ?? '') ? [] : [`${what}: wanted ${quote(wanted)}, got ${quote(got ?? '')}`];
+  return wanted === undefined || wanted === (got ?? '')
+    ? []
+    : [`${what}: wanted ${quote(wanted)}, got ${quote(got ?? '')}`];
 }
 
 function lackProblems(

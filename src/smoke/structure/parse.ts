@@ -6,7 +6,16 @@ import { createFinder, type FindProblems } from '../validate.ts';
 import { compileGoRegex, type GoRegex } from './go-regex.ts';
 import { buildRunOptions } from './run-options.ts';
 import schema from './schema.json' with { type: 'json' };
-import type { CommandTest, ContentTest, ExistenceTest, LicenseTest, MetadataTest, StructureFile, Variable, WantedPair } from './types.ts';
+import type {
+  CommandTest,
+  ContentTest,
+  ExistenceTest,
+  LicenseTest,
+  MetadataTest,
+  StructureFile,
+  Variable,
+  WantedPair,
+} from './types.ts';
 
 let finder: FindProblems | undefined;
 
@@ -58,7 +67,11 @@ function versionProblem(yaml: PlacedYaml): SpecProblem | undefined {
     version === '1.0.0'
       ? `Write schemaVersion: ${VERSION}, and each \`command: [which, python3]\` as \`command: which\` with \`args: [python3]\``
       : `Write schemaVersion: ${VERSION}`;
-  return { message: `\`schemaVersion\` is ${JSON.stringify(version)}: wanted ${VERSION}`, hint, place: yaml.locate(['schemaVersion']) };
+  return {
+    message: `\`schemaVersion\` is ${JSON.stringify(version)}: wanted ${VERSION}`,
+    hint,
+    place: yaml.locate(['schemaVersion']),
+  };
 }
 
 type Text = string | number | boolean;
@@ -81,7 +94,10 @@ export interface Raw {
     readonly gid?: number;
     readonly isExecutableBy?: 'owner' | 'group' | 'other' | 'any' | '';
   }[];
-  readonly fileContentTests?: readonly { readonly expectedContents?: readonly Text[]; readonly excludedContents?: readonly Text[] }[];
+  readonly fileContentTests?: readonly {
+    readonly expectedContents?: readonly Text[];
+    readonly excludedContents?: readonly Text[];
+  }[];
   readonly metadataTest?: Readonly<Record<string, readonly unknown[] | Text | undefined>>;
   readonly licenseTests?: readonly { readonly debian?: boolean; readonly files?: readonly Text[] }[];
   readonly containerRunOptions?: {
@@ -105,7 +121,9 @@ async function build(raw: Raw, source: string, context: StructureContext): Promi
     source,
     globalEnv: variables(raw.globalEnvVars, ['globalEnvVars'], context),
     commands: (raw.commandTests ?? []).map((test, index) => toCommand(test, ['commandTests', index], context)),
-    files: (raw.fileExistenceTests ?? []).map((test, index) => toExistence(test, ['fileExistenceTests', index], context)),
+    files: (raw.fileExistenceTests ?? []).map((test, index) =>
+      toExistence(test, ['fileExistenceTests', index], context),
+    ),
     contents: (raw.fileContentTests ?? []).map((test, index) => toContent(test, ['fileContentTests', index], context)),
     licenses: (raw.licenseTests ?? []).map((test, index) => toLicense(test, ['licenseTests', index], context)),
     metadata: raw.metadataTest === undefined ? undefined : toMetadata(raw.metadataTest, ['metadataTest'], context),
@@ -148,7 +166,11 @@ function toExistence(
   };
 }
 
-function toContent(raw: NonNullable<Raw['fileContentTests']>[number], at: Path, context: StructureContext): ContentTest {
+function toContent(
+  raw: NonNullable<Raw['fileContentTests']>[number],
+  at: Path,
+  context: StructureContext,
+): ContentTest {
   return {
     name: textAt(context, [...at, 'name']),
     path: textAt(context, [...at, 'path']),
@@ -159,7 +181,11 @@ function toContent(raw: NonNullable<Raw['fileContentTests']>[number], at: Path, 
 }
 
 function toLicense(raw: NonNullable<Raw['licenseTests']>[number], at: Path, context: StructureContext): LicenseTest {
-  return { debian: raw.debian ?? false, files: texts(raw.files, [...at, 'files'], context), location: context.place(at) };
+  return {
+    debian: raw.debian ?? false,
+    files: texts(raw.files, [...at, 'files'], context),
+    location: context.place(at),
+  };
 }
 
 function toMetadata(raw: NonNullable<Raw['metadataTest']>, at: Path, context: StructureContext): MetadataTest {
@@ -223,7 +249,9 @@ function compile(written: string): GoRegex {
   try {
     return compileGoRegex(written);
   } catch (error) {
-    throw new Error(`${JSON.stringify(written)} is no regular expression: ${String((error as Error).message)}`, { cause: error });
+    throw new Error(`${JSON.stringify(written)} is no regular expression: ${String((error as Error).message)}`, {
+      cause: error,
+    });
   }
 }
 

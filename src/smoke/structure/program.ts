@@ -28,9 +28,15 @@ export async function findProgram(name: string, { files, config, who }: Place): 
   if (file !== undefined) return { file };
   const [other] = found;
   if (other === undefined)
-    return { problem: name.includes('/') ? `${candidates[0] ?? name} is not in the image` : `${name} is in no folder of PATH (${folders.join(':')})` };
+    return {
+      problem: name.includes('/')
+        ? `${candidates[0] ?? name} is not in the image`
+        : `${name} is in no folder of PATH (${folders.join(':')})`,
+    };
   if (other.kind !== 'file') return { problem: `${other.path} is a ${other.kind}, and no program` };
-  return { problem: `${other.path} may not be executed by uid ${who?.uid ?? 0} (mode ${(other.mode & 0o7777).toString(8)}, owner ${other.uid}:${other.gid})` };
+  return {
+    problem: `${other.path} may not be executed by uid ${who?.uid ?? 0} (mode ${(other.mode & 0o7777).toString(8)}, owner ${other.uid}:${other.gid})`,
+  };
 }
 
 /** As the kernel decides it: root needs any of the bits, others the one of the class that they are in. */

@@ -8,11 +8,7 @@ import type { RunOptions } from './types.ts';
 type RawOptions = NonNullable<Raw['containerRunOptions']>;
 
 /** `containerRunOptions:`, with its variables and its `envFile` read; problems go to the context. */
-export async function buildRunOptions(
-  raw: RawOptions = {},
-  at: Path,
-  context: StructureContext,
-): Promise<RunOptions> {
+export async function buildRunOptions(raw: RawOptions = {}, at: Path, context: StructureContext): Promise<RunOptions> {
   const borrowed = (raw.envVars ?? []).flatMap((name, index) => borrow(name, [...at, 'envVars', index], context));
   const envFile = textAt(context, [...at, 'envFile']);
   const fromFile = envFile === '' ? [] : await readEnvFile(envFile, [...at, 'envFile'], context);

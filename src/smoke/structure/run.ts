@@ -11,7 +11,10 @@ import type { StructureFile } from './types.ts';
  * Runs the tests of some files of container-structure-test: those of files read the image without starting anything, commands run in containers of
  * their own. A row a test, in the order of the files.
  */
-export async function runStructureTests(files: readonly StructureFile[], context: StructureContext): Promise<readonly Check[]> {
+export async function runStructureTests(
+  files: readonly StructureFile[],
+  context: StructureContext,
+): Promise<readonly Check[]> {
   const checks: Check[] = [];
   for (const [index, file] of files.entries()) {
     const rows = await track(
@@ -31,7 +34,11 @@ async function runFile(file: StructureFile, context: StructureContext): Promise<
   for (const test of file.commands) commands.push(await runCommandTest(test, file.options, env, context));
   const reads = file.files.length + file.contents.length + file.licenses.length > 0;
   const read = reads
-    ? await context.engine.images.files(context.image.reference, (image) => runOnFiles(file, image, env, context), context)
+    ? await context.engine.images.files(
+        context.image.reference,
+        (image) => runOnFiles(file, image, env, context),
+        context,
+      )
     : [];
   return [...commands, ...read, ...metadataRows(file, env, context)];
 }

@@ -31,11 +31,15 @@ function nameOf(user: string | undefined): string {
   return user === undefined || user === '' ? 'root' : user;
 }
 
-async function userOf(files: ImageFiles, user: string): Promise<NonNullable<Place['who']> | { readonly problem: string }> {
+async function userOf(
+  files: ImageFiles,
+  user: string,
+): Promise<NonNullable<Place['who']> | { readonly problem: string }> {
   try {
     return await files.user(user);
   } catch (error) {
-    if (isEngineError(error, 'USER_NOT_FOUND') || isEngineError(error, 'INVALID_USER')) return { problem: messageOf(error) };
+    if (isEngineError(error, 'USER_NOT_FOUND') || isEngineError(error, 'INVALID_USER'))
+      return { problem: messageOf(error) };
     throw error;
   }
 }
@@ -48,7 +52,11 @@ async function workdirRow(files: ImageFiles, context: StructureContext): Promise
     return rowOf('WORKDIR', [`${workdir} is a ${found.kind}, and no directory`], context);
   const row = rowOf('WORKDIR', [], { ...context, summary: workdir });
   if (found !== undefined || workdir === '/') return row;
-  return { ...row, status: 'warning', summary: context.mask(`${workdir} is not in the image: it is made when a container starts, and belongs to root`) };
+  return {
+    ...row,
+    status: 'warning',
+    summary: context.mask(`${workdir} is not in the image: it is made when a container starts, and belongs to root`),
+  };
 }
 
 async function programRows(place: Place, context: StructureContext): Promise<readonly Check[]> {
@@ -83,16 +91,20 @@ async function follow(name: string, place: Place, findings: Findings, depth = 0)
   }
   const { path } = found.file;
   const bytes = await head(path, place.files);
-  if (bytes.subarray(0, 2).toString('latin1') === '#!') return [path, ...(await followScript(path, bytes, place, findings, depth))];
+  if (bytes.subarray(0, 2).toString('latin1') === '#!')
+    return [path, ...(await followScript(path, bytes, place, findings, depth))];
   const elf = parseElf(bytes);
-  if (elf === undefined) findings.problems.push(`${path} is no program: it begins neither with an ELF header nor with #!${hintOf(bytes)}`);
+  if (elf === undefined)
+    findings.problems.push(`${path} is no program: it begins neither with an ELF header nor with #!${hintOf(bytes)}`);
   else await checkElf(path, elf, place, findings);
   return [path];
 }
 
 function hintOf(bytes: Buffer): string {
   if (bytes.length === 0) return ' (it is empty)';
-  return bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? ' (a byte order mark comes first: save it without)' : '';
+  return bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf]))
+    ? ' (a byte order mark comes first: save it without)'
+    : '';
 }
 
 async function followScript(
@@ -105,7 +117,9 @@ async function followScript(
   const line = bytes.subarray(2, 258).toString('utf8').split('\n', 1)[0] ?? '';
   const [interpreter = '', ...words] = line.trim().split(/[ \t]+/);
   if (line.endsWith('\r')) {
-    findings.problems.push(`${path} has Windows line ends: its interpreter would be "${interpreter}\\r". Save it with LF (git: \`* text=auto eol=lf\`)`);
+    findings.problems.push(
+      `${path} has Windows line ends: its interpreter would be "${interpreter}\\r". Save it with LF (git: \`* text=auto eol=lf\`)`,
+    );
     return [];
   }
   if (interpreter === '' || depth >= MAX_INTERPRETERS) {
@@ -118,14 +132,21 @@ async function followScript(
   if (!/\/env$/.test(interpreter) || way.length === 0) return way;
   // The kernel hands all words on as one, and only -S takes them apart.
   if (words.length > 1 && !words[0]?.startsWith('-S')) {
-    findings.problems.push(`${path}: env would look for a program "${words.join(' ')}": write #!${interpreter} -S ${words.join(' ')}`);
+    findings.problems.push(
+      `${path}: env would look for a program "${words.join(' ')}": write #!${interpreter} -S ${words.join(' ')}`,
+    );
     return [];
   }
   const program = words.map((word) => word.replace(/^-S/, '')).find((word) => word !== '' && !/^-|=/.test(word));
   return program === undefined ? way : [...way, ...(await follow(program, place, findings, depth + 1))];
 }
 
-async function checkElf(path: string, elf: Elf, { files, config }: Place, { problems, warnings }: Findings): Promise<void> {
+async function checkElf(
+  path: string,
+  elf: Elf,
+  { files, config }: Place,
+  { problems, warnings }: Findings,
+): Promise<void> {
   if (elf.machine !== process.arch) {
     warnings.push(`${path} is for ${elf.machine}, and this machine is ${process.arch}`);
     return;

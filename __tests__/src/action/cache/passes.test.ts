@@ -55,8 +55,14 @@ describe('what passed before', () => {
     expect([kept.length, kept[0]?.engine]).toEqual([50, 'e59']);
   });
 
-  test('is nothing that failed, was off, could not be tested, or was itself only remembered', () => {
-    const verdicts = ['failed', 'untested', 'off'] as const;
+  test('is told as untested where nothing could be tested', () => {
+    const pass = passOf({ smoke: { ...REPORT, verdict: 'untested' }, passKey: KEY }, ABOUT);
+    const [read] = parsePasses(JSON.parse(JSON.stringify([pass])));
+    expect(findPass(read ? [read] : [], KEY, 'e1-root')).toMatchObject({ verdict: 'untested', passedIn: 'run 1001' });
+  });
+
+  test('is nothing that failed, was off, or was itself only remembered', () => {
+    const verdicts = ['failed', 'off'] as const;
     const reports = [...verdicts.map((verdict) => ({ ...REPORT, verdict })), { ...REPORT, passedIn: 'run 7' }];
     for (const smoke of reports) expect(passOf({ smoke, passKey: KEY }, ABOUT)).toBeUndefined();
     expect(passOf({ smoke: REPORT, passKey: undefined }, ABOUT)).toBeUndefined();

@@ -1,0 +1,86 @@
+import { describe, expect, test } from '@jest/globals';
+import { expand } from '../../../../src/smoke/structure/expand.ts';
+import { goMode } from '../../../../src/smoke/structure/go-mode.ts';
+import { compileGoRegex, matchesGo } from '../../../../src/smoke/structure/go-regex.ts';
+
+const matches = (pattern: string, text: string): boolean => matchesGo(compileGoRegex(pattern), text);
+
+describe('a pattern of Go matches what it matches there', () => {
+  test.each([
+    ['.*Usage.*', 'x\nUsage: apt-get\n', true],
+    ['^b', 'a\nb', false],
+    ['(?m)^b$', 'a\nb\nc', true],
+    ['a$', 'a\n', false],
+    ['a.b', 'a\nb', false],
+    ['a.b', 'a\rb', true],
+    ['(?s)a.b', 'a\nb', true],
+    ['(?i)ERROR', 'an error', true],
+    ['^(?i)error', 'Error: x', true],
+    ['(?P<year>\\d{4})', 'in 2024', true],
+    ['[[:alpha:]]+-[[:^digit:]]', 'abc-x', true],
+    ['[\\w-.]+@x', 'a-b.c@x', true],
+    ['[]a]+$', ']]a', true],
+    ['[^]]', ']', false],
+    ['\\d', '٣', false],
+    ['\\s', '\v', false],
+    ['[^\\S]x', ' x', true],
+    ['^\\Qa.b(\\E+$', 'a.b((', true],
+    ['\\Qa.b\\E', 'a.b', true],
+    ['\\x{1F600}|\\x41', 'A', true],
+    ['\\AROOT\\z', 'ROOT', true],
+    ['a{,2}', 'a{,2}', true],
+    ['x}]', 'x}]', true],
+    ['\\"quoted\\"\\ \\-', '"quoted" -', true],
+    ['\\pL+\\p{Greek}', 'aα', true],
+    ['(?U)a+b', 'aaab', true],
+    ['(?-s:a.b)', 'a\nb', false],
+    ['^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{6}$', '2024-01-02T03:04:05.123456', true],
+  ])('/%s/ on %j: %s', (pattern, text, wanted) => {
+    expect(matches(pattern, text)).toBe(wanted);
+  });
+
+  test.each([
+    ['(?=a)', "Go's regexp has no (?="],
+    ['(?<!a)b', "Go's regexp has no (?<"],
+    ['(a)\\1', "Go's regexp has no \\"],
+    ['a**', 'a repeat cannot be repeated'],
+    ['*a', 'nothing before *'],
+    ['(a', 'a ( without its )'],
+    ['a)', 'a ) without its ('],
+    ['[a', 'a [ without its ]'],
+    ['[[:nope:]]', 'no class [:nope:]'],
+    ['a\\', 'ends in a single \\'],
+    ['a(?i)b', '(?i) can only be used for the whole'],
+  ])('/%s/ is refused: %s', (pattern, why) => {
+    expect(() => compileGoRegex(pattern)).toThrow(why);
+  });
+});
+
+test.each([
+  ['file', 0o644, '-rw-r--r--'],
+  ['file', 0o4755, 'urwxr-xr-x'],
+  ['directory', 0o1777, 'dtrwxrwxrwx'],
+  ['directory', 0o2775, 'dgrwxrwxr-x'],
+  ['link', 0o777, 'Lrwxrwxrwx'],
+  ['character-device', 0o666, 'Dcrw-rw-rw-'],
+  ['socket', 0o700, 'Srwx------'],
+] as const)('the mode of a %s with %o is written %s, as Go writes it', (kind, mode, wanted) => {
+  expect(goMode(kind, mode)).toBe(wanted);
+});
+
+test.each([
+  ['/env/bin:$PATH', '/env/bin:/bin'],
+  ['${HOME}/x', '/root/x'],
+  ['a $ b $UNSET.', 'a $ b .'],
+  ['$1$HOME_', ''],
+])('%s becomes %s', (text, wanted) => {
+  expect(
+    expand(
+      text,
+      new Map([
+        ['PATH', '/bin'],
+        ['HOME', '/root'],
+      ]),
+    ),
+  ).toBe(wanted);
+});
