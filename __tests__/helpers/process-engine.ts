@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import type { ContainerHandle, ContainerSummary, Digest, Ended } from '../../engine/index.ts';
+import type { ContainerHandle, ContainerSummary, Ended } from '../../engine/index.ts';
 import type { SmokeEngine, SmokeImage } from '../../src/smoke/index.ts';
 import { memoryFiles, type MemoryFile } from './image-files.ts';
 
@@ -81,7 +81,7 @@ export function createProcessEngine(files: Readonly<Record<string, MemoryFile>> 
         return handle;
       },
       changes: async () => [{ kind: 'added', path: '/tmp/cache' }],
-      commit: async (id) => `sha256:${id.padStart(64, '0')}` as Digest,
+      commit: async (id) => `sha256:${id.padStart(64, '0')}`,
       remove: async () => undefined,
       resolve: async (id) => ({ id, pid: pids.get(id) ?? null }) as ContainerSummary,
     },

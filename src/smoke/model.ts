@@ -99,8 +99,10 @@ export function probeOf(spec: SmokeSpec, probe: ModelProbe, name: string): Readi
 /** What a server says of its models. */
 export type AskedModels =
   | { readonly kind: 'found'; readonly names: readonly string[]; readonly told: string }
-  /** It has none, although it was waited for, or says nothing. */
-  | { readonly kind: 'none' | 'silent'; readonly told: string };
+  /** It has none, although it was waited for. */
+  | { readonly kind: 'none'; readonly told: string }
+  /** It says nothing of them. */
+  | { readonly kind: 'silent'; readonly told: string };
 
 const LIMITS = { total: 10_000, idle: 10_000, maxBody: 4 << 20 };
 
