@@ -95,7 +95,7 @@ describe('streams of events', () => {
   const spec = (sse: string): string => `requests: [{ request: { path: /chat, json: {} }, response: { sse: ${sse} } }]`;
 
   test('pass when they come one by one and end as they should', async () => {
-    const report = await run(stream(60), spec(`{ minEvents: 3, last: '[DONE]', firstEventSeconds: 30, spread: 0.2 }`));
+    const report = await run(stream(250), spec(`{ minEvents: 3, last: '[DONE]', firstEventSeconds: 30, spread: 0.2 }`));
     expect(problemsOf(report)).toEqual([]);
   });
 
