@@ -11,6 +11,7 @@ import { historyOf } from './history.ts';
 import { hostPlatform } from './host-platform.ts';
 import { readImageFiles } from './image-files.ts';
 import { inspectImage, removeImage } from './images.ts';
+import { nameOf, parseReference } from './image/reference.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
 import {
@@ -57,6 +58,8 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
       await announceByName(announce, 'pull', name);
       return image;
     },
+    tags: async (repository, act = {}) =>
+      await parts.registry.repository(nameOf(parseReference(repository))).tags({ signal: act.signal }),
     push: async (image, name, act) => {
       const result = await push(parts, image, name, act);
       await announceByName(announce, 'push', name);

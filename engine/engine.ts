@@ -13,6 +13,8 @@ import type {
   Restart,
   RungName,
 } from './native/protocol.ts';
+import type { CacheScope } from './store/prune-cache.ts';
+import type { CacheUsage, ImageUsage } from './store/detail.ts';
 import type { StoredImage } from './store/types.ts';
 
 /** What an engine is made with; nothing is read from the environment below this point. */
@@ -74,6 +76,8 @@ export interface Engine {
     targets(request: BuildRequest, options?: ActOptions): Promise<TargetList>;
   };
   pull(name: string, options?: ActOptions & { readonly platform?: Platform | undefined }): Promise<StoredImage>;
+  /** The tags of a repository at its registry. */
+  tags(repository: string, options?: ActOptions): Promise<readonly string[]>;
   /** Pushes an image of the store under `name`; blobs are made first where they are missing. Of several platforms all, or the one that is named. */
   push(
     image: string,
@@ -92,7 +96,10 @@ export interface Engine {
     /** `docker save`: an archive of some images, streamed to `write`. */
     save(names: readonly string[], options: SaveOptions & ActOptions): Promise<void>;
     /** `docker load`: the images of an archive (docker-archive or oci-archive, plain, gzip or zstd). */
-    load(source: AsyncIterable<Uint8Array>, options?: ActOptions): Promise<readonly LoadedImage[]>;
+    load(
+      source: AsyncIterable<Uint8Array>,
+      options?: ActOptions & { readonly platform?: Platform | undefined },
+    ): Promise<readonly LoadedImage[]>;
     /** `docker import`: an image of one layer, from the tar of a root file system. */
     import(source: AsyncIterable<Uint8Array>, options?: ImportOptions & ActOptions): Promise<Digest>;
     /** `docker history`, newest first. */
@@ -110,6 +117,8 @@ export interface Engine {
   readonly cache: CacheExchange;
   readonly system: {
     df(): Promise<readonly DiskUsage[]>;
+    /** What images and the build cache take, one by one. */
+    usage(): Promise<{ readonly images: readonly ImageUsage[]; readonly cache: readonly CacheUsage[] }>;
     fsck(options?: { readonly repair?: boolean | undefined }): Promise<FsckReport>;
     prune(options?: PruneOptions): Promise<PruneReport>;
   };
@@ -456,6 +465,8 @@ export interface Containers {
   /** What containers use at this moment; of all that run when none is named. */
   stats(names?: readonly string[]): Promise<StatsSample>;
   list(options?: { readonly all?: boolean | undefined }): Promise<readonly ContainerSummary[]>;
+  /** Bytes that each container has written into its own layer, by id. */
+  sizes(): Promise<ReadonlyMap<string, number>>;
   /** By name, id or prefix. @throws `CONTAINER_NOT_FOUND`, `AMBIGUOUS` */
   resolve(nameOrId: string): Promise<ContainerSummary>;
   inspect(nameOrId: string): Promise<Record<string, unknown>>;
@@ -476,7 +487,7 @@ export interface Containers {
 export interface Volumes {
   /** All of them by name; `measure` adds up what each takes on disk. */
   list(options?: { readonly measure?: boolean | undefined }): Promise<readonly VolumeSummary[]>;
-  /** Makes a volume, or gives the one that has the name. @throws `INVALID_NAME` */
+  /** Makes a volume, or gives the one that has the name. @throws `INVALID_NAME`, `VOLUME_INVALID` */
   create(spec?: VolumeSpec): Promise<VolumeSummary>;
   /** @throws `VOLUME_NOT_FOUND` */
   resolve(name: string): Promise<VolumeSummary>;
@@ -493,6 +504,8 @@ export interface VolumeSpec {
   /** A name is made when it is left out, and the volume is anonymous. */
   readonly name?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** `type`, `device` and `o` of a bind or a tmpfs, as Docker's local driver takes them. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface VolumeSummary {
@@ -501,6 +514,7 @@ export interface VolumeSummary {
   readonly createdAt: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly anonymous: boolean;
+  readonly options?: Readonly<Record<string, string>> | undefined;
   /** Folder on the host. */
   readonly mountpoint: string;
   /** Ids of the containers that use it, running or not. */
@@ -557,8 +571,8 @@ export interface Networks {
   disconnect(network: string, container: string): Promise<void>;
   /** Gives the name. @throws `NETWORK_NOT_FOUND`, `NETWORK_IN_USE`, `NETWORK_PREDEFINED` */
   remove(nameOrId: string): Promise<string>;
-  /** Removes those that no container is on; gives their names. */
-  prune(): Promise<readonly string[]>;
+  /** Removes those that no container is on, but those that `keep` holds; gives their names. */
+  prune(options?: { readonly keep?: ((network: NetworkSummary) => boolean) | undefined }): Promise<readonly string[]>;
 }
 
 /** Credentials of registries, for `berth login`. */
@@ -609,6 +623,8 @@ export interface NetworkSummary {
   readonly options: Readonly<Record<string, string>>;
   /** Always there. */
   readonly predefined: boolean;
+  /** How many containers are on it, running or not; undefined for those without a record: host and none. */
+  readonly users?: number | undefined;
 }
 
 export interface StopOptions {
@@ -730,6 +746,8 @@ export interface RunSpec {
   readonly domainname?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly detach?: boolean | undefined;
+  /** Streams that were asked for alone; inspect shows them. */
+  readonly attached?: readonly ('stdin' | 'stdout' | 'stderr')[] | undefined;
   /** Remove the container when it has ended. */
   readonly rm?: boolean | undefined;
   readonly interactive?: boolean | undefined;
@@ -925,8 +943,8 @@ export interface FsckReport {
 }
 
 export interface PruneOptions extends ActOptions {
-  /** Also the whole build cache, but no image that has a name. */
-  readonly cache?: boolean | undefined;
+  /** Also the whole build cache or a part of it, but no image that has a name. */
+  readonly cache?: boolean | CacheScope | undefined;
   /** Also images that no container uses, and the build cache. */
   readonly all?: boolean | undefined;
 }

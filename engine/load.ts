@@ -1,11 +1,13 @@
 import { findImages, type FoundImage } from './archive/images.ts';
 import { readArchive } from './archive/read.ts';
+import { EngineError } from './base/errors.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import { hostPlatform } from './host-platform.ts';
 import type { Parts } from './connect.ts';
 import type { LoadedImage } from './engine.ts';
 import { assembleManifest } from './image/assemble.ts';
 import { bareDescriptor } from './image/descriptor.ts';
+import type { Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import type { Ingest } from './store/index.ts';
@@ -21,7 +23,7 @@ const SMALL = 8 * 1024 * 1024;
 export async function loadImages(
   parts: Parts,
   source: AsyncIterable<Uint8Array>,
-  options: ActOptions = {},
+  { platform, ...options }: ActOptions & { readonly platform?: Platform | undefined } = {},
 ): Promise<readonly LoadedImage[]> {
   const { store } = parts;
   const vertex = { id: 'load archive', name: 'loading images' };
@@ -35,7 +37,11 @@ export async function loadImages(
       };
       try {
         const files = await readArchive(source, open, options.signal);
-        const found = await findImages(files, { platform: hostPlatform(), read: ({ draft }) => draft.read(SMALL) });
+        const found = await findImages(files, {
+          platform: platform ?? hostPlatform(),
+          read: ({ draft }) => draft.read(SMALL),
+        });
+        if (platform) requirePlatform(found, platform);
         // Names first: a bad one must not be found when the image is there.
         const named = found.map((image) => ({ image, names: image.names.map(requireTag) }));
         const loaded: LoadedImage[] = [];
@@ -45,6 +51,17 @@ export async function loadImages(
         for (const draft of drafts) await draft.abort();
       }
     }),
+  );
+}
+
+/** @throws `PLATFORM_MISMATCH` for an archive of another platform than was asked for */
+function requirePlatform(found: readonly FoundImage<Ingest>[], { os, architecture }: Platform): void {
+  const other = found.find(({ config }) => config.os !== os || config.architecture !== architecture);
+  if (!other) return;
+  throw new EngineError(
+    'PLATFORM_MISMATCH',
+    `Cannot load the archive: ${other.names[0] ?? 'its image'} is for ${other.config.os}/${other.config.architecture}, and was asked for ${os}/${architecture}`,
+    { hint: 'leave --platform out' },
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Parts } from './connect.ts';
 import type { Containers, Engine } from './engine.ts';
-import { fsck, measure, prune } from './store/index.ts';
+import { fsck, measure, measureEach, prune } from './store/index.ts';
 
 /** `berth system`: what the store takes, whether it is sound, and what can go. */
 export function createSystem({ store, machine }: Parts, containers: Pick<Containers, 'list'>): Engine['system'] {
@@ -13,6 +13,10 @@ export function createSystem({ store, machine }: Parts, containers: Pick<Contain
         volumes: mounts.map(({ source }) => source),
       }));
       return await store.locks.with('store', 'shared', () => measure(store, helper, used));
+    },
+    usage: async () => {
+      const { helper } = await machine();
+      return await store.locks.with('store', 'shared', () => measureEach(store, helper));
     },
     fsck: async ({ repair = false } = {}) => fsck(store, (await machine()).helper, { repair }),
     prune: async ({ all = false, cache = all, ...options } = {}) => {

@@ -12,6 +12,7 @@ import { removeContainer } from './remove.ts';
 import { createContainer, runContainer, STOP_SECONDS } from './run.ts';
 import { attachContainer, restartContainer, startContainer } from './start.ts';
 import { readProcesses, readStats } from './stats.ts';
+import { readSizes } from './sizes.ts';
 import { killContainer, stopContainer, waitContainer } from './stop.ts';
 
 /** {@link Containers} on the helper, which keeps them; nothing is remembered here. */
@@ -39,6 +40,7 @@ export function createContainers(dependencies: ContainersDependencies): Containe
       (await listContainers(await connect()))
         .filter(({ state }) => all || isAlive(state.status))
         .map((found) => toSummary(found)),
+    sizes: async () => await readSizes(await connect()),
     resolve: async (nameOrId) => toSummary(await findContainer(await connect(), nameOrId)),
     inspect: async (nameOrId) => {
       const connection = await connect();

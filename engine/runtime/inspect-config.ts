@@ -62,9 +62,7 @@ export function containerConfigOf({ record }: Pick<Found, 'record'>): Record<str
     Hostname: record.hostname,
     Domainname: spec.domainname ?? '',
     User: config.User ?? '',
-    AttachStdin: (spec.interactive ?? false) && !spec.detach,
-    AttachStdout: !spec.detach,
-    AttachStderr: !spec.detach,
+    ...attachedOf(spec),
     Tty: spec.tty !== undefined,
     OpenStdin: spec.interactive ?? false,
     StdinOnce: (spec.interactive ?? false) && !spec.detach,
@@ -79,6 +77,17 @@ export function containerConfigOf({ record }: Pick<Found, 'record'>): Record<str
     StopSignal: record.stopSignal,
     ...(spec.stopTimeout === undefined ? {} : { StopTimeout: spec.stopTimeout }),
     ...(config.Healthcheck ? { Healthcheck: config.Healthcheck } : {}),
+  };
+}
+
+/** Streams that the command line joins. */
+function attachedOf({ attached = [], interactive = false, detach = false }: RunSpec): Record<string, boolean> {
+  const joins = (name: (typeof attached)[number], usual: boolean): boolean =>
+    !detach && (attached.length > 0 ? attached.includes(name) : usual);
+  return {
+    AttachStdin: joins('stdin', interactive),
+    AttachStdout: joins('stdout', true),
+    AttachStderr: joins('stderr', true),
   };
 }
 

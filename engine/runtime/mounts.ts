@@ -7,6 +7,7 @@ import type { ContainerConfig } from '../image/types.ts';
 import type * as oci from '../native/protocol.ts';
 import type { Found } from './list.ts';
 import { anonymousName, checkVolumeName, volumeData } from './volume-names.ts';
+import { mountOrigin, type VolumeOrigin } from './volume-options.ts';
 import type { VolumeUse } from './volumes.ts';
 
 /** Mounts of a container, sorted out. */
@@ -31,6 +32,7 @@ export async function resolveMounts(
   asked: readonly Mount[],
   config: ContainerConfig,
   place: VolumePlace,
+  readOriginsOf: (names: readonly string[]) => Promise<ReadonlyMap<string, VolumeOrigin>> = async () => new Map(),
 ): Promise<ResolvedMounts> {
   const targets = asked.map(({ target }) => cleanTarget(target));
   const twice = targets.find((target, index) => targets.indexOf(target) !== index);
@@ -39,9 +41,12 @@ export async function resolveMounts(
     .filter((target) => !targets.includes(target))
     .map((target): Mount => ({ type: 'volume', target }));
   const all = [...asked, ...implied];
-  const volumes = all.filter(({ type }) => type === 'volume').map(toUse);
+  const named = all.filter(({ type }) => type === 'volume');
+  const origins = await readOriginsOf(named.flatMap(({ source }) => source ?? []));
+  const volumes = named.map((mount) => toUse(mount, origins));
   const others = await Promise.all(all.filter(({ type }) => type !== 'volume').map(toMount));
-  return { mounts: [...others, ...volumes.map((use) => bindVolume(use, place))], volumes };
+  const binds = await Promise.all(volumes.map((use) => bindVolume(use, place)));
+  return { mounts: [...others, ...binds], volumes };
 }
 
 /** Volumes and binds of another container, for `--volumes-from`; its anonymous volumes go with the last one that has them. */
@@ -59,7 +64,11 @@ export function mountsFrom({ record }: Found, readonly?: boolean): readonly Moun
   );
 }
 
-function toUse({ source, target, readonly, nocopy, labels, anonymous = false }: Mount): VolumeUse {
+function toUse(
+  { source, target, readonly, nocopy, labels, anonymous = false }: Mount,
+  origins: ReadonlyMap<string, VolumeOrigin>,
+): VolumeUse {
+  const origin = source === undefined ? undefined : origins.get(source);
   return {
     name: source === undefined ? anonymousName() : checkVolumeName(source),
     target: cleanTarget(target),
@@ -67,10 +76,13 @@ function toUse({ source, target, readonly, nocopy, labels, anonymous = false }: 
     ...(readonly ? { readonly } : {}),
     ...(nocopy ? { nocopy } : {}),
     ...(labels ? { labels } : {}),
+    ...(origin ? { origin } : {}),
   };
 }
 
-function bindVolume({ name, target, readonly }: VolumeUse, place: VolumePlace): oci.Mount {
+async function bindVolume(use: VolumeUse, place: VolumePlace): Promise<oci.Mount> {
+  const { name, target, readonly, origin } = use;
+  if (origin) return await mountOrigin(origin, use);
   const options = ['rbind', 'rprivate', readonly ? 'ro' : 'rw'];
   return { destination: target, type: 'bind', source: volumeData(place, name), options };
 }

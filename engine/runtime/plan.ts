@@ -23,7 +23,7 @@ import { rightsOf } from './rights.ts';
 import { toRlimits } from './rlimits.ts';
 import { argsOf, createSpec } from './spec.ts';
 import { lookupUser } from './user.ts';
-import type { VolumeUse } from './volumes.ts';
+import { readOrigins, type VolumeUse } from './volumes.ts';
 
 /** All of a container that does not depend on the other containers. */
 export interface Plan {
@@ -61,7 +61,9 @@ export async function planContainer(
   const [accounts, host, { mounts, volumes }, shared] = await Promise.all([
     createReadAccounts(helper)(lowers, options),
     readHostFacts(MASKED_PATHS),
-    mountsOf(connection, spec).then((asked) => resolveMounts(asked, config, { root, idMapName: helper.idMapName })),
+    mountsOf(connection, spec).then((asked) =>
+      resolveMounts(asked, config, { root, idMapName: helper.idMapName }, (names) => readOrigins(connection, names)),
+    ),
     sharedNamespaces(connection, spec, donor),
   ]);
   const target = { idMap: helper.idMap, probe, host };

@@ -14,7 +14,7 @@ import { createNetworkRecords } from './network/records.ts';
 import { type Plan, planContainer } from './plan.ts';
 import { encodeRecord } from './record.ts';
 import { stopContainer } from './stop.ts';
-import { ensureVolumes, removeAnonymous } from './volumes.ts';
+import { ensureVolumes, refuseSharedTmpfs, removeAnonymous } from './volumes.ts';
 
 /** Seconds between the stop signal and SIGKILL; Docker's default. */
 export const STOP_SECONDS = 10;
@@ -140,6 +140,7 @@ async function start(
 ): Promise<ContainerHandle> {
   const { helper } = connection;
   const { spec, record, name } = plan;
+  await refuseSharedTmpfs(connection, plan.id, record.volumes ?? []);
   await ensureVolumes(connection, record.volumes ?? [], record.rootfs.lowers, options);
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });

@@ -7,6 +7,7 @@ import { findContainer, findRunning, type Found, isAlive } from './list.ts';
 import { wasStarted } from './meanwhile.ts';
 import { STOP_SECONDS, untilRunning } from './run.ts';
 import { stopContainer } from './stop.ts';
+import { refuseSharedTmpfs } from './volumes.ts';
 
 /** Starts a container that was created or has ended, by its own order. Undefined when it runs already. */
 export async function startContainer(
@@ -36,6 +37,7 @@ async function resume(
   options: ActOptions & OutputOptions & { readonly attach?: boolean | undefined },
 ): Promise<ContainerHandle> {
   const attach = options.attach ?? false;
+  await refuseSharedTmpfs(connection, state.id, record.volumes ?? []);
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });
   });

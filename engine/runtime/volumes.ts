@@ -4,8 +4,9 @@ import type { PruneReport, VolumeSpec, Volumes, VolumeSummary } from '../engine.
 import type { VolumeState } from '../native/protocol.ts';
 import type { Store } from '../store/types.ts';
 import type { Connection } from './dependencies.ts';
-import { type Found, listContainers } from './list.ts';
+import { type Found, isAlive, listContainers } from './list.ts';
 import { anonymousName, checkVolumeName } from './volume-names.ts';
+import { originOf, type VolumeOrigin } from './volume-options.ts';
 
 /** A volume of a container. */
 export interface VolumeUse {
@@ -17,6 +18,8 @@ export interface VolumeUse {
   /** Do not give an empty volume what the image has there. */
   readonly nocopy?: boolean | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What it is mounted from, where that is no folder of the store. */
+  readonly origin?: VolumeOrigin | undefined;
 }
 
 /** What the engine keeps beside a volume. */
@@ -25,6 +28,7 @@ interface VolumeRecord {
   readonly createdAt: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly anonymous: boolean;
+  readonly options?: Readonly<Record<string, string>> | undefined;
 }
 
 /** {@link Volumes} on the helper, which keeps them; each id map has its own. */
@@ -56,10 +60,11 @@ export async function ensureVolumes(
   lowers: readonly string[],
   { signal }: ActOptions,
 ): Promise<void> {
-  for (const { name, target, anonymous, nocopy, labels } of uses) {
+  for (const { name, target, anonymous, nocopy, labels, origin } of uses) {
     const record = newRecord({ labels, anonymous });
     await helper.call('volume', { action: { kind: 'create', name, record } }, { signal });
-    if (nocopy) continue;
+    // What lies elsewhere is not ours to fill, and a tmpfs is empty at each start.
+    if (nocopy || origin) continue;
     await helper.call('volume', { action: { kind: 'fill', name, snapshots: [...lowers], path: target } }, { signal });
   }
 }
@@ -71,6 +76,43 @@ export async function removeAnonymous(connection: Connection, uses: readonly Vol
   const used = usersByVolume(await listContainers(connection));
   const unused = names.filter((name) => !used.has(name));
   await connection.helper.call('volume', { action: { kind: 'remove', names: unused } });
+}
+
+/** What the named volumes of a container are mounted from, where that is no folder of the store. */
+export async function readOrigins(
+  { helper }: Pick<Connection, 'helper'>,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, VolumeOrigin>> {
+  if (names.length === 0) return new Map();
+  const { volumes } = await helper.call('volume', { action: { kind: 'list', measure: false } });
+  return new Map(
+    volumes
+      .filter(({ name }) => names.includes(name))
+      .flatMap(({ name, record }) => {
+        const origin = originOf(name, readRecord(record).options);
+        return origin ? [[name, origin] as const] : [];
+      }),
+  );
+}
+
+/**
+ * A tmpfs lives in its container: without a daemon nobody could hold one for several.
+ *
+ * @throws `VOLUME_IN_USE` naming the container that runs with it
+ */
+export async function refuseSharedTmpfs(connection: Connection, id: string, uses: readonly VolumeUse[]): Promise<void> {
+  const names = uses.filter(({ origin }) => origin?.type === 'tmpfs').map(({ name }) => name);
+  if (names.length === 0) return;
+  const running = (await listContainers(connection)).filter(({ state }) => state.id !== id && isAlive(state.status));
+  for (const { record } of running) {
+    const shared = record.volumes?.find(({ name }) => names.includes(name));
+    if (!shared) continue;
+    throw new EngineError(
+      'VOLUME_IN_USE',
+      `Cannot mount volume ${shared.name}: it is a tmpfs, and container ${record.name} runs with it`,
+      { hint: `share a folder instead: -v ${shared.name}-files:${shared.target}` },
+    );
+  }
 }
 
 async function listVolumes(connection: Connection, measure: boolean): Promise<readonly VolumeSummary[]> {
@@ -92,7 +134,8 @@ async function findVolume(connection: Connection, name: string): Promise<VolumeS
 
 async function makeVolume(connection: Connection, spec: VolumeSpec): Promise<VolumeSummary> {
   const name = spec.name === undefined ? anonymousName() : checkVolumeName(spec.name);
-  const record = newRecord({ labels: spec.labels, anonymous: spec.name === undefined });
+  originOf(name, spec.options);
+  const record = newRecord({ labels: spec.labels, options: spec.options, anonymous: spec.name === undefined });
   await connection.helper.call('volume', { action: { kind: 'create', name, record } });
   return await findVolume(connection, name);
 }
@@ -139,18 +182,27 @@ function usersByVolume(containers: readonly Found[]): ReadonlyMap<string, readon
 
 function newRecord({
   labels = {},
+  options = {},
   anonymous,
 }: {
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly options?: Readonly<Record<string, string>> | undefined;
   readonly anonymous: boolean;
 }): string {
-  const record: VolumeRecord = { v: 1, createdAt: new Date().toISOString(), labels, anonymous };
+  const createdAt = new Date().toISOString();
+  const record: VolumeRecord = {
+    v: 1,
+    createdAt,
+    labels,
+    anonymous,
+    ...(Object.keys(options).length > 0 ? { options } : {}),
+  };
   return JSON.stringify(record);
 }
 
 function toSummary({ name, record, data, bytes }: VolumeState, users: readonly string[]): VolumeSummary {
-  const { createdAt = '', labels = {}, anonymous = false } = readRecord(record);
-  return { name, createdAt, labels, anonymous, mountpoint: data, users, ...(bytes === null ? {} : { bytes }) };
+  const { createdAt = '', labels = {}, anonymous = false, options } = readRecord(record);
+  return { name, createdAt, labels, anonymous, options, mountpoint: data, users, ...(bytes === null ? {} : { bytes }) };
 }
 
 /** A record that another version wrote says nothing; the volume is the user's all the same. */

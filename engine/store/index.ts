@@ -1,6 +1,7 @@
 /** Everything below BERTH_ROOT. Source: DESIGN.md 7, spec/bad-inputs.md 3. */
 export { createContextHashes, type ContextHashes } from './stat-cache.ts';
 export { createDownloadRecords, type DownloadRecord, type DownloadRecords } from './downloads.ts';
+export { measureEach, type CacheUsage, type ImageUsage } from './detail.ts';
 export { measure, type Usage, type UsedBy } from './df.ts';
 export { fsck, type Findings } from './fsck.ts';
 export { randomName, storeError } from './files.ts';
@@ -8,6 +9,7 @@ export { lostLayerOf, LostLayerError } from './lost-layer.ts';
 export { openLayout } from './layout.ts';
 export { isComplete } from './oci-index.ts';
 export { openStore, type OpenStoreOptions } from './open.ts';
+export type { CacheScope } from './prune-cache.ts';
 export { prune, type Pruned, type PruneScope } from './prune.ts';
 export {
   createSnapshots,

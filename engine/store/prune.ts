@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ActOptions } from '../base/progress.ts';
 import type { Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
+import { type CacheScope, chooseRecords } from './prune-cache.ts';
 import { findReachable, keptImages, type Reachable } from './reach.ts';
 import type { Store } from './types.ts';
 
@@ -10,8 +11,8 @@ import type { Store } from './types.ts';
 export interface PruneScope extends ActOptions {
   /** Also images that no container uses, and the whole build cache. */
   readonly all: boolean;
-  /** The whole build cache. */
-  readonly cache?: boolean | undefined;
+  /** The whole build cache, or a part of it. */
+  readonly cache?: boolean | CacheScope | undefined;
   /** Ids of the images that containers were made from. */
   readonly used: readonly Digest[];
 }
@@ -61,11 +62,17 @@ async function pruneLocked(
   };
 }
 
-/** Cache records that cannot be a hit any more; all of them when the cache goes. */
-async function dropRecords(store: Store, helper: Helper, all: boolean): Promise<void> {
+/** Cache records that cannot be a hit any more, and those of the cache that goes. */
+async function dropRecords(store: Store, helper: Helper, scope: boolean | CacheScope): Promise<void> {
   const there = await snapshotNames(helper);
-  for (const { key, diffId } of await store.records.list()) {
-    if (all || (diffId !== null && !(await canBeHad(store, diffId, helper.idMapName, there))))
+  const records = await store.records.list();
+  const chosen = typeof scope === 'object' ? await chooseRecords(store, helper, records, scope) : undefined;
+  for (const { key, diffId } of records) {
+    if (
+      scope === true ||
+      chosen?.has(key) ||
+      (diffId !== null && !(await canBeHad(store, diffId, helper.idMapName, there)))
+    )
       await store.records.remove(key);
   }
 }

@@ -24,7 +24,8 @@ import { stats } from './commands/stats.ts';
 import { top } from './commands/top.ts';
 import { update } from './commands/update.ts';
 import { pruneBuilds, pruneContainers, pruneImages, pruneSystem } from './commands/prune.ts';
-import { df, fsck, info, version } from './commands/system.ts';
+import { fsck, info, version } from './commands/system.ts';
+import { df } from './commands/df.ts';
 import { pull, push } from './commands/transfer.ts';
 import { createVolume, inspectVolume, listVolumes, pruneVolumes, removeVolume } from './commands/volume.ts';
 

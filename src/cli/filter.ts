@@ -1,4 +1,4 @@
-import { UsageError } from './usage-error.ts';
+import { OperandsError, UsageError } from './usage-error.ts';
 
 /** A `--filter` as it was typed. */
 export interface Filter {
@@ -18,7 +18,10 @@ export function parseFilter(word: string, known: Readonly<Record<string, unknown
   const key = name.trim().toLowerCase();
   if (!match || key === '') throw new UsageError(`invalid filter '${word}': wanted name=value`);
   if (!Object.hasOwn(known, key)) {
-    throw new UsageError(`invalid filter '${key}'`, `${Object.keys(known).join(', ')} are known`);
+    throw new OperandsError(
+      `Cannot filter by ${key}: invalid filter '${key}'`,
+      `${Object.keys(known).join(', ')} are known`,
+    );
   }
   if (not !== '' && key !== 'label') throw new UsageError(`invalid filter '${word}': only a label can be negated`);
   return { name: key, value: value.trim(), ...(not === '' ? {} : { negated: true }) };

@@ -80,7 +80,8 @@ test('the terminal keeps finished steps, the tail of a failed one, and a timelin
 });
 
 test('tables are as wide as their widest cell', () => {
-  expect(formatTable(['ID', 'NAME'], [['123456', 'x']])).toBe('ID       NAME\n123456   x\n');
+  expect(formatTable(['ID', 'NAME'], [['123456', 'x']])).toBe('ID        NAME\n123456    x\n');
+  expect(formatTable(['CONTAINER', 'A'], [['x', 'y']])).toBe('CONTAINER   A\nx           y\n');
 });
 
 test('sizes and durations read as in Docker', () => {

@@ -103,6 +103,56 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     await berth('rm', '-f', 'cards', 'one');
   }, 60_000);
 
+  test('volumes of a folder elsewhere and of memory; what containers and images take', async () => {
+    const folder = join(store.work, 'elsewhere');
+    await mkdir(folder);
+    await berth('volume', 'create', '-o', 'type=none', '-o', 'o=bind', '-o', `device=${folder}`, 'there');
+    await berth('volume', 'create', '-o', 'type=tmpfs', '-o', 'device=tmpfs', '-o', 'o=size=1m', 'memory');
+    expect((await berth('volume', 'inspect', '-f', '{{json .Options}}', 'memory')).stdout).toBe(
+      '{"type":"tmpfs","device":"tmpfs","o":"size=1m"}\n',
+    );
+    const script =
+      'echo made > /there/made; df /memory | tail -n1 | tr -s " " | cut -d" " -f2; head -c 200000 /dev/zero > /f; sleep 1000';
+    const volumes = ['-v', 'there:/there', '-v', 'memory:/memory'];
+    await berth('run', '-d', '--name', 'user', ...volumes, 'box', 'sh', '-c', script);
+    const second = await berth('run', '--rm', '-v', 'memory:/m', 'box', 'true');
+    expect(second).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('volume memory: it is a tmpfs, and container user runs with it'),
+    });
+    expect((await berth('run', '--rm', '-v', 'there:/t:ro', 'box', 'cat', '/t/made')).stdout).toBe('made\n');
+    expect((await berth('logs', 'user')).stdout).toBe('1024\n');
+    const [written = 0, together = 0] = (
+      await berth('inspect', '-s', '-f', '{{.SizeRw}} {{.SizeRootFs}}', 'user')
+    ).stdout
+      .split(' ')
+      .map(Number);
+    expect(written).toBeGreaterThanOrEqual(200_000);
+    expect(together).toBeGreaterThan(written);
+    const sizes = await berth('ps', '-s', '--format', 'table {{.Names}}\t{{.Size}}');
+    expect(sizes.stdout).toMatch(/^NAMES +SIZE\nuser +\d+kB \(virtual \d+(\.\d+)?MB\)\n$/);
+    const each = (await berth('system', 'df', '-v')).stdout;
+    expect(each).toMatch(/^Images space usage:\n\nREPOSITORY .*CONTAINERS\nbox .* 1\n/);
+    expect(each).toMatch(/\nLocal Volumes space usage:\n\n(.*\n)*memory +1 +/);
+    expect(each).toMatch(/\nBuild cache usage: 0B\n\n(.*\n)*[0-9a-f]{12} +regular +.* true\n/);
+    expect((await berth('volume', 'rm', 'there')).stderr).toContain('volume is in use');
+    await berth('rm', '-f', 'user');
+    expect((await berth('volume', 'rm', 'there', 'memory')).stdout).toBe('there\nmemory\n');
+    expect(existsSync(join(folder, 'made'))).toBe(true);
+  }, 60_000);
+
+  test('a part of the build cache goes by its age and size', async () => {
+    const records = async (): Promise<number> =>
+      Number((await berth('system', 'df', '-v', '--format', '{{len .BuildCache}}')).stdout);
+    const before = await records();
+    await berth('builder', 'prune', '-f', '--filter', 'until=1h');
+    await berth('builder', 'prune', '-f', '--keep-storage', '1GB', '--min-free-space', '1');
+    expect(await records()).toBe(before);
+    expect((await berth('builder', 'prune', '-f', '--filter', 'id=x')).stderr).toContain("invalid filter 'id'");
+    await berth('builder', 'prune', '-f', '--filter', 'until=0s');
+    expect(await records()).toBe(0);
+  });
+
   test('commit lets a running container stand still meanwhile; run joins the streams that were named', async () => {
     const script = 'echo out; echo err >&2; echo written > /file; sleep 1000';
     const rule = ['--device-cgroup-rule', 'c 42:* rm'];

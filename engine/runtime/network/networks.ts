@@ -24,12 +24,8 @@ export function createNetworks({ store, connect, announce }: Dependencies): Netw
     await announce({ kind: 'network', action, id, attributes: { name, type: 'bridge' } });
   const look = async (): Promise<Look> => await lookAround(records, await connect());
   const all = async (): Promise<readonly NetworkSummary[]> => {
-    const { networks } = await alone(async () => await withDefault(records, await look()));
-    const own = networks.map((record) => ({
-      ...record,
-      driver: 'bridge' as const,
-      predefined: isPredefined(record.name),
-    }));
+    const { networks, existing } = await alone(async () => await withDefault(records, await look()));
+    const own = networks.map((record) => toSummary(record, existing));
     return [...own, ...fixedNetworks(store.root)].sort((a, b) => (a.name < b.name ? -1 : 1));
   };
   return {
@@ -46,7 +42,7 @@ export function createNetworks({ store, connect, announce }: Dependencies): Netw
       const { networks, existing } = await withDefault(records, await look());
       return fixed
         ? inspectNetwork(fixed, existing)
-        : inspectNetwork(toSummary(findNetwork(networks, nameOrId)), existing);
+        : inspectNetwork(toSummary(findNetwork(networks, nameOrId), existing), existing);
     },
     connect: async (network, container, join = {}) =>
       await connectContainer({ store, connect }, network, container, join),
@@ -63,10 +59,15 @@ export function createNetworks({ store, connect, announce }: Dependencies): Netw
         await tell('destroy', network);
         return network.name;
       }),
-    prune: async () =>
+    prune: async ({ keep = () => false } = {}) =>
       await alone(async () => {
         const { networks, existing } = await look();
-        const unused = networks.filter(({ id, name }) => !isPredefined(name) && membersOf(id, existing).length === 0);
+        const unused = networks.filter(
+          (network) =>
+            !isPredefined(network.name) &&
+            membersOf(network.id, existing).length === 0 &&
+            !keep(toSummary(network, existing)),
+        );
         for (const network of unused) {
           await removeNetwork(await connect(), records, network);
           await tell('destroy', network);
@@ -191,8 +192,9 @@ async function removeNetwork({ helper }: Connection, records: NetworkRecords, { 
   await records.remove(id);
 }
 
-function toSummary(record: NetworkRecord): NetworkSummary {
-  return { ...record, driver: 'bridge', predefined: isPredefined(record.name) };
+function toSummary(record: NetworkRecord, existing: readonly Found[]): NetworkSummary {
+  const users = membersOf(record.id, existing).length;
+  return { ...record, driver: 'bridge', predefined: isPredefined(record.name), users };
 }
 
 function predefined(name: string, what: string): EngineError {

@@ -4,10 +4,11 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { withSink } from '../file-sink.ts';
 import { choice, single, text, texts, toggle } from '../flags.ts';
+import { PLATFORM, requirePlatform } from '../of-platform.ts';
 import { withRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { familiarName } from './images.ts';
-import { parsePlatform } from './transfer.ts';
+import { parsePlatform } from '../values/platform.ts';
 
 /** `berth save`. */
 export const save = defineCommand({
@@ -20,10 +21,11 @@ export const save = defineCommand({
       'oci-archive',
     ]),
     output: text('-o, --output FILE', 'write to a file'),
+    platform: PLATFORM,
   },
-  refused: ['platform'],
-  run: async (context, { format, output }, names) => {
+  run: async (context, { format, output, platform }, names) => {
     const engine = await context.engine();
+    for (const name of names) await requirePlatform(engine, name, platform);
     await withSink(context, output, async (write) =>
       withRenderer(shown(context), context, async (onEvent) =>
         engine.images.save(names, {
@@ -45,14 +47,18 @@ export const load = defineCommand({
   operands: '',
   flags: {
     input: text('-i, --input FILE', 'read a file instead of standard input'),
+    platform: single(
+      '--platform PLATFORM',
+      'load the image of an index that is for this os/architecture',
+      parsePlatform,
+    ),
     quiet: toggle('-q, --quiet', 'show no progress'),
   },
-  refused: ['platform'],
-  run: async (context, { input, quiet }) => {
+  run: async (context, { input, platform, quiet }) => {
     const source = sourceOf(context, input, 'berth load -i FILE');
     const engine = await context.engine();
     const loaded = await withRenderer(quiet ? 'quiet' : shown(context), context, async (onEvent) =>
-      engine.images.load(source, { onEvent, signal: context.signal }),
+      engine.images.load(source, { platform, onEvent, signal: context.signal }),
     );
     for (const { id, names } of loaded) {
       if (names.length === 0) context.stdout.write(`Loaded image ID: ${id}\n`);

@@ -1,5 +1,5 @@
 import { defineCommand } from '../command.ts';
-import { CONTAINER_FLAGS, REFUSED_RUN_FLAGS, toRunSpec } from './run-flags.ts';
+import { ATTACH, CONTAINER_FLAGS, REFUSED_RUN_FLAGS, toRunSpec } from './run-flags.ts';
 import { checkCidfile, startRenderer, writeCidfile } from './run.ts';
 
 /** `berth create`: a container that `berth start` starts. */
@@ -7,11 +7,11 @@ export const create = defineCommand({
   name: 'create',
   docs: 'Make a new container without starting it',
   operands: 'IMAGE [COMMAND...]',
-  flags: CONTAINER_FLAGS,
-  refused: [...REFUSED_RUN_FLAGS, 'a', 'attach'],
+  flags: { ...CONTAINER_FLAGS, attach: ATTACH },
+  refused: REFUSED_RUN_FLAGS,
   passThrough: true,
   run: async (context, values, [image = '', ...command]) => {
-    const spec = toRunSpec(values, image, command);
+    const spec = { ...toRunSpec(values, image, command), attached: values.attach };
     checkCidfile(values.cidfile);
     const engine = await context.engine();
     const renderer = startRenderer(context, values.quiet);

@@ -1,9 +1,10 @@
 import type { Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
-import { text, toggle } from '../flags.ts';
+import { single, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import type { Fields } from '../template/index.ts';
 import { humanDuration, humanSize } from '../units.ts';
+import { parsePlatform } from '../values/platform.ts';
 
 type Line = Awaited<ReturnType<Engine['images']['history']>>[number];
 
@@ -26,11 +27,13 @@ export const history = defineCommand({
     format: text('--format FORMAT', 'json, table, or a template such as {{.ID}}: {{.CreatedBy}}'),
     human: toggle('-H, --human', 'sizes and times for people (default)', true),
     noTrunc: toggle('--no-trunc', 'do not cut ids and instructions'),
+    platform: single('--platform PLATFORM', 'the image for one platform of several', parsePlatform),
     quiet: toggle('-q, --quiet', 'show ids only'),
   },
-  refused: ['platform'],
-  run: async (context, { format, human, noTrunc, quiet }, [name = '']) => {
-    const lines = await (await context.engine()).images.history(name);
+  run: async (context, { format, human, noTrunc, platform, quiet }, [name = '']) => {
+    const engine = await context.engine();
+    const { Id } = platform === undefined ? { Id: name } : await engine.images.inspect(name, { platform });
+    const lines = await engine.images.history(String(Id));
     const rows = lines.map((line) => rowOf(line, { human, noTrunc }));
     if (quiet) for (const { ID } of rows) context.stdout.write(`${String(ID)}\n`);
     else

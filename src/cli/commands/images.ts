@@ -2,6 +2,7 @@ import type { Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
 import { list, text, toggle } from '../flags.ts';
+import { PLATFORM, requirePlatform } from '../of-platform.ts';
 import { type Column, printList } from '../print-list.ts';
 import type { Fields } from '../template/index.ts';
 import { humanDuration, humanSize } from '../units.ts';
@@ -91,14 +92,17 @@ export const rmi = defineCommand({
   flags: {
     force: toggle('-f, --force', 'remove all names of an id as well'),
     noPrune: toggle('--no-prune', 'the same: no image has parents of its own here'),
+    platform: PLATFORM,
   },
-  refused: ['platform'],
-  run: async (context, { force }, names) => {
+  run: async (context, { force, platform }, names) => {
     const engine = await context.engine();
     return await each(
       context,
       names,
-      async (name) => (await engine.images.remove(name, { force })).join('\n'),
+      async (name) => {
+        await requirePlatform(engine, name, platform);
+        return (await engine.images.remove(name, { force })).join('\n');
+      },
       force ? { forgive: 'IMAGE_NOT_FOUND' } : {},
     );
   },
@@ -121,7 +125,8 @@ function isOther({ names, partOf }: Image): boolean {
   return partOf !== undefined && names.length === 0;
 }
 
-function rowsOf(image: Image, noTrunc: boolean): readonly Fields[] {
+/** Fields of an image for a list: once for each of its names. */
+export function rowsOf(image: Image, noTrunc: boolean): readonly Fields[] {
   const created = image.config.created;
   const at = created === undefined ? NaN : Date.parse(created);
   const shown = (id: string): string => (noTrunc ? id : id.slice('sha256:'.length, 'sha256:'.length + 12));

@@ -1,53 +1,76 @@
-import { EngineError, isEngineError, type Platform } from '../../../engine/index.ts';
-import { type AnyCommand, defineCommand } from '../command.ts';
+import { type Engine, EngineError, isEngineError, type Platform } from '../../../engine/index.ts';
+import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { choice, single, text } from '../flags.ts';
+import { choice, single, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
-import { parsePlatform } from './transfer.ts';
+import { parsePlatform } from '../values/platform.ts';
 import { inspectedVolume } from './volume.ts';
 
-const TYPES = ['container', 'image', 'volume'] as const;
+const TYPES = ['container', 'image', 'volume', 'network'] as const;
 type Kind = (typeof TYPES)[number];
 
-const FLAGS = {
-  format: text('-f, --format FORMAT', 'json, or a template such as {{.State.Status}}'),
-  platform: single('--platform PLATFORM', 'the image for one platform of several', parsePlatform),
-  type: choice('--type TYPE', 'what the name stands for', TYPES),
-};
+const OPERANDS = 'NAME [NAME...]';
+const FORMAT = text('-f, --format FORMAT', 'json, or a template such as {{.State.Status}}');
+const SIZE = toggle('-s, --size', 'add what a container has written, and its files together');
 
-/** `berth inspect`: a container, else an image, else a volume. */
-export const inspect = defineInspect('inspect', undefined);
+/** `berth inspect`: a container, else an image, else a volume, else a network. */
+export const inspect = defineCommand({
+  name: 'inspect',
+  docs: 'Show everything about containers, images, volumes or networks',
+  operands: OPERANDS,
+  flags: { format: FORMAT, size: SIZE, type: choice('--type TYPE', 'what the name stands for', TYPES) },
+  run: async (context, { format, size, type }, names) =>
+    await printObjects(context, names, { format, find: async (name) => await find(context, name, { type, size }) }),
+});
+
 /** `berth container inspect`. */
-export const inspectContainer = defineInspect('inspect', 'container');
+export const inspectContainer = defineCommand({
+  name: 'inspect',
+  docs: 'Show everything about containers',
+  operands: OPERANDS,
+  flags: { format: FORMAT, size: SIZE },
+  run: async (context, { format, size }, names) =>
+    await printObjects(context, names, {
+      format,
+      find: async (name) => await find(context, name, { type: 'container', size }),
+    }),
+});
+
 /** `berth image inspect`. */
-export const inspectImage = defineInspect('inspect', 'image');
+export const inspectImage = defineCommand({
+  name: 'inspect',
+  docs: 'Show everything about images',
+  operands: OPERANDS,
+  flags: {
+    format: FORMAT,
+    platform: single('--platform PLATFORM', 'the image for one platform of several', parsePlatform),
+  },
+  run: async (context, { format, platform }, names) =>
+    await printObjects(context, names, {
+      format,
+      find: async (name) => await find(context, name, { type: 'image', platform }),
+    }),
+});
 
-function defineInspect(name: string, kind: Kind | undefined): AnyCommand {
-  return defineCommand({
-    name,
-    docs: 'Show everything about containers, images or volumes',
-    operands: 'NAME [NAME...]',
-    flags: FLAGS,
-    refused: ['s', 'size'],
-    run: async (context, { format, platform, type }, names) =>
-      await printObjects(context, names, {
-        format,
-        find: async (wanted) => await find(context, wanted, { kind: kind ?? type, platform }),
-      }),
-  });
-}
-
-/** What of the three has the name: `docker inspect` looks in this order too. */
+/** What of them has the name: `docker inspect` looks in this order too. */
 async function find(
   context: Context,
   name: string,
-  { kind: type, platform }: { readonly kind: Kind | undefined; readonly platform: Platform | undefined },
+  {
+    type,
+    size = false,
+    platform,
+  }: { readonly type: Kind | undefined; readonly size?: boolean; readonly platform?: Platform | undefined },
 ): Promise<Record<string, unknown>> {
   const engine = await context.engine();
   const finders: Readonly<Record<Kind, () => Promise<Record<string, unknown>>>> = {
-    container: () => engine.containers.inspect(name),
+    container: async () => ({
+      ...(await engine.containers.inspect(name)),
+      ...(size ? await sizeOf(engine, name) : {}),
+    }),
     image: () => engine.images.inspect(name, { platform }),
     volume: async () => inspectedVolume(await engine.volumes.resolve(name)),
+    network: () => engine.networks.inspect(name),
   };
   if (type !== undefined) return await finders[type]();
   for (const kind of TYPES) {
@@ -62,4 +85,17 @@ async function find(
   });
 }
 
-const MISSING = new Set(['CONTAINER_NOT_FOUND', 'IMAGE_NOT_FOUND', 'VOLUME_NOT_FOUND', 'INVALID_REFERENCE']);
+const MISSING = new Set([
+  'CONTAINER_NOT_FOUND',
+  'IMAGE_NOT_FOUND',
+  'VOLUME_NOT_FOUND',
+  'NETWORK_NOT_FOUND',
+  'INVALID_REFERENCE',
+]);
+
+async function sizeOf({ containers, images }: Engine, name: string): Promise<Record<string, number>> {
+  const { id, imageId } = await containers.resolve(name);
+  const [sizes, all] = await Promise.all([containers.sizes(), images.list()]);
+  const written = sizes.get(id) ?? 0;
+  return { SizeRw: written, SizeRootFs: written + (all.find((image) => image.id === imageId)?.size ?? 0) };
+}

@@ -1,11 +1,14 @@
 import { isEngineError, type NetworkSummary } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
+import { confirm } from '../confirm.ts';
+import { hasLabel, matchesAll, parseFilter } from '../filter.ts';
 import { list, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { renderTemplate } from '../template/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseIpv4 } from '../values/host.ts';
 import { parseLabel } from '../values/label.ts';
+import { parseMoment } from '../values/time.ts';
 import { each } from './each.ts';
 
 const COLUMNS: readonly Column[] = [
@@ -14,6 +17,22 @@ const COLUMNS: readonly Column[] = [
   ['DRIVER', 'Driver'],
   ['SCOPE', 'Scope'],
 ];
+
+const FILTERS = {
+  dangling: ({ users, predefined }: NetworkSummary, value: string) =>
+    (users === 0 && !predefined) === (value === 'true' || value === '1'),
+  driver: ({ driver }: NetworkSummary, value: string) => driver === value,
+  id: ({ id }: NetworkSummary, value: string) => id.startsWith(value),
+  label: ({ labels }: NetworkSummary, value: string) => hasLabel(labels, value),
+  name: ({ name }: NetworkSummary, value: string) => name.includes(value),
+  scope: (_network: NetworkSummary, value: string) => value === 'local',
+  type: ({ predefined }: NetworkSummary, value: string) => predefined === (value === 'builtin'),
+} as const;
+
+const PRUNE_FILTERS = {
+  label: FILTERS.label,
+  until: ({ created }: NetworkSummary, value: string) => Date.parse(created) < parseMoment(value, Date.now()),
+} as const;
 
 /** `berth network create`. */
 const create = defineCommand({
@@ -45,15 +64,16 @@ const ls = defineCommand({
   docs: 'List networks',
   operands: '',
   flags: {
-    filter: texts('-f, --filter NAME=VALUE', 'driver, id, label, name, scope, type (custom or builtin)'),
+    filter: list('-f, --filter NAME=VALUE', `${Object.keys(FILTERS).join('=, ')}=`, (word) =>
+      parseFilter(word, FILTERS),
+    ),
     format: text('--format FORMAT', 'json, table, or a template'),
     noTrunc: toggle('--no-trunc', 'print whole ids'),
     quiet: toggle('-q, --quiet', 'print ids alone'),
   },
   run: async (context, { filter, format, noTrunc, quiet }) => {
-    const wanted = filter.map(parseFilter);
     const { networks } = await context.engine();
-    const all = (await networks.list()).filter((one) => wanted.every((matches) => matches(one)));
+    const all = (await networks.list()).filter((one) => matchesAll(one, filter, FILTERS));
     const rows = all.map((one) => ({
       ID: noTrunc ? one.id : one.id.slice(0, 12),
       Name: one.name,
@@ -149,13 +169,18 @@ const prune = defineCommand({
   name: 'network prune',
   docs: 'Remove networks that no container is on',
   operands: '',
-  flags: { force: toggle('-f, --force', 'do not ask') },
-  refused: ['filter'],
-  run: async (context, { force }) => {
-    if (!force) {
-      throw new UsageError('Cannot prune: it removes all networks that no container is on', 'berth network prune -f');
-    }
-    const names = await (await context.engine()).networks.prune();
+  flags: {
+    filter: list('--filter NAME=VALUE', 'until=, label=', (word) => parseFilter(word, PRUNE_FILTERS)),
+    force: toggle('-f, --force', 'do not ask'),
+  },
+  run: async (context, { filter, force }) => {
+    const warning = 'WARNING! This will remove all custom networks not used by at least one container.';
+    if (!force && !(await confirm(context, warning))) return 0;
+    const names = await (
+      await context.engine()
+    ).networks.prune({
+      keep: (one) => !matchesAll(one, filter, PRUNE_FILTERS),
+    });
     if (names.length > 0) context.stdout.write(`Deleted Networks:\n${names.map((name) => `${name}\n`).join('')}\n`);
     return 0;
   },
@@ -168,26 +193,3 @@ function parseDriver(word: string): 'bridge' {
   if (word === 'bridge') return word;
   throw new UsageError(`Cannot use network driver ${word}: not supported yet`, '--driver bridge is');
 }
-
-function parseFilter(text: string): (network: NetworkSummary) => boolean {
-  const at = text.indexOf('=');
-  const [name, value] = [text.slice(0, Math.max(at, 0)), text.slice(at + 1)];
-  const known = FILTERS[name];
-  if (known) return (network) => known(network, value);
-  throw new UsageError(
-    `Cannot filter by "${name || text}": not supported yet`,
-    `${Object.keys(FILTERS).join(', ')} are`,
-  );
-}
-
-const FILTERS: Readonly<Record<string, (network: NetworkSummary, value: string) => boolean>> = {
-  driver: ({ driver }, value) => driver === value,
-  id: ({ id }, value) => id.startsWith(value),
-  label: ({ labels }, value) => {
-    const at = value.indexOf('=');
-    return at < 0 ? value in labels : labels[value.slice(0, at)] === value.slice(at + 1);
-  },
-  name: ({ name }, value) => name.includes(value),
-  scope: (_network, value) => value === 'local',
-  type: ({ predefined }, value) => predefined === (value === 'builtin'),
-};

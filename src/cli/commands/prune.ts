@@ -3,9 +3,10 @@ import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import type { Context } from '../context.ts';
 import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
-import { list, toggle } from '../flags.ts';
+import { list, single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
 import { humanSize } from '../units.ts';
+import { parseSize } from '../values/size.ts';
 import { parseMoment } from '../values/time.ts';
 
 type StoredImage = Awaited<ReturnType<Engine['images']['list']>>[number];
@@ -24,6 +25,12 @@ const IMAGE_FILTERS = {
   until: ({ config }: StoredImage, value: string) => older(config.created, value),
   dangling: ({ names }: StoredImage, value: string) => (names.length === 0) === (value === 'true' || value === '1'),
 } as const;
+
+/** Milliseconds since 1970. */
+function parseCacheFilter(word: string): number {
+  const { value } = parseFilter(word, { until: true, 'unused-for': true });
+  return parseMoment(value, Date.now());
+}
 
 const FORCE = toggle('-f, --force', 'do not ask');
 
@@ -98,14 +105,30 @@ export const pruneBuilds = defineCommand({
   name: 'prune',
   docs: 'Remove the build cache',
   operands: '',
-  flags: { all: toggle('-a, --all', 'the same: all of the cache goes'), force: FORCE },
-  refused: ['filter', 'keep-storage', 'max-used-space', 'min-free-space', 'reserved-space', 'verbose'],
-  run: async (context, { force }) => {
-    if (!force && !(await confirm(context, 'WARNING! This will remove all build cache.'))) return 0;
+  flags: {
+    all: toggle('-a, --all', 'the same: all of the cache goes'),
+    filter: list('--filter NAME=VALUE', 'until=', parseCacheFilter),
+    force: FORCE,
+    reserved: single('--reserved-space SIZE', 'so much may stay', parseSize),
+    keep: single('--keep-storage SIZE', 'older name of --reserved-space', parseSize),
+    maxUsed: single('--max-used-space SIZE', 'the most that stays', parseSize),
+    minFree: single('--min-free-space SIZE', 'remove until so much of the disk is free', parseSize),
+    verbose: toggle('--verbose', 'name what is removed'),
+  },
+  run: async (context, { filter, force, keep, reserved = keep, maxUsed, minFree, verbose }) => {
+    const until = filter.length === 0 ? undefined : Math.min(...filter);
+    const isPart = [until, reserved, maxUsed, minFree].some((value) => value !== undefined);
+    const what = isPart ? 'the build cache that was asked for' : 'all build cache';
+    if (!force && !(await confirm(context, `WARNING! This will remove ${what}.`))) return 0;
     const engine = await context.engine();
-    const { bytes } = await withRenderer('auto', context, async (onEvent) =>
-      engine.system.prune({ cache: true, onEvent, signal: context.signal }),
+    const { bytes, removed } = await withRenderer('auto', context, async (onEvent) =>
+      engine.system.prune({
+        cache: isPart ? { until, reserved, maxUsed, minFree } : true,
+        onEvent,
+        signal: context.signal,
+      }),
     );
+    if (verbose) for (const id of removed) context.stdout.write(`ID:\t${id}\n`);
     context.stdout.write(`Total:\t${humanSize(bytes)}\n`);
     return 0;
   },

@@ -4,7 +4,7 @@ import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
 import { count, list, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import type { Fields } from '../template/index.ts';
-import { humanDuration } from '../units.ts';
+import { humanDuration, humanSize } from '../units.ts';
 import { UsageError } from '../usage-error.ts';
 
 const COLUMNS: readonly Column[] = [
@@ -35,9 +35,16 @@ const FILTERS = {
   expose: ({ ports, exposed }: ContainerSummary, value: string) =>
     ports.some(({ containerPort, protocol }) => holdsPort(value, containerPort, protocol)) ||
     exposed.some((port) => holdsPort(value, Number.parseInt(port, 10), port.split('/')[1])),
+  // No container here is one of a swarm or of Windows.
+  'is-task': (_container: ContainerSummary, value: string) => !isTrue(value),
+  isolation: (_container: ContainerSummary, value: string) => value === 'default' || value === '',
   before: () => true,
   since: () => true,
 } as const;
+
+function isTrue(value: string): boolean {
+  return value === 'true' || value === '1';
+}
 
 const PORTS = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/;
 
@@ -87,10 +94,11 @@ export const ps = defineCommand({
     latest: toggle('-l, --latest', 'show the last created one, in any state'),
     noTrunc: toggle('--no-trunc', 'do not cut ids and commands'),
     quiet: toggle('-q, --quiet', 'show ids only'),
+    size: toggle('-s, --size', 'show what each has written, and its files together'),
   },
-  refused: ['s', 'size'],
-  run: async (context, { all, filter, format, last, latest, noTrunc, quiet }) => {
-    const { containers } = await context.engine();
+  run: async (context, { all, filter, format, last, latest, noTrunc, quiet, size }) => {
+    const engine = await context.engine();
+    const { containers } = engine;
     const limit = latest ? 1 : last;
     // A filter for a state asks for containers that have ended as well.
     const states = filter.some(({ name }) => name === 'status' || name === 'exited');
@@ -103,15 +111,28 @@ export const ps = defineCommand({
     if (quiet) {
       for (const { id } of chosen) context.stdout.write(`${noTrunc ? id : id.slice(0, 12)}\n`);
     } else {
+      // Adding up takes time, and is done where it will be seen.
+      const shown = size || (format !== undefined && /\bSize\b/.test(format));
+      const sizeOf = shown ? await readSizes(engine) : (): string => '';
       printList(
         context,
-        chosen.map((container) => rowOf(container, noTrunc)),
-        { columns: COLUMNS, format },
+        chosen.map((container) => ({ ...rowOf(container, noTrunc), Size: sizeOf(container) })),
+        { columns: size ? [...COLUMNS, ['SIZE', 'Size']] : COLUMNS, format },
       );
     }
     return 0;
   },
 });
+
+/** `12kB (virtual 130MB)` of a container. */
+async function readSizes({ containers, images }: Engine): Promise<(container: ContainerSummary) => string> {
+  const [written, all] = await Promise.all([containers.sizes(), images.list()]);
+  const ofImages = new Map<string, number>(all.map(({ id, size }) => [id, size]));
+  return ({ id, imageId }) => {
+    const own = written.get(id) ?? 0;
+    return `${humanSize(own)} (virtual ${humanSize(own + (ofImages.get(imageId) ?? 0))})`;
+  };
+}
 
 /** `before` and `since` name a container, and keep what was created on that side of it. */
 async function createdBetween(
@@ -128,8 +149,9 @@ async function createdBetween(
   return ({ createdAt }) => before.every((time) => createdAt < time) && since.every((time) => createdAt > time);
 }
 
-function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
-  const command = container.command.map((word) => escapeControl(word).replaceAll('\n', '\\n')).join(' ');
+/** Fields of a container for a list. */
+export function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
+  const command = container.command.map(shownWord).join(' ');
   return {
     ID: noTrunc ? container.id : container.id.slice(0, 12),
     Image: container.image,
@@ -152,6 +174,12 @@ function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
       .map(([name, value]) => `${name}=${value}`)
       .join(','),
   };
+}
+
+/** As Docker shows a word of a command: one with a blank has quotes, but for the first. */
+function shownWord(word: string, index: number): string {
+  const text = escapeControl(word).replaceAll('\n', '\\n');
+  return index > 0 && text.includes(' ') ? `'${text}'` : text;
 }
 
 function cut(text: string, length: number): string {

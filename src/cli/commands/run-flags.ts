@@ -14,7 +14,7 @@ import { parseTmpfs, parseVolume, parseVolumesFrom } from '../values/volume.ts';
 import { HEALTH_FLAGS, toHealth } from './health-flags.ts';
 import { HOST_FLAGS, toHostOptions } from './host-flags.ts';
 import { START_LIMIT_FLAGS, toLimits } from './limit-flags.ts';
-import { parsePlatform } from './transfer.ts';
+import { parsePlatform } from '../values/platform.ts';
 
 /** Flags of `create` and `run`. */
 export const CONTAINER_FLAGS = {
@@ -78,10 +78,13 @@ export const CONTAINER_FLAGS = {
   workdir: text('-w, --workdir PATH', 'working directory in the container'),
 } as const;
 
+/** `--attach` of `create` and `run`. */
+export const ATTACH = list('-a, --attach STREAM', 'join STDIN, STDOUT or STDERR alone', parseStream);
+
 /** Flags of `run`. */
 export const RUN_FLAGS = {
   ...CONTAINER_FLAGS,
-  attach: list('-a, --attach STREAM', 'join STDIN, STDOUT or STDERR alone', parseStream),
+  attach: ATTACH,
   detach: toggle('-d, --detach', 'run in the background and print the container id'),
   detachKeys: single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys),
   sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),

@@ -18,7 +18,7 @@ export const run = defineCommand({
   passThrough: true,
   failure: 125,
   run: async (context, values, [image = '', ...command]) => {
-    const spec = { ...toRunSpec(values, image, command), detach: values.detach };
+    const spec = { ...toRunSpec(values, image, command), detach: values.detach, attached: values.attach };
     const streams = streamsOf(values);
     const tty = values.tty && !values.detach;
     if (tty && streams.has('stdin') && !context.stdin.isTTY) {

@@ -1,43 +1,8 @@
 import type { EngineInfo } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { text, toggle } from '../flags.ts';
-import { type Column, printList } from '../print-list.ts';
 import { renderTemplate } from '../template/index.ts';
-import { humanSize } from '../units.ts';
 import { version as ownVersion } from '../version.ts';
-
-const DF_COLUMNS: readonly Column[] = [
-  ['TYPE', 'Type'],
-  ['TOTAL', 'TotalCount'],
-  ['ACTIVE', 'Active'],
-  ['SIZE', 'Size'],
-  ['RECLAIMABLE', 'Reclaimable'],
-];
-const KINDS = { images: 'Images', containers: 'Containers', volumes: 'Local Volumes', cache: 'Build Cache' } as const;
-
-/** `berth system df`. */
-export const df = defineCommand({
-  name: 'df',
-  docs: 'Show disk usage',
-  operands: '',
-  flags: { format: text('--format FORMAT', 'json, table, or a template') },
-  refused: ['v', 'verbose'],
-  run: async (context, { format }) => {
-    const usage = await (await context.engine()).system.df();
-    const rows = usage.map(({ kind, total, active, bytes, reclaimable }) => ({
-      Type: KINDS[kind],
-      TotalCount: String(total),
-      Active: String(active),
-      Size: humanSize(bytes),
-      Reclaimable:
-        bytes === 0
-          ? humanSize(reclaimable)
-          : `${humanSize(reclaimable)} (${Math.round((reclaimable / bytes) * 100)}%)`,
-    }));
-    printList(context, rows, { columns: DF_COLUMNS, format });
-    return 0;
-  },
-});
 
 /** `berth system fsck`: exit code 1 when there are problems that were not repaired. */
 export const fsck = defineCommand({

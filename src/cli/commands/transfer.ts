@@ -1,15 +1,13 @@
-import {
-  type Engine,
-  EngineError,
-  isEngineError,
-  parsePlatform as readAnyPlatform,
-  type Platform,
-} from '../../../engine/index.ts';
+import { type Engine, EngineError } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
+import type { Context } from '../context.ts';
 import { single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
 import { UsageError } from '../usage-error.ts';
+import { parsePlatform } from '../values/platform.ts';
 import { familiarName } from './images.ts';
+
+export { parsePlatform } from '../values/platform.ts';
 
 /** `berth pull`. */
 export const pull = defineCommand({
@@ -17,6 +15,7 @@ export const pull = defineCommand({
   docs: 'Pull an image from a registry',
   operands: 'IMAGE',
   flags: {
+    allTags: toggle('-a, --all-tags', 'pull every tag of the name that its registry has'),
     platform: single(
       '--platform PLATFORM',
       'choose the platform of an index: os/architecture[/variant]',
@@ -24,15 +23,17 @@ export const pull = defineCommand({
     ),
     quiet: toggle('-q, --quiet', 'show no progress'),
   },
-  refused: ['a', 'all-tags', 'disable-content-trust'],
-  run: async (context, { platform, quiet }, [name = '']) => {
+  refused: ['disable-content-trust'],
+  run: async (context, { allTags, platform, quiet }, [name = '']) => {
     const engine = await context.engine();
-    const image = await withRenderer(quiet ? 'quiet' : 'auto', context, async (onEvent) =>
-      engine.pull(name, { platform, onEvent, signal: context.signal }),
-    );
-    const digest = image.repoDigests.at(-1)?.replace(/^.*@/, '') ?? image.manifest?.digest;
-    if (!quiet && digest !== undefined) context.stdout.write(`Digest: ${digest}\n`);
-    context.stdout.write(`${image.names[0] ?? name}\n`);
+    for (const one of allTags ? await tagsThere(context, engine, name) : [name]) {
+      const image = await withRenderer(quiet ? 'quiet' : 'auto', context, async (onEvent) =>
+        engine.pull(one, { platform, onEvent, signal: context.signal }),
+      );
+      const digest = image.repoDigests.at(-1)?.replace(/^.*@/, '') ?? image.manifest?.digest;
+      if (!quiet && digest !== undefined) context.stdout.write(`Digest: ${digest}\n`);
+      context.stdout.write(`${allTags ? one : (image.names[0] ?? name)}\n`);
+    }
     return 0;
   },
 });
@@ -60,6 +61,14 @@ export const push = defineCommand({
   },
 });
 
+/** Names of all tags that a registry has of `name`. */
+async function tagsThere({ signal }: Context, engine: Engine, name: string): Promise<readonly string[]> {
+  refuseTag(name);
+  const tags = await engine.tags(name, { signal });
+  if (tags.length > 0) return tags.map((tag) => `${name}:${tag}`);
+  throw new EngineError('IMAGE_NOT_FOUND', `Cannot pull ${name}: its registry has no tag of it`);
+}
+
 /** Names in the store that are tags of `name`. */
 async function tagsHere(engine: Engine, name: string): Promise<readonly string[]> {
   refuseTag(name);
@@ -80,19 +89,4 @@ function refuseTag(name: string): void {
     "tag can't be used with --all-tags/-a",
     `give the name alone: ${name.replace(/[:@][^/]*$/, '')}`,
   );
-}
-
-/** `linux/amd64`, `linux/arm64/v8`, or an architecture alone. @throws {UsageError} */
-export function parsePlatform(word: string): Platform {
-  const platform = readPlatform(word);
-  if (platform.os === 'linux') return platform;
-  throw new UsageError(`images for ${platform.os} are not supported`, 'wanted linux/ARCHITECTURE[/VARIANT]');
-}
-
-function readPlatform(word: string): Platform {
-  try {
-    return readAnyPlatform(word);
-  } catch (error) {
-    throw isEngineError(error) ? new UsageError(error.message, error.hint) : error;
-  }
 }

@@ -52,9 +52,10 @@ export const createVolume = defineCommand({
     driver: text('-d, --driver DRIVER', 'local is the one there is'),
     label: list('--label NAME=VALUE', 'set a label', parseLabel),
     name: text('--name NAME', 'older form of the operand'),
+    option: list('-o, --opt NAME=VALUE', 'type=, device= and o= of a bind or a tmpfs', parseLabel),
   },
-  refused: ['o', 'opt', 'availability', 'group', 'limit-bytes', 'required-bytes', 'scope', 'secret', 'sharing', 'type'],
-  run: async (context, { driver = 'local', label, name }, [operand]) => {
+  refused: ['availability', 'group', 'limit-bytes', 'required-bytes', 'scope', 'secret', 'sharing', 'type'],
+  run: async (context, { driver = 'local', label, name, option }, [operand]) => {
     if (driver !== 'local') {
       throw new UsageError(
         `Cannot use volume driver "${driver}": there are no plugins`,
@@ -67,7 +68,11 @@ export const createVolume = defineCommand({
       );
     }
     const { volumes } = await context.engine();
-    const volume = await volumes.create({ name: operand ?? name, labels: Object.fromEntries(label) });
+    const volume = await volumes.create({
+      name: operand ?? name,
+      labels: Object.fromEntries(label),
+      options: Object.fromEntries(option),
+    });
     context.stdout.write(`${volume.name}\n`);
     return 0;
   },
@@ -139,7 +144,8 @@ export const pruneVolumes = defineCommand({
   },
 });
 
-function rowOf(volume: VolumeSummary): Fields {
+/** Fields of a volume for a list. */
+export function rowOf(volume: VolumeSummary): Fields {
   return {
     Driver: 'local',
     Name: volume.name,
@@ -160,6 +166,7 @@ export function inspectedVolume({
   labels,
   anonymous,
   mountpoint,
+  options,
 }: VolumeSummary): Record<string, unknown> {
   return {
     CreatedAt: createdAt,
@@ -171,7 +178,7 @@ export function inspectedVolume({
         : null,
     Mountpoint: mountpoint,
     Name: name,
-    Options: null,
+    Options: options && Object.keys(options).length > 0 ? options : null,
     Scope: 'local',
   };
 }
