@@ -4,13 +4,15 @@ import { blobName } from './archive/layout.ts';
 import { collect } from './base/collect.ts';
 import { EngineError, messageOf } from './base/errors.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
-import { createCacheExchange, parseCacheIndex } from './cache/index.ts';
+import { readInlineCache } from './build-inline.ts';
+import { createCacheExchange, parseCacheIndex, type CacheIndex } from './cache/index.ts';
 import type { Parts } from './connect.ts';
 import type { BuildCacheSource, BuildCacheTarget } from './engine.ts';
 import { copyGraph } from './image/copy.ts';
 import { digestOf } from './image/digest.ts';
-import { MAX_LAYERS, MAX_MANIFEST_SIZE, parseIndex, parseManifest } from './image/manifest.ts';
-import { OCI_EMPTY, OCI_INDEX, OCI_MANIFEST } from './image/media-type.ts';
+import { isAttestation } from './image/choose.ts';
+import { MAX_LAYERS, MAX_MANIFEST_SIZE, parseGraphNode, parseIndex, parseManifest } from './image/manifest.ts';
+import { isManifestType, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST } from './image/media-type.ts';
 import { formatReference, nameOf, parseReference, withDefaultTag } from './image/reference.ts';
 import type { Descriptor, Digest, Fetcher, Manifest } from './image/types.ts';
 import { createLayoutStorage, isRepositoryPlace, layoutFetcher, layoutPlace } from './layout-place.ts';
@@ -27,19 +29,25 @@ export async function importCaches(parts: Parts, sources: readonly BuildCacheSou
     const vertex = { id: `import cache ${name}`, name: `importing cache from ${name}` };
     await safely(`read the cache ${name}`, act, () =>
       withVertex(vertex, act.onEvent, async () => {
-        const { manifest, place, content } = await openSource(parts, source, act);
-        const [index, ...blobs] = manifest.layers;
-        if (manifest.artifactType !== ARTIFACT || index?.mediaType !== INDEX_TYPE)
-          throw new EngineError('CACHE_INDEX', 'Cannot use it: it is no cache of berth');
-        const text = await collect(content.fetch(index, { signal: act.signal }), 'the cache index', MAX_INDEX);
-        if (digestOf(text) !== index.digest)
-          throw new EngineError('CONTENT_MISMATCH', 'Cannot use the cache index: its digest is wrong');
-        const parsed = parseCacheIndex(JSON.parse(text.toString('utf8')));
-        const available = new Set(blobs.map(({ digest }) => digest));
-        await createCacheExchange(parts.store, parts.store.records).import(parsed, available, place);
+        const exchange = createCacheExchange(parts.store, parts.store.records);
+        for (const cache of await openSource(parts, source, act)) {
+          const available = new Set(cache.manifest.layers.map(({ digest }) => digest));
+          await exchange.import(await readIndex(cache, act), available, cache.place);
+        }
       }),
     );
   }
+}
+
+/** A cache of its own, or the one that an image carries. */
+async function readIndex({ manifest, content }: OpenCache, { signal }: ActOptions): Promise<CacheIndex> {
+  const [index] = manifest.layers;
+  if (manifest.artifactType !== ARTIFACT || index?.mediaType !== INDEX_TYPE)
+    return await readInlineCache(manifest, content, { now: new Date(), signal });
+  const text = await collect(content.fetch(index, { signal }), 'the cache index', MAX_INDEX);
+  if (digestOf(text) !== index.digest)
+    throw new EngineError('CONTENT_MISMATCH', 'Cannot use the cache index: its digest is wrong');
+  return parseCacheIndex(JSON.parse(text.toString('utf8')));
 }
 
 interface OpenCache {
@@ -48,19 +56,29 @@ interface OpenCache {
   readonly content: Fetcher;
 }
 
-async function openSource(parts: Parts, source: BuildCacheSource, { signal }: ActOptions): Promise<OpenCache> {
-  if (source.type === 'local') return await openFolder(source.src);
+/** What a source holds: one cache, or of an image for several platforms one an image. */
+async function openSource(
+  parts: Parts,
+  source: BuildCacheSource,
+  { signal }: ActOptions,
+): Promise<readonly OpenCache[]> {
+  if (source.type === 'local') return [await openFolder(source.src)];
   const reference = withDefaultTag(parseReference(source.ref));
   const repository = parts.registry.repository(nameOf(reference));
   const root = await repository.resolve(reference.digest ?? reference.tag ?? 'latest', { signal });
-  const { content } = await repository.manifest(root.digest, { signal });
   const what = `the cache ${formatReference(reference)}`;
-  return {
-    manifest: parseManifest(content, { what, mediaType: root.mediaType }),
-    place: nameOf(reference),
-    content: repository,
+  const open = async ({ digest, mediaType }: Descriptor): Promise<readonly OpenCache[]> => {
+    const { content } = await repository.manifest(digest, { signal });
+    const node = parseGraphNode(content, { what, mediaType });
+    if (node.kind === 'manifest') return [{ manifest: node.manifest, place: nameOf(reference), content: repository }];
+    const images = node.index.manifests.filter((entry) => !isAttestation(entry) && isManifestType(entry.mediaType));
+    return (await Promise.all(images.slice(0, MAX_IMAGES).map(open))).flat();
   };
+  return await open(root);
 }
+
+/** Images of one index that are read. */
+const MAX_IMAGES = 20;
 
 async function openFolder(folder: string): Promise<OpenCache> {
   const what = join(folder, 'index.json');
@@ -84,6 +102,8 @@ export async function exportCaches(
   act: ActOptions,
 ): Promise<void> {
   for (const target of targets) {
+    // The image carries it already.
+    if (target.type === 'inline') continue;
     const name = target.type === 'local' ? target.dest : target.ref;
     const vertex = { id: `export cache ${name}`, name: `exporting cache to ${name}` };
     await safely(`write the cache ${name}`, act, () =>
@@ -94,7 +114,7 @@ export async function exportCaches(
 
 async function exportCache(
   parts: Parts,
-  target: BuildCacheTarget,
+  target: Exclude<BuildCacheTarget, { readonly type: 'inline' }>,
   layers: ReadonlySet<Digest>,
   act: ActOptions & { readonly vertex: string },
 ): Promise<void> {

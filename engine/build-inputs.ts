@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { readdir, readFile, realpath } from 'node:fs/promises';
+import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from './base/errors.ts';
@@ -19,6 +19,8 @@ export interface BuildInputs {
   context(dockerfile: string | undefined): () => Promise<Context>;
   /** Files from elsewhere as a context. */
   source(from: TreeSource): Promise<Context>;
+  /** The time of a context from elsewhere, in seconds since 1970; undefined for a folder of the user's, whose times mean nothing. */
+  contextTime(): Promise<number | undefined>;
   /** What stands for them without reading them; undefined: their content does. */
   identify(from: TreeSource): Promise<string | undefined>;
   close(): Promise<void>;
@@ -82,6 +84,7 @@ export async function openInputs(
           onEvent: act.onEvent,
         });
       },
+      contextTime: () => timeOf(trees, main, withGitFolder(request)),
       identify: async (from) => (from.type === 'named' ? undefined : await trees.identify(from)),
       close: () => trees.close(),
     };
@@ -136,6 +139,23 @@ async function bring(fetching: Fetching, context: BuildContext): Promise<Brought
       return await unpack(fetching, path);
     }
   }
+}
+
+/** Of a repository the commit's, of a download the server's, else that of the newest file of the archive. Source: BuildKit, build-repro.md. */
+async function timeOf(trees: Trees, { directory, text }: Brought, context: BuildContext): Promise<number | undefined> {
+  if (typeof context === 'string') return undefined;
+  const told = context.type === 'archive' ? undefined : await trees.timeOf(context);
+  return told ?? (text === undefined ? await newestIn(directory) : undefined);
+}
+
+async function newestIn(directory: string): Promise<number | undefined> {
+  const names = await readdir(directory, { recursive: true });
+  let newest: number | undefined;
+  for (const name of names) {
+    const { mtimeMs } = await lstat(join(directory, name));
+    newest = Math.max(newest ?? 0, Math.floor(mtimeMs / 1000));
+  }
+  return newest;
 }
 
 async function onlyFile(folder: string): Promise<string> {

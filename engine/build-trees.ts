@@ -37,6 +37,8 @@ export interface Trees {
   identify(source: HttpSource | GitSource): Promise<string>;
   /** A folder with the files. */
   fetch(source: HttpSource | GitSource): Promise<string>;
+  /** When the commit was made, or what the server says; in seconds since 1970. */
+  timeOf(source: HttpSource | GitSource): Promise<number | undefined>;
   /** An empty folder. */
   folder(): Promise<string>;
   /** Removes the folders. */
@@ -57,13 +59,14 @@ export function createTrees(parts: Parts, keys: Keys, act: ActOptions): Trees {
   const context: TreeContext = { parts, ...keys, act, web, folder, knownHosts };
   const commits = memo((source: GitSource) => commitOf(context, source));
   const asked = memo((source: HttpSource) => ask(context, source));
-  const fetched = memo(async (source: HttpSource | GitSource) => {
+  const fetched = memo(async (source: HttpSource | GitSource): Promise<FetchedTree> => {
     if (source.type === 'git') return await fetchGit(context, source, await commits(source));
     return await fetchHttp(context, source, source.checksum === undefined ? await asked(source) : undefined);
   });
   return {
     folder,
-    fetch: fetched,
+    fetch: async (source) => (await fetched(source)).directory,
+    timeOf: async (source) => (await fetched(source)).time,
     identify: async (source) => {
       if (source.type === 'git') {
         const { remote: _, ref: _ref, checksum: _checksum, ...how } = source;
@@ -78,6 +81,11 @@ export function createTrees(parts: Parts, keys: Keys, act: ActOptions): Trees {
       for (const path of folders) await removeTree(path);
     },
   };
+}
+
+interface FetchedTree {
+  readonly directory: string;
+  readonly time: number | undefined;
 }
 
 interface TreeContext extends Keys {
@@ -98,14 +106,24 @@ async function ask(context: TreeContext, source: HttpSource): Promise<Downloaded
   });
 }
 
-async function fetchHttp(context: TreeContext, source: HttpSource, asked: Downloaded | undefined): Promise<string> {
+async function fetchHttp(
+  context: TreeContext,
+  source: HttpSource,
+  asked: Downloaded | undefined,
+): Promise<FetchedTree> {
   const found = asked?.path === undefined ? await get(context, source, {}) : asked;
   const wanted = source.checksum ?? asked?.digest;
-  if (found.path !== undefined && (wanted === undefined || found.digest === wanted)) return join(found.path, '..');
+  if (found.path !== undefined && (wanted === undefined || found.digest === wanted))
+    return { directory: join(found.path, '..'), time: secondsOf(found.lastModified) };
   const state = `its content is ${found.digest}, and ${wanted ?? ''} was wanted`;
   throw new EngineError('CHECKSUM_MISMATCH', `Cannot use ${redact(source.url)}: ${state}`, {
     hint: source.checksum === undefined ? 'Build again: it changed meanwhile' : 'Check the file and --checksum',
   });
+}
+
+function secondsOf(header: string | undefined): number | undefined {
+  const time = Date.parse(header ?? '');
+  return Number.isNaN(time) ? undefined : Math.floor(time / 1000);
 }
 
 async function get(
@@ -145,7 +163,7 @@ async function commitOf(context: TreeContext, source: GitSource): Promise<string
   );
 }
 
-async function fetchGit(context: TreeContext, source: GitSource, commit: string): Promise<string> {
+async function fetchGit(context: TreeContext, source: GitSource, commit: string): Promise<FetchedTree> {
   return await withVertex(gitVertex(source), context.act.onEvent, async () =>
     checkOut(source, commit, await context.folder(), await gitOptions(context, source)),
   );

@@ -1,39 +1,36 @@
 import { availableParallelism } from 'node:os';
 import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
-import { isSet, refuseArgs } from './build-args.ts';
+import { inlineCache, isInline } from './build-inline.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
 import { checkOutputs, isKept, packingOf, produceOutputs, requireEpoch, type BuiltImage } from './build-outputs.ts';
 import { primaryOf, produceSeveral } from './build-several.ts';
 import { exportCaches, importCaches } from './build-cache.ts';
-import { graphContexts, withLayouts } from './build-contexts.ts';
-import { readDockerfile, type DockerfileSource } from './build-file.ts';
-import { openInputs, type BuildInputs, type LocalRequest } from './build-inputs.ts';
+import { withLayouts } from './build-contexts.ts';
+import { readDockerfile } from './build-file.ts';
+import { isForSeveral, planImages } from './build-plan.ts';
+import { openInputs, type BuildInputs } from './build-inputs.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
 import type { Machine, Parts } from './connect.ts';
-import type { DescribeOptions } from './build-describe.ts';
-import { readGraph } from './build-graph.ts';
-import { readHiddenSources } from './context/index.ts';
 import type { BuildOutput, BuildRequest, BuildResult, Explanation } from './engine.ts';
 import { requireMachines } from './emulation.ts';
-import { epochOf, parseEpoch, toTime } from './epoch.ts';
-import {
-  globalScope,
-  type Graph,
-  type GraphOptions,
-  type Resolver,
-  type Vertex,
-  type VertexId,
-} from './graph/index.ts';
+import { checkEpoch, toTime } from './epoch.ts';
+import { type Graph, type Vertex, type VertexId } from './graph/index.ts';
 import { hostPlatform } from './host-platform.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
-import { formatPlatform, normalizePlatform } from './image/platform.ts';
-import type { Digest, Platform } from './image/types.ts';
+import type { Digest } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
-import { resolveImage } from './resolve-image.ts';
-import { explainMiss, solveAll, type Executor, type Ref, type SolvedAll, type SolveParts } from './solver/index.ts';
+import {
+  diffIdsOf,
+  explainMiss,
+  solveAll,
+  type Executor,
+  type Ref,
+  type SolvedAll,
+  type SolveParts,
+} from './solver/index.ts';
 import type { ForbiddenValue, Packing } from './store/index.ts';
 import { forbiddenValues, refuseSecretsInConfig, refuseSecretsInRequest } from './build-secrets.ts';
 
@@ -45,8 +42,8 @@ import { forbiddenValues, refuseSecretsInConfig, refuseSecretsInRequest } from '
  */
 export async function build(parts: Parts, request: BuildRequest, options: ActOptions = {}): Promise<BuildResult> {
   const names = (request.tags ?? []).map(requireTag);
-  refuseArgs(request.buildArgs);
-  epochOf(request.buildArgs);
+  isInline(request);
+  checkEpoch(request.buildArgs);
   checkOutputs(request.outputs ?? [], names, { isForSeveral: isForSeveral(request) });
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
@@ -88,7 +85,7 @@ async function buildFrom(
   const { request } = inputs;
   const forbidden = forbiddenValues(request);
   const source = await withVertex(LOAD_DOCKERFILE, act.onEvent, () => readDockerfile(request));
-  const plans = await planImages(parts, request, source, act);
+  const plans = await planImages(parts, inputs, source, act);
   for (const { graph, epoch } of plans) {
     requireEpoch(request.outputs ?? [], epoch);
     refuseSecretsInConfig(graph, forbidden);
@@ -110,7 +107,8 @@ async function buildFrom(
     const made: BuiltImage[] = [];
     for (const [at, { graph, epoch }] of plans.entries()) {
       const target = solved.targets[at] ?? { layers: [] };
-      const how = { target, refs: solved.refs, blobs, names: isAlone ? names : [], epoch, isKept: isImageKept };
+      const more = isInline(request) ? await carriedCache(parts, graph, target, act) : undefined;
+      const how = { more, target, refs: solved.refs, blobs, names: isAlone ? names : [], epoch, isKept: isImageKept };
       made.push(toBuilt(graph, await exportImage(parts, graph, how), { names, request, epoch }));
     }
     return made;
@@ -136,34 +134,6 @@ async function buildFrom(
   };
 }
 
-/** What is built for one platform. */
-interface Plan {
-  readonly graph: Graph;
-  readonly epoch: number | undefined;
-}
-
-async function planImages(
-  parts: Parts,
-  request: LocalRequest,
-  source: DockerfileSource,
-  act: ActOptions,
-): Promise<readonly Plan[]> {
-  const isIgnored = await readHiddenSources(request.context, {
-    dockerfile: source.path,
-    ignoreFile: request.ignoreFile,
-  });
-  const resolver = createResolver(parts, request, act);
-  const plans: Plan[] = [];
-  // One after the other: each asks the registries for its bases, and the first error is that of the first platform.
-  for (const platform of platformsOf(request)) {
-    const options = toGraphOptions(request, platform);
-    const { graph, stages } = await readGraph(source, { ...act, resolver, graph: { ...options, isIgnored } });
-    const text = globalScope(stages, options).get('SOURCE_DATE_EPOCH') ?? request.buildArgs?.['SOURCE_DATE_EPOCH'];
-    plans.push({ graph, epoch: parseEpoch(text) });
-  }
-  return plans;
-}
-
 function toBuilt(
   { image: { base, platform } }: Graph,
   { id, imageConfig, manifest }: AssembledImage,
@@ -181,60 +151,19 @@ function toBuilt(
 const LOAD_DOCKERFILE = { id: 'load dockerfile', name: '[internal] load build definition' };
 const EXPORT = { id: 'export image', name: 'exporting to image' };
 
-/** What the image is for: this machine where nothing is said. Each platform once. */
-function platformsOf({ platform, platforms = [] }: BuildRequest): readonly Platform[] {
-  const all = [...(platform ? [platform] : []), ...platforms];
-  const known = new Map(all.map((one) => [formatPlatform(normalizePlatform(one)), one]));
-  return known.size === 0 ? [hostPlatform()] : [...known.values()];
-}
-
-function toGraphOptions(request: BuildRequest, platform: Platform): GraphOptions {
-  const { target, buildArgs, labels, noCache, noCacheFilter, contexts } = request;
-  const { network, extraHosts, shmSize, ulimits } = request;
-  const platforms = { platform, buildPlatform: hostPlatform(), showPlatform: isForSeveral(request) };
-  return {
-    target,
-    buildArgs,
-    labels,
-    noCache,
-    noCacheFilter,
-    ...platforms,
-    contexts: contexts && graphContexts(contexts),
-    network,
-    extraHosts,
-    shmSize,
-    ulimits,
-  };
-}
-
 /** How layers are packed while steps run: as the first output that needs blobs wants it. */
 function packingFor(request: BuildRequest): Packing | undefined {
   const { complete = false, outputs = [], cacheTo = [] } = request;
   const wanted = outputs.find((output) => packingOf(output) !== undefined && output.rewriteTimestamp !== true);
   return (
     (wanted && packingOf(wanted)) ??
-    (complete || cacheTo.length > 0 || isForSeveral(request) ? DEFAULT_PACKING : undefined)
+    (complete || cacheTo.some(({ type }) => type !== 'inline') || isForSeveral(request) ? DEFAULT_PACKING : undefined)
   );
 }
 
 /** Annotations belong to a manifest: a build without outputs gets one for them. */
 function annotated({ outputs = [], annotations = {} }: BuildRequest): readonly BuildOutput[] {
   return outputs.length === 0 && Object.keys(annotations).length > 0 ? [{ type: 'image' }] : outputs;
-}
-
-/** Whether the result is an index, whose manifests need blobs: several platforms, or one of which an index is wanted all the same. */
-function isForSeveral(request: BuildRequest): boolean {
-  return platformsOf(request).length > 1 || isSet(request.buildArgs, 'BUILDKIT_MULTI_PLATFORM');
-}
-
-/** How {@link build} reads a Dockerfile, for those who only want to know what it says. */
-export function describeOptions(parts: Parts, request: BuildRequest, act: ActOptions = {}): DescribeOptions {
-  const [platform = hostPlatform()] = platformsOf(request);
-  return { ...act, resolver: createResolver(parts, request, act), graph: toGraphOptions(request, platform) };
-}
-
-function createResolver(parts: Parts, { pull }: BuildRequest, act: ActOptions): Resolver {
-  return { resolve: (reference, platform) => resolveImage(parts, reference, platform, { ...act, pull, isBase: true }) };
 }
 
 async function solveGraph(
@@ -322,6 +251,7 @@ async function exportImage(
   { store }: Parts,
   graph: Graph,
   {
+    more,
     target,
     refs,
     blobs,
@@ -329,6 +259,7 @@ async function exportImage(
     epoch,
     isKept,
   }: {
+    readonly more: Readonly<Record<string, unknown>> | undefined;
     readonly target: Ref;
     readonly refs: ReadonlyMap<VertexId, Ref>;
     readonly blobs: BlobMaker;
@@ -348,11 +279,22 @@ async function exportImage(
   });
   const baseLayers = descriptors?.slice(0, graph.image.base?.rootfs.diff_ids.length ?? 0);
   const created = epoch === undefined ? undefined : toTime(epoch);
-  const image = assemble({ draft: graph.image, layers, baseLayers, created });
+  const image = assemble({ draft: graph.image, layers, baseLayers, created, more });
   await store.content.write(image.config.descriptor.mediaType, image.config.content);
   if (image.manifest) await store.content.write(image.manifest.descriptor.mediaType, image.manifest.content);
   if (isKept) await store.images.put({ id: image.id, manifest: image.manifest?.descriptor, names });
   return image;
+}
+
+async function carriedCache(
+  parts: Parts,
+  { image: { base } }: Graph,
+  target: Ref,
+  { onEvent }: ActOptions,
+): Promise<Readonly<Record<string, unknown>>> {
+  const below = base?.rootfs.diff_ids.length ?? 0;
+  const onTooLarge = (message: string): void => onEvent?.({ type: 'warning', message });
+  return await inlineCache(parts, new Set(diffIdsOf(target).slice(below)), { onTooLarge });
 }
 
 async function sizeOf({ store }: Parts, layers: ReadonlySet<Digest>): Promise<number> {

@@ -1,5 +1,5 @@
 import type { ActOptions } from './base/progress.ts';
-import { describeOptions } from './build.ts';
+import { describeOptions } from './build-plan.ts';
 import { checkDockerfile, listTargets, outlineDockerfile } from './build-describe.ts';
 import { withLocalRequest, type LocalRequest } from './build-inputs.ts';
 import type { Parts } from './connect.ts';

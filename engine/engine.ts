@@ -241,7 +241,10 @@ export type BuildCacheSource =
 
 /** One `--cache-to`. `min` keeps the layers of the image itself, `max` those of all stages. */
 export type BuildCacheTarget = { readonly mode: 'min' | 'max' } & (
-  { readonly type: 'local'; readonly dest: string } | { readonly type: 'registry'; readonly ref: string }
+  | { readonly type: 'local'; readonly dest: string }
+  | { readonly type: 'registry'; readonly ref: string }
+  /** In the image itself, which `--cache-from type=registry` reads where it was pushed. */
+  | { readonly type: 'inline' }
 );
 
 /** Why a step ran although there is a cache. */

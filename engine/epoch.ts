@@ -6,7 +6,7 @@ const LAST = 253_402_300_799;
 /**
  * Seconds since 1970 that SOURCE_DATE_EPOCH says; undefined where it says nothing.
  *
- * @throws `EPOCH_INVALID`; BuildKit's `context` and stage names are refused by name
+ * @throws `EPOCH_INVALID`, also for BuildKit's names of stages
  */
 export function parseEpoch(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
@@ -14,16 +14,19 @@ export function parseEpoch(text: string | undefined): number | undefined {
   if (seconds <= LAST) return seconds;
   throw new EngineError(
     'EPOCH_INVALID',
-    `Cannot use SOURCE_DATE_EPOCH=${text}: only seconds since 1970 are supported`,
+    `Cannot use SOURCE_DATE_EPOCH=${text}: it is neither seconds since 1970 nor "context"`,
     {
       hint: 'SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)',
     },
   );
 }
 
-/** {@link parseEpoch} of the build arguments alone. */
-export function epochOf(buildArgs: Readonly<Record<string, string>> = {}): number | undefined {
-  return parseEpoch(buildArgs['SOURCE_DATE_EPOCH']);
+/** BuildKit's word for the time of the build context. */
+export const CONTEXT_EPOCH = 'context';
+
+/** Refuses build arguments whose time is none. @throws `EPOCH_INVALID` */
+export function checkEpoch({ SOURCE_DATE_EPOCH: text }: Readonly<Record<string, string>> = {}): void {
+  if (text !== CONTEXT_EPOCH) parseEpoch(text);
 }
 
 /** The second as RFC 3339. */

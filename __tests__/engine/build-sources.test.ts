@@ -6,7 +6,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { parseGitSource } from '../../engine/index.ts';
+import { parseGitSource, type BuildContext } from '../../engine/index.ts';
 import { NO_CONTAINERS } from '../helpers/berth.ts';
 import { BUSYBOX, buildWith, openTestEngine, type TestEngine } from '../helpers/engine.ts';
 import { gitHandler, NO_GIT, startWeb, type TestWeb } from '../helpers/web.ts';
@@ -233,6 +233,22 @@ RUN ["/busybox", "sh", "-c", "/busybox cat /with/whole/app/deep/file /with/besid
     await expect(escaping).rejects.toMatchObject({ code: 'DOCKERFILE_NOT_FOUND' });
     const rubbish = buildWith(it.engine, { context: { type: 'archive', content: streamOf('\0\x01') } });
     await expect(rubbish).rejects.toMatchObject({ code: 'CONTEXT_INVALID' });
+  });
+
+  test('SOURCE_DATE_EPOCH=context is the time of the commit, or of the newest file of an archive', async () => {
+    const git = ['-C', join(folder, 'work'), 'show', '--no-patch', '--format=%ct', 'v1^{commit}'];
+    const committed = Number((await run('/usr/bin/git', git)).stdout);
+    const created = async (context: BuildContext): Promise<number> => {
+      const dockerfile =
+        'ARG SOURCE_DATE_EPOCH=context\nFROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL at=$SOURCE_DATE_EPOCH\n';
+      const { imageId, config } = await buildWith(it.engine, { context, dockerfile });
+      const time = Date.parse(String((await it.engine.images.inspect(imageId))['Created'])) / 1000;
+      expect(config.Labels).toEqual({ at: String(time) });
+      return time;
+    };
+    expect(await created(parseGitSource(remote('#v1:app')) ?? '')).toBe(committed);
+    await run('tar', ['-cf', join(folder, 'timed.tar'), '--mtime=@1234567890', '-C', join(folder, 'work/app'), '.']);
+    expect(await created({ type: 'archive', content: createReadStream(join(folder, 'timed.tar')) })).toBe(1234567890);
   });
 
   test('takes named contexts for stages, bases and --from', async () => {

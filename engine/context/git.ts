@@ -64,12 +64,24 @@ export async function resolveCommit(tree: GitTree, options: GitOptions): Promise
   );
 }
 
+/** Files of a commit. */
+export interface CheckedOut {
+  readonly directory: string;
+  /** When the commit was made, in seconds since 1970. */
+  readonly time: number;
+}
+
 /**
  * Checks a commit out into an empty folder, with its submodules, and gives the folder that is wanted of it.
  *
  * @throws `GIT_FAILED`; `CONTEXT_INVALID` for a subdirectory that is none, or that a link leads out of
  */
-export async function checkOut(tree: GitTree, commit: string, folder: string, options: GitOptions): Promise<string> {
+export async function checkOut(
+  tree: GitTree,
+  commit: string,
+  folder: string,
+  options: GitOptions,
+): Promise<CheckedOut> {
   const work = join(folder, 'tree');
   await mkdir(work);
   const run = (args: readonly string[]): Promise<string> => git(args, tree, options, work);
@@ -80,12 +92,10 @@ export async function checkOut(tree: GitTree, commit: string, folder: string, op
     await run(['remote', 'add', 'origin', withoutUser(tree.remote)]);
     await run(['submodule', 'update', '--quiet', '--init', '--recursive', '--depth=1']);
   }
-  if (tree.mtime === 'commit') {
-    const time = Number(await run(['show', '--no-patch', '--format=%ct', commit]));
-    await setTimes(work, new Date(time * 1000));
-  }
+  const time = Number(await run(['show', '--no-patch', '--format=%ct', commit]));
+  if (tree.mtime === 'commit') await setTimes(work, new Date(time * 1000));
   if (!tree.keepGitDir) await removeGit(work);
-  return await subdirectory(tree, work);
+  return { directory: await subdirectory(tree, work), time };
 }
 
 /** A commit by its id where the server gives it so; else all branches and tags, in one of which it must be. */

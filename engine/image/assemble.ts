@@ -46,6 +46,8 @@ export interface AssembleRequest {
   readonly layers: readonly (AssembledLayer | null)[];
   /** SOURCE_DATE_EPOCH as RFC 3339: the time of the image; nothing in its history is later. */
   readonly created?: string | undefined;
+  /** Further fields of the configuration. */
+  readonly more?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface AssembledImage {
@@ -128,7 +130,7 @@ function withDockerTypes({ config, layers }: Manifest): Manifest {
   return { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config: named(config), layers: layers.map(named) };
 }
 
-function toImageConfig({ draft, layers, created }: AssembleRequest): ImageConfig {
+function toImageConfig({ draft, layers, created, more = {} }: AssembleRequest): ImageConfig {
   const { base, platform } = draft;
   const made = layers.filter((layer) => layer !== null);
   const time = created ?? newest(made.map((layer) => layer.createdAt)) ?? base?.created;
@@ -143,6 +145,7 @@ function toImageConfig({ draft, layers, created }: AssembleRequest): ImageConfig
     config: { ...unknownOf(base?.config, CONTAINER_KEYS), ...draft.config },
     rootfs: { type: 'layers', diff_ids: [...(base?.rootfs.diff_ids ?? []), ...made.map((layer) => layer.diffId)] },
     history: continueHistory(base, draft.history, layers, created),
+    ...more,
   };
 }
 
@@ -159,7 +162,7 @@ const OWN = [
   'history',
 ];
 /** These tell how the base itself was made and would be lies about the image. */
-const STALE = /^(?:container|container_config|id|parent|moby\.buildkit\..*)$/;
+const STALE = /^(?:container|container_config|id|parent|moby\.buildkit\..*|berth\..*)$/;
 
 function keptFromBase(base: ImageConfig | undefined): Readonly<Record<string, unknown>> {
   return Object.fromEntries(Object.entries(unknownOf(base, OWN)).filter(([key]) => !STALE.test(key)));

@@ -348,7 +348,8 @@ describe('inputs', () => {
   });
 
   test.each([
-    ['cache-to', 'type=inline', 'type=inline is not supported yet'],
+    ['cache-to', 'type=inline,mode=max', 'type=inline keeps the layers of the image alone'],
+    ['cache-from', 'type=inline', 'type=inline is for --cache-to'],
     ['cache-from', 'type=s3,region=eu,bucket=b', 'type=s3 is not supported yet'],
     ['cache-from', 'type=azblob,name=n', 'type=azblob is not supported yet'],
     ['cache-from', 'type=registry', 'type=registry needs ref'],

@@ -60,10 +60,13 @@ describe('--cache-from and --cache-to', () => {
       mode: 'max',
     });
     expect(parseCacheTo('type=registry,ref=a/b', '/work')).toEqual({ type: 'registry', ref: 'a/b', mode: 'min' });
+    expect(parseCacheTo('type=inline', '/work')).toEqual({ type: 'inline', mode: 'min' });
+    expect(() => parseCacheFrom('type=inline', '/work')).toThrow(/is for --cache-to/);
   });
 
   test.each([
-    ['type=inline', /type=inline is not supported yet/],
+    ['type=inline,mode=max', /type=inline keeps the layers of the image alone/],
+    ['type=inline,ref=a', /attribute ref is not supported/],
     ['type=gha', /type=gha is not supported yet/],
     ['type=local', /needs dest/],
     ['type=registry,ref=a,compression=zstd', /attribute compression is not supported/],

@@ -41,7 +41,7 @@ const FLAGS = {
   ),
   cacheTo: list(
     '--cache-to TARGET',
-    'write the build cache: type=registry,ref=NAME or type=local,dest=FOLDER, mode=min|max',
+    'write the build cache: type=registry,ref=NAME, type=local,dest=FOLDER or type=inline, mode=min|max',
     (word, { cwd }) => parseCacheTo(word, cwd),
   ),
   explain: toggle('--explain', 'say why each step ran although there is a cache'),

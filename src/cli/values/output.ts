@@ -106,6 +106,7 @@ const ALWAYS = ['image-manifest', 'oci-mediatypes'];
 export function parseCacheTo(text: string, cwd: string): BuildCacheTarget {
   const pairs = pairsOf(text);
   if (pairs === undefined) return { type: 'registry', ref: text, mode: 'min' };
+  if (pairs.get('type') === 'inline') return inlineTarget(pairs);
   const type = cacheType(pairs.get('type'));
   // A fault of a cache never fails a build here, so that ignore-error=true changes nothing.
   onlyKnown(pairs, [type === 'local' ? 'dest' : 'ref', 'mode', 'ignore-error', ...ALWAYS]);
@@ -120,9 +121,18 @@ export function parseCacheTo(text: string, cwd: string): BuildCacheTarget {
     : { type, mode, ref: needed(pairs, 'ref') };
 }
 
+/** What the image carries are its own layers: there is nothing else that it could keep. */
+function inlineTarget(pairs: ReadonlyMap<string, string>): BuildCacheTarget {
+  onlyKnown(pairs, ['mode']);
+  if ((pairs.get('mode') ?? 'min') === 'min') return { type: 'inline', mode: 'min' };
+  throw new UsageError('type=inline keeps the layers of the image alone', 'use type=registry for mode=max');
+}
+
 function cacheType(type: string | undefined): 'local' | 'registry' {
   if (type === 'local' || type === 'registry') return type;
-  if (type !== undefined && ['inline', 'gha', 's3', 'azblob'].includes(type))
+  if (type === 'inline')
+    throw new UsageError('type=inline is for --cache-to', 'read it with --cache-from type=registry,ref=IMAGE');
+  if (type !== undefined && ['gha', 's3', 'azblob'].includes(type))
     throw new UsageError(`type=${type} is not supported yet`, 'use type=registry or type=local');
   throw unknownType(type, ['local', 'registry']);
 }
