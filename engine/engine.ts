@@ -75,7 +75,7 @@ export interface Engine {
     outline(request: BuildRequest, options?: ActOptions): Promise<Outline & { readonly text: string }>;
     targets(request: BuildRequest, options?: ActOptions): Promise<TargetList>;
   };
-  pull(name: string, options?: ActOptions & { readonly platform?: Platform | undefined }): Promise<StoredImage>;
+  pull(name: string, options?: ActOptions & { readonly platform?: Platform | undefined }): Promise<PulledImage>;
   /** The tags of a repository at its registry. */
   tags(repository: string, options?: ActOptions): Promise<readonly string[]>;
   /** Pushes an image of the store under `name`; blobs are made first where they are missing. Of several platforms all, or the one that is named. */
@@ -141,6 +141,11 @@ export interface EngineInfo {
   readonly devices: { readonly names: readonly string[]; readonly problems: readonly string[] };
   /** What RUN uses as network. */
   readonly buildNetwork: 'host' | 'bridge';
+}
+
+/** An image of the store, and what it was pulled as: `docker.io/library/python:3.11-slim`. */
+export interface PulledImage extends StoredImage {
+  readonly reference: string;
 }
 
 /** A `docker build`. */

@@ -1,7 +1,7 @@
 import { withVertex, type ActOptions } from './base/progress.ts';
 import { readManifest } from './complete.ts';
 import type { Parts } from './connect.ts';
-import type { PushResult } from './engine.ts';
+import type { PulledImage, PushResult } from './engine.ts';
 import { copyGraph, type CopyResult } from './image/copy.ts';
 import { imageFor } from './image-for.ts';
 import { formatReference, nameOf, parseReference, type Reference } from './image/reference.ts';
@@ -20,7 +20,7 @@ export async function pull(
   name: string,
   platform: Platform,
   options: ActOptions = {},
-): Promise<StoredImage> {
+): Promise<PulledImage> {
   const { store, registry } = parts;
   return await withStore(parts, options, async () => {
     const { manifest, id, reference } = await resolveImage(parts, name, platform, { ...options, pull: true });
@@ -31,7 +31,7 @@ export async function pull(
     });
     // Now complete: put writes it into index.json.
     await store.images.put({ id, manifest });
-    return await store.images.resolve(id);
+    return { ...(await store.images.resolve(id)), reference };
   });
 }
 

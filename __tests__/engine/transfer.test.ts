@@ -88,6 +88,8 @@ suite(named('push and pull'), () => {
     );
     await container.ended;
     expect(Buffer.concat(chunks).toString()).toBe('base\n');
+    await it.engine.images.tag(image.id, 'a/name:1');
+    expect(await it.engine.pull(`${host}/me/pulled:1`)).toMatchObject({ id: image.id, reference: image.names[0] });
   });
 
   test('say which image the registry does not have', async () => {

@@ -3,6 +3,7 @@ import type * as Undici from 'undici';
 import type { Agent, Dispatcher } from 'undici';
 import { EngineError } from '../base/errors.ts';
 import { isLoopback } from './host.ts';
+import { proxiesOf, tunnels } from './proxy.ts';
 import type { RegistryOptions, Timing } from './types.ts';
 
 /** Chooses the connection for a URL: through the proxy, or direct to loopback, as Go's clients do. */
@@ -40,17 +41,17 @@ export function createDispatchers(options: RegistryOptions, timing: Timing): Dis
   };
 }
 
-/** undici looks into the environment for what isn't given, so the empty string is given. */
 function createProxied(
-  { EnvHttpProxyAgent }: typeof Undici,
+  client: typeof Undici,
   options: RegistryOptions,
   timing: Timing,
   ca: string[] | undefined,
 ): Dispatcher | undefined {
-  const { httpProxy = '', httpsProxy = '', noProxy = '' } = options;
-  if (httpProxy === '' && httpsProxy === '') return undefined;
+  const proxies = proxiesOf(options);
+  if (proxies === undefined) return undefined;
   const tlsOptions = ca === undefined ? {} : { requestTls: { ca }, proxyTls: { ca } };
-  return new EnvHttpProxyAgent({ ...agentOptions(timing, ca), ...tlsOptions, httpProxy, httpsProxy, noProxy });
+  const clientFactory = tunnels(client, timing);
+  return new client.EnvHttpProxyAgent({ ...agentOptions(timing, ca), ...tlsOptions, ...proxies, clientFactory });
 }
 
 function agentOptions(timing: Timing, ca: string[] | undefined): Agent.Options {

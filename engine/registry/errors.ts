@@ -60,3 +60,21 @@ export function afterAttempts(error: unknown, attempts: number): unknown {
     retryAfter: error.retryAfter,
   });
 }
+
+/** A proxy that gave no way to the registry. */
+export class ProxyError extends Error {
+  /** False where the same would come again. */
+  readonly temporary: boolean;
+  /** What it answered. */
+  readonly status: number | undefined;
+
+  constructor(
+    message: string,
+    details: { readonly temporary: boolean; readonly status?: number | undefined; readonly cause?: unknown },
+  ) {
+    super(message, { cause: details.cause });
+    this.name = 'ProxyError';
+    this.temporary = details.temporary;
+    this.status = details.status;
+  }
+}

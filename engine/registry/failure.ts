@@ -1,6 +1,6 @@
 import { messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
-import { RegistryError } from './errors.ts';
+import { ProxyError, RegistryError } from './errors.ts';
 import type { RegistryDiagnostic } from './types.ts';
 
 /** Bytes of an error's body that are read; the rest is not waited for. */
@@ -61,6 +61,7 @@ export async function refusalError(operation: Operation, refusal: Refusal): Prom
  * @param isKnown the host has answered before, so that a refused connection may be a restart
  */
 export function networkError(operation: Operation, url: URL, cause: unknown, isKnown: boolean): RegistryError {
+  if (cause instanceof ProxyError) return proxyFailure(operation, cause);
   const code = codeOfCause(cause);
   const host = url.host;
   if (TLS_CODE.test(code)) {
@@ -85,6 +86,17 @@ export function networkError(operation: Operation, url: URL, cause: unknown, isK
   );
 }
 
+function proxyFailure(operation: Operation, cause: ProxyError): RegistryError {
+  return new RegistryError('REGISTRY_UNREACHABLE', `Cannot ${operation.act}: ${cause.message}`, {
+    cause,
+    temporary: cause.temporary,
+    hint:
+      cause.status === 407
+        ? 'Put name and password into its URL: http://user:password@host:port'
+        : 'HTTP_PROXY and HTTPS_PROXY name the proxy, and NO_PROXY the hosts that need none',
+  });
+}
+
 /** `Retry-After` in milliseconds: seconds or a date. */
 export function parseRetryAfter(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
@@ -102,7 +114,7 @@ function stateOf(code: string, host: string, cause: unknown): string {
 }
 
 /** The innermost code: undici and happy eyeballs wrap the reason. By its fields, since an error may come from another realm. */
-function codeOfCause(cause: unknown, depth = 0): string {
+export function codeOfCause(cause: unknown, depth = 0): string {
   if (typeof cause !== 'object' || cause === null || depth > 4) return '';
   const {
     code,

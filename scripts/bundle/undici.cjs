@@ -3,6 +3,7 @@
 const Agent = require('undici/lib/dispatcher/agent.js');
 const Dispatcher = require('undici/lib/dispatcher/dispatcher.js');
 const EnvHttpProxyAgent = require('undici/lib/dispatcher/env-http-proxy-agent.js');
+const Pool = require('undici/lib/dispatcher/pool.js');
 
 Object.assign(Dispatcher.prototype, require('undici/lib/api/index.js'));
 
@@ -12,4 +13,4 @@ function request(url, { dispatcher, ...options }) {
   return dispatcher.request({ ...options, origin: url.origin, path, method: options.method ?? 'GET' });
 }
 
-module.exports = { Agent, EnvHttpProxyAgent, request };
+module.exports = { Agent, EnvHttpProxyAgent, Pool, request };

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '../../../engine/image/digest.ts';
@@ -142,5 +142,35 @@ describe('a proxy', () => {
       proxy.closeAllConnections();
       proxy.close();
     }
+  });
+
+  test.each<[string, (socket: Socket) => void, string]>([
+    ['hangs up', (socket) => socket.destroy(), 'gave no connection (UND_ERR_SOCKET) (after 5 attempts)'],
+    ['keeps silent', () => undefined, 'gave no connection (UND_ERR_HEADERS_TIMEOUT) (after 5 attempts)'],
+    ['wants a password', (socket) => void socket.end('HTTP/1.1 407 No\r\n\r\n'), 'answered 407'],
+  ])('that %s is an error that names it', async (_, behave, said) => {
+    const proxy = createServer();
+    proxy.on('connect', (_request, socket: Socket) => {
+      socket.on('error', () => undefined);
+      behave(socket);
+    });
+    proxy.listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    try {
+      const client = bench.client({ httpsProxy: host, timing: { connect: 50, minRetry: 1, maxRetry: 2 } });
+      const error = await failureOf(client.repository('registry.test/a').resolve('v1'));
+      expect(error.message).toBe(`Cannot pull registry.test/a:v1: the proxy ${host} ${said}`);
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+    }
+  });
+
+  test('that is none is refused without showing it', async () => {
+    const client = bench.client({ httpsProxy: 'ftp://me:secret@host' });
+    const error = await failureOf(client.repository('registry.test/a').resolve('v1'));
+    expect(error.code).toBe('PROXY_INVALID');
+    expect(error.message).not.toContain('secret');
   });
 });

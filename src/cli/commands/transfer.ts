@@ -30,9 +30,11 @@ export const pull = defineCommand({
       const image = await withRenderer(quiet ? 'quiet' : 'auto', context, async (onEvent) =>
         engine.pull(one, { platform, onEvent, signal: context.signal }),
       );
-      const digest = image.repoDigests.at(-1)?.replace(/^.*@/, '') ?? image.manifest?.digest;
+      // The same image may also be here under other names.
+      const repository = image.reference.replace(/(?:@|:[^/:]*$).*/, '');
+      const digest = image.repoDigests.findLast((one) => one.startsWith(`${repository}@`))?.replace(/^.*@/, '');
       if (!quiet && digest !== undefined) context.stdout.write(`Digest: ${digest}\n`);
-      context.stdout.write(`${allTags ? one : (image.names[0] ?? name)}\n`);
+      context.stdout.write(`${image.reference}\n`);
     }
     return 0;
   },
