@@ -110,7 +110,7 @@ function failureText({ error, smoke }: PipelineResult): string {
   }
   const failed = smoke?.checks.find(({ status, failure }) => status === 'failed' && failure !== undefined)?.failure;
   if (!failed) return '';
-  const { problems, curl, status, body, log } = failed;
+  const { problems, curl, status, body, log = [] } = failed;
   const lines = [
     ...problems,
     ...(curl === undefined ? [] : ['', curl]),

@@ -93,9 +93,11 @@ function failureLines({ failure, location, summary }: Check): readonly string[] 
     ...(curl === undefined ? [] : [`      request:  ${curl}`]),
     ...(status === undefined ? [] : [`      status:   ${status}`]),
     ...(body === undefined ? [] : indented('answer:  ', body)),
-    ...(log.length === 0
-      ? ['      log:      (the container said nothing)']
-      : ['      log:', ...log.map((line) => `        | ${line}`)]),
+    ...(log === undefined
+      ? []
+      : log.length === 0
+        ? ['      log:      (the container said nothing)']
+        : ['      log:', ...log.map((line) => `        | ${line}`)]),
   ];
 }
 

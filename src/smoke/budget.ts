@@ -23,7 +23,7 @@ export function budgetChecks(spec: SmokeSpec, measured: Measurements): readonly 
         status: 'failed',
         reason: 'budget',
         summary: problem,
-        failure: { problems: [problem], log: [] },
+        failure: { problems: [problem] },
       };
     }
     return { ...base, status: 'passed', summary: summaryOf(threshold.metric, numbers) };

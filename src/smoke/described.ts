@@ -56,7 +56,7 @@ export function noDocument(location: Check['location'], port: number): Check {
     status: 'failed',
     reason: 'assertion',
     summary: problem,
-    failure: { problems: [problem], log: [] },
+    failure: { problems: [problem] },
     location,
   };
 }

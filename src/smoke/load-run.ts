@@ -70,7 +70,7 @@ function toCheck(
   const base = { name: 'load', milliseconds, location: load.location };
   if (problems.length === 0) return { ...base, status: 'passed', summary: mask(summary) };
   const told = `${problems.length} of ${load.warmup + load.iterations} were not answered well: ${problems[0] ?? ''}`;
-  const failure = { problems: [mask(told)], log: [] };
+  const failure = { problems: [mask(told)] };
   return { ...base, status: 'failed', reason: 'assertion', summary: mask(told), failure };
 }
 

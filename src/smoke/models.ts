@@ -111,7 +111,7 @@ function unnamed(
   const base = { name: 'model', summary: mask(message), hint: hint && mask(hint), location: model.location };
   const isHarmless = auto || (reason === 'assertion' && !needsName(spec));
   if (isHarmless) return { spec, checks: [{ ...base, status: 'warning' }], readiness: ready };
-  const failure = { problems: [mask(message)], log: [] };
+  const failure = { problems: [mask(message)] };
   return {
     spec,
     checks: [{ ...base, status: 'failed', reason, failure }],

@@ -39,8 +39,8 @@ export interface Failure {
   readonly status?: number | undefined;
   /** The first 2 KB of the answer. */
   readonly body?: string | undefined;
-  /** The container's last 50 lines since that request. */
-  readonly log: readonly string[];
+  /** The container's last 50 lines since that request; undefined where nothing was running. */
+  readonly log?: readonly string[] | undefined;
 }
 
 /** What a smoke test found. */

@@ -30,7 +30,6 @@ export function shutdownCheck(ended: Ended, result: ShutdownResult, wanted: Shut
     hint: hintOf(config, result),
     failure: {
       problems: [`shutdown: wanted exit code ${wanted.exitCodes.join(' or ')}, got a process that ${got}`],
-      log: [],
     },
   };
 }

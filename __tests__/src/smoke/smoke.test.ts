@@ -8,6 +8,7 @@ import {
   type SmokeReport,
   type SmokeTest,
 } from '../../../src/smoke/index.ts';
+import { elfFile } from '../../helpers/elf.ts';
 import type { MemoryFile } from '../../helpers/image-files.ts';
 import { createProcessEngine, scriptImage } from '../../helpers/process-engine.ts';
 
@@ -264,9 +265,8 @@ test('masks secrets and never shows secret headers', async () => {
 });
 
 describe('an image that is no server', () => {
-  const ELF = Buffer.alloc(64);
-  ELF.write('\x7fELF\x02\x01', 'latin1');
-  ELF.writeUInt16LE(process.arch === 'x64' ? 62 : 183, 18);
+  const LOADER = '/lib64/ld-linux-x86-64.so.2';
+  const ELF = elfFile();
   const program = { content: ELF, mode: 0o755 };
   const look = async (
     config: ContainerConfig,
@@ -301,8 +301,7 @@ describe('an image that is no server', () => {
       verdict: 'untested',
       checks: [{}, {}, { name: 'WORKDIR', status: 'warning' }, { status: 'passed' }],
     });
-    const foreign = Buffer.from(ELF);
-    foreign.writeUInt16LE(22, 18);
+    const foreign = elfFile({ machine: 22 });
     const other = await look({ Cmd: ['a'] }, { '/bin/a': { content: foreign, mode: 0o755 } });
     expect(other).toMatchObject({
       verdict: 'untested',
@@ -330,6 +329,24 @@ describe('an image that is no server', () => {
     const report = await look(config, files);
     expect(report).toMatchObject({ verdict: 'failed', exitReason: 'assertion' });
     expect(failuresOf(report).join('\n')).toContain(problem);
+  });
+
+  const linked = elfFile({ interpreter: LOADER, needed: ['libc.so.6', 'libssl.so.3'], runPath: '$ORIGIN/../lib' });
+  const loader = { [LOADER]: { content: elfFile(), mode: 0o755 } };
+  const libraries: readonly [string, Readonly<Record<string, MemoryFile>>, readonly string[]][] = [
+    ['the loader', {}, ['/opt/bin/app is loaded by /lib64/ld-linux-x86-64.so.2, which is not in the image: it was built for glibc (Debian, Ubuntu, Fedora)']],
+    ['a library', loader, ['/opt/bin/app needs the library libssl.so.3, which is not in the image']],
+    ['a library of a library', { ...loader, '/opt/lib/libssl.so.3': elfFile({ needed: ['libz.so.1'] }) }, ['/opt/lib/libssl.so.3 needs the library libz.so.1, which is not in the image']],
+    ['nothing: it is beside the program', { ...loader, '/opt/lib/libssl.so.3': elfFile() }, []],
+    ['nothing: it is in a folder of LD_LIBRARY_PATH', { ...loader, '/given/libssl.so.3': elfFile() }, []],
+    ['nothing: its folder is configured', { ...loader, '/etc/ld.so.conf.d/x.conf': '/odd\n', '/odd/libssl.so.3': elfFile() }, []],
+    ['nothing: the loader has it in its cache', { ...loader, '/etc/ld.so.cache': 'libssl.so.3\0/strange/libssl.so.3\0' }, []],
+  ]; // prettier-ignore
+
+  test.each(libraries)('lacks %s', async (_name, files, problems) => {
+    const config = { Entrypoint: ['/opt/bin/app'], Env: ['LD_LIBRARY_PATH=/given'] };
+    const report = await look(config, { ...files, '/opt/bin/app': { content: linked, mode: 0o755 } });
+    expect(failuresOf(report)).toEqual(problems);
   });
 
   test('so is a server, when structure-only is asked for', async () => {

@@ -48,7 +48,7 @@ export function rowOf(
   const base = { name: mask(name), milliseconds, location };
   if (told.length === 0)
     return { ...base, status: 'passed', summary: summary === undefined ? undefined : mask(summary) };
-  return { ...base, status: 'failed', reason: 'assertion', summary: told[0], failure: { problems: told, log: [] } };
+  return { ...base, status: 'failed', reason: 'assertion', summary: told[0], failure: { problems: told } };
 }
 
 const MAX_PROBLEMS = 20;

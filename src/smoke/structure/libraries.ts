@@ -4,7 +4,7 @@ import { parseElf, type Elf } from './elf.ts';
 import { variablesOf } from './expand.ts';
 
 /** Bytes of a program or library that are read. */
-export const MAX_PROGRAM = 64 << 20;
+const MAX_PROGRAM = 64 << 20;
 /** Libraries that are followed. */
 const MAX_LIBRARIES = 100;
 
@@ -18,7 +18,8 @@ const MULTIARCH: Readonly<Record<string, string>> = {
 
 /**
  * The shared libraries that a program asks for, itself or through others, and that are nowhere where its loader looks: those folders that it names,
- * LD_LIBRARY_PATH, the loader's configuration, and the usual ones. A name that stands in the loader's cache counts as found.
+ * LD_LIBRARY_PATH, the loader's configuration, and the usual ones. A name that stands in the loader's cache counts as found, and so does what is
+ * one with the loader.
  *
  * @returns a sentence for each; none where nothing can be said
  */
@@ -38,7 +39,7 @@ export async function missingLibraries(
   for (let item = open.shift(); item !== undefined && seen.size < MAX_LIBRARIES; item = open.shift()) {
     const [at, { needed = [], runPath }, inherited] = item;
     const own = [...inherited, ...runPath.map((folder) => withOrigin(folder, at))];
-    for (const name of needed.filter((one) => !seen.has(one))) {
+    for (const name of needed.filter((one) => !seen.has(one) && !OF_LOADER.test(one))) {
       seen.add(name);
       const folders = [...own, ...given, ...configured, ...usual];
       const candidates = name.includes('/') ? [name] : folders.map((folder) => posix.resolve('/', folder, name));
@@ -47,17 +48,27 @@ export async function missingLibraries(
       );
       const library = found && parseElf(await head(found.path, files));
       if (found && library?.machine === elf.machine) open.push([found.path, library, own]);
-      else if (found === undefined && !known.includes(Buffer.from(`${name}\0`)))
+      // `$LIB` and `$PLATFORM` stand for what only the loader knows.
+      else if (found === undefined && !own.some((folder) => folder.includes('$')) && !known.includes(`${name}\0`))
         problems.push(`${at} needs the library ${name}, which is not in the image`);
     }
   }
   return problems;
 }
 
-/** The bytes that tell what a program is and needs. */
+/** Bytes in which the headers of a program are, or the first line of a script. */
+const HEAD = 4096;
+
+/** The bytes that tell what a program is and needs: its beginning, and more where that tells of libraries. */
 export async function head(path: string, files: ImageFiles): Promise<Buffer> {
+  const first = Buffer.from(await files.read(path, { maxBytes: HEAD, prefix: true }));
+  const elf = parseElf(first);
+  if (elf === undefined || elf.needed !== undefined) return first;
   return Buffer.from(await files.read(path, { maxBytes: MAX_PROGRAM, prefix: true }));
 }
+
+/** Libraries that are one with the loader, in glibc and in musl: where the loader is, so are they. */
+const OF_LOADER = /^(?:ld-|lib(?:c|m|dl|rt|pthread|util|xnet)\.)/;
 
 function withOrigin(folder: string, path: string): string {
   return folder.replaceAll(/\$(?:ORIGIN|\{ORIGIN\})/g, posix.dirname(path));

@@ -94,6 +94,10 @@ async function follow(name: string, place: Place, findings: Findings, depth = 0)
   if (bytes.subarray(0, 2).toString('latin1') === '#!')
     return [path, ...(await followScript(path, bytes, place, findings, depth))];
   const elf = parseElf(bytes);
+  if (elf === undefined && bytes.subarray(0, 4).toString('latin1') === '\x7fELF') {
+    findings.warnings.push(`${path} is for a machine of another kind`);
+    return [path];
+  }
   if (elf === undefined)
     findings.problems.push(`${path} is no program: it begins neither with an ELF header nor with #!${hintOf(bytes)}`);
   else await checkElf(path, elf, place, findings);
