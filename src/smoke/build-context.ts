@@ -1,6 +1,6 @@
 import { messageOf } from '../../engine/index.ts';
 import type { SpecFiles } from './files.ts';
-import { parseJson, type Json } from './json.ts';
+import { jsonOf, parseJson, type Json } from './json.ts';
 import { compileJsonPath, type JsonPath } from './jsonpath.ts';
 import type { Path, Place, PlacedYaml } from './place.ts';
 import type { SpecProblem } from './problem.ts';
@@ -16,7 +16,7 @@ export interface BuildContext {
   attempt<T>(path: Path, act: () => T, instead: T): T;
   attemptAsync<T>(path: Path, act: () => Promise<T>, instead: T): Promise<T>;
   jsonPath(path: Path, source: string): JsonPath | undefined;
-  /** JSON of a file name, or the value itself. */
+  /** JSON of a file name, or the value itself; a text that is JSON is no file name. */
   payload(
     path: Path,
     value: Json,
@@ -78,6 +78,9 @@ async function readPayload(
     const text = JSON.stringify(value);
     return { json: value, bytes: Buffer.from(text), label: text };
   }
+  // Nobody calls a file so, and many write the JSON of a curl line.
+  const inline = /^\s*[[{]/.test(value) ? jsonOf(Buffer.from(value)) : undefined;
+  if (inline !== undefined) return { json: inline, bytes: Buffer.from(value), label: value };
   const bytes = await files.read(value);
   try {
     return { json: parseJson(bytes.toString('utf8')).value, bytes, label: `@${value}` };

@@ -9,14 +9,15 @@ export interface SpecProblem {
   readonly place: Place;
 }
 
-/** Everything that is wrong in a spec; `location` is the first problem's. */
+/** Everything that is wrong in a spec; `location` is the first problem's, the hint the first that one has. */
 export class SmokeSpecError extends EngineError {
   readonly problems: readonly SpecProblem[];
 
   /** @param problems at least one */
   constructor(source: string, problems: readonly SpecProblem[], code = 'SMOKE_SPEC_INVALID') {
     const [first] = problems;
-    super(code, sentence(source, problems), { hint: first?.hint, location: first?.place });
+    const hint = problems.find((problem) => problem.hint !== undefined)?.hint;
+    super(code, sentence(source, problems), { hint, location: first?.place });
     this.name = 'SmokeSpecError';
     this.problems = problems;
   }

@@ -69,16 +69,43 @@ function toProblem(error: ErrorObject, yaml: PlacedYaml, language: Language): Sp
   };
 }
 
-function unknownKey(error: ErrorObject, path: Path, yaml: PlacedYaml, { refused, whole }: Language): SpecProblem {
+function unknownKey(error: ErrorObject, path: Path, yaml: PlacedYaml, language: Language): SpecProblem {
+  const { refused, whole } = language;
   const { additionalProperty: name } = error.params as { readonly additionalProperty: string };
   const place = yaml.locate([...path, name], { key: true });
   if (refused.some(({ at, names }) => at.test(error.instancePath) && names.includes(name))) {
     return { message: `\`${name}\` is not supported yet`, hint: INSTEAD[name] ?? `Remove \`${name}\``, place };
   }
-  const known = Object.keys((error.parentSchema?.['properties'] as object | undefined) ?? {});
-  const meant = suggest(name, known);
-  const hint = meant === undefined ? `Known here: ${known.join(', ')}` : `Did you mean \`${meant}\`?`;
+  const known = propertiesOf(error.parentSchema);
+  const meant = suggest(name, Object.keys(known));
+  const owner = ownerOf(name, known, language);
+  const hint =
+    owner !== undefined
+      ? `Write it under \`${owner}:\``
+      : meant === undefined
+        ? `Known here: ${Object.keys(known).join(', ')}`
+        : `Did you mean \`${meant}\`?`;
   return { message: `unknown key \`${name}\`${path.length > 0 ? ` in ${nameOf(path, whole)}` : ''}`, hint, place };
+}
+
+/** The key beside it below which a name would be right: `path` of a request that stands next to `request`. */
+function ownerOf(name: string, known: Properties, { schema: root }: Language): string | undefined {
+  const owners = Object.entries(known).filter(([, part]) => Object.hasOwn(propertiesOf(resolve(part, root)), name));
+  return owners.length === 1 ? owners[0]?.[0] : undefined;
+}
+
+type Properties = Readonly<Record<string, unknown>>;
+
+function propertiesOf(schema: unknown): Properties {
+  if (typeof schema !== 'object' || schema === null || !('properties' in schema)) return {};
+  return schema.properties as Properties;
+}
+
+/** What a reference inside the schema stands for; ours lead to `$defs` alone. */
+function resolve(part: unknown, root: object): unknown {
+  if (typeof part !== 'object' || part === null || !('$ref' in part)) return part;
+  const name = String(part.$ref).slice('#/$defs/'.length);
+  return '$defs' in root ? (root.$defs as Properties)[name] : undefined;
 }
 
 /** A JSON pointer as keys; a digit string becomes an index where the parent is a list, which YAML's getIn accepts as well. */

@@ -43,6 +43,11 @@ describe('loadSmokeTest', () => {
     });
   });
 
+  test('takes the JSON of a curl line, quotes and all', async () => {
+    const loaded = await load(`preset: fastapi\npayload: '{"features": [1.50]}'`);
+    expect(loaded).toMatchObject({ spec: { requests: [{ request: { curlBody: '{"features": [1.50]}' } }] } });
+  });
+
   test('finds the files of a spec beside it and in the working directory', async () => {
     const loaded = await load('ci/smoke.yaml');
     if (loaded.kind !== 'spec') throw new Error('it is a spec');
@@ -137,6 +142,10 @@ describe('a bad spec names the place and what to type', () => {
   const table: readonly [string, string, string, string | undefined][] = [
     ['a typo', 'version: 1\nreadinesProbe: {}', 's.yaml:2:1: unknown key `readinesProbe`', 'Did you mean `readinessProbe`?'],
     ['a typo deep inside', req('response: { statuss: 200 }'), 's.yaml:3:17: unknown key `statuss` in `requests[0].response`', 'Did you mean `status`?'],
+    ['a route beside its request', 'requests: [{ path: /p }]', 'unknown key `path` in `requests[0]`', 'Write it under `request:`'],
+    ['a status beside its response', req('status: 200'), 'unknown key `status` in `requests[0]`', 'Write it under `response:`'],
+    ['a variable at the top', 'env: { A: 1 }', 'unknown key `env`', 'Write it under `run:`'],
+    ['JSON as body', 'requests: [{ request: { path: /p, body: { a: 1 } } }]', '`requests[0].request.body` is a mapping: wanted a file whose bytes are sent (JSON written here goes under `json`)', undefined],
     ['a name that is nothing like another', 'run: { zzz: 1 }', 's.yaml:1:8: unknown key `zzz`', 'Known here: env, args, user, network, readOnly, env-from, resources, mounts, platform'],
     ['a batch without rows', 'batch: {}', 's.yaml:1:8: `batch` needs `from`', undefined],
     ['a batch of one row', 'batch: { from: [1] }', '`batch.from` holds 1 rows: wanted a list of 2 to 100 rows', undefined],
