@@ -149,7 +149,7 @@ describe('test-command', () => {
     expect(report).toMatchObject({ verdict: 'failed', exitReason: 'assertion' });
     const check = report.checks.find(({ name }) => name === 'test-command');
     expect(check?.summary).toBe('exited with 1');
-    expect(check?.failure?.log.toSorted()).toEqual(['err', 'out']);
+    expect(check?.failure?.log?.toSorted()).toEqual(['err', 'out']);
   });
 
   test('leaves no process behind, also when it is cancelled', async () => {
