@@ -2,13 +2,13 @@ import type { ActOptions } from './base/progress.ts';
 import type { Machine, Parts } from './connect.ts';
 import type { BuildInputs } from './build-inputs.ts';
 import { createLender } from './build-lender.ts';
-import type { ExecOp } from './graph/index.ts';
+import type { ExecOp, VertexId } from './graph/index.ts';
 import { shortDigest, digestOf } from './image/digest.ts';
 import { OCI_CONFIG } from './image/media-type.ts';
 import type { Digest, ImageConfig, Platform } from './image/types.ts';
 import { createBuildSpec, createReadAccounts, lookupUser } from './runtime/index.ts';
 import { createExecutor, type Executor } from './solver/index.ts';
-import type { ForbiddenValue } from './store/index.ts';
+import type { ForbiddenValue, Packing } from './store/index.ts';
 
 /** What the steps of one build need. */
 export interface BuildExecutorOptions {
@@ -17,6 +17,8 @@ export interface BuildExecutorOptions {
   readonly dockerfile: string | undefined;
   /** Values that no layer may hold. */
   readonly forbidden: readonly ForbiddenValue[];
+  /** How the layer of a vertex will be packed. */
+  readonly packingOf: (vertex: VertexId) => Packing | undefined;
   readonly act: ActOptions;
 }
 
@@ -24,7 +26,7 @@ export interface BuildExecutorOptions {
 export async function createBuildExecutor(
   parts: Parts,
   { helper, isolation }: Machine,
-  { inputs, dockerfile, forbidden, act }: BuildExecutorOptions,
+  { inputs, dockerfile, forbidden, packingOf, act }: BuildExecutorOptions,
 ): Promise<Executor> {
   const { options } = parts;
   const accountsOf = createReadAccounts(helper, { remember: true });
@@ -37,6 +39,7 @@ export async function createBuildExecutor(
     identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
     lender: createLender(parts, inputs.request),
     forbidden,
+    packingOf,
     keepState: ({ platform }, op, base) => keepState(parts, op, base, platform),
   });
 }

@@ -189,7 +189,14 @@ async function solveGraph(
   act: ActOptions,
 ): Promise<SolvedAll> {
   const { request } = inputs;
-  const found = await createBuildExecutor(parts, machine, { inputs, dockerfile: source, forbidden, act });
+  const isPacked = packedVertices(vertices, targets, needsAllStages(request));
+  const found = await createBuildExecutor(parts, machine, {
+    inputs,
+    dockerfile: source,
+    forbidden,
+    packingOf: (id) => (isPacked(id) ? packingFor(request) : undefined),
+    act,
+  });
   const lost = new Set<Digest>();
   const executor: Executor = { ...found, has: async (layer, below) => !lost.has(layer) && found.has(layer, below) };
   const isolation = machine.isolation.rung;
@@ -201,7 +208,7 @@ async function solveGraph(
     concurrency: Math.max(2, availableParallelism()),
     now: () => new Date(),
     onMiss,
-    onRef: packLayers(vertices, targets, blobs, needsAllStages(request)),
+    onRef: (id: VertexId, ref: Ref) => (isPacked(id) ? blobs.start(ref) : undefined),
   };
   try {
     return await withoutLost({ vertices }, { lost, warn }, () => solveAll({ vertices, targets }, solveParts, act));
@@ -231,19 +238,16 @@ async function createExplanations(
 }
 
 /** Layers of the image itself are packed as soon as they are known; those of other stages when an outer cache will take them. */
-function packLayers(
+function packedVertices(
   all: readonly Vertex[],
   targets: readonly VertexId[],
-  blobs: BlobMaker,
   allStages: boolean,
-): (id: VertexId, ref: Ref) => void {
+): (id: VertexId) => boolean {
   const vertices = new Map(all.map((vertex) => [vertex.id, vertex]));
   const chain = new Set<VertexId>();
   for (const target of targets)
     for (let id: VertexId | undefined = target; id !== undefined; id = vertices.get(id)?.inputs[0]) chain.add(id);
-  return (id, ref) => {
-    if (allStages || chain.has(id)) blobs.start(ref);
-  };
+  return (id) => allStages || chain.has(id);
 }
 
 /** Layers and draft become config and, with blobs, manifest; names are given last, when everything they name is there. */

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ImageConfig, Manifest } from '../../engine/image/types.ts';
@@ -33,7 +34,11 @@ async function expectSound({ engine, root }: TestEngine): Promise<void> {
 }
 
 async function readBlob<T>(digest: string): Promise<T> {
-  return JSON.parse(await readFile(join(it.root, 'blobs/sha256', digest.slice(7)), 'utf8')) as T;
+  return await readJson<T>(it.root, digest);
+}
+
+async function readJson<T>(root: string, digest: string): Promise<T> {
+  return JSON.parse(await readFile(join(root, 'blobs/sha256', digest.slice(7)), 'utf8')) as T;
 }
 
 async function names(layer: string): Promise<string[]> {
@@ -76,6 +81,27 @@ suite(named('build'), () => {
     const store = await openTestStore(it.root);
     await validateImage(store.store.content, built.manifest ?? fail());
     await store.store.close();
+  });
+
+  test('makes the blob of a copied layer on the way, the same that packing it later makes', async () => {
+    const dockerfile = 'FROM scratch AS from\nCOPY noise /\nFROM scratch\nCOPY a /\nCOPY --from=from /noise /n\n';
+    const packs = ({ events }: BuiltEvents): number =>
+      events.filter((event) => event.type === 'status' && event.name.startsWith('pack ')).length;
+    const files = { a: 'x'.repeat(100_000), noise: randomBytes(17 << 20) };
+    for (const [name, content] of Object.entries(files)) {
+      await writeFile(join(it.context, name), content);
+      await utimes(join(it.context, name), 1000, 1000);
+    }
+    const other = await openTestEngine();
+    const built = await it.build(dockerfile, { complete: true });
+    await buildWith(other.engine, { context: it.context, dockerfile });
+    const later = await buildWith(other.engine, { context: it.context, dockerfile, complete: true });
+    const layers = (await readJson<Manifest>(other.root, later.manifest?.digest ?? '')).layers;
+    await other.close();
+    expect([packs(built), packs(later) > 0]).toEqual([0, true]);
+    expect(layers.map(({ digest }) => digest)).toEqual(await layersOf(built));
+    expect(layers.map(({ mediaType }) => mediaType.replace(/.*tar/, ''))).toEqual(['+gzip', '']);
+    expect(await readdir(join(it.root, 'ingest'))).toEqual([]);
   });
 
   test('runs commands, and what they leave is the layer', async () => {

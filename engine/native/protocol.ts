@@ -47,7 +47,11 @@ export type CopyLayerArgs = { lowers: Array<string>, actions: Array<CopyAction>,
 /**
  * Ids of the `Secret` frames whose values the layer must not hold. Where it does, the reply says where, and there is no layer.
  */
-forbidden?: Array<string>, };
+forbidden?: Array<string>, 
+/**
+ * The blob to make on the way; there is none of a layer without entries.
+ */
+blob?: WantedBlob, };
 export type CopyAction = { "kind": "mkdir", path: string, mode: number, owner: Owner, created: Timestamp | null, } | { "kind": "copy", source: CopySource, 
 /**
  * Absolute path in the image.
@@ -110,6 +114,15 @@ to: number,
  */
 remove: boolean, };
 export type ModeClass = "user" | "group" | "other";
+export type WantedBlob = { 
+/**
+ * Path below the store root, exclusively created.
+ */
+output: string, codec: Codec, level: number, 
+/**
+ * Files that do not shrink are stored as plain tar.
+ */
+mayBePlain: boolean, };
 export type DiffArgs = { snapshot: string, lowers: Array<string>, 
 /**
  * Where the blob goes, relative to the store root, created exclusively; `None` computes digests only.

@@ -1,9 +1,9 @@
 import type { ActOptions } from '../base/progress.ts';
 import type { Context } from '../context/index.ts';
-import type { ExecOp, TreeSource, Vertex } from '../graph/types.ts';
+import type { ExecOp, TreeSource, Vertex, VertexId } from '../graph/types.ts';
 import type { Digest } from '../image/types.ts';
 import type { StartArgs } from '../native/protocol.ts';
-import type { ForbiddenValue, Snapshots } from '../store/snapshots.ts';
+import type { ForbiddenValue, Packing, Snapshots } from '../store/snapshots.ts';
 import { createSelect, digestOutside, shapeOutside } from './ops/context.ts';
 import { checksumStage, runFile } from './ops/file.ts';
 import { runExec } from './ops/exec.ts';
@@ -36,6 +36,8 @@ export interface ExecutorParts {
   readonly lender: Lender;
   /** Values that no layer may hold. */
   readonly forbidden?: readonly ForbiddenValue[] | undefined;
+  /** How the layer of a vertex will be packed; undefined: nobody has asked for its blob. */
+  readonly packingOf?: ((vertex: VertexId) => Packing | undefined) | undefined;
   /** Keeps the state below a failed step and gives the id of its image. */
   readonly keepState: (vertex: Vertex, op: ExecOp, base: readonly Digest[]) => Promise<string | undefined>;
 }

@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
@@ -6,7 +6,7 @@ import { chainIds } from '../image/chain-id.ts';
 import { shortDigest } from '../image/digest.ts';
 import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
-import type { Codec, CopyAction, CopySource, DiffReply, Found } from '../native/protocol.ts';
+import type { Blob, Codec, CopyAction, CopySource, DiffReply, Found, WantedBlob } from '../native/protocol.ts';
 import type { CallOptions, Helper } from '../native/types.ts';
 import { errnoOf } from './files.ts';
 import { LostLayerError } from './lost-layer.ts';
@@ -83,12 +83,18 @@ export interface Snapshots {
     lowers: readonly string[],
     options?: SnapshotOptions & { readonly forbidden?: readonly ForbiddenValue[] | undefined },
   ): Promise<Digest | null>;
-  /** Copies files into a layer on `lowers`, in one pass over their bytes. `data` belongs to the actions: lists of paths, contents. */
+  /**
+   * Copies files into a layer on `lowers`, in one pass over their bytes, and makes its blob on the way when it is to be packed. `data` belongs
+   * to the actions: lists of paths, contents.
+   */
   copy(
     lowers: readonly string[],
     actions: readonly CopyAction[],
     options: SnapshotOptions &
-      Pick<CallOptions, 'data'> & { readonly forbidden?: readonly ForbiddenValue[] | undefined },
+      Pick<CallOptions, 'data'> & {
+        readonly forbidden?: readonly ForbiddenValue[] | undefined;
+        readonly packing?: Packing | undefined;
+      },
   ): Promise<CopiedLayer>;
   /** An upper that is filled with a part of a stage, its path absolute: what a cache mount begins with. */
   fill(upper: string, layers: readonly Digest[], source: string, options?: SnapshotOptions): Promise<void>;
@@ -235,10 +241,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
   ): Promise<Descriptor> => {
     const diffId = diffIds.at(-1) ?? missingLayer();
     const record = await layers.get(diffId);
-    const fits =
-      record && force
-        ? { ...record, blobs: record.blobs.filter(({ mediaType }) => isOf(mediaType, how.codec)) }
-        : record;
+    const fits = fitting(record, { ...how, force });
     const known = (await localBlob(fits)) ?? remoteBlob(fits);
     if (known) return known;
     const other = force ? ((await localBlob(record)) ?? remoteBlob(record)) : undefined;
@@ -300,15 +303,16 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
         },
       },
     );
-    const { size, codec: used, ...blob } = reply.blob ?? missingLayer();
-    const digest = blob.digest as Digest;
-    await content.commit(ingest, { digest, size });
-    report(size, size, Date.now());
-    return {
-      diffId: reply.diffId as Digest,
-      blob: { mediaType: layerType(used), digest, size },
-      size: reply.plainSize,
-    };
+    const blob = await commitBlob(ingest, reply.blob ?? missingLayer());
+    report(blob.size, blob.size, Date.now());
+    return { diffId: reply.diffId as Digest, blob, size: reply.plainSize };
+  };
+
+  /** A blob that the helper has just written becomes one of the store. */
+  const commitBlob = async (ingest: string, { digest, size, codec }: Blob): Promise<Descriptor> => {
+    const blob = { mediaType: layerType(codec), digest: digest as Digest, size };
+    await content.commit(ingest, blob);
+    return blob;
   };
 
   const repack: Snapshots['repack'] = async (diffIds, how, options = {}) => {
@@ -332,6 +336,16 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     (await present)?.add(reply.snapshot);
     // The empty layer is kept like any other: another image may have it.
     return reply.entries === 0 ? null : diffId;
+  };
+
+  /** The blob that came with a copied layer, unless the layer had one that does. */
+  const keepBlob = async (
+    diffId: Digest,
+    { output, blob, how }: { readonly output: string; readonly blob: Blob; readonly how: Packing },
+  ): Promise<void> => {
+    const known = await localBlob(fitting(await layers.get(diffId), how));
+    if (known) await rm(join(store.root, output), { force: true });
+    else await layers.add(diffId, { blobs: [await commitBlob(output, blob)] });
   };
 
   return {
@@ -362,12 +376,18 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       );
       return await keepLayer(reply, forbidden);
     },
-    copy: async (lowers, actions, { data, forbidden = [], signal, onEvent, vertex }) => {
+    copy: async (lowers, actions, { data, forbidden = [], packing: how, signal, onEvent, vertex }) => {
       const chunks: Uint8Array[] = [];
       const report = reporter({ onEvent, vertex }, 'copy');
+      const output = content.newIngest();
       const reply = await helper.call(
         'copy-layer',
-        { lowers: [...lowers], actions: [...actions], ...namesOf(forbidden) },
+        {
+          lowers: [...lowers],
+          actions: [...actions],
+          ...namesOf(forbidden),
+          ...(how && { blob: wantedBlob(output, how) }),
+        },
         {
           signal,
           data,
@@ -379,7 +399,9 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
           },
         },
       );
-      return { layer: await keepLayer(reply, forbidden), contents: Buffer.concat(chunks) };
+      const layer = await keepLayer(reply, forbidden);
+      if (how && reply.blob) await keepBlob(reply.diffId as Digest, { output, blob: reply.blob, how });
+      return { layer, contents: Buffer.concat(chunks) };
     },
     pack: (diffIds, how, options = {}) =>
       once(packing, `${diffIds.at(-1) ?? missingLayer()} ${how.codec} ${how.level} ${how.force ?? false}`, () =>
@@ -409,8 +431,18 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
   };
 }
 
+function wantedBlob(output: string, { codec, level, mayBePlain = false }: Packing): WantedBlob {
+  return { output, codec, level, mayBePlain };
+}
+
 function namesOf(forbidden: readonly ForbiddenValue[]): { readonly forbidden?: string[] } {
   return forbidden.length > 0 ? { forbidden: forbidden.map(({ id }) => id) } : {};
+}
+
+/** The record with only the blobs that do: where a codec is forced, those of that codec. */
+function fitting(record: LayerRecord | undefined, { force = false, codec }: Packing): LayerRecord | undefined {
+  if (!record || !force) return record;
+  return { ...record, blobs: record.blobs.filter(({ mediaType }) => isOf(mediaType, codec)) };
 }
 
 function isOf(mediaType: string, codec: Codec): boolean {

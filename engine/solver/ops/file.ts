@@ -19,7 +19,7 @@ import type { FileResult } from '../types.ts';
 import { digestOutside, type Select, type Selection } from './context.ts';
 import { resolveOwner } from './owner.ts';
 
-type FileParts = Pick<ExecutorParts, 'snapshots' | 'identifyUser' | 'identify' | 'forbidden'> & {
+type FileParts = Pick<ExecutorParts, 'snapshots' | 'identifyUser' | 'identify' | 'forbidden' | 'packingOf'> & {
   readonly select: Select;
 };
 
@@ -43,8 +43,8 @@ interface Prepared {
 }
 
 /**
- * Does all actions of the step in one call of the helper, which resolves every path inside the merged root and makes the layer in the same
- * pass. The content digests of what came from outside are those of the bytes that are in the layer.
+ * Does all actions of the step in one call of the helper, which resolves every path inside the merged root and makes the layer, and the blob
+ * that will be asked for, in the same pass. The content digests of what came from outside are those of the bytes that are in the layer.
  *
  * @throws `CONTEXT_CHANGED` when a file's digest was made before, of other bytes
  */
@@ -59,6 +59,7 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
       vertex: step.vertex.id,
       data: prepared.flatMap(({ data }) => (data ? [data] : [])),
       forbidden: parts.forbidden,
+      packing: parts.packingOf?.(step.vertex.id),
     },
   );
   let at = 0;

@@ -1,8 +1,9 @@
 //! COPY, ADD, WORKDIR and here-documents: files of the host or of other snapshots go into a new snapshot, where Docker would put them.
 
+use crate::compress::check_level;
 use crate::contents::{self, Hasher, require_same};
 use crate::context::{Record, Tree, records};
-use crate::diff::{self, Layer};
+use crate::diff::{self, Blob, Layer};
 use crate::error::{Context as _, Error, Kind, Result, display};
 use crate::filter::{Chosen, Filter, Matcher};
 use crate::glob::{self, Match};
@@ -201,8 +202,8 @@ pub struct Finished {
     pub contents: Vec<u8>,
 }
 
-/// Do the same and make the layer at once: a large file of a context is read a single time for snapshot, layer and digest. The snapshot gets the
-/// name of the layer; there is none when the layer holds a forbidden value.
+/// Do the same and make the layer at once: a large file is read a single time for snapshot, layer, digest and, when one is wanted, `blob`. The
+/// snapshot gets the name of the layer; there is none, nor a blob, when the layer holds a forbidden value. An empty layer has no blob either.
 ///
 /// # Errors
 /// As [`copy`], and those of a layer that cannot be made.
@@ -211,19 +212,20 @@ pub fn layer(
     lowers: &[String],
     actions: Vec<Action<'_>>,
     forbidden: &[Forbidden<'_>],
+    blob: Option<&Blob<'_>>,
     identity: Option<Identity>,
     report: &Report<'_>,
 ) -> Result<Finished> {
+    if let Some(blob) = blob {
+        check_level(blob.codec, blob.level)?;
+    }
     let lowers = snapshot::stack(snapshots, lowers)?;
     let part = Part::create(snapshots)?;
     let (copied, later) = fill(&part, &lowers, actions, identity, Some(Later::default()), report)?;
     let mut later = later.unwrap_or_default();
-    let layer = diff::layer_of(part, &lowers, &mut later, forbidden, report)?;
-    Ok(Finished {
-        copied,
-        layer,
-        contents: later.digests(report)?,
-    })
+    let layer = diff::layer_of(part, &lowers, &mut later, forbidden, blob, report)?;
+    let contents = later.digests(report).inspect_err(|_| diff::discard(blob))?;
+    Ok(Finished { copied, layer, contents })
 }
 
 /// Do the actions in an empty snapshot. With `later` the files of contexts get digests, and the large ones their content when the layer is made.
@@ -634,6 +636,8 @@ impl<'a> Job<'a> {
             self.links.insert(key, components(&self.writer.path_of(&place)).into());
         }
         match meta.kind {
+            // Writing takes the capabilities of a file away: what has attributes gets its content first.
+            FileType::RegularFile if xattrs.is_empty() && self.may_wait(&meta) => self.postpone(&place, leaf.open()?, &file, None),
             FileType::RegularFile => self.file(&place, &leaf.open()?, &file),
             FileType::Symlink => self.symlink(&place, &leaf.target()?, &file),
             kind => {
@@ -732,15 +736,10 @@ impl<'a> Job<'a> {
     /// A file of a context, with its digest; a large one gets its content later.
     fn hashed(&mut self, name: &[u8], source: OwnedFd, file: &File<'_>, slot: usize) -> Result<()> {
         let (meta, attributes) = (file.meta, file.attributes());
-        let mut sink = self.writer.file(name)?;
-        if let Some(later) = self.later.as_mut().filter(|later| meta.size >= LARGE && later.has_room()) {
-            self.writer.finish_file(&sink, meta.size, &attributes, name)?;
-            later.add((source, meta), sink.into_file(), file.mode, slot)?;
-            // Its bytes are counted when they are read.
-            self.copied.entries += 1;
-            self.copied.bytes = self.copied.bytes.saturating_add(meta.size);
-            return Ok(());
+        if self.may_wait(&meta) {
+            return self.postpone(name, source, file, Some(slot));
         }
+        let mut sink = self.writer.file(name)?;
         let mut hasher = Hasher::new(meta.size);
         let mut taken: u64 = 0;
         loop {
@@ -758,6 +757,24 @@ impl<'a> Job<'a> {
             later.set(slot, hasher.finish());
         }
         self.count(taken);
+        Ok(())
+    }
+
+    /// Whether the content of a file can come when the layer is made.
+    fn may_wait(&self, meta: &Meta) -> bool {
+        meta.size >= LARGE && self.later.as_ref().is_some_and(Later::has_room)
+    }
+
+    /// Make the file without its content, which comes when the layer is made.
+    fn postpone(&mut self, name: &[u8], source: OwnedFd, file: &File<'_>, slot: Option<usize>) -> Result<()> {
+        let sink = self.writer.file(name)?;
+        self.writer.finish_file(&sink, file.meta.size, &file.attributes(), name)?;
+        if let Some(later) = &mut self.later {
+            later.add((source, file.meta), sink.into_file(), file.mode, slot)?;
+        }
+        // Its bytes are counted when they are read.
+        self.copied.entries += 1;
+        self.copied.bytes = self.copied.bytes.saturating_add(file.meta.size);
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use berth_sys::file::{self, Time};
 use berth_sys::strict::Identity;
 use berth_sys::xattr;
 use berth_tar::{Entry, writer};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, fsync, syncfs, unlinkat};
 use std::collections::{BTreeSet, HashMap};
 
@@ -53,6 +53,24 @@ pub struct Diff<'a> {
     pub threads: Option<usize>,
     /// What the layer must not hold. Where it does there is no blob, and the snapshot stays as it is.
     pub forbidden: &'a [Forbidden<'a>],
+}
+
+/// A blob to make of a layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Blob<'a> {
+    /// Path below the store root, which is open in `store`.
+    pub output: &'a str,
+    pub store: BorrowedFd<'a>,
+    pub codec: Codec,
+    pub level: u32,
+    /// Where samples of the files do not shrink, it is the plain tar.
+    pub may_be_plain: bool,
+    /// Who compresses.
+    pub identity: Option<Identity>,
+    /// Who owns it; `None` leaves it to whom it belongs.
+    pub owner: Option<Identity>,
+    /// Compressing threads; `None` takes as many as there are processors. The bytes do not depend on it.
+    pub threads: Option<usize>,
 }
 
 /// A layer.
@@ -88,106 +106,127 @@ pub fn diff(store: &impl AsFd, snapshots: &impl AsFd, what: &Diff<'_>, report: &
     let lowers = snapshot::stack(snapshots, what.lowers)?;
     let mut later = Later::default();
     let plan = plan(&root, &lowers, &what.untouched, &mut later)?;
-    let blob = what.output.map(|path| create_blob(store, path, what.owner)).transpose()?;
-    let mut form = Form {
+    let blob = what.output.map(|output| Blob {
+        output,
+        store: store.as_fd(),
         codec: what.codec,
         level: what.level,
-        threads: what.threads,
-    };
-    if what.may_be_plain && blob.is_some() && !sample::shrinks(&root, &plan, &form).inspect_err(|_| discard(store, what.output))? {
-        form.codec = Codec::None;
-    }
-    let output = Target {
-        blob: blob.as_ref(),
-        form,
+        may_be_plain: what.may_be_plain,
         identity: what.identity,
-        counted: false,
-    };
-    let made = make(&root, &plan, &mut later, &output, (what.clamp, what.forbidden), report);
-    let Made { digests, entries, found } = made.inspect_err(|_| discard(store, what.output))?;
-    if !found.is_empty() {
-        discard(store, what.output);
-    }
-    let diff_id = digest::sha256(&digests.plain);
-    let snapshot = if what.finish && found.is_empty() {
-        finish(snapshots, what, &root, &plan, &digests)?
+        owner: what.owner,
+        threads: what.threads,
+    });
+    let made = make(
+        (&root, &plan),
+        &mut later,
+        blob.as_ref(),
+        (what.clamp, what.forbidden),
+        (false, report),
+    )?;
+    let snapshot = if what.finish && made.found.is_empty() {
+        finish(snapshots, what, &root, &plan, &made.digests).inspect_err(|_| discard(blob.as_ref()))?
     } else {
         what.snapshot.to_owned()
     };
-    let blob = blob
-        .filter(|_| found.is_empty())
-        .map(|_| (digest::sha256(&digests.blob), digests.blob_size, form.codec));
-    Ok(Layer {
-        diff_id,
-        plain_size: digests.plain_size,
-        entries,
-        blob,
-        snapshot,
-        found,
-    })
+    Ok(made.layer(snapshot))
 }
 
-/// Make the layer of a snapshot that has just been filled, without a blob; files that wait for their content get it on the way. With a forbidden
-/// value in it there is no layer: the snapshot goes.
+/// Make the layer of a snapshot that has just been filled, and the blob that is wanted of it; files that wait for their content get it on the way.
+/// With a forbidden value in it there is no layer: the snapshot goes.
 pub(crate) fn layer_of(
     part: Part<'_>,
     lowers: &Stack,
     later: &mut Later,
     forbidden: &[Forbidden<'_>],
+    blob: Option<&Blob<'_>>,
     report: &Report<'_>,
 ) -> Result<Layer> {
     let plan = plan(part.fs(), lowers, &BTreeSet::new(), later)?;
-    let nothing = Target {
-        blob: None,
-        form: Form {
-            codec: Codec::None,
-            level: 0,
-            threads: None,
-        },
-        identity: None,
-        counted: true,
-    };
-    let Made { digests, entries, found } = make(part.fs(), &plan, later, &nothing, (None, forbidden), report)?;
-    let snapshot = digest::hex(&digests.plain);
-    if found.is_empty() {
-        tidy(part.fs(), &plan, None)?;
+    // Nobody asks for the blob of a layer without entries.
+    let blob = blob.filter(|_| plan.items.iter().any(|item| item.keep));
+    let made = make((part.fs(), &plan), later, blob, (None, forbidden), (true, report))?;
+    let snapshot = digest::hex(&made.digests.plain);
+    if made.found.is_empty() {
         // Another step may have made the same layer: that one is used.
-        part.commit(&snapshot, true)?;
+        let kept = tidy(part.fs(), &plan, None).and_then(|()| part.commit(&snapshot, true));
+        kept.inspect_err(|_| discard(blob))?;
     }
-    Ok(Layer {
-        diff_id: digest::sha256(&digests.plain),
-        plain_size: digests.plain_size,
-        entries,
-        blob: None,
-        snapshot,
-        found,
-    })
+    Ok(made.layer(snapshot))
 }
 
 struct Made {
     digests: Digests,
     entries: u64,
     found: Vec<Found>,
+    /// How the blob is packed, when there is one.
+    codec: Option<Codec>,
 }
 
-/// Where the tar of a layer goes.
-struct Target<'a> {
-    blob: Option<&'a OwnedFd>,
-    form: Form,
-    identity: Option<Identity>,
-    /// What is in the snapshot was told as progress when it came there.
-    counted: bool,
+impl Made {
+    fn layer(self, snapshot: String) -> Layer {
+        let Digests { plain, plain_size, .. } = self.digests;
+        let (blob, size) = (self.digests.blob, self.digests.blob_size);
+        Layer {
+            diff_id: digest::sha256(&plain),
+            plain_size,
+            entries: self.entries,
+            blob: self.codec.map(|codec| (digest::sha256(&blob), size, codec)),
+            snapshot,
+            found: self.found,
+        }
+    }
 }
 
+/// Write the layer of the plan, and the blob when one is wanted: it stays when it is complete and nothing forbidden is in it. `counted` means that
+/// what is in the snapshot was told as progress when it came there.
 fn make(
-    root: &OwnedFd,
-    plan: &Plan,
+    (root, plan): (&OwnedFd, &Plan),
     later: &mut Later,
-    target: &Target<'_>,
-    (clamp, forbidden): (Option<i64>, &[Forbidden<'_>]),
-    report: &Report<'_>,
+    blob: Option<&Blob<'_>>,
+    limits: (Option<i64>, &[Forbidden<'_>]),
+    counted: (bool, &Report<'_>),
 ) -> Result<Made> {
-    let output = output::start(target.blob, target.form, target.identity)?;
+    let Some(wanted) = blob else {
+        return write((root, plan), later, None, limits, counted);
+    };
+    let file = create_blob(wanted)?;
+    let made = packed((root, plan), later, (wanted, &file), limits, counted);
+    if !made.as_ref().is_ok_and(|made| made.found.is_empty()) {
+        discard(blob);
+    }
+    made
+}
+
+fn packed(
+    (root, plan): (&OwnedFd, &Plan),
+    later: &mut Later,
+    (wanted, file): (&Blob<'_>, &OwnedFd),
+    limits: (Option<i64>, &[Forbidden<'_>]),
+    counted: (bool, &Report<'_>),
+) -> Result<Made> {
+    let mut form = Form {
+        codec: wanted.codec,
+        level: wanted.level,
+        threads: wanted.threads,
+    };
+    if wanted.may_be_plain && !sample::shrinks(root, plan, &form, later)? {
+        form.codec = Codec::None;
+    }
+    let made = write((root, plan), later, Some((file, form, wanted.identity)), limits, counted)?;
+    fsync(file).step("fsync", b"blob")?;
+    let codec = made.found.is_empty().then_some(form.codec);
+    Ok(Made { codec, ..made })
+}
+
+/// The layer's tar into the digests and, with a target, into that.
+fn write(
+    (root, plan): (&OwnedFd, &Plan),
+    later: &mut Later,
+    target: Option<(&OwnedFd, Form, Option<Identity>)>,
+    (clamp, forbidden): (Option<i64>, &[Forbidden<'_>]),
+    (counted, report): (bool, &Report<'_>),
+) -> Result<Made> {
+    let output = output::start(target)?;
     let search = Search::new(forbidden);
     let mut emit = Emit {
         out: Buffer::new(),
@@ -195,7 +234,7 @@ fn make(
         report,
         plan,
         later,
-        counted: target.counted,
+        counted,
         links: HashMap::new(),
         clamp,
         entries: 0,
@@ -210,14 +249,17 @@ fn make(
         Err(error) if error.step == WRITE => output.finish().and(Err(error)),
         Err(error) => Err(error),
     }?;
-    if let Some(blob) = target.blob {
-        fsync(blob).step("fsync", b"blob")?;
-    }
-    Ok(Made { digests, entries, found })
+    Ok(Made {
+        digests,
+        entries,
+        found,
+        codec: None,
+    })
 }
 
-fn create_blob(store: &impl AsFd, path: &str, owner: Option<Identity>) -> Result<OwnedFd> {
-    let (folder, name) = open_folder(store, path)?;
+fn create_blob(wanted: &Blob<'_>) -> Result<OwnedFd> {
+    let path = wanted.output;
+    let (folder, name) = open_folder(wanted)?;
     let blob = file::create_file(&folder, name, 0o600).map_err(|errno| match errno {
         rustix::io::Errno::EXIST => Error {
             kind: Kind::Conflict,
@@ -226,24 +268,26 @@ fn create_blob(store: &impl AsFd, path: &str, owner: Option<Identity>) -> Result
         .subject(path.as_bytes()),
         errno => Error::system("create blob", errno).subject(path.as_bytes()),
     })?;
-    if let Some((uid, gid)) = owner {
+    if let Some((uid, gid)) = wanted.owner {
         file::chown_fd(&blob, uid, gid).step("fchown", path.as_bytes())?;
     }
     Ok(blob)
 }
 
-fn open_folder<'a>(store: &impl AsFd, path: &'a str) -> Result<(OwnedFd, &'a [u8])> {
+fn open_folder<'a>(wanted: &Blob<'a>) -> Result<(OwnedFd, &'a [u8])> {
+    let path = wanted.output;
     let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
     if !file::is_component(name.as_bytes()) {
         return Err(Error::new(Kind::Request, "create blob", "the output is no file below the store root").subject(path.as_bytes()));
     }
-    let folder =
-        berth_sys::path::open_beneath(store, folder.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY).step("create blob", path.as_bytes())?;
+    let folder = berth_sys::path::open_beneath(wanted.store, folder.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY)
+        .step("create blob", path.as_bytes())?;
     Ok((folder, name.as_bytes()))
 }
 
-fn discard(store: &impl AsFd, path: Option<&str>) {
-    if let Some(Ok((folder, name))) = path.map(|path| open_folder(store, path)) {
+/// Remove the blob.
+pub(crate) fn discard(blob: Option<&Blob<'_>>) {
+    if let Some(Ok((folder, name))) = blob.map(open_folder) {
         // The first error is what counts; a leftover in `ingest/` is collected.
         let _ = unlinkat(folder, name, AtFlags::empty());
     }

@@ -1,5 +1,5 @@
-//! Large files of a build context whose content waits until the layer is written: they are read once, and each piece goes into the snapshot, the
-//! layer and the digests before the next one comes.
+//! Large files whose content waits until the layer is written: they are read once, and each piece goes into the snapshot, the layer and, of what
+//! comes from a build context, the digest before the next one comes.
 
 use crate::contents::{Hasher, LENGTH, require_same};
 use crate::error::{Context as _, Error, Result};
@@ -24,11 +24,12 @@ pub(crate) struct Pending {
     target: OwnedFd,
     /// Mode of the target.
     mode: u32,
-    hasher: Hasher,
     /// The target has the blocks of the source.
     shared: bool,
-    /// Which of the digests is its own.
-    slot: usize,
+    /// How much has been read.
+    position: u64,
+    /// Its digest, and which of them it is.
+    digest: Option<(Hasher, usize)>,
 }
 
 /// Files that wait, and digests of all files of the contexts in the order in which they were listed.
@@ -55,20 +56,25 @@ impl Later {
         self.waiting.len() < MOST
     }
 
-    /// `source`, of which `meta` tells, is the content of `target`, which has been made as it will be but for that.
-    pub(crate) fn add(&mut self, (source, meta): (OwnedFd, Meta), target: OwnedFd, mode: u32, slot: usize) -> Result<()> {
+    /// `source`, of which `meta` tells, is the content of `target`, which has been made as it will be but for that. `slot` is for its digest.
+    pub(crate) fn add(&mut self, (source, meta): (OwnedFd, Meta), target: OwnedFd, mode: u32, slot: Option<usize>) -> Result<()> {
         let own = file::stat_fd(&target).step("statx", b"")?;
         let pending = Pending {
-            hasher: Hasher::new(meta.size),
+            digest: slot.map(|slot| (Hasher::new(meta.size), slot)),
             source,
             meta,
             target,
             mode,
             shared: false,
-            slot,
+            position: 0,
         };
         self.waiting.insert((own.device, own.inode), pending);
         Ok(())
+    }
+
+    /// Where the content of a file of the new snapshot is to come from.
+    pub(crate) fn source(&self, id: FileId) -> Option<&OwnedFd> {
+        self.waiting.get(&id).map(|pending| &pending.source)
     }
 
     /// The file of the new snapshot whose content is to come; who takes it must end it with [`Later::end`].
@@ -86,7 +92,9 @@ impl Later {
             file::chmod_fd(&pending.target, pending.mode).step("fchmod", b"")?;
         }
         file::set_time_fd(&pending.target, pending.meta.modified).step("futimens", b"")?;
-        self.set(pending.slot, pending.hasher.finish());
+        if let Some((hasher, slot)) = pending.digest {
+            self.set(slot, hasher.finish());
+        }
         Ok(())
     }
 
@@ -102,8 +110,10 @@ impl Later {
     pub(crate) fn digests(mut self, report: &Report<'_>) -> Result<Vec<u8>> {
         let mut buffer = vec![0; BUFFER];
         for pending in std::mem::take(&mut self.waiting).into_values() {
-            let digest = crate::contents::digest_of(&pending.source, &pending.meta, &mut buffer, report)?;
-            self.set(pending.slot, digest);
+            if let Some((_, slot)) = pending.digest {
+                let digest = crate::contents::digest_of(&pending.source, &pending.meta, &mut buffer, report)?;
+                self.set(slot, digest);
+            }
         }
         Ok(self.digests.concat())
     }
@@ -115,14 +125,17 @@ impl Pending {
         &self.target
     }
 
-    /// The next piece: read, hashed and in the snapshot. Zero at the end.
+    /// The next piece: read, hashed and in the snapshot. Zero at the end. Where there are only zeros the file stays the hole that it is.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let length = file::read_full(&self.source, buffer).step("read", b"")?;
         let bytes = buffer.get(..length).unwrap_or_default();
-        self.hasher.update(bytes);
-        if !self.shared {
-            file::write_all(&self.target, bytes).map_err(|errno| Error::system("write", errno))?;
+        if let Some((hasher, _)) = &mut self.digest {
+            hasher.update(bytes);
         }
+        if !self.shared && bytes.iter().any(|byte| *byte != 0) {
+            file::write_all_at(&self.target, bytes, self.position).map_err(|errno| Error::system("write", errno))?;
+        }
+        self.position += length as u64;
         Ok(length)
     }
 }

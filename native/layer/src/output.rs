@@ -1,5 +1,5 @@
 //! Plain tar goes in; out come both digests and, when it is wanted, the blob: in one pass, on all cores, in a child with the identity of the
-//! store's owner. For the digest alone there is a thread instead: nothing is written, and the bytes need not go through a pipe.
+//! store's owner. Where nothing is compressed there is a thread instead, which hashes and writes: the bytes need not go through a pipe.
 //!
 //! In the child one thread reads and hashes the plain bytes, as many as there are processors compress, one hashes and writes the result in order. They pass
 //! a fixed set of buffers round: nothing is allocated for a block, because musl's allocator is slow between threads.
@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 
 /// The step of a failed write into the child or thread: its own reason is the better one.
 pub(crate) const WRITE: &str = "write tar";
+const WRITE_BLOB: &str = "write blob";
 /// Pieces on their way to the thread that hashes and back.
 const PIECES: usize = 2;
 
@@ -32,7 +33,7 @@ pub(crate) struct Form {
     pub(crate) threads: Option<usize>,
 }
 
-/// Where plain tar goes: the child that makes a blob of it, or the thread that hashes it.
+/// Where plain tar goes: the child that compresses it, or the thread that hashes it and writes it as it is.
 pub(crate) enum Output {
     Child(Packer),
     Thread(Summer),
@@ -49,7 +50,7 @@ pub(crate) struct Packer {
 pub(crate) struct Summer {
     full: Sender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
-    thread: JoinHandle<Sum>,
+    thread: JoinHandle<std::result::Result<Sum, Errno>>,
 }
 
 /// What came out.
@@ -61,11 +62,12 @@ pub(crate) struct Digests {
     pub(crate) blob_size: u64,
 }
 
-/// Begin; plain tar is to be given to [`Output::write`]. Without `blob` only the digest of the plain bytes is made.
-pub(crate) fn start(blob: Option<&OwnedFd>, form: Form, identity: Option<Identity>) -> Result<Output> {
-    match blob {
-        Some(blob) => pack(blob, form, identity).map(Output::Child),
-        None => sum().map(Output::Thread),
+/// Begin; plain tar is to be given to [`Output::write`]. Without a target, which is the blob, its form and who compresses, only the digest of the
+/// plain bytes is made.
+pub(crate) fn start(target: Option<(&OwnedFd, Form, Option<Identity>)>) -> Result<Output> {
+    match target {
+        Some((blob, form, identity)) if form.codec != Codec::None => pack(blob, form, identity).map(Output::Child),
+        target => sum(target.map(|(blob, ..)| blob)).map(Output::Thread),
     }
 }
 
@@ -74,14 +76,18 @@ fn pack(blob: &OwnedFd, form: Form, identity: Option<Identity>) -> Result<Packer
     let (result, result_end) = stream::pipe(false)?;
     let limits = Limits { identity, filter: false };
     let child = strict::start(limits, &[plain_end.as_fd(), result_end.as_fd(), blob.as_fd()], |fds| match fds {
-        [plain, result, blob] => u8::from(!stream::send(result, &work(plain, blob, form))),
+        [plain, result, blob] => u8::from(!stream::send(result, &compress(plain, blob, form))),
         _ => 1,
     })
     .map_err(|errno| Error::system("fork", errno))?;
     Ok(Packer { plain, result, child })
 }
 
-fn sum() -> Result<Summer> {
+fn sum(blob: Option<&OwnedFd>) -> Result<Summer> {
+    let blob = blob
+        .map(OwnedFd::try_clone)
+        .transpose()
+        .map_err(|error| Error::new(Kind::System, "create blob", error.to_string()))?;
     let (full, filled) = channel::<Vec<u8>>();
     let (emptied, empty) = channel();
     for _ in 0..PIECES {
@@ -92,11 +98,14 @@ fn sum() -> Result<Summer> {
         let mut hasher = Hasher::default();
         while let Ok(mut piece) = filled.recv() {
             hasher.update(&piece);
+            if let Some(blob) = &blob {
+                file::write_all(blob, &piece)?;
+            }
             piece.clear();
             // Whoever writes may be at its end.
             let _ = emptied.send(piece);
         }
-        hasher.finish()
+        Ok(hasher.finish())
     };
     let thread = std::thread::Builder::new()
         .spawn(hash)
@@ -129,7 +138,11 @@ impl Output {
             Self::Thread(summer) => {
                 drop(summer.full);
                 let failed = || Error::new(Kind::System, "hash layer", "the thread that hashes ended early");
-                let (plain, plain_size) = summer.thread.join().map_err(|_| failed())?;
+                let (plain, plain_size) = summer
+                    .thread
+                    .join()
+                    .map_err(|_| failed())?
+                    .map_err(|errno| Error::system(WRITE_BLOB, errno))?;
                 Ok(Digests {
                     plain,
                     plain_size,
@@ -165,7 +178,7 @@ fn lost(end: End) -> Error {
 /// The child tells the number of a failed write, so that "no space" stays that.
 fn failure(message: &str) -> Error {
     match message.strip_prefix("errno ").and_then(|number| number.parse().ok()) {
-        Some(number) => Error::system("write blob", Errno::from_raw_os_error(number)),
+        Some(number) => Error::system(WRITE_BLOB, Errno::from_raw_os_error(number)),
         None => Error::new(Kind::System, "compress layer", message),
     }
 }
@@ -186,31 +199,12 @@ fn parse(bytes: &[u8]) -> Option<Digests> {
     })
 }
 
-fn work(plain: &OwnedFd, blob: &OwnedFd, form: Form) -> Outcome {
-    let (plain, blob) = if form.codec == Codec::None {
-        copied(plain, blob)?
-    } else {
-        compressed(plain, blob, form)?
-    };
+fn compress(plain: &OwnedFd, blob: &OwnedFd, form: Form) -> Outcome {
+    let (plain, blob) = compressed(plain, blob, form)?;
     Ok([plain.0.as_slice(), &plain.1.to_be_bytes(), &blob.0, &blob.1.to_be_bytes()].concat())
 }
 
 type Sum = ([u8; LENGTH], u64);
-
-fn copied(plain: &OwnedFd, blob: &OwnedFd) -> std::result::Result<(Sum, Sum), String> {
-    let mut hasher = Hasher::default();
-    let mut buffer = vec![0; BLOCK];
-    loop {
-        let length = file::read_full(plain, &mut buffer).map_err(errno)?;
-        let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        hasher.update(bytes);
-        file::write_all(blob, bytes).map_err(errno)?;
-    }
-    let sum = hasher.finish();
-    Ok((sum, sum))
-}
 
 /// A block on its way round.
 struct Slot {

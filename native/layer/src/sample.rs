@@ -3,6 +3,7 @@
 
 use crate::compress::Encoder;
 use crate::error::{Context, Result};
+use crate::later::Later;
 use crate::output::Form;
 use crate::plan::{Directories, FileId, Item, Plan};
 use berth_sys::file;
@@ -17,8 +18,8 @@ const PIECE: usize = 64 << 10;
 /// A layer that keeps this much of its size, in percent, is not worth compressing and inflating.
 const KEEPS: usize = 97;
 
-/// False when samples of the files of the layer do not shrink.
-pub(crate) fn shrinks(root: &OwnedFd, plan: &Plan, form: &Form) -> Result<bool> {
+/// False when samples of the files of the layer do not shrink. Of files of `later`, whose content is still to come, the source is looked at.
+pub(crate) fn shrinks(root: &OwnedFd, plan: &Plan, form: &Form, later: &Later) -> Result<bool> {
     let files = files(plan);
     let total: u64 = files.iter().map(|(_, item)| item.meta.size).sum();
     let Some(mut encoder) = Encoder::new(form.codec, form.level).filter(|_| total >= WORTH) else {
@@ -32,20 +33,19 @@ pub(crate) fn shrinks(root: &OwnedFd, plan: &Plan, form: &Form) -> Result<bool> 
     let mut buffer = vec![0; PIECE];
     for (index, item) in files {
         let end = before + item.meta.size;
-        let mut opened = None;
+        let mut opened: Option<OwnedFd> = None;
         while let Some(at) = wanted.next_if(|at| *at < end) {
-            let file = match opened.take() {
-                Some(file) => file,
-                None => file::open_read(&*directories.parent(plan, index)?, &item.name).step("openat", &item.name)?,
-            };
-            rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(at - before)).step("lseek", &item.name)?;
-            let length = file::read_full(&file, &mut buffer).step("read", &item.name)?;
+            let source = later.source((item.meta.device, item.meta.inode));
+            if source.is_none() && opened.is_none() {
+                opened = Some(file::open_read(&*directories.parent(plan, index)?, &item.name).step("openat", &item.name)?);
+            }
+            let Some(file) = source.or(opened.as_ref()) else { continue };
+            let length = file::read_full_at(file, &mut buffer, at - before).step("pread", &item.name)?;
             if encoder.block(buffer.get(..length).unwrap_or_default(), &mut output).is_none() {
                 return Ok(true);
             }
             plain += length;
             packed += output.len();
-            opened = Some(file);
         }
         before = end;
     }

@@ -6,10 +6,12 @@ mod support;
 use berth_layer::checksum::checksum;
 use berth_layer::contents;
 use berth_layer::copy::{Action, Copied, Copy, Finished, ModeChange, ModeCopy, Owner, Selection, Source, changed_mode, copy, layer};
+use berth_layer::diff::Blob;
 use berth_layer::look::{Type, look};
 use berth_layer::search::Forbidden;
 use berth_layer::stack::open_file;
-use berth_layer::{Error, Kind, Report, snapshot, usage};
+use berth_layer::{Codec, Error, Kind, Report, snapshot, usage};
+use rustix::fd::AsFd as _;
 use sha2::{Digest as _, Sha256};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -831,8 +833,26 @@ fn an_archive_becomes_a_folder_of_the_host() {
 
 /// The layer of a copy, its plain tar as the finished snapshot gives it, and the digests of what came from contexts.
 fn layered(store: &Store, lowers: &[String], actions: Vec<Action<'_>>) -> Result<Finished, Error> {
+    with_blob(store, lowers, actions, None)
+}
+
+/// The same with a blob.
+fn with_blob(store: &Store, lowers: &[String], actions: Vec<Action<'_>>, blob: Option<&Blob<'_>>) -> Result<Finished, Error> {
     let warn = store.warn();
-    layer(&store.snapshots, lowers, actions, &[], None, &Report::new(&|_, _| {}, &warn))
+    layer(&store.snapshots, lowers, actions, &[], blob, None, &Report::new(&|_, _| {}, &warn))
+}
+
+fn blob<'a>(store: &'a Store, output: &'a str, codec: Codec) -> Blob<'a> {
+    Blob {
+        output,
+        store: store.root.as_fd(),
+        codec,
+        level: 1,
+        may_be_plain: true,
+        identity: None,
+        owner: None,
+        threads: None,
+    }
 }
 
 /// Bytes that no two positions share.
@@ -904,6 +924,112 @@ fn one_pass_tells_the_digests_that_a_reading_would_give() {
 }
 
 #[test]
+fn one_pass_makes_the_blob_that_packing_the_snapshot_makes() {
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    // What does not shrink is to be stored as it is, which is decided before the first byte is copied.
+    let mut noise = blake3::Hasher::new().finalize_xof();
+    let mut bytes = vec![0; 17 << 20];
+    noise.fill(&mut bytes);
+    std::fs::write(host.path().join("noise"), &bytes).unwrap();
+    std::fs::write(host.path().join("text"), big(0, 17 << 20)).unwrap();
+    for (name, codec, kept) in [
+        ("noise", Codec::Gzip, Codec::None),
+        ("text", Codec::Gzip, Codec::Gzip),
+        ("text", Codec::Zstd, Codec::Zstd),
+        ("noise", Codec::None, Codec::None),
+    ] {
+        let records = list(&[(name, name, "")]);
+        let actions = vec![Action::Copy(context(host.path(), &records, "/", true))];
+        let made = with_blob(&store, &[], actions, Some(&blob(&store, "one", codec))).unwrap();
+        let mut what = store.what(&made.layer.snapshot, &[]);
+        (what.output, what.codec, what.may_be_plain) = (Some("two"), codec, true);
+        let two = store.diff(&what).unwrap();
+        assert_eq!(
+            (&made.layer.diff_id, &made.layer.blob),
+            (&two.diff_id, &two.blob),
+            "{name} {codec:?}"
+        );
+        assert_eq!(made.layer.blob.unwrap().2, kept, "{name} {codec:?}");
+        let files = ["one", "two"].map(|name| store.dir.path().join(name));
+        assert!(std::fs::read(&files[0]).unwrap() == std::fs::read(&files[1]).unwrap());
+        files.map(|path| std::fs::remove_file(path).unwrap());
+        berth_layer::remove_tree(&store.snapshots, made.layer.snapshot.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_layer_without_entries_or_with_an_error_leaves_no_blob() {
+    let (store, host) = (Store::new(), host());
+    let base = vec![store.layer(&[d("app")], &[])];
+    let mkdir = |path| Action::Mkdir {
+        path,
+        mode: 0o755,
+        owner: (0, 0),
+        created: Some(0),
+    };
+    let wanted = blob(&store, "blob", Codec::Gzip);
+    let made = with_blob(&store, &base, vec![mkdir("/app")], Some(&wanted)).unwrap();
+    assert_eq!((made.layer.entries, made.layer.blob), (0, None));
+    let hidden = host.path().join(".wh.name");
+    std::fs::write(&hidden, "").unwrap();
+    let records = list(&[(".wh.name", ".wh.name", "")]);
+    let actions = vec![Action::Copy(context(host.path(), &records, "/", true))];
+    with_blob(&store, &base, actions, Some(&wanted)).unwrap_err();
+    assert!(!store.dir.path().join("blob").exists());
+    // A place that is taken stays what it is.
+    std::fs::write(store.dir.path().join("blob"), "other").unwrap();
+    let error = with_blob(&store, &base, vec![mkdir("/new")], Some(&wanted)).unwrap_err();
+    assert_eq!(error.kind, Kind::Conflict);
+    assert_eq!(std::fs::read(store.dir.path().join("blob")).unwrap(), b"other");
+    assert_eq!(store.parts(), 0);
+}
+
+#[test]
+fn large_files_of_a_stage_come_whole_with_owner_mode_links_and_attributes() {
+    let store = Store::new();
+    let bytes = String::from_utf8(vec![b'x'; 2 << 20]).unwrap();
+    let from = store.layer(
+        &[
+            d("d"),
+            with(f("d/a", &bytes), |entry| entry.mode = 0o4755),
+            h("d/b", "d/a"),
+            with(f("d/c", &bytes), |entry| {
+                entry.xattrs = vec![(b"user.note".to_vec(), b"1".to_vec())];
+            }),
+        ],
+        &[],
+    );
+    let patterns = ["/d".to_owned()];
+    let actions = || vec![Action::Copy(stage(&store, std::slice::from_ref(&from), &patterns, "/out", true))];
+    run(&store, &[], actions()).unwrap();
+    let two = store.finish("new", &[], true).0;
+    let before = tree(&store.path(&two.snapshot));
+    berth_layer::remove_tree(&store.snapshots, two.snapshot.as_bytes()).unwrap();
+    let made = layered(&store, &[], actions()).unwrap();
+    assert_eq!((&made.layer.diff_id, made.contents.len()), (&two.diff_id, 0));
+    assert_eq!(tree(&store.path(&made.layer.snapshot)), before);
+}
+
+#[test]
+fn a_hole_stays_one() {
+    let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+    let file = std::fs::File::create(host.path().join("sparse")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"end", 40 << 20).unwrap();
+    let records = list(&[("sparse", "sparse", "")]);
+    let made = layered(&store, &[], vec![Action::Copy(context(host.path(), &records, "/", true))]).unwrap();
+    let copied = store.path(&made.layer.snapshot).join("sparse");
+    let meta = std::fs::metadata(&copied).unwrap();
+    assert_eq!(meta.len(), 64 << 20);
+    assert!(meta.blocks() * 512 < 4 << 20, "{} blocks", meta.blocks());
+    assert_eq!(&std::fs::read(&copied).unwrap()[40 << 20..][..4], b"end\0");
+    assert_eq!(
+        made.contents,
+        blake3::hash(&std::fs::read(host.path().join("sparse")).unwrap()).as_bytes()
+    );
+}
+
+#[test]
 fn a_large_file_that_is_below_already_is_no_change() {
     let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
     std::fs::write(host.path().join("big"), big(0, 2 << 20)).unwrap();
@@ -950,8 +1076,10 @@ fn a_layer_with_a_forbidden_value_is_told_and_not_kept() {
     }];
     let report = Report::new(&|_, _| {}, &|_| {});
     let actions = vec![Action::Copy(context(host.path(), &records, "/", true))];
-    let made = layer(&store.snapshots, &[], actions, &forbidden, None, &report).unwrap();
+    let wanted = blob(&store, "blob", Codec::Gzip);
+    let made = layer(&store.snapshots, &[], actions, &forbidden, Some(&wanted), None, &report).unwrap();
     let found: Vec<(&str, &str)> = made.layer.found.iter().map(|one| (one.path.as_str(), one.id.as_str())).collect();
     assert_eq!(found, [("/big", "token")]);
+    assert_eq!((made.layer.blob, store.dir.path().join("blob").exists()), (None, false));
     assert_eq!(std::fs::read_dir(store.dir.path().join("snapshots")).unwrap().count(), 0);
 }

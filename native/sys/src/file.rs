@@ -431,6 +431,23 @@ pub fn read_full(file: impl AsFd, buffer: &mut [u8]) -> Result<usize> {
     Ok(filled)
 }
 
+/// Fill `buffer` from `position` on as far as the file goes, which does not move the file's own position.
+///
+/// # Errors
+/// The error of `pread`.
+pub fn read_full_at(file: impl AsFd, buffer: &mut [u8], position: u64) -> Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::pread(&file, rest, position + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 /// Read what is there, at most `buffer`, once.
 ///
 /// # Errors

@@ -166,8 +166,8 @@ pub struct Copy {
     pub actions: Vec<CopyAction>,
 }
 
-/// Do the same and make the layer in the same pass: a large file of a context is read once for snapshot, layer and digest. The snapshot gets the hex
-/// part of the diff id as its name. Digests of the regular files that came from contexts are sent as `Data`, 32 bytes each, in the order of
+/// Do the same and make the layer in the same pass: a large file is read once for snapshot, layer, digest and, when one is wanted, blob. The
+/// snapshot gets the hex part of the diff id as its name. Digests of the regular files that came from contexts are sent as `Data`, 32 bytes each, in the order of
 /// the lists: those of `Contents`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "CopyLayerArgs"))]
@@ -178,6 +178,22 @@ pub struct CopyLayer {
     /// Ids of the `Secret` frames whose values the layer must not hold. Where it does, the reply says where, and there is no layer.
     #[cfg_attr(feature = "ts", ts(optional))]
     pub forbidden: Option<Vec<String>>,
+    /// The blob to make on the way; there is none of a layer without entries.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub blob: Option<WantedBlob>,
+}
+
+/// A blob to make of a layer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WantedBlob {
+    /// Path below the store root, exclusively created.
+    pub output: String,
+    pub codec: Codec,
+    pub level: u32,
+    /// Files that do not shrink are stored as plain tar.
+    pub may_be_plain: bool,
 }
 
 /// Digests of files of the host, for cache keys. The `Data` frames are a list as that of a copy from a context; the answer, in `Data` too, is 32

@@ -32,6 +32,7 @@ fn text() -> String {
         request::ModeChange,
         request::ModeCopy,
         request::ModeClass,
+        request::WantedBlob,
         request::Diff,
         request::Checksum,
         request::Contents,

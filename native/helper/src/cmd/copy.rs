@@ -1,13 +1,15 @@
 //! `copy`: files of the host or of other snapshots go into a new snapshot; `copy-layer`: which becomes a layer at once.
 
 use crate::cmd::diff;
-use crate::cmd::layers::{failure, identity, owner, progress, seconds, warning};
+use crate::cmd::layers::{codec, failure, identity, owner, progress, seconds, warning};
 use crate::context::Context;
 use crate::fail::failed_on;
 use berth_layer::copy::{self, Action, Selection, Source};
+use berth_layer::diff::Blob;
 use berth_layer::{Report, snapshot};
 use berth_wire::request::{self, CopyAction, CopySource, ModeChange, ModeClass};
 use berth_wire::{Code, Failure, Reply, reply};
+use rustix::fd::AsFd;
 
 pub(crate) fn run(context: &Context, args: request::Copy) -> Result<Reply, Failure> {
     berth_sys::file::raise_file_limit();
@@ -29,7 +31,19 @@ pub(crate) fn layer(context: &Context, args: request::CopyLayer) -> Result<Reply
     let forbidden = diff::forbidden(&secrets, args.forbidden.as_deref())?;
     let (progress, warning) = (progress(context), warning(context));
     let report = Report::new(&progress, &warning);
-    let made = copy::layer(&context.snapshots()?, &args.lowers, actions, &forbidden, identity(context), &report).map_err(failure)?;
+    let identity = identity(context);
+    let blob = args.blob.as_ref().map(|wanted| Blob {
+        output: &wanted.output,
+        store: context.store.as_fd(),
+        codec: codec(wanted.codec),
+        level: wanted.level,
+        may_be_plain: wanted.may_be_plain,
+        identity,
+        owner: identity,
+        threads: None,
+    });
+    let snapshots = context.snapshots()?;
+    let made = copy::layer(&snapshots, &args.lowers, actions, &forbidden, blob.as_ref(), identity, &report).map_err(failure)?;
     context.output.data(&made.contents)?;
     Ok(Reply::CopyLayer(diff::reply(made.layer)))
 }
