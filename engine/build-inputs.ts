@@ -222,7 +222,7 @@ async function open(
   return await withVertex({ id: 'load context', name: '[internal] load build context' }, act.onEvent, () =>
     openContext(directory, {
       dockerfile,
-      modes: isGit ? 'git' : 'exact',
+      modes: isGit ? 'git' : isRemote ? 'exact' : 'tracked',
       ignoreFile: isRemote ? null : undefined,
       // What was brought here lies in the store itself.
       forbid: isRemote ? [] : [store.root],

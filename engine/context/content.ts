@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
+import type { ObjectFormat } from './git-index.ts';
 import type { ContextEntry } from './types.ts';
 
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -11,17 +12,28 @@ const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
  */
 const SMALL = 64 * 1024;
 
-/** Whether {@link hashFile} hashes the file. */
+/** Whether {@link hashContent} hashes the file. */
 export function isSmall({ size }: ContextEntry): boolean {
   return size <= SMALL;
 }
 
+/** SHA-256 of the content of a small file, in hex. */
+export function hashContent(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+/** The id that git gives to a blob of this content, in hex. */
+export function blobId(content: Buffer, format: ObjectFormat): string {
+  return createHash(format).update(`blob ${content.length}\0`).update(content).digest('hex');
+}
+
 /**
- * SHA-256 of a small file of the context, in hex. The file that is opened must be the one that was listed, before and after it is read.
+ * The content of a file of the context, in one synchronous go. The file that is opened must be the one that was listed, before and after it is
+ * read.
  *
  * @throws `CONTEXT_CHANGED`, `CONTEXT_INVALID` naming the file
  */
-export function hashFile(path: Buffer, entry: ContextEntry): string {
+export function readUnchanged(path: Buffer, entry: ContextEntry): Buffer {
   const file = attempt(path, () => openSync(path, FLAGS));
   try {
     requireSame(fstatSync(file, { bigint: true }), path, entry);
@@ -31,7 +43,7 @@ export function hashFile(path: Buffer, entry: ContextEntry): string {
       read = readSync(file, buffer, length, buffer.length - length, null);
     }
     requireSame(fstatSync(file, { bigint: true }), path, entry);
-    return createHash('sha256').update(buffer.subarray(0, entry.size)).digest('hex');
+    return buffer.subarray(0, entry.size);
   } finally {
     closeSync(file);
   }

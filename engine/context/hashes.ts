@@ -1,12 +1,12 @@
-import { statfs } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { joinBytes, keyOf } from './bytes.ts';
-import { changed, hashFile, isSmall } from './content.ts';
+import { blobId, changed, hashContent, isSmall, readUnchanged } from './content.ts';
+import type { WorkTree } from './git-worktree.ts';
 import type { ContextEntry } from './types.ts';
 
 /**
  * Content hashes of files that have not changed since they were read, kept by the caller. Key: the absolute path, one character a byte;
- * value: inode, size, change time and hash, joined by colons.
+ * value: inode, size, change time and hash, joined by colons. Beside them hashes of blobs of git: `git:` and the id to size and hash.
  */
 export interface StatCache {
   load(): Promise<Map<string, string>>;
@@ -39,6 +39,8 @@ export interface HashesOptions {
   readonly root: Buffer;
   readonly statCache?: StatCache | undefined;
   readonly hashLarge?: HashLarge | undefined;
+  /** The work tree in which the root lies. Asked for only when there is a file that the stat cache does not know. */
+  readonly git?: (() => Promise<WorkTree | undefined>) | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -46,49 +48,63 @@ export interface HashesOptions {
 /** Bytes of either hash. */
 const LENGTH = 32;
 const BREATH = 200;
-/** A file that changed so short a time before it was read may change again without getting another time; in milliseconds. */
-const RACY_MS = 2000;
-/** The same where the kernel of this machine gives the times: it does so in steps of its clock, 1 to 10 ms. */
-const RACY_LOCAL_MS = 50;
-/** `f_type` of such file systems: ext4, XFS, Btrfs, tmpfs, F2FS, overlayfs on one of them. */
-const LOCAL = new Set([0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0x794c_7630]);
-const SECOND = 1_000_000_000n;
+/**
+ * A file that changed so short a time before it was read may change again without getting another time; in milliseconds. The clock of files is
+ * coarse, up to two seconds on some file systems. And who writes through a mapping gives the file a time when he first touches a page, and again
+ * only after the kernel has written that page back: within 30 s and at most 5 s later (`vm.dirty_expire_centisecs`). On tmpfs, which is written back
+ * nowhere, a mapping that stays can do so for longer.
+ */
+const RACY_MS = 40_000;
 
-/** {@link Hashes} that read only what the stat cache doesn't know. */
-export function createHashes({ root, statCache, hashLarge = noHelper, now }: HashesOptions): Hashes {
+/** {@link Hashes} that read only what neither the stat cache nor git knows. */
+export function createHashes({ root, statCache, hashLarge = noHelper, git, now }: HashesOptions): Hashes {
   let loaded: Promise<Map<string, string>> | undefined;
   const load = (): Promise<Map<string, string>> =>
     (loaded ??= statCache?.load() ?? Promise.resolve(new Map<string, string>()));
   const known = new Map<ContextEntry, string>();
   /** Every file is read after this, whoever reads it. */
   const begun = now();
-  let local: Promise<boolean> | undefined;
+  /** What is remembered beside the files themselves. */
+  const blobs = new Map<string, string>();
 
   /** Remembers new hashes, here and in the stat cache. */
   async function keep(entries: readonly ContextEntry[], hashes: readonly string[]): Promise<void> {
     const cache = await load();
-    const isLocal = await (local ??= isLocalFolder(root));
     let isNew = false;
+    const put = (key: string, value: string): void => {
+      isNew ||= cache.get(key) !== value;
+      cache.set(key, value);
+    };
     for (const [at, entry] of entries.entries()) {
       const hash = hashes[at] ?? '';
       known.set(entry, hash);
-      const [key, value] = [keyOf(joinBytes(root, entry.path)), `${stampOf(entry)}:${hash}`];
-      if (!isSettled(entry, begun, isLocal) || cache.get(key) === value) continue;
-      cache.set(key, value);
-      isNew = true;
+      if (isSettled(entry, begun)) put(keyOf(joinBytes(root, entry.path)), `${stampOf(entry)}:${hash}`);
     }
+    for (const [key, value] of blobs) put(key, value);
+    blobs.clear();
     if (isNew) await statCache?.save(cache);
   }
 
   /** Small files are read synchronously: other work gets its turn now and then. */
   async function readSmall(entries: readonly ContextEntry[], signal: AbortSignal | undefined): Promise<string[]> {
     const hashes: string[] = [];
+    const [cache, tree] = [await load(), entries.length === 0 ? undefined : await git?.()];
     for (const [at, entry] of entries.entries()) {
       if (at % BREATH === BREATH - 1) await setImmediate();
       signal?.throwIfAborted();
-      hashes.push(hashFile(joinBytes(root, entry.path), entry));
+      hashes.push((tree && hashOfBlob(cache, tree, entry)) ?? read(tree, entry));
     }
     return hashes;
+  }
+
+  /** Reads a file; where its content is a blob that git tracks, the hash is good for whatever else holds that blob. */
+  function read(tree: WorkTree | undefined, entry: ContextEntry): string {
+    const content = readUnchanged(joinBytes(root, entry.path), entry);
+    const hash = hashContent(content);
+    const oid = tree?.find(entry)?.oid;
+    if (tree && oid !== undefined && blobId(content, tree.format) === oid)
+      blobs.set(blobKey(oid), `${entry.size}:${hash}`);
+    return hash;
   }
 
   return {
@@ -117,6 +133,24 @@ export function createHashes({ root, statCache, hashLarge = noHelper, now }: Has
   };
 }
 
+/**
+ * The hash of a file that git tracks and has found unchanged, when its blob was read before: also in another checkout, where the file has another
+ * inode and another time. Only what is stored as it is counts, and the sizes must agree.
+ */
+function hashOfBlob(cache: ReadonlyMap<string, string>, tree: WorkTree, entry: ContextEntry): string | undefined {
+  const file = tree.find(entry);
+  const value = file && cache.get(blobKey(file.oid));
+  // No guard against a mapping here: git has none either, and what it calls unchanged is what the user sees.
+  if (!file || value === undefined || !tree.isUntouched(entry, file) || !tree.isVerbatim(entry)) return undefined;
+  const hash = value.startsWith(`${entry.size}:`) ? value.slice(`${entry.size}:`.length) : '';
+  return /^[0-9a-f]{64}$/.test(hash) ? hash : undefined;
+}
+
+/** No absolute path begins like this. */
+function blobKey(oid: string): string {
+  return `git:${oid}`;
+}
+
 function toHashes(entries: readonly ContextEntry[], contents: Buffer): readonly string[] {
   if (contents.length !== entries.length * LENGTH) throw new Error('There is not one hash for each file');
   return entries.map((entry, at) => {
@@ -142,14 +176,7 @@ export function stampOf({ inode, size, ctimeNs }: ContextEntry): string {
 }
 
 /** Whatever happens to the file after `begun` (milliseconds since 1970) gives it another time than it has. */
-function isSettled({ mtimeNs, ctimeNs }: ContextEntry, begun: number, isLocal: boolean): boolean {
+function isSettled({ mtimeNs, ctimeNs }: ContextEntry, begun: number): boolean {
   const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
-  // A time of whole seconds is that of a file system which keeps no finer ones.
-  const margin = isLocal && ctimeNs % SECOND !== 0n ? RACY_LOCAL_MS : RACY_MS;
-  return begun - Number(latest / 1_000_000n) > margin;
-}
-
-async function isLocalFolder(folder: Buffer): Promise<boolean> {
-  const { type } = await statfs(folder).catch(() => ({ type: 0 }));
-  return LOCAL.has(type);
+  return begun - Number(latest / 1_000_000n) > RACY_MS;
 }

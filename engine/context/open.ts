@@ -2,6 +2,8 @@ import { escapeControl } from '../base/escape.ts';
 import type { WarningEvent } from '../base/progress.ts';
 import { digestSelection, shapeOfSelection } from './digest.ts';
 import { credentialWarning, GIT_CONFIG } from './git-config.ts';
+import { asTracked, isPossible, modeInGit } from './git-modes.ts';
+import { openWorkTree, type WorkTree } from './git-worktree.ts';
 import { createHashes, type HashLarge, type StatCache } from './hashes.ts';
 import { readIgnore } from './ignore.ts';
 import { createTree } from './listing.ts';
@@ -29,8 +31,11 @@ export interface OpenContextOptions {
   readonly dockerfile?: string | undefined;
   /** An ignore file to use instead of both; null: none, as for files that come from elsewhere. */
   readonly ignoreFile?: string | null | undefined;
-  /** `git`: of modes only the bit counts that git keeps, whatever the umask of the checkout. Default: exact. */
-  readonly modes?: 'exact' | 'git' | undefined;
+  /**
+   * `git`: of modes only the bit counts that git keeps, whatever the umask of the checkout. `tracked`: so for files that git tracks and that are
+   * clean, and git is asked what it knows of their content. Default: exact.
+   */
+  readonly modes?: 'exact' | 'git' | 'tracked' | undefined;
   /** Directories that must not lie inside the context: the engine's store. */
   readonly forbid?: readonly string[] | undefined;
   readonly statCache?: StatCache | undefined;
@@ -59,7 +64,10 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const tree = createTree(entries);
   const { statCache, contents, now = Date.now } = options;
   const hashLarge: HashLarge | undefined = contents && ((files, how) => contents(real, toFileRecords(files), how));
-  const hashes = createHashes({ root: rootBytes, statCache, hashLarge, now });
+  let opened: Promise<WorkTree | undefined> | undefined;
+  const git = options.modes === 'tracked' ? () => (opened ??= openWorkTree(real)) : undefined;
+  const hashes = createHashes({ root: rootBytes, statCache, hashLarge, git, now });
+  const tracked = createTracked(rootBytes, git);
   const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });
   const gitConfig = tree.get(Buffer.from(GIT_CONFIG));
   let isTold = gitConfig === undefined;
@@ -72,7 +80,7 @@ export async function openContext(root: string, options: OpenContextOptions = {}
         const warning = await credentialWarning(real);
         if (warning) options.onEvent?.(warning);
       }
-      return selected;
+      return await tracked(selected);
     },
     digest: (selected, how = {}) => digestSelection(selected, hashes, how),
     shape: (selected, how = {}) => shapeOfSelection(selected, how),
@@ -86,11 +94,28 @@ function filesOf(selected: readonly Selected[]): readonly ContextEntry[] {
   return selected.map(({ entry }) => entry).filter(({ type }) => type === 'file');
 }
 
+/** Gives what is selected the modes that git keeps, where that counts. What is selected twice is one and the same entry. */
+function createTracked(
+  root: Buffer,
+  git: (() => Promise<WorkTree | undefined>) | undefined,
+): (selected: readonly Selected[]) => Promise<readonly Selected[]> {
+  const known = new Map<ContextEntry, ContextEntry>();
+  return async (selected) => {
+    const tree = git && selected.some(({ entry }) => isPossible(entry)) ? await git() : undefined;
+    if (!tree) return selected;
+    return selected.map((one) => {
+      const entry = known.get(one.entry) ?? asTracked(one.entry, root, tree);
+      known.set(one.entry, entry);
+      return entry === one.entry ? one : { ...one, entry };
+    });
+  };
+}
+
 /** Files are 644 or 755, directories 755; a link has no mode of its own. */
 function normalised(entry: ContextEntry): ContextEntry {
   if (entry.type === 'symlink') return entry;
   const isExecutable = entry.type === 'directory' || (entry.mode & 0o111) !== 0;
-  return { ...entry, mode: isExecutable ? 0o755 : 0o644, isNormalised: true };
+  return { ...entry, mode: modeInGit(isExecutable), isNormalised: true };
 }
 
 function skippedWarning({ path, reason }: Skipped): WarningEvent {

@@ -506,10 +506,10 @@ describe('the stat cache', () => {
     const { cache, entries } = memoryCache();
     // What counts is when it was read: by the time that it is hashed, much may have happened to it.
     let asked = 0;
-    const now = (): number => (asked++ === 0 ? changed + 20 : changed + 60_000);
+    const now = (): number => (asked++ === 0 ? changed + 39_000 : changed + 60_000);
     await digest(await openContext(root, { statCache: cache, now }));
     expect(entries.size).toBe(0);
-    await digest(await openContext(root, { statCache: cache, now: () => changed + 3000 }));
+    await digest(await openContext(root, { statCache: cache, now: () => changed + 41_000 }));
     expect(entries.size).toBe(1);
   });
 
