@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import type { ObjectFormat } from './git-index.ts';
@@ -40,7 +40,8 @@ export function readUnchanged(path: Buffer, entry: ContextEntry): Buffer {
     const buffer = Buffer.allocUnsafe(entry.size + 1);
     let length = 0;
     for (let read = -1; read !== 0 && length <= entry.size; length += read) {
-      read = readSync(file, buffer, length, buffer.length - length, null);
+      const at = length;
+      read = attempt(path, () => readSync(file, buffer, at, buffer.length - at, null));
     }
     requireSame(fstatSync(file, { bigint: true }), path, entry);
     return buffer.subarray(0, entry.size);
@@ -53,17 +54,42 @@ function attempt<T>(path: Buffer, act: () => T): T {
   try {
     return act();
   } catch (cause) {
-    throw notOpened(path, cause);
+    throw notRead(path, cause);
   }
 }
 
-function notOpened(path: Buffer, cause: unknown): EngineError {
+function notRead(path: Buffer, cause: unknown): EngineError {
   const code = (cause as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return changed(path, cause);
   return new EngineError('CONTEXT_INVALID', `Cannot read ${show(path)}: ${messageOf(cause).split(',', 1)[0] ?? ''}`, {
     cause,
+    hint: unreadableHint(cause),
   });
 }
+
+/** What to do about a file or folder of the context that cannot be read. */
+export function unreadableHint(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENAMETOOLONG':
+      return 'No path may be longer than 4095 bytes: shorten it, or name a folder above it in .dockerignore';
+    case 'EIO':
+      return 'The disk reports a fault: check it, or name the file in .dockerignore';
+    default:
+      return 'Make it readable, or name it in .dockerignore';
+  }
+}
+
+/**
+ * A file that this user may not read is in no image, also where the helper works with more rights than the user has.
+ *
+ * @throws `CONTEXT_INVALID` naming the file
+ */
+export function requireReadable(path: Buffer, { mode, isNormalised }: ContextEntry): void {
+  if (isNormalised === true || (mode & EVERYBODY) !== EVERYBODY) attempt(path, () => accessSync(path, constants.R_OK));
+}
+
+/** What everybody may read, we may. */
+const EVERYBODY = 0o444;
 
 function requireSame(stat: BigIntStats, path: Buffer, entry: ContextEntry): void {
   const isSame =

@@ -1,5 +1,7 @@
 import { escapeControl } from '../base/escape.ts';
 import type { WarningEvent } from '../base/progress.ts';
+import { joinBytes } from './bytes.ts';
+import { requireReadable } from './content.ts';
 import { digestSelection, shapeOfSelection } from './digest.ts';
 import { credentialWarning, GIT_CONFIG } from './git-config.ts';
 import { asTracked, isPossible, modeInGit } from './git-modes.ts';
@@ -85,7 +87,10 @@ export async function openContext(root: string, options: OpenContextOptions = {}
     digest: (selected, how = {}) => digestSelection(selected, hashes, how),
     shape: (selected, how = {}) => shapeOfSelection(selected, how),
     learn: (selected, found) => hashes.learn(filesOf(selected), found),
-    records: toRecords,
+    records: (selected, how) => {
+      for (const entry of filesOf(selected)) requireReadable(joinBytes(rootBytes, entry.path), entry);
+      return toRecords(selected, how);
+    },
     skipped: skipped.map(({ path }) => path),
   };
 }

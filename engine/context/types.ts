@@ -54,7 +54,11 @@ export interface Context {
    * @throws `CONTEXT_CHANGED` naming a file that had another content when its digest was made
    */
   learn(selected: readonly Selected[], contents: Buffer): Promise<void>;
-  /** Records for the helper's `copy`: `[path]\0[dest]\0[mode]\0[stamp]\0`; with `unpack`, sources that are archives are unpacked. */
+  /**
+   * Records for the helper's `copy`: `[path]\0[dest]\0[mode]\0[stamp]\0`; with `unpack`, sources that are archives are unpacked.
+   *
+   * @throws `CONTEXT_INVALID` naming a file that this user may not read
+   */
   records(selected: readonly Selected[], options?: { readonly unpack?: boolean }): Buffer;
   /** FIFOs, sockets and devices that were left out. */
   readonly skipped: readonly string[];

@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readlinkSync, type BigIntStats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { EngineError, messageOf } from '../base/errors.ts';
+import { unreadableHint } from './content.ts';
 import { escapeControl } from '../base/escape.ts';
 import { compareBytes, joinBytes } from './bytes.ts';
 import type { IgnoreMatcher, ParentMatches } from './pattern/matcher.ts';
@@ -124,6 +125,6 @@ function attempt<T>(path: Buffer, act: () => T): T {
     const shown = escapeControl(path.toString('utf8'));
     const short = shown.length > 500 ? `${shown.slice(0, 500)}…` : shown;
     const message = `Cannot read the build context: ${short}: ${messageOf(cause).split(',', 1)[0] ?? ''}`;
-    throw new EngineError('CONTEXT_INVALID', message, { cause, hint: 'Make it readable, or name it in .dockerignore' });
+    throw new EngineError('CONTEXT_INVALID', message, { cause, hint: unreadableHint(cause) });
   }
 }

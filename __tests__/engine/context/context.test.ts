@@ -6,6 +6,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -140,6 +141,19 @@ describe('openContext', () => {
     mkdirSync(join(root, deep), { recursive: true });
     const context = await openContext(root);
     expect(await context.select(['.'], { destIsDirectory: true })).toHaveLength(1000);
+  });
+
+  test('names a tree that is deeper than a path can say, and what to do; ignored it does no harm', async () => {
+    const name = 'n'.repeat(255);
+    const half = Array.from({ length: 8 }, () => name).join('/');
+    for (const folder of [half, `other/${half}`]) mkdirSync(join(root, folder), { recursive: true });
+    renameSync(join(root, 'other'), join(root, half, 'other'));
+    const error = await errorOf(openContext(root));
+    expect([error.code, error.hint]).toEqual(['CONTEXT_INVALID', expect.stringContaining('longer than 4095 bytes')]);
+    expect(error.message.length).toBeLessThan(700);
+    write('.dockerignore', 'n*');
+    expect(await select(['.'])).toEqual(['.dockerignore -> .dockerignore']);
+    execFileSync('rm', ['-rf', join(root, name)]);
   });
 
   test('stops when it is cancelled, with the reason given', async () => {

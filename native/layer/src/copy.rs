@@ -743,7 +743,7 @@ impl<'a> Job<'a> {
         let mut hasher = Hasher::new(meta.size);
         let mut taken: u64 = 0;
         loop {
-            let length = file::read_full(&source, &mut self.buffer).step("read", name)?;
+            let length = file::read_full(&source, &mut self.buffer).step("read", b"")?;
             let Some(bytes) = self.buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
                 break;
             };

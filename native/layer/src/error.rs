@@ -131,8 +131,12 @@ pub(crate) trait Context<T> {
 }
 
 impl<T> Context<T> for rustix::io::Result<T> {
+    /// An empty subject is left to a caller who knows it.
     fn step(self, step: &'static str, subject: &[u8]) -> Result<T> {
-        self.map_err(|errno| Error::system(step, errno).subject(subject))
+        self.map_err(|errno| match Error::system(step, errno) {
+            error if subject.is_empty() => error,
+            error => error.subject(subject),
+        })
     }
 }
 

@@ -952,7 +952,9 @@ fn one_pass_makes_the_blob_that_packing_the_snapshot_makes() {
         assert_eq!(made.layer.blob.unwrap().2, kept, "{name} {codec:?}");
         let files = ["one", "two"].map(|name| store.dir.path().join(name));
         assert!(std::fs::read(&files[0]).unwrap() == std::fs::read(&files[1]).unwrap());
-        files.map(|path| std::fs::remove_file(path).unwrap());
+        for path in files {
+            std::fs::remove_file(path).unwrap();
+        }
         berth_layer::remove_tree(&store.snapshots, made.layer.snapshot.as_bytes()).unwrap();
     }
 }
