@@ -114,12 +114,12 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-async function info({ probe: probeMachine, options }: Parts, act?: ActOptions): Promise<EngineInfo> {
+async function info({ probe: probeMachine, options, keyring }: Parts, act?: ActOptions): Promise<EngineInfo> {
   const { probe, rung, elevation } = await probeMachine(act);
   const { readRegistry } = await import('./runtime/cdi/index.ts');
   const registry = await readRegistry(options.cdiFolders);
   const devices = { names: [...registry.devices.keys()].sort(), problems: registry.problems };
-  return { root: options.root, probe, rung, elevation, devices, buildNetwork: 'host' };
+  return { root: options.root, probe, rung, elevation, devices, keyring: await keyring.works(), buildNetwork: 'host' };
 }
 
 /** The image that a container is started from, by docker's pull policies. One of another platform than asked for is pulled again. */

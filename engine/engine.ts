@@ -139,6 +139,8 @@ export interface EngineInfo {
   readonly elevation: 'direct' | 'sudo';
   /** Devices by name that CDI files of this machine offer, and what is wrong with such files. */
   readonly devices: { readonly names: readonly string[]; readonly problems: readonly string[] };
+  /** The kernel keeps passwords of `login`. */
+  readonly keyring: boolean;
   /** What RUN uses as network. */
   readonly buildNetwork: 'host' | 'bridge';
 }
@@ -579,7 +581,7 @@ export interface Networks {
   disconnect(network: string, container: string): Promise<void>;
   /** Gives the name. @throws `NETWORK_NOT_FOUND`, `NETWORK_IN_USE`, `NETWORK_PREDEFINED` */
   remove(nameOrId: string): Promise<string>;
-  /** Removes those that no container is on, but those that `keep` holds; gives their names. */
+  /** Removes those that no container runs on, but those that `keep` holds; gives their names. */
   prune(options?: { readonly keep?: ((network: NetworkSummary) => boolean) | undefined }): Promise<readonly string[]>;
 }
 
@@ -631,7 +633,9 @@ export interface NetworkSummary {
   readonly options: Readonly<Record<string, string>>;
   /** Always there. */
   readonly predefined: boolean;
-  /** How many containers are on it, running or not; undefined for those without a record: host and none. */
+  /** The gateway was chosen for a subnet that was asked for. */
+  readonly ownGateway?: boolean | undefined;
+  /** How many containers run on it; undefined for those without a record: host and none. */
   readonly users?: number | undefined;
 }
 

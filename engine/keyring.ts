@@ -10,6 +10,8 @@ export interface Keyring {
   find(registry: string): Promise<Credentials | undefined>;
   /** @throws `KEYRING_IMPOSSIBLE` with what to do instead */
   keep(registry: string, credentials: Credentials): Promise<void>;
+  /** Whether the kernel gives a keyring here. */
+  works(): Promise<boolean>;
   /** Whether there was an entry. */
   forget(registry: string): Promise<boolean>;
 }
@@ -32,6 +34,10 @@ export function createKeyring(helper: Helper): Keyring {
       } catch (error) {
         throw impossible(registry, error);
       }
+    },
+    works: async () => {
+      const args = { act: 'read' as const, name: 'nobody' };
+      return (await helper.call('keyring', args).catch(noneIfImpossible)) !== undefined;
     },
     forget: async (registry) => {
       const reply = await helper

@@ -6,6 +6,8 @@ import { type Berth, createBerth, NO_CONTAINERS, type Outcome } from '../helpers
 import { type Docker, NO_DOCKER, startDocker } from './support/docker.ts';
 
 const BUSYBOX = '/bin/busybox';
+/** Both make bridges on one machine. */
+const SUBNETS = { docker: '10.77.8', berth: '10.77.9' } as const;
 const reason =
   NO_CONTAINERS ?? NO_DOCKER ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX}: install busybox-static`);
 if (reason !== undefined) console.log(`side by side: ${reason}`);
@@ -22,7 +24,7 @@ interface Step {
   readonly until?: string;
 }
 
-/** One lesson: containers of an image, from their start to their removal. HERE is a folder of each side's own. */
+/** One lesson: containers of an image, from their start to their removal. HERE is a folder of each side's own, SUBNET its addresses. */
 const STEPS: readonly Step[] = [
   { args: 'images --format {{.Repository}}:{{.Tag}}' },
   { args: 'run --rm --network none box echo hello' },
@@ -163,9 +165,9 @@ const STEPS: readonly Step[] = [
   // Networks by name.
   { args: 'network rm bridge-of-nobody', error: /network bridge-of-nobody not found/ },
   { args: 'run --rm --network nobody box true', error: /network nobody not found/ },
-  { args: 'network create --subnet 10.77.8.0/24 --ip-range 10.77.8.128/25 --label a=b lessons', silent: true },
+  { args: 'network create --subnet SUBNET.0/24 --ip-range SUBNET.128/25 --label a=b lessons', silent: true },
   { args: 'network create lessons', error: /network with name lessons already exists/ },
-  { args: 'network create --subnet 10.77.8.0/25 other', error: /Pool overlaps with other one on this address space/ },
+  { args: 'network create --subnet SUBNET.0/25 other', error: /Pool overlaps with other one on this address space/ },
   { args: 'network inspect -f {{.Driver}}|{{json\\ .IPAM.Config}}|{{json\\ .Labels}}|{{.Internal}} lessons' },
   { args: 'network ls --filter label=a --format {{.Name}}|{{.Driver}}|{{.Scope}}' },
   { args: 'network ls --filter dangling=true --format {{.Name}}' },
@@ -192,6 +194,9 @@ const STEPS: readonly Step[] = [
   { args: 'rmi --platform linux/s390x box', error: /does not match the specified platform \(linux\/s390x\)/ },
   { args: 'rmi --force nope:1', error: /[Nn]o such image: nope:1|nope:1: it is not in the store/ },
   { args: 'volume rm -f nope' },
+  { args: 'images b* --format {{.Repository}}' },
+  { args: 'inspect -f {{ box', silent: true },
+  { args: 'ps --format {{', silent: true },
   { args: 'volume create -o type=none -o o=bind -o device=HERE elsewhere' },
   { args: 'volume inspect -f {{index\\ .Options\\ "device"}}|{{.Options.o}} elsewhere' },
   { args: 'run --rm --network none -v elsewhere:/e box cat /e/given' },
@@ -270,13 +275,15 @@ const STEPS: readonly Step[] = [
 
   /** The words of a side, `$(…)` by what its own command prints. */
   const wordsOf = async (args: string, side: 'docker' | 'berth'): Promise<readonly string[]> => {
-    const words = split(args.replaceAll('HERE', folders[side])).map(async (word) => {
-      const inner = /^\$\((.*)\)$/.exec(word)?.[1];
-      if (inner === undefined) return [word];
-      const { stdout } =
-        side === 'docker' ? await docker.docker(inner.split(' ')) : await store.berth(inner.split(' '));
-      return [...new Set(stdout.split('\n').filter(Boolean))];
-    });
+    const words = split(args.replaceAll('HERE', folders[side]).replaceAll('SUBNET', SUBNETS[side])).map(
+      async (word) => {
+        const inner = /^\$\((.*)\)$/.exec(word)?.[1];
+        if (inner === undefined) return [word];
+        const { stdout } =
+          side === 'docker' ? await docker.docker(inner.split(' ')) : await store.berth(inner.split(' '));
+        return [...new Set(stdout.split('\n').filter(Boolean))];
+      },
+    );
     return (await Promise.all(words)).flat();
   };
 
@@ -325,6 +332,7 @@ function split(line: string): readonly string[] {
 function normalize(text: string, folder: string): string {
   return text
     .replaceAll(folder, 'HERE')
+    .replaceAll(/10\.77\.[89]\./g, 'SUBNET.')
     .replace(/\b[0-9a-f]{64}\b/g, 'ID')
     .replace(/\b[0-9a-f]{12}\b/g, 'ID');
 }

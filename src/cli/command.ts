@@ -66,7 +66,7 @@ async function execute<F extends FlagTable>(
   try {
     return await definition.run(context, values, operands);
   } catch (error) {
-    context.fail(definition.failure ?? 1);
+    if (definition.failure !== undefined) context.fail(definition.failure);
     throw error;
   }
 }

@@ -10,7 +10,7 @@ export async function printObjects(
   { format, find }: { readonly format: string | undefined; readonly find: (name: string) => Promise<Fields> },
 ): Promise<number> {
   // A wrong template is told before anything is looked for.
-  const template = format === undefined || format === 'json' ? undefined : parseTemplate(format);
+  const template = format === undefined || format === 'json' ? undefined : readTemplate(context, format);
   const found: Fields[] = [];
   let exitCode = 0;
   const errors: unknown[] = [];
@@ -27,6 +27,16 @@ export async function printObjects(
   else context.stdout.write(`${format === 'json' ? JSON.stringify(found) : JSON.stringify(found, null, 4)}\n`);
   for (const error of errors) reportError(error, context.stderr);
   return exitCode;
+}
+
+/** @throws {TemplateError} with an exit code of Docker's own for it */
+function readTemplate({ fail }: Pick<Context, 'fail'>, format: string): Template {
+  try {
+    return parseTemplate(format);
+  } catch (error) {
+    fail(64);
+    throw error;
+  }
 }
 
 /** A field that one of them has not is told, as Docker does, after an empty line; exit code 1 then. */

@@ -65,7 +65,7 @@ export function createNetworks({ store, connect, announce }: Dependencies): Netw
         const unused = networks.filter(
           (network) =>
             !isPredefined(network.name) &&
-            membersOf(network.id, existing).length === 0 &&
+            activeOn(network.id, existing).length === 0 &&
             !keep(toSummary(network, existing)),
         );
         for (const network of unused) {
@@ -111,6 +111,7 @@ async function createNetwork(records: NetworkRecords, look: Look, request: Netwo
     attachable,
     labels,
     options,
+    ...(request.subnet !== undefined && request.gateway === undefined ? { ownGateway: true } : {}),
     ...(range ? { ipRange: formatSubnet(range) } : {}),
     ...mtuOf(options),
   });
@@ -172,8 +173,7 @@ function mtuOf(options: Readonly<Record<string, string>>): Pick<NetworkRecord, '
 }
 
 function checkUnused(network: NetworkRecord, existing: readonly Found[]): void {
-  // As with Docker, a container that has ended does not keep its network.
-  const active = membersOf(network.id, existing).filter(({ state }) => ONLINE.has(state.status));
+  const active = activeOn(network.id, existing);
   if (active.length === 0) return;
   const names = active.map(({ state, record }) => `name:"${record.name}" id:"${state.id.slice(0, 12)}"`).join(', ');
   throw new EngineError(
@@ -183,8 +183,11 @@ function checkUnused(network: NetworkRecord, existing: readonly Found[]): void {
   );
 }
 
-function membersOf(id: string, existing: readonly Found[]): readonly Found[] {
-  return existing.filter(({ record }) => record.memberships?.some((membership) => membership.id === id));
+/** As with Docker, a container that has ended does not keep its network. */
+function activeOn(id: string, existing: readonly Found[]): readonly Found[] {
+  return existing.filter(
+    ({ state, record }) => ONLINE.has(state.status) && record.memberships?.some((membership) => membership.id === id),
+  );
 }
 
 async function removeNetwork({ helper }: Connection, records: NetworkRecords, { id }: NetworkRecord): Promise<void> {
@@ -193,7 +196,7 @@ async function removeNetwork({ helper }: Connection, records: NetworkRecords, { 
 }
 
 function toSummary(record: NetworkRecord, existing: readonly Found[]): NetworkSummary {
-  const users = membersOf(record.id, existing).length;
+  const users = activeOn(record.id, existing).length;
   return { ...record, driver: 'bridge', predefined: isPredefined(record.name), users };
 }
 

@@ -13,6 +13,8 @@ export interface NetworkRecord {
   readonly created: string;
   readonly subnet: string;
   readonly gateway: string;
+  /** It was chosen for a subnet that was asked for. */
+  readonly ownGateway?: boolean | undefined;
   /** Where addresses are chosen from. */
   readonly ipRange?: string | undefined;
   /** Bytes of a packet; that of the machine's way out when left out. */

@@ -159,6 +159,5 @@ export function familiarName(name: string): string {
 }
 
 function isWanted({ Repository, Tag }: Fields, wanted: string): boolean {
-  const name = familiarName(wanted);
-  return Repository === name || `${String(Repository)}:${String(Tag)}` === name;
+  return isLike(`${String(Repository)}:${String(Tag)}`, familiarName(wanted));
 }

@@ -1,3 +1,4 @@
+import { cpus, hostname, machine, totalmem } from 'node:os';
 import type { EngineInfo } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { text, toggle } from '../flags.ts';
@@ -35,7 +36,7 @@ export const info = defineCommand({
   run: async (context, { format }) => {
     const found = await (await context.engine()).info({ signal: context.signal });
     if (format !== undefined) {
-      context.stdout.write(`${renderTemplate(format, { ...found })}\n`);
+      context.stdout.write(`${renderTemplate(format, { ...dockersNames(found), ...found })}\n`);
       return 0;
     }
     const { probe } = found;
@@ -50,6 +51,7 @@ export const info = defineCommand({
           : `  ${name}: not possible${reason ? `: ${reason}` : ''}${hint ? ` (${hint})` : ''}`,
       ),
       `Cgroup: ${probe.cgroup.mode}${probe.cgroup.controllers.length > 0 ? ` (${probe.cgroup.controllers.join(', ')})` : ''}`,
+      `Keyring for logins: ${found.keyring ? 'yes' : 'no: name a credential helper in config.json for berth login'}`,
       `Seccomp: ${probe.seccomp ? 'yes' : 'no'}`,
       `Devices by name: ${devicesOf(found.devices)}`,
       `Network of RUN: ${found.buildNetwork}`,
@@ -59,6 +61,27 @@ export const info = defineCommand({
     return 0;
   },
 });
+
+/** What scripts ask `docker info` for. */
+function dockersNames({ root, probe }: EngineInfo): Record<string, unknown> {
+  return {
+    ServerVersion: ownVersion(),
+    Driver: 'overlay',
+    DockerRootDir: root,
+    CgroupVersion: probe.cgroup.mode === 'v2' ? '2' : '1',
+    KernelVersion: probe.kernel,
+    OSType: process.platform,
+    Architecture: machine(),
+    NCPU: cpus().length,
+    MemTotal: totalmem(),
+    Name: hostname(),
+  };
+}
+
+/** Docker's name of the processor. */
+function architecture(): string {
+  return process.arch === 'x64' ? 'amd64' : process.arch;
+}
 
 function devicesOf({ names, problems }: EngineInfo['devices']): string {
   return [names.length > 0 ? names.join(', ') : 'none (no CDI file has one)', ...problems].join('; ');
@@ -77,9 +100,11 @@ export const version = defineCommand({
   operands: '',
   flags: { format: text('-f, --format FORMAT', 'json, or a template') },
   run: async ({ stdout }, { format }) => {
-    const fields = { Version: ownVersion(), NodeVersion: process.version, Os: process.platform, Arch: process.arch };
+    const own = { Version: ownVersion(), Os: process.platform, Arch: architecture() };
+    // One program is both here; scripts ask for either.
+    const fields = { ...own, NodeVersion: process.version, Client: own, Server: own };
     if (format === undefined)
-      stdout.write(`berth ${fields.Version} (node ${fields.NodeVersion}, ${fields.Os}/${fields.Arch})\n`);
+      stdout.write(`berth ${fields.Version} (node ${fields.NodeVersion}, ${fields.Os}/${process.arch})\n`);
     else stdout.write(`${renderTemplate(format, fields)}\n`);
     return 0;
   },

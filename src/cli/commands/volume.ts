@@ -1,4 +1,4 @@
-import type { VolumeSummary } from '../../../engine/index.ts';
+import { isEngineError, type VolumeSummary } from '../../../engine/index.ts';
 import { confirm } from '../confirm.ts';
 import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
@@ -101,15 +101,14 @@ export const removeVolume = defineCommand({
   flags: { force: toggle('-f, --force', 'it is no fault when there is no such volume') },
   run: async (context, { force }, names) => {
     const { volumes } = await context.engine();
-    return await each(
-      context,
-      names,
-      async (name) => {
+    return await each(context, names, async (name) => {
+      try {
         await volumes.remove(name);
-        return name;
-      },
-      force ? { forgive: 'VOLUME_NOT_FOUND' } : {},
-    );
+      } catch (error) {
+        if (!force || !isEngineError(error, 'VOLUME_NOT_FOUND')) throw error;
+      }
+      return name;
+    });
   },
 });
 
