@@ -36,13 +36,13 @@ export async function runCommandTest(
   let problems: readonly string[] = [];
   let log = '';
   try {
-    for (const command of test.setup) notes.push(...noteOf('setup', await chain.runAndKeep(command)));
+    for (const command of test.setup) notes.push(...noteOf('setup', command, await chain.runAndKeep(command)));
     const ran = await (test.teardown.length > 0 ? chain.runAndKeep : chain.run)(
       test.command.map((word) => expand(word, env)),
     );
     problems = problemsOf(test, ran);
     log = 'problem' in ran ? '' : `${ran.stdout}\n${ran.stderr}`;
-    for (const command of test.teardown) notes.push(...noteOf('teardown', await chain.run(command)));
+    for (const command of test.teardown) notes.push(...noteOf('teardown', command, await chain.run(command)));
   } finally {
     await chain.dispose();
   }
@@ -72,9 +72,13 @@ function problemsOf(test: CommandTest, ran: Ran): readonly string[] {
   ];
 }
 
-function noteOf(when: string, ran: Ran): readonly string[] {
-  if ('problem' in ran) return [`${when}: ${ran.problem}`];
-  return ran.exitCode === 0 ? [] : [`${when}: a command exited with ${ran.exitCode}`];
+/** That a command beside the one under test went wrong, with its last words. */
+function noteOf(when: 'setup' | 'teardown', command: readonly string[], ran: Ran): readonly string[] {
+  const what = `${when}: ${command.join(' ').slice(0, 100)}`;
+  if ('problem' in ran) return [`${what}: ${ran.problem}`];
+  if (ran.exitCode === 0) return [];
+  const last = ran.stderr.trimEnd().split('\n').at(-1) ?? '';
+  return [`${what} exited with ${ran.exitCode}${last === '' ? '' : `: ${last.slice(0, 300)}`}`];
 }
 
 /** What the command said, and what its words tell of the cause. */

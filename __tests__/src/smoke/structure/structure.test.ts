@@ -223,12 +223,15 @@ commandTests:
     const report = await run(
       head(`
 commandTests:
-- { name: a, setup: [[sh, -c, exit 2]], teardown: [['true']], command: sh, args: [-c, exit 0] }
+- { name: a, setup: [[sh, -c, 'echo no >&2; exit 2']], teardown: [['true']], command: sh, args: [-c, exit 0] }
 - { name: b, command: sh, args: [-c, 'echo Could not resolve host x; exit 6'] }
 `),
       { config: { Env: ['PATH=/usr/bin:/bin'] } },
     );
-    expect(report.checks[0]).toMatchObject({ status: 'warning', summary: 'setup: a command exited with 2' });
+    expect(report.checks[0]).toMatchObject({
+      status: 'warning',
+      summary: 'setup: sh -c echo no >&2; exit 2 exited with 2: no',
+    });
     expect(report.checks[1]?.hint).toContain('run: { network: egress }');
   });
 
