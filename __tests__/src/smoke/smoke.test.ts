@@ -128,6 +128,33 @@ describe('auto, with an example in the OpenAPI document of the server', () => {
   });
 });
 
+describe('openapi: true in a spec', () => {
+  test('sends the examples of the document too, and judges them as its own requests', async () => {
+    const content = { content: { 'application/json': { example: { features: [1] } } } };
+    const document = JSON.stringify({
+      paths: { '/predict': { post: { requestBody: content } }, '/train': { post: {} } },
+    });
+    const script = server(`json(422, '{}')`).replace(`'{"paths":{"/predict":{"post":{}}}}'`, () =>
+      JSON.stringify(document),
+    );
+    const { report } = await run(script, 'openapi: true');
+    expect(report).toMatchObject({ verdict: 'failed', exitReason: 'assertion' });
+    expect(report.checks.map(({ name, status }) => [name, status])).toEqual([
+      ['ready', 'passed'],
+      ['POST /predict (example of its OpenAPI document)', 'failed'],
+      ['POST /train', 'untested'],
+      ['shutdown', 'passed'],
+    ]);
+  });
+
+  test('fails where there is no such document', async () => {
+    const { report } = await run(HEALTHY.replace('/openapi.json', '/nowhere.json'), `${REQUEST}openapi: true`);
+    const failed = report.checks.find(({ status }) => status === 'failed');
+    expect(failed).toMatchObject({ name: 'openapi', location: { startLine: 8 } });
+    expect(failed?.summary).toContain('the server has no OpenAPI document at /openapi.json or /docs.json');
+  });
+});
+
 describe('presets', () => {
   const cog = (status: string): string => `
     require('node:http').createServer((request, response) => {
