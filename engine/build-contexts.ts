@@ -2,14 +2,17 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeTar, type ArchiveEntry } from './archive/write.ts';
-import { EngineError, messageOf } from './base/errors.ts';
+import { EngineError, isEngineError, messageOf } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
 import type { BuildNamedContext, BuildRequest } from './engine.ts';
 import type { NamedContext } from './graph/index.ts';
+import { assembleIndex } from './image/assemble.ts';
 import { isDigest } from './image/digest.ts';
 import { parseGraphNode, parseIndex } from './image/manifest.ts';
+import type { Digest, Platform } from './image/types.ts';
 import { loadImages } from './load.ts';
+import type { IndexMember } from './store/index.ts';
 
 /** Named contexts in the words of the graph: images, and files that are opened by the name. */
 export function graphContexts(
@@ -28,12 +31,16 @@ export function graphContexts(
  *
  * @throws `CONTEXT_INVALID`, and the errors of loading an archive
  */
-export async function withLayouts(parts: Parts, request: BuildRequest, act: ActOptions): Promise<BuildRequest> {
+export async function withLayouts(
+  parts: Parts,
+  request: BuildRequest,
+  { platforms, ...act }: ActOptions & { readonly platforms: readonly Platform[] },
+): Promise<BuildRequest> {
   const entries = Object.entries(request.contexts ?? {});
   if (!entries.some(([, context]) => isLayout(context))) return request;
   const contexts: [string, BuildNamedContext][] = [];
   for (const [name, context] of entries) {
-    contexts.push([name, isLayout(context) ? await loadLayout(parts, context, act) : context]);
+    contexts.push([name, isLayout(context) ? await loadLayout(parts, context, platforms, act) : context]);
   }
   return { ...request, contexts: Object.fromEntries(contexts) };
 }
@@ -44,7 +51,35 @@ function isLayout(context: BuildNamedContext): context is Layout {
   return typeof context !== 'string' && context.type === 'oci-layout';
 }
 
-async function loadLayout(parts: Parts, layout: Layout, act: ActOptions): Promise<BuildNamedContext> {
+/** The image for each platform that the layout has; of several an index, which stands for all of them. */
+async function loadLayout(
+  parts: Parts,
+  layout: Layout,
+  platforms: readonly Platform[],
+  act: ActOptions,
+): Promise<BuildNamedContext> {
+  const found = new Map<Digest, IndexMember>();
+  for (const platform of platforms) {
+    try {
+      const [loaded] = await loadImages(parts, writeTar(await entriesOf(layout)), { ...act, platform });
+      const image = loaded && (await parts.store.images.resolve(loaded.id));
+      if (image?.manifest) found.set(image.id, { id: image.id, manifest: image.manifest, platform: image.config });
+    } catch (error) {
+      // Whether a stage needs it for that platform is said there.
+      if (!isEngineError(error, 'PLATFORM_NOT_FOUND') && !isEngineError(error, 'PLATFORM_MISMATCH')) throw error;
+    }
+  }
+  const [first, ...others] = found.values();
+  if (!first) return await loadOnly(parts, layout, act);
+  if (others.length === 0) return { type: 'image', reference: first.id };
+  const { descriptor, content } = assembleIndex([first, ...others]);
+  await parts.store.content.write(descriptor.mediaType, content);
+  await parts.store.images.putIndex({ descriptor, members: [first, ...others] });
+  return { type: 'image', reference: descriptor.digest };
+}
+
+/** The one image of a layout, whatever it is for. */
+async function loadOnly(parts: Parts, layout: Layout, act: ActOptions): Promise<BuildNamedContext> {
   const [image] = await loadImages(parts, writeTar(await entriesOf(layout)), act);
   if (!image) throw invalid(layout, 'it holds no image for this machine');
   return { type: 'image', reference: image.id };

@@ -72,7 +72,7 @@ function isContextEpoch(text: DockerfileSource['text'], file: string, options: G
 }
 
 /** What the image is for: this machine where nothing is said. Each platform once. */
-function platformsOf({ platform, platforms = [] }: BuildRequest): readonly Platform[] {
+export function platformsOf({ platform, platforms = [] }: BuildRequest): readonly Platform[] {
   const all = [...(platform ? [platform] : []), ...platforms];
   const known = new Map(all.map((one) => [formatPlatform(normalizePlatform(one)), one]));
   return known.size === 0 ? [hostPlatform()] : [...known.values()];

@@ -8,7 +8,7 @@ import { primaryOf, produceSeveral } from './build-several.ts';
 import { exportCaches, importCaches } from './build-cache.ts';
 import { withLayouts } from './build-contexts.ts';
 import { readDockerfile } from './build-file.ts';
-import { isForSeveral, planImages } from './build-plan.ts';
+import { isForSeveral, planImages, platformsOf } from './build-plan.ts';
 import { openInputs, type BuildInputs } from './build-inputs.ts';
 import { createBuildExecutor } from './build-executor.ts';
 import { withoutLost } from './build-lost.ts';
@@ -49,7 +49,7 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
   // Probed while the lock is waited for; what it finds is asked for below.
   parts.machine(act).catch(() => undefined);
-  const asked = await withLayouts(parts, request, act);
+  const asked = await withLayouts(parts, request, { ...act, platforms: [...platformsOf(request), hostPlatform()] });
   return await withStore(parts, act, () => buildLocked(parts, asked, { names, warnings, act }));
 }
 

@@ -1,10 +1,10 @@
 import { announced, type Announce, announceByName, createAnnounce } from './announce.ts';
 import { createCacheExchange } from './cache/index.ts';
-import { isSameMachine } from './image/platform.ts';
+import { formatPlatform, isSameMachine } from './image/platform.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';
-import { EngineError } from './base/errors.ts';
+import { EngineError, isEngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
 import { historyOf } from './history.ts';
@@ -94,7 +94,11 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
       },
       announce,
     ),
-    containers: { ...containers, ...createContainerFiles(parts) },
+    containers: {
+      ...containers,
+      run: runOn(parts, (spec, act) => containers.run(spec, act)),
+      ...createContainerFiles(parts),
+    },
     networks: createNetworks({ store, connect: connectRuntime, announce }),
     logins: {
       find: async (registry) => await parts.options.credentials?.(registry),
@@ -111,6 +115,22 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
       await parts.registry.close();
       await store.close();
     },
+  };
+}
+
+/** A program of another machine that does not start gets the reason, and what to install. */
+function runOn({ store }: Parts, run: Engine['containers']['run']): Engine['containers']['run'] {
+  return async (spec, options) => {
+    try {
+      return await run(spec, options);
+    } catch (error) {
+      if (!isEngineError(error, 'NATIVE_COMMAND_NOT_EXECUTABLE')) throw error;
+      const image = await store.images.find(spec.image);
+      const { EMULATOR_HINT, runsHere } = await import('./emulation.ts');
+      if (!image || runsHere(image.config, hostPlatform())) throw error;
+      const message = `${error.message}; ${spec.image} is for ${formatPlatform(image.config)}`;
+      throw new EngineError(error.code, message, { hint: EMULATOR_HINT, cause: error });
+    }
   };
 }
 

@@ -48,12 +48,14 @@ export async function requireMachines(
     const fault = faultOf(step.platform, handlers);
     if (fault === undefined) continue;
     const message = `Cannot build for ${formatPlatform(step.platform)}: ${step.name} must run, and this machine is ${formatPlatform(host)}; ${fault}`;
-    throw new EngineError('PLATFORM_UNSUPPORTED', message, { hint: HINT, location: step.location, vertex: step.id });
+    const hint = `${EMULATOR_HINT}; or compile for it in a stage FROM --platform=$BUILDPLATFORM`;
+    throw new EngineError('PLATFORM_UNSUPPORTED', message, { hint, location: step.location, vertex: step.id });
   }
 }
 
-const HINT =
-  'Install an emulator: apt-get install qemu-user-static binfmt-support, or the step docker/setup-qemu-action in a workflow; or compile for it in a stage FROM --platform=$BUILDPLATFORM';
+/** What to install so that programs of other machines run. */
+export const EMULATOR_HINT =
+  'Install an emulator: apt-get install qemu-user-static binfmt-support, or the step docker/setup-qemu-action in a workflow';
 
 /** True when programs for a platform run on a machine without an emulator. What a level of a processor has beyond the first is not asked for. */
 export function runsHere(platform: Platform, host: Platform): boolean {

@@ -34,6 +34,7 @@ beforeAll(async () => {
   [it, other] = [await openTestEngine(), await openTestEngine()];
   registry = await other.engine.serveRegistry({ host: '127.0.0.1', port: 0 });
   folder = await mkdtemp(join(tmpdir(), 'berth-platforms-'));
+  await it.write({ 'bin/program': 'no program of this machine' });
   built = await it.build(DOCKERFILE, { platforms: PLATFORMS, tags: ['both:1'] });
 });
 afterAll(async () => {
@@ -131,6 +132,29 @@ suite(named('an image for several platforms'), () => {
     }
     for (const { architecture } of PLATFORMS)
       expect(await readFile(join(files ?? '', `linux_${architecture}`, 'out'), 'utf8')).toBe(`for ${architecture}\n`);
+  });
+
+  test('is the named context of an OCI layout, for each platform that it has', async () => {
+    const path = join(folder, 'layout');
+    await it.build(DOCKERFILE, {
+      platforms: PLATFORMS,
+      outputs: [{ type: 'oci', dest: path, tar: false, names: ['l:1'] }],
+    });
+    const contexts = { base: { type: 'oci-layout', path } } as const;
+    const { platforms = [] } = await it.build('FROM base\nLABEL layout=1\n', { platforms: PLATFORMS, contexts });
+    for (const { imageId, platform } of platforms)
+      expect(environmentOf(await it.engine.images.inspect(imageId))).toContain(`FOR=linux/${platform.architecture}`);
+    const alone = await it.build('FROM base\nLABEL layout=2\n', { platforms: [FOREIGN], contexts });
+    expect((await it.engine.images.inspect(alone.imageId))['Architecture']).toBe('s390x');
+  });
+
+  test('says what to install where a program of another machine does not start', async () => {
+    const { imageId } = await it.build('FROM scratch\nCOPY bin/program /program\n', { platforms: [FOREIGN] });
+    await expect(it.engine.containers.run({ image: imageId, command: ['/program'] })).rejects.toMatchObject({
+      code: 'NATIVE_COMMAND_NOT_EXECUTABLE',
+      message: expect.stringContaining('is for linux/s390x') as unknown,
+      hint: expect.stringContaining('qemu-user-static') as unknown,
+    });
   });
 
   test.each([

@@ -60,6 +60,8 @@ export function lintDefaults(source: Stages, options: GraphOptions): void {
   const scope = globalScope(source, { ...options, buildArgs: {} });
   const expander = createExpander(source.ast.directives.escape);
   for (const stage of source.stages) {
+    // A name without variables has no defaults that could be wrong; what it is itself is said where it is used.
+    if (!stage.base.includes('$')) continue;
     const name = expander.word(stage.base, (key) => scope.get(key));
     if (!isReference(name)) source.ast.findings.report('InvalidDefaultArgInFrom', stage, stage.base);
   }
