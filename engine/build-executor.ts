@@ -2,6 +2,8 @@ import type { ActOptions } from './base/progress.ts';
 import type { Machine, Parts } from './connect.ts';
 import type { BuildInputs } from './build-inputs.ts';
 import { createLender } from './build-lender.ts';
+import type { MountTracker } from './cache/index.ts';
+import { createBringMount } from './cache-mounts.ts';
 import type { ExecOp, VertexId } from './graph/index.ts';
 import { shortDigest, digestOf } from './image/digest.ts';
 import { OCI_CONFIG } from './image/media-type.ts';
@@ -19,6 +21,8 @@ export interface BuildExecutorOptions {
   readonly forbidden: readonly ForbiddenValue[];
   /** How the layer of a vertex will be packed. */
   readonly packingOf: (vertex: VertexId) => Packing | undefined;
+  /** Hears what cache mounts the steps have. */
+  readonly mounts: MountTracker;
   readonly act: ActOptions;
 }
 
@@ -26,7 +30,7 @@ export interface BuildExecutorOptions {
 export async function createBuildExecutor(
   parts: Parts,
   { helper, isolation }: Machine,
-  { inputs, dockerfile, forbidden, packingOf, act }: BuildExecutorOptions,
+  { inputs, dockerfile, forbidden, packingOf, mounts, act }: BuildExecutorOptions,
 ): Promise<Executor> {
   const { options } = parts;
   const accountsOf = createReadAccounts(helper, { remember: true });
@@ -37,7 +41,10 @@ export async function createBuildExecutor(
     identify: (from) => inputs.identify(from),
     specOf: createBuildSpec({ helper, probe: isolation.probe, caFile: options.buildCa ? options.caFile : undefined }),
     identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
-    lender: createLender(parts, inputs.request),
+    lender: createLender(parts, inputs.request, {
+      bring: createBringMount(parts, helper),
+      mounted: (vertex, mount) => mounts.mounted(vertex, mount),
+    }),
     forbidden,
     packingOf,
     keepState: ({ platform }, op, base) => keepState(parts, op, base, platform),

@@ -27,6 +27,7 @@ import {
   explainMiss,
   solveAll,
   type Executor,
+  type Miss,
   type Ref,
   type SolvedAll,
   type SolveParts,
@@ -190,11 +191,13 @@ async function solveGraph(
 ): Promise<SolvedAll> {
   const { request } = inputs;
   const isPacked = packedVertices(vertices, targets, needsAllStages(request));
+  const mounts = parts.mounts.track();
   const found = await createBuildExecutor(parts, machine, {
     inputs,
     dockerfile: source,
     forbidden,
     packingOf: (id) => (isPacked(id) ? packingFor(request) : undefined),
+    mounts,
     act,
   });
   const lost = new Set<Digest>();
@@ -207,11 +210,18 @@ async function solveGraph(
     cache,
     concurrency: Math.max(2, availableParallelism()),
     now: () => new Date(),
-    onMiss,
+    onMiss: (vertex: Vertex, miss: Miss) => {
+      mounts.step(vertex.id, miss.key);
+      onMiss?.(vertex, miss);
+    },
     onRef: (id: VertexId, ref: Ref) => (isPacked(id) ? blobs.start(ref) : undefined),
   };
   try {
-    return await withoutLost({ vertices }, { lost, warn }, () => solveAll({ vertices, targets }, solveParts, act));
+    const solved = await withoutLost({ vertices }, { lost, warn }, () =>
+      solveAll({ vertices, targets }, solveParts, act),
+    );
+    mounts.keep(forbidden);
+    return solved;
   } catch (error) {
     await blobs.stop();
     throw error;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { EngineError } from './base/errors.ts';
 import { once } from './base/once.ts';
 import type { ActOptions } from './base/progress.ts';
-import { CACHE_PLACE, trackRecords, type TrackedRecords } from './cache/index.ts';
+import { CACHE_PLACE, createMountLedger, trackRecords, type MountLedger, type TrackedRecords } from './cache/index.ts';
 import type { EngineOptions } from './engine.ts';
 import { hostPlatform } from './host-platform.ts';
 import type { Digest, Fetcher } from './image/types.ts';
@@ -22,6 +22,8 @@ export interface Machine {
 export interface Parts {
   readonly options: EngineOptions;
   readonly store: Store & { readonly records: TrackedRecords };
+  /** What is known of cache mounts outside this machine, and what steps did with theirs. */
+  readonly mounts: MountLedger;
   readonly registry: Registry;
   readonly keyring: Keyring;
   /** Where the bytes of a layer can be read that a place of its sources serves: a repository, or the cache outside this machine. */
@@ -68,6 +70,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   return {
     options: { ...options, credentials },
     store,
+    mounts: createMountLedger(),
     keyring,
     registry,
     serve,

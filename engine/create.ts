@@ -1,6 +1,9 @@
 import { announced, type Announce, announceByName, createAnnounce } from './announce.ts';
 import { createCacheExchange } from './cache/index.ts';
+import { createMountExchange } from './cache-mounts.ts';
+import { findServed } from './cache-served.ts';
 import { formatPlatform, isSameMachine } from './image/platform.ts';
+import type { Platform } from './image/types.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';
@@ -108,7 +111,11 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
     },
     volumes: createVolumes(store, connectRuntime),
     events: createEvents(connectRuntime, announce),
-    cache: createCacheExchange(store, store.records),
+    cache: {
+      ...createCacheExchange(store, store.records),
+      mounts: createMountExchange(parts),
+      served: (layers, name, act) => findServed(parts, layers, name, act),
+    },
     system: createSystem(parts, containers),
     serveRegistry: async (how) => (await import('./acts.ts')).serveRegistry(parts, how),
     close: async () => {

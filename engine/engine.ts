@@ -1,4 +1,5 @@
-import type { CacheExchange } from './cache/index.ts';
+import type { CacheExchange, IndexedLayer } from './cache/index.ts';
+import type { MountExchange } from './cache-mounts.ts';
 import type { ActOptions, WarningEvent } from './base/progress.ts';
 import type { Outline } from './graph/index.ts';
 import type { GitSource } from './graph/types.ts';
@@ -114,7 +115,17 @@ export interface Engine {
   /** The journal of acts on this store. */
   readonly events: Events;
   /** Records and layers for a cache outside this machine. */
-  readonly cache: CacheExchange;
+  readonly cache: CacheExchange & {
+    /** Contents of `RUN --mount=type=cache`. */
+    readonly mounts: MountExchange;
+    /**
+     * Looks which of some layers the repository of an image name has: those are known to be there from now on, and are fetched from it when
+     * something needs them.
+     *
+     * @returns how many; a repository that does not answer, or not to us, has none
+     */
+    served(layers: readonly IndexedLayer[], name: string, options?: ActOptions): Promise<number>;
+  };
   readonly system: {
     df(): Promise<readonly DiskUsage[]>;
     /** What images and the build cache take, one by one. */

@@ -1,6 +1,7 @@
 // The only door of the engine: src/ imports nothing below this file. What stands here is small; the engine itself is loaded when one is made.
 export { EngineError, isEngineError, messageOf, type ErrorDetails, type SourceLocation } from './base/errors.ts';
 export { escapeControl } from './base/escape.ts';
+export { isInside } from './base/inside.ts';
 export { redact } from './base/redact.ts';
 export { suggest } from './base/suggest.ts';
 export {
@@ -23,4 +24,6 @@ export { parseGitSource } from './git-source.ts';
 export { StepError } from './solver/step-error.ts';
 export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/docker-config.ts';
 export { parseCacheIndex, type CacheIndex } from './cache/exchange-index.ts';
+export { parseMountRecords, type MountRecord } from './cache/mounts.ts';
+export type { MountExchange, MountExport } from './cache-mounts.ts';
 export type { CacheExchange, CacheExport, ExportedBlob } from './cache/index.ts';

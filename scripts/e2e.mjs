@@ -19,6 +19,7 @@ ensurePrograms([
   'sshd',
   'nft',
   'git',
+  'strace',
   'xz',
 ]);
 if (!ensureHelper()) process.exit(1);

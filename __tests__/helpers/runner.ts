@@ -51,7 +51,8 @@ export interface StepResult {
 /** A step that is running. */
 export interface RunningStep {
   readonly result: Promise<StepResult>;
-  readonly pid: number;
+  /** As when the machine takes it away: SIGKILL to the program alone. */
+  kill(): void;
   /** As the runner cancels: SIGINT at once, SIGTERM after 7.5 s, SIGKILL after 10 s. Resolves with the milliseconds to the end. */
   cancel(): Promise<number>;
   /** Resolves when the raw log matches. */
@@ -103,10 +104,12 @@ export interface JobOptions {
   readonly script?: string;
   /** Wants root. */
   readonly as?: RunnerUser;
+  /** A program with its arguments that starts each step, such as one that watches it. */
+  readonly through?: readonly string[];
 }
 
 /** Makes the folders of a job; steps run on the Node of the tests, which is the Action's. `script` is what `main` and `post` of the action's file name. */
-export async function createJob({ script = SCRIPT, as }: JobOptions = {}): Promise<Job> {
+export async function createJob({ script = SCRIPT, as, through = [] }: JobOptions = {}): Promise<Job> {
   const root = await mkdtemp(join(tmpdir(), 'berth-runner-'));
   const [workspace, temp, toolCache] = [join(root, '_work/app/app'), join(root, '_work/_temp'), join(root, '_tool')];
   for (const folder of [workspace, temp, toolCache]) await mkdir(folder, { recursive: true });
@@ -114,7 +117,7 @@ export async function createJob({ script = SCRIPT, as }: JobOptions = {}): Promi
   let state: Readonly<Record<string, string>> = {};
   const start = (stage: 'main' | 'post', options: StepOptions = {}): RunningStep => {
     const step = startStep(
-      { script, as, workspace, temp, toolCache, state: stage === 'post' ? (options.state ?? state) : {} },
+      { script, as, through, workspace, temp, toolCache, state: stage === 'post' ? (options.state ?? state) : {} },
       options,
     );
     const result = step.result.then((ended) => {
@@ -142,6 +145,7 @@ export async function createJob({ script = SCRIPT, as }: JobOptions = {}): Promi
 interface Place {
   readonly script: string;
   readonly as: RunnerUser | undefined;
+  readonly through: readonly string[];
   readonly workspace: string;
   readonly temp: string;
   readonly toolCache: string;
@@ -159,7 +163,8 @@ function startStep(place: Place, options: StepOptions): RunningStep {
   const run = async (): Promise<StepResult> => {
     const files = await createFiles(place, options.event);
     const env = environmentOf(place, options, files);
-    const running = spawn(process.execPath, [place.script], {
+    const [program = process.execPath, ...words] = [...place.through, process.execPath, place.script];
+    const running = spawn(program, words, {
       cwd: place.workspace,
       ...(place.as ? { uid: place.as.uid, gid: place.as.gid } : {}),
       env: place.as ? { ...env, HOME: place.as.home } : env,
@@ -186,9 +191,7 @@ function startStep(place: Place, options: StepOptions): RunningStep {
   const result = run();
   return {
     result,
-    get pid() {
-      return child?.pid ?? 0;
-    },
+    kill: () => void child?.kill('SIGKILL'),
     cancel: async () => {
       await started;
       const begun = performance.now();

@@ -71,7 +71,8 @@ function toRecord(value: unknown, at: number): IndexedRecord {
   };
 }
 
-function toLayer(value: unknown, at: number): IndexedLayer {
+/** A layer of an index. @throws `CACHE_INDEX` */
+export function toLayer(value: unknown, at: number): IndexedLayer {
   if (!isObject(value)) throw bad(`layer ${at} is no object`);
   const { diffId, size, blob } = value;
   if (!isDigest(diffId) || !(size === undefined || isSize(size)) || !isObject(blob)) {

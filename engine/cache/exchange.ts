@@ -23,8 +23,8 @@ export interface ExportedBlob {
   readonly path: string | undefined;
   /** Places that serve it; only in an export of what was used. */
   readonly places?: readonly string[] | undefined;
-  /** `file` for COPY and the like, which are made again in no time; `exec` for RUN. */
-  readonly madeBy: 'exec' | 'file';
+  /** `file` for COPY and the like, which are made again in no time; `exec` for RUN; `mount` for the content of a cache mount. */
+  readonly madeBy: 'exec' | 'file' | 'mount';
 }
 
 /** Records and layers on their way in and out of the store. */

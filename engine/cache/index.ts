@@ -10,4 +10,15 @@ export {
   type ExportedBlob,
   type TrackedRecords,
 } from './exchange.ts';
+export {
+  createMountLedger,
+  mountLock,
+  parseMountRecords,
+  saysMount,
+  stepsOf,
+  type MountLedger,
+  type MountRecord,
+  type MountTracker,
+  type MountUse,
+} from './mounts.ts';
 export { parseCacheIndex, type CacheIndex, type IndexedLayer, type IndexedRecord } from './exchange-index.ts';

@@ -1,5 +1,6 @@
 import { realpathSync, statSync } from 'node:fs';
 import { EngineError, messageOf } from '../base/errors.ts';
+import { isInside } from '../base/inside.ts';
 
 /**
  * The real path of a context's root.
@@ -14,7 +15,7 @@ export function requireRoot(root: string, forbid: readonly string[]): string {
     });
   }
   for (const path of forbid) {
-    if (!isInside(realOf(path), real)) continue;
+    if (!isInside(real, realOf(path))) continue;
     throw new EngineError(
       'CONTEXT_INVALID',
       `Cannot use ${root} as build context: it contains the engine store ${path}`,
@@ -51,8 +52,4 @@ function realOf(path: string): string {
   } catch {
     return path;
   }
-}
-
-function isInside(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
 }

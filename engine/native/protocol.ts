@@ -38,7 +38,11 @@ lowers: Array<string>,
 /**
  * Bytes of plain tar after which the layer is refused.
  */
-maxBytes: number, maxEntries: number, };
+maxBytes: number, maxEntries: number, 
+/**
+ * The tree becomes the folder of this name below `cache-mounts/<idmap>/` instead of a snapshot; one that is there already stays as it is.
+ */
+cacheMount?: string, };
 export type PrepareArgs = { name: string, lowers: Array<string>, };
 export type Owner = { uid: number, gid: number, };
 export type Timestamp = { seconds: number, };
@@ -147,7 +151,11 @@ container: string | null,
 /**
  * Ids of the `Secret` frames whose values the layer must not hold. Where it does, the reply says where, and the snapshot stays as it is.
  */
-forbidden?: Array<string>, };
+forbidden?: Array<string>, 
+/**
+ * `snapshot` is a folder below `cache-mounts/<idmap>/` instead; nothing lies below it, and it is never finished.
+ */
+cacheMount?: boolean, };
 export type ChecksumArgs = { snapshots: Array<string>, patterns: Array<string>, filter: TreeFilter, };
 export type ContentsArgs = { hostPath: string, 
 /**

@@ -1,4 +1,5 @@
 /** Everything below BERTH_ROOT. Source: DESIGN.md 7, spec/bad-inputs.md 3. */
+export { fillMount, measureMounts, packMount, type PackedMount } from './cache-mounts.ts';
 export { createContextHashes, type ContextHashes } from './stat-cache.ts';
 export { createDownloadRecords, type DownloadRecord, type DownloadRecords } from './downloads.ts';
 export { measureEach, type CacheUsage, type ImageUsage } from './detail.ts';

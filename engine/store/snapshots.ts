@@ -15,8 +15,8 @@ import { transcode } from './transcode.ts';
 import type { LayerRecord, SnapshotForm, Store } from './types.ts';
 
 /** Limits of one layer: more is refused as a bomb (spec/bad-inputs.md; the largest ML layers are some 20 GiB). */
-const MAX_LAYER_BYTES = 128 * 1024 ** 3;
-const MAX_LAYER_ENTRIES = 4_000_000;
+export const MAX_LAYER_BYTES = 128 * 1024 ** 3;
+export const MAX_LAYER_ENTRIES = 4_000_000;
 
 /** Gets a blob that only a registry has; plugged in by `engine/index.ts`. */
 export type FetchBlob = (
@@ -435,7 +435,8 @@ function wantedBlob(output: string, { codec, level, mayBePlain = false }: Packin
   return { output, codec, level, mayBePlain };
 }
 
-function namesOf(forbidden: readonly ForbiddenValue[]): { readonly forbidden?: string[] } {
+/** Their ids, as a request names them. */
+export function namesOf(forbidden: readonly ForbiddenValue[]): { readonly forbidden?: string[] } {
   return forbidden.length > 0 ? { forbidden: forbidden.map(({ id }) => id) } : {};
 }
 

@@ -1,11 +1,20 @@
 import { join } from 'node:path';
-import { isEngineError, messageOf, type Digest, type Engine, type Fetcher } from '../../engine/index.ts';
+import {
+  isEngineError,
+  messageOf,
+  type ActOptions,
+  type CacheIndex,
+  type Digest,
+  type Engine,
+  type Fetcher,
+} from '../../engine/index.ts';
 import type { PassedBefore, PipelineResult } from '../pipeline/index.ts';
 import type { CacheSettings } from './cache-input.ts';
 import type { CacheDocument } from './cache/document.ts';
 import { createCacheHttp, type CacheHttp, type HttpLimits, type ProxySettings } from './cache/http.ts';
 import { scopeId, type Compression } from './cache/names.ts';
 import { findPass, passOf, withPass, type PassRecord } from './cache/passes.ts';
+import { leftOutMounts, leftOutText } from './cache/left-out.ts';
 import { planSave, type SavePlan } from './cache/plan.ts';
 import { isTrusted, mayWrite, type CacheAccess } from './cache/policy.ts';
 import { restoreIndex, type RestoreParts } from './cache/restore.ts';
@@ -24,14 +33,14 @@ export interface ActionsCache {
   readonly scope: string;
   /** Finds the newest index and the entries that are still there; loads no layer. @param scope another one than this build's */
   restore(engine: CacheEngine, signal: AbortSignal, scope?: string): Promise<RestoreReport>;
-  /** After a `CACHE_BLOB_LOST`: makes those layers misses. @returns false when there is nothing to forget, and so no use in building again */
-  forgetLost(engine: CacheEngine): Promise<boolean>;
+  /** After a `CACHE_BLOB_LOST`: makes those layers misses, but for those that a registry has. @returns false when there is nothing to forget, and so no use in building again */
+  forgetLost(engine: CacheEngine, act?: ActOptions): Promise<boolean>;
   /** Whether an image passed before; `engine` names bundle, helper and isolation. */
   passedBefore(engine: string): PassedBefore;
   /** Keeps that an image passed, for `plan`. */
   remember(result: PipelineResult, engine: string, now: Date): void;
-  /** What the post step is to save. */
-  plan(engine: CacheEngine, now: Date): Promise<PlanReport>;
+  /** What the post step is to save. Packs what steps have left in their cache mounts. */
+  plan(engine: CacheEngine, now: Date, act?: ActOptions): Promise<PlanReport>;
   figures(): { readonly blobs: number; readonly bytes: number };
   close(): Promise<void>;
 }
@@ -65,6 +74,10 @@ export interface ActionsCacheOptions {
   readonly signingKey?: string | undefined;
   /** Bytes that one scope may take. */
   readonly maxSize: number;
+  /** Contents of `RUN --mount=type=cache` are restored and saved too. */
+  readonly mounts: boolean;
+  /** Names that the image is pushed under: their repositories may have layers that the cache has lost. */
+  readonly names: readonly string[];
   readonly engineVersion: string;
   /** Folder of the job for what is on its way. */
   readonly folder: string;
@@ -115,21 +128,37 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       signal: stopped.signal,
     });
     restored = document;
-    const { records, layers } = await engine.cache.import(document.index, source.available);
-    const missing = document.index.layers.length - layers;
-    const gone = missing > 0 ? `, ${missing} gone` : '';
-    return {
-      state: 'hit',
-      text: `${records} steps and ${layers} layers known from run ${document.provenance.runId}${gone}`,
-      layers,
-    };
+    const { available } = source;
+    const { records, layers } = await engine.cache.import(document.index, available);
+    const missing = document.index.layers.filter(({ blob }) => !available.has(blob.digest));
+    const served = await findServed(engine, missing, { signal });
+    const gone = missing.length - served;
+    const mounts = options.mounts ? engine.cache.mounts.import(document.mounts, available) : 0;
+    const known = [
+      `${records} steps and ${layers} layers known from run ${document.provenance.runId}`,
+      ...(mounts > 0 ? [`${mounts} cache mounts`] : []),
+      ...(served > 0 ? [`${served} layers gone from the cache and there in the registry`] : []),
+      ...(gone > 0 ? [`${gone} gone`] : []),
+    ];
+    return { state: 'hit', text: known.join(', '), layers: layers + served };
   };
-  const plan = async (engine: CacheEngine, now: Date): Promise<PlanReport> => {
+  /** Layers that the cache has lost, and that a repository which this image is pushed to has. */
+  const findServed = async (engine: CacheEngine, layers: CacheIndex['layers'], act: ActOptions): Promise<number> => {
+    let served = 0;
+    for (const name of layers.length === 0 ? [] : new Set(options.names.map(withoutTag)))
+      served = Math.max(served, await engine.cache.served(layers, name, act));
+    return served;
+  };
+  const plan = async (engine: CacheEngine, now: Date, act: ActOptions): Promise<PlanReport> => {
     const answer = mayWrite(settings, runner);
     if (!answer.yes) return { plan: undefined, text: `not saved: ${answer.why}` };
     if (access.kind === 'none' || !access.writable)
       return { plan: undefined, text: 'not saved: the job may not write' };
     if (faulty) return { plan: undefined, text: 'not saved: the service does not answer' };
+    const available = source?.available ?? new Set<Digest>();
+    const mounts = options.mounts
+      ? await engine.cache.mounts.export(now, { ...act, available, maxSize: options.maxSize })
+      : undefined;
     const made = planSave(await engine.cache.export(now), {
       scope,
       compression: options.compressions[0],
@@ -142,13 +171,14 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
         engine: options.engineVersion,
       },
       restored,
-      available: source?.available ?? new Set<Digest>(),
+      available,
+      mounts,
       passes: withPass(restored?.passes ?? [], passed),
       maxSize: options.maxSize,
       now,
     });
-    if (!made) return { plan: undefined, text: 'nothing new to save' };
-    return { plan: made, text: `${made.uploads.length} new entries to save` };
+    if (!made) return { plan: undefined, text: `nothing new to save${leftOutText(leftOutMounts(mounts))}` };
+    return { plan: made, text: `${made.uploads.length} new entries to save${leftOutText(made.leftOut)}` };
   };
 
   return {
@@ -184,20 +214,22 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
         return { state: 'miss', text: 'it could not be read', layers: 0 };
       }
     },
-    forgetLost: async (engine) => {
+    forgetLost: async (engine, act = {}) => {
       const lost = source?.takeLost() ?? new Set<Digest>();
       if (lost.size === 0) return false;
       await engine.cache.forget(lost);
+      await findServed(engine, restored?.index.layers.filter(({ blob }) => lost.has(blob.digest)) ?? [], act);
       return true;
     },
     passedBefore: (engine) => (key) => findPass(restored?.passes ?? [], key, engine),
     remember: (result, engine, now) => {
       passed = passOf(result, { engine, runId: runner.runId, at: now.toISOString() }) ?? passed;
     },
-    plan: async (engine, now) => {
+    plan: async (engine, now, act = {}) => {
       try {
-        return await plan(engine, now);
+        return await plan(engine, now, act);
       } catch (error) {
+        act.signal?.throwIfAborted();
         options.warn(`The cache is not saved: ${messageOf(error)}`);
         return { plan: undefined, text: 'not saved' };
       }
@@ -208,4 +240,9 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       await http?.close();
     },
   };
+}
+
+/** The repository of a name; what follows its last slash is name and tag, a port stands before it. */
+function withoutTag(name: string): string {
+  return name.replace(/@.*$/, '').replace(/:[^:/]*$/, '');
 }

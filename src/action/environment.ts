@@ -49,11 +49,20 @@ export function readRunnerContext(env: Environment, event: unknown): RunnerConte
   };
 }
 
+const TOKENS = ['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'GITHUB_TOKEN'];
+
 /** Tokens that the runner puts into the environment of every JavaScript action: masked by the runner, searched by us. */
 export function readTokens(env: Environment): readonly { readonly name: string; readonly value: string }[] {
-  return ['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_ID_TOKEN_REQUEST_TOKEN', 'GITHUB_TOKEN']
-    .map((name) => ({ name, value: env[name] ?? '' }))
-    .filter(({ value }) => value !== '');
+  return TOKENS.map((name) => ({ name, value: env[name] ?? '' })).filter(({ value }) => value !== '');
+}
+
+/** The same variables, of which the tokens can be read by name and are not listed: no child process inherits them. */
+export function withHiddenTokens(env: Environment): Record<string, string | undefined> {
+  const copy: Record<string, string | undefined> = { ...env };
+  for (const { name, value } of readTokens(env)) {
+    Object.defineProperty(copy, name, { value, enumerable: false, configurable: true, writable: true });
+  }
+  return copy;
 }
 
 /** Files and services of the runner that speak for this step. */
@@ -61,7 +70,10 @@ const OWN = /^(?:INPUT_|STATE_|ACTIONS_|GITHUB_(?:OUTPUT|STATE|ENV|PATH|STEP_SUM
 
 /** What a command of the user's is run with: what a `run:` step has, without the means to speak for this one. */
 export function commandEnvironment(env: Environment): Environment {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !OWN.test(name)));
+  const given = Object.fromEntries(Object.entries(env).filter(([name]) => !OWN.test(name)));
+  // Hidden from what inherits by itself, and there only when the workflow gave it to the step.
+  const { GITHUB_TOKEN } = env;
+  return GITHUB_TOKEN === undefined ? given : { ...given, GITHUB_TOKEN };
 }
 
 function isFork(event: unknown, repository: string): boolean {

@@ -23,11 +23,14 @@ export function nameSteps(timeline: readonly VertexEvent[]): readonly NamedStep[
   let push = 0;
   let base = 0;
   let check = 0;
+  let mount = 0;
   return timeline.map((vertex): NamedStep => {
     const own = OWN[vertex.id];
     if (own !== undefined) return { label: own, section: vertex.id === 'smoke' ? 'Smoke test' : 'Build', vertex };
     if (vertex.id.startsWith('push ')) return { label: `push ${(push += 1)}`, section: 'Push', vertex };
     if (vertex.parent === 'smoke') return { label: `check ${(check += 1)}`, section: 'Smoke test', vertex };
+    if (vertex.id.startsWith('restore cache mount '))
+      return { label: `cache mount ${(mount += 1)}`, section: 'Build', vertex };
     if (/^(?:pull|load metadata) /.test(vertex.id))
       return { label: `base image ${(base += 1)}`, section: 'Build', vertex };
     return { label: `step ${(step += 1)}`, section: 'Build', vertex };

@@ -1,3 +1,4 @@
+import { withHiddenTokens } from './environment.ts';
 import { main } from './main.ts';
 import { post } from './post.ts';
 import { createRunner } from './runner.ts';
@@ -5,7 +6,9 @@ import { isPost } from './state.ts';
 
 /** The one program of the Action: main, and after the job post, as its own state says. */
 async function run(): Promise<number> {
-  const { env } = process;
+  const env = withHiddenTokens(process.env);
+  // What the toolkit starts (tar, zstd) inherits what can be listed, and needs no token.
+  process.env = env;
   const runner = createRunner(env);
   if (!isPost(env)) return await main(env, runner);
   await post(env, runner);

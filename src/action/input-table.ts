@@ -59,6 +59,7 @@ export const OWN_INPUTS = [
   'registry-mirrors',
   'cache',
   'cache-max-size',
+  'cache-mounts',
   'cache-signing-key',
   'image',
   'oci-layout',

@@ -54,6 +54,8 @@ export interface ActionInputs {
   readonly cache: CacheSettings & OtherCaches;
   /** Bytes that one scope of the cache may take. */
   readonly cacheMaxSize: number;
+  /** Contents of `RUN --mount=type=cache` are kept in the Actions cache. */
+  readonly cacheMounts: boolean;
   /** The index of the Actions cache is signed with it, and read only when it is. */
   readonly cacheSigningKey: string | undefined;
   readonly summary: boolean;
@@ -143,6 +145,7 @@ export function parseInputs(
     registryMirrors: parseList('registry-mirrors', raw.get('registry-mirrors') ?? '', { comment: true }),
     cache: parseCacheInputs(text('cache'), raw.get('cache-from') ?? '', raw.get('cache-to') ?? '', runner),
     cacheMaxSize: parseSize('cache-max-size', text('cache-max-size'), CACHE_MAX_SIZE),
+    cacheMounts: flag('cache-mounts', false),
     cacheSigningKey: signingKeyOf(raw),
     summary: flag('summary', true),
     secrets,

@@ -71,6 +71,8 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
     scopeParts,
     signingKey: inputs.cacheSigningKey,
     maxSize: inputs.cacheMaxSize,
+    mounts: inputs.cacheMounts,
+    names: inputs.tags,
     compressions: compressionsOf(env['PATH'] ?? ''),
     proxies: settings,
     engineVersion: version(),

@@ -1,6 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
-import { EngineError } from '../../engine/index.ts';
+import { EngineError, isInside } from '../../engine/index.ts';
 import type { RunnerContext } from './environment.ts';
 
 /**
@@ -51,9 +51,4 @@ export function inWorkspace(
 ): string | undefined {
   const absolute = isAbsolute(path) ? path : resolve(context, path);
   return isInside(runner.workspace, absolute) ? relative(runner.workspace, absolute) : undefined;
-}
-
-function isInside(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way === '' || (!way.startsWith('../') && way !== '..' && !isAbsolute(way));
 }

@@ -5,7 +5,6 @@ import { createEngine, messageOf, type Engine } from '../../engine/index.ts';
 import { version } from '../cli/version.ts';
 import { runPipeline, type PassedBefore, type PipelineResult } from '../pipeline/index.ts';
 import type { RestoreReport } from './cache.ts';
-import type { SavePlan } from './cache/plan.ts';
 import { engineIdentity } from './identity.ts';
 import { findDocker, loadIntoDocker, type Docker } from './docker.ts';
 import { takeImage } from './image-input.ts';
@@ -53,7 +52,7 @@ export async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
     cache.remember(ran, identity, new Date());
     if (image === undefined && ran.build) await job.scopes.remember(ran.build.imageId, cache.scope);
     const { layout, result } = await handOver(given, engine, ran, docker, signal);
-    const saved = await leavePlan(given, engine);
+    const saved = await leavePlan(given, engine, signal);
     return { result, layout, restored, saved, isolation, cache: { state: restored.state, ...cache.figures() } };
   } finally {
     await cache.close();
@@ -104,31 +103,27 @@ async function runRepeatedly(
     const result = await runPipeline(request, { ...given, onEvent, signal });
     runner.commands.endGroup();
     const again = request.image === undefined && repeat < MAX_REPEATS;
-    if (result.ok || !again || !(await cache.forgetLost(engine))) return result;
+    if (result.ok || !again || !(await cache.forgetLost(engine, { signal }))) return result;
     runner.commands.info('Building again without what the cache has lost');
   }
 }
 
 /** The post step saves; what and whether is known here. */
-async function leavePlan({ runner, cache, folder, request }: Job, engine: Engine): Promise<string> {
+async function leavePlan(
+  { runner, cache, folder, request, redact }: Job,
+  engine: Engine,
+  signal: AbortSignal,
+): Promise<string> {
   if (request.image !== undefined) return 'nothing was built';
-  const { plan, text } = await cache.plan(engine, new Date());
+  const onEvent = createLog(runner.commands, { redact });
+  const { plan, text } = await cache.plan(engine, new Date(), { signal, onEvent });
+  runner.commands.endGroup();
   if (!plan) return text;
   const path = join(folder, 'plan.json');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await writeFile(path, JSON.stringify(plan), { mode: 0o600 });
   runner.saveState('plan', path);
-  return `${text}${leftOutText(plan.leftOut)}`;
-}
-
-/** Which layers were not saved, the largest first. */
-function leftOutText(leftOut: SavePlan['leftOut']): string {
-  if (leftOut.length === 0) return '';
-  const named = leftOut
-    .slice(0, 5)
-    .map(({ digest, size, why }) => `${digest.slice(0, 19)} with ${(size / 1e6).toFixed(1)} MB, ${why}`);
-  const rest = leftOut.length - named.length;
-  return `, left out ${named.join('; ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+  return text;
 }
 
 /** `berth` for the steps that follow. A runner whose tool cache cannot be written works without. */

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
-import { isAbsolute, relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { isInside } from '../../engine/index.ts';
 
 /**
  * The real path of a file or folder that a spec names: looked for beside the spec, then in the working directory, and nowhere else. A spec of a
@@ -10,10 +11,11 @@ import { isAbsolute, relative, resolve } from 'node:path';
  * @throws `Error` with a sentence when it leads out of all of them
  */
 export function findInWorkspace(name: string, folders: readonly string[]): string | undefined {
+  const roots = folders.map(real).filter((root) => root !== undefined);
   for (const folder of new Set(folders)) {
     const path = real(resolve(folder, name));
     if (path === undefined) continue;
-    if (folders.some((one) => isInside(real(one), path))) return path;
+    if (roots.some((root) => isInside(root, path))) return path;
     throw new Error(`${name} leads out of the workspace: copy it into the workspace`);
   }
   return undefined;
@@ -32,10 +34,4 @@ function real(path: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function isInside(root: string | undefined, path: string): boolean {
-  if (root === undefined) return false;
-  const way = relative(root, path);
-  return way === '' || (way !== '..' && !way.startsWith('../') && !isAbsolute(way));
 }

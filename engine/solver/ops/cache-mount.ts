@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import type { ActOptions } from '../../base/progress.ts';
+import { mountLock } from '../../cache/index.ts';
 import type { CacheMount, ExecMount } from '../../graph/types.ts';
 import { literal } from '../../graph/path.ts';
 import type { Digest } from '../../image/types.ts';
@@ -31,6 +32,8 @@ export async function withCaches<T>(
   const begin = async (): Promise<T> => {
     for (const mount of caches) {
       const name = names.get(mount) ?? nameOf(step, mount);
+      await parts.lender.caches.bring({ name, id: mount.id }, options);
+      if (!mount.readonly) parts.lender.caches.mounted(step.vertex.id, { name, id: mount.id });
       sources.set(mount, await sourceOf(parts.snapshots, step, { mount, name }, borrowed, options));
     }
     return await act((mount) => sources.get(mount) ?? unknown());
@@ -53,7 +56,7 @@ export async function withCaches<T>(
   return await shared.reduceRight<() => Promise<T>>(
     (next, { name, mode }) =>
       () =>
-        parts.lender.locks.with(lockOf(name), mode, next, { signal: options.signal }),
+        parts.lender.locks.with(mountLock(name), mode, next, { signal: options.signal }),
     privately,
   )();
 }
@@ -73,7 +76,7 @@ function groups(
 async function withPrivate<T>({ locks }: Lender, name: string, act: (name: string) => Promise<T>): Promise<T> {
   for (let number = 1; ; number += 1) {
     const candidate = number === 1 ? name : `${name}-${number}`;
-    const done = await locks.ifFree(lockOf(candidate), async () => ({ result: await act(candidate) }));
+    const done = await locks.ifFree(mountLock(candidate), async () => ({ result: await act(candidate) }));
     if (done) return done.result;
   }
 }
@@ -85,10 +88,6 @@ function nameOf({ inputs }: Step, { id, input, source, mode, uid, gid }: CacheMo
   return createHash('sha256')
     .update(canonicalize(parts) ?? '')
     .digest('hex');
-}
-
-function lockOf(name: string): string {
-  return `cache-mount-${name}`;
 }
 
 /** The folder, with what it begins with when it is not there yet. */

@@ -1,6 +1,6 @@
 import { EngineError } from '../../base/errors.ts';
 import type { ActOptions } from '../../base/progress.ts';
-import type { BindMount, ExecMount, SecretMount, SshMount, Vertex } from '../../graph/types.ts';
+import type { BindMount, ExecMount, SecretMount, SshMount, Vertex, VertexId } from '../../graph/types.ts';
 import type { Digest } from '../../image/types.ts';
 import type { BuildMount, BuildSource, SecretVariable } from '../../native/protocol.ts';
 import type { SecretValue } from '../../native/types.ts';
@@ -14,6 +14,13 @@ export interface Lender {
   readonly locks: Pick<Locks, 'with' | 'ifFree'>;
   readonly secret: (id: string) => Uint8Array | undefined;
   readonly hasAgent: (id: string) => boolean;
+  /** Cache mounts, by the names of their folders. */
+  readonly caches: {
+    /** Has one here where a cache outside this machine has its content. */
+    bring(mount: { readonly name: string; readonly id: string }, options: ActOptions): Promise<void>;
+    /** A step is about to fill one. */
+    mounted(vertex: VertexId, mount: { readonly name: string; readonly id: string }): void;
+  };
   /** A socket below `run/` that leads to the agent of that id. */
   readonly agent: (id: string) => Promise<AgentSocket>;
 }

@@ -36,6 +36,7 @@ fn unpack(snapshots: &Path, blob: &[u8], codec: Codec) {
         max_bytes: 1 << 24,
         max_entries: 1000,
         identity: None,
+        name: None,
     };
     // The digest is never right, so the entries are unpacked and then refused.
     assert!(apply::apply(&folder, &what, &Report::new(&progress, &warning)).is_err());

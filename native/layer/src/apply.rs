@@ -53,12 +53,14 @@ pub struct Apply<'a> {
     pub max_entries: u64,
     /// Who inflates.
     pub identity: Option<Identity>,
+    /// A name of its own for the tree, instead of one by its content.
+    pub name: Option<&'a str>,
 }
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// Name of the snapshot: the diff id's hexadecimal part when the layer needs nothing below it, else the chain id's.
+    /// Name of the snapshot: the one it was to have, else the diff id's hexadecimal part when the layer needs nothing below it, else the chain id's.
     pub snapshot: String,
     pub self_contained: bool,
     /// Bytes of plain tar.
@@ -73,6 +75,7 @@ pub struct Applied {
 pub fn apply(snapshots: &impl AsFd, what: &Apply<'_>, report: &Report<'_>) -> Result<Applied> {
     let diff_name = name(what.diff_id)?;
     let chain_name = name(what.chain_id)?;
+    what.name.map_or(Ok(()), snapshot::check_name)?;
     let lowers = snapshot::stack(snapshots, what.lowers)?;
     let inflating = inflate::start(&what.blob, what.codec.into(), what.max_bytes, what.identity)?;
     let part = Part::create(snapshots)?;
@@ -88,7 +91,8 @@ pub fn apply(snapshots: &impl AsFd, what: &Apply<'_>, report: &Report<'_>) -> Re
     }
     let (self_contained, entries) = (unpack.writer.self_contained(), unpack.entries);
     unpack.writer.finish()?;
-    let snapshot = if self_contained { diff_name } else { chain_name }.to_owned();
+    let by_content = if self_contained { diff_name } else { chain_name };
+    let snapshot = what.name.unwrap_or(by_content).to_owned();
     part.commit(&snapshot, true)?;
     Ok(Applied {
         snapshot,

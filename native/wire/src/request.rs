@@ -136,6 +136,9 @@ pub struct Apply {
     pub max_bytes: u64,
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub max_entries: u64,
+    /// The tree becomes the folder of this name below `cache-mounts/<idmap>/` instead of a snapshot; one that is there already stays as it is.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub cache_mount: Option<String>,
 }
 
 /// Make an empty upper snapshot `name` whose root directory has the attributes of the merged root of `lowers`.
@@ -366,6 +369,9 @@ pub struct Diff {
     /// Ids of the `Secret` frames whose values the layer must not hold. Where it does, the reply says where, and the snapshot stays as it is.
     #[cfg_attr(feature = "ts", ts(optional))]
     pub forbidden: Option<Vec<String>>,
+    /// `snapshot` is a folder below `cache-mounts/<idmap>/` instead; nothing lies below it, and it is never finished.
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub cache_mount: Option<bool>,
 }
 
 /// Send the merged tree of `snapshots` (topmost first) as a tar, in `Data` frames.

@@ -1,4 +1,11 @@
-import { EngineError, parseCacheIndex, type CacheIndex, type Digest } from '../../../engine/index.ts';
+import {
+  EngineError,
+  parseCacheIndex,
+  parseMountRecords,
+  type CacheIndex,
+  type Digest,
+  type MountRecord,
+} from '../../../engine/index.ts';
 import type { Compression } from './names.ts';
 import { parsePasses, type PassRecord } from './passes.ts';
 
@@ -14,6 +21,8 @@ export interface CacheDocument {
   readonly index: CacheIndex;
   /** Images that passed their smoke test. */
   readonly passes: readonly PassRecord[];
+  /** Contents of cache mounts. */
+  readonly mounts: readonly MountRecord[];
 }
 
 /** Who wrote an index (hardening.md 5, rule 12). Without a signature it says what the writer claims; the wall is GitHub's ref scope. */
@@ -60,6 +69,7 @@ export function parseDocument(text: string): CacheDocument {
     entries: value['entries'].map(toEntry),
     index: parseCacheIndex(value['index']),
     passes: parsePasses(value['passes']),
+    mounts: parseMountRecords(value['mounts']),
   };
 }
 

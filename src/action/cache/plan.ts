@@ -1,5 +1,6 @@
-import type { CacheExport, Digest, ExportedBlob } from '../../../engine/index.ts';
+import type { CacheExport, Digest, ExportedBlob, MountExport, MountRecord } from '../../../engine/index.ts';
 import type { BlobEntry, CacheDocument, Provenance } from './document.ts';
+import { leftOutMounts, type LeftOut } from './left-out.ts';
 import { keysOf, type PassRecord } from './passes.ts';
 import { blobName, packName, type Compression, type EntryName } from './names.ts';
 
@@ -20,8 +21,8 @@ export interface SavePlan {
   readonly compression: Compression;
   readonly uploads: readonly Upload[];
   readonly document: CacheDocument;
-  /** Layers that were left out, largest first, for the summary. */
-  readonly leftOut: readonly { readonly digest: Digest; readonly size: number; readonly why: string }[];
+  /** Layers that were left out, largest first, and cache mounts, for the summary. */
+  readonly leftOut: readonly LeftOut[];
 }
 
 export interface PlanOptions {
@@ -31,6 +32,8 @@ export interface PlanOptions {
   /** What was restored, and which of its blobs can still be had. */
   readonly restored?: CacheDocument | undefined;
   readonly available: ReadonlySet<Digest>;
+  /** Contents of cache mounts, when they are to be saved. */
+  readonly mounts?: MountExport | undefined;
   /** Images that passed, in this run or before. */
   readonly passes?: readonly PassRecord[] | undefined;
   /** Bytes that one scope may take. */
@@ -50,7 +53,8 @@ const REFRESH = 24 * 3600 * 1000;
 
 /** @returns undefined when the cache already says all of it */
 export function planSave({ index, blobs }: CacheExport, options: PlanOptions): SavePlan | undefined {
-  const { kept, leftOut } = withinSize(blobs, options.maxSize);
+  const { mounts = NO_MOUNTS } = options;
+  const { kept, leftOut } = withinSize([...blobs, ...mounts.blobs], options.maxSize);
   const reused = reusableEntries(options, kept);
   const have = new Set(reused.flatMap(({ blobs: held }) => held.map(({ digest }) => digest)));
   const missing = kept.filter(({ descriptor, path }) => path !== undefined && !have.has(descriptor.digest));
@@ -64,6 +68,7 @@ export function planSave({ index, blobs }: CacheExport, options: PlanOptions): S
     entries: [...reused, ...uploads.map((upload) => entryOf(upload, options.compression))],
     index: { ...index, layers: index.layers.filter(({ blob }) => stored(blob.digest)) },
     passes: options.passes ?? [],
+    mounts: mounts.records.filter(({ blob }) => stored(blob.digest)),
   };
   if (uploads.length === 0 && options.restored && saysTheSame(options.restored, document, options.now))
     return undefined;
@@ -75,27 +80,42 @@ export function planSave({ index, blobs }: CacheExport, options: PlanOptions): S
     uploads,
     document,
     leftOut: [
-      ...leftOut.map(({ descriptor: { digest, size } }) => ({ digest, size, why: 'over the size limit of the cache' })),
-      ...tooMany.map(({ digest, size }) => ({ digest, size, why: 'more new layers than one run may save' })),
+      ...leftOut.map(({ descriptor: { digest, size }, madeBy }) => ({
+        what: madeBy === 'mount' ? 'a cache mount' : digest.slice(0, 19),
+        size,
+        why: 'over the size limit of the cache',
+      })),
+      ...tooMany.map(({ digest, size }) => ({
+        what: digest.slice(0, 19),
+        size,
+        why: 'more new layers than one run may save',
+      })),
+      ...leftOutMounts(mounts),
     ],
   };
 }
+
+const NO_MOUNTS: MountExport = { records: [], blobs: [], leftOut: [] };
 
 /** The plan without the entries that could not be made: no index names what is not there. */
 export function withoutEntries(plan: SavePlan, failed: ReadonlySet<string>): CacheDocument {
   const entries = plan.document.entries.filter(({ key }) => !failed.has(key));
   const have = new Set(entries.flatMap(({ blobs }) => blobs.map(({ digest }) => digest)));
   const layers = plan.document.index.layers.filter(({ blob }) => have.has(blob.digest));
-  return { ...plan.document, entries, index: { ...plan.document.index, layers } };
+  const mounts = plan.document.mounts.filter(({ blob }) => have.has(blob.digest));
+  return { ...plan.document, entries, mounts, index: { ...plan.document.index, layers } };
 }
 
-/** Above the limit those go first that are cheapest to make again: copies before runs, and the largest first. */
+/** From what costs most to make again to what costs least. */
+const COSTLY: readonly ExportedBlob['madeBy'][] = ['exec', 'mount', 'file'];
+
+/** Above the limit those go first that are cheapest to make again, and of those the largest. */
 function withinSize(
   blobs: readonly ExportedBlob[],
   maxSize: number,
 ): { readonly kept: readonly ExportedBlob[]; readonly leftOut: readonly ExportedBlob[] } {
   const worth = [...blobs].sort(
-    (a, b) => Number(a.madeBy === 'file') - Number(b.madeBy === 'file') || a.descriptor.size - b.descriptor.size,
+    (a, b) => COSTLY.indexOf(a.madeBy) - COSTLY.indexOf(b.madeBy) || a.descriptor.size - b.descriptor.size,
   );
   const kept: ExportedBlob[] = [];
   const leftOut: ExportedBlob[] = [];
@@ -165,11 +185,14 @@ function saysTheSame(restored: CacheDocument, next: CacheDocument, now: Date): b
   const layersOf = ({ index }: CacheDocument): string =>
     JSON.stringify(index.layers.map(({ diffId, blob }) => `${diffId} ${blob.digest}`).toSorted());
   const entriesOf = ({ entries }: CacheDocument): string => JSON.stringify(entries.map(({ key }) => key).toSorted());
+  const mountsOf = ({ mounts }: CacheDocument): string =>
+    JSON.stringify(mounts.map(({ name, blob, steps }: MountRecord) => [name, blob.digest, ...steps]).toSorted());
   const newest = Math.max(0, ...restored.index.records.map(({ usedAt }) => Date.parse(usedAt)));
   return (
     recordsOf(restored) === recordsOf(next) &&
     layersOf(restored) === layersOf(next) &&
     entriesOf(restored) === entriesOf(next) &&
+    mountsOf(restored) === mountsOf(next) &&
     keysOf(restored.passes).join() === keysOf(next.passes).join() &&
     now.getTime() - newest < REFRESH
   );

@@ -28,14 +28,14 @@ export async function restoreIndex(
     const find = (): Promise<FoundEntry | undefined> =>
       parts.service.find({ key: indexPrefix(scope), prefix: true, version }, { signal });
     const found = await find();
-    if (found) return await readIndex(parts, { ...found, scope }, async () => (await find())?.url, signal);
+    if (found) return await readIndex(parts, found, async () => (await find())?.url, signal);
   }
   return undefined;
 }
 
 async function readIndex(
   { http, signingKey }: RestoreParts,
-  { url, scope }: FoundEntry & { readonly scope: string },
+  { url, key }: FoundEntry,
   refresh: () => Promise<string | undefined>,
   signal: AbortSignal,
 ): Promise<CacheDocument> {
@@ -43,7 +43,7 @@ async function readIndex(
   for await (const { body } of readArchive(bytes, { path: 'index', files: new Map([[INDEX_FILE, MAX_INDEX]]) })) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of body) chunks.push(chunk);
-    return parseDocument(verifyIndex(Buffer.concat(chunks).toString('utf8'), scope, signingKey));
+    return parseDocument(verifyIndex(Buffer.concat(chunks).toString('utf8'), key, signingKey));
   }
   throw new EngineError('CACHE_ARCHIVE', 'Cannot read a cache archive: it holds no index');
 }

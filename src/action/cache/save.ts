@@ -83,7 +83,7 @@ async function uploadOne(upload: Upload, parts: SaveParts): Promise<boolean> {
 async function saveIndex(plan: SavePlan, document: CacheDocument, parts: SaveParts): Promise<boolean> {
   const { key, path } = indexName(plan.scope, parts.unique);
   await mkdir(join(parts.folder, path), { recursive: true });
-  const text = signIndex(JSON.stringify(document), plan.scope, parts.signingKey);
+  const text = signIndex(JSON.stringify(document), key, parts.signingKey);
   await writeFile(join(parts.folder, path, INDEX_FILE), text, { mode: 0o600 });
   return (await ending(parts, parts.saveCache([path], key))) >= 0;
 }

@@ -6,10 +6,16 @@ use crate::secrets::Secrets;
 use berth_layer::diff::{Found, Layer};
 use berth_layer::search::Forbidden;
 use berth_layer::{Report, diff};
-use berth_wire::{Failure, Reply, reply, request};
+use berth_wire::{Code, Failure, Reply, reply, request};
 
 pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failure> {
     berth_sys::file::raise_file_limit();
+    let of_cache_mount = args.cache_mount.unwrap_or(false);
+    if of_cache_mount && (args.finish || !args.lowers.is_empty()) {
+        let message = "a cache mount has nothing below it, and is never finished";
+        return Err(Failure::new(Code::Request, "read request", message).subject("cacheMount"));
+    }
+    let trees = if of_cache_mount { context.cache_mounts()? } else { context.snapshots()? };
     let identity = identity(context);
     let secrets = context.secrets.borrow();
     let forbidden = forbidden(&secrets, args.forbidden.as_deref())?;
@@ -29,7 +35,7 @@ pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failu
         forbidden: &forbidden,
     };
     let (progress, warning) = (progress(context), warning(context));
-    let layer = diff::diff(&context.store, &context.snapshots()?, &what, &Report::new(&progress, &warning)).map_err(failure)?;
+    let layer = diff::diff(&context.store, &trees, &what, &Report::new(&progress, &warning)).map_err(failure)?;
     Ok(Reply::Diff(reply(layer)))
 }
 

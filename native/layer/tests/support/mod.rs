@@ -62,6 +62,7 @@ impl Store {
             max_bytes: limits.0,
             max_entries: limits.1,
             identity: None,
+            name: None,
         };
         let warn = self.warn();
         apply(&self.snapshots, &what, &Report::new(&|_, _| {}, &warn))
