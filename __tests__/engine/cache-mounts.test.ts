@@ -32,8 +32,10 @@ const exported = (it: TestEngine, available: ReadonlySet<Digest> = new Set(), ma
   it.engine.cache.mounts.export(NOW, { available, maxSize });
 
 const file = (word: string): string => `${SHELL}
-FROM shell AS seed
-RUN mkdir /seed && echo seed > /seed/file
+FROM scratch AS seed
+COPY <<E /seed/file
+seed
+E
 FROM shell
 RUN --mount=type=cache,id=deep,target=/whole mkdir -p /whole/sub
 RUN --mount=type=cache,target=/own,uid=5,gid=6,mode=0750 --mount=type=cache,target=/from,from=seed,source=/seed \\
