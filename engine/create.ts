@@ -3,7 +3,6 @@ import { createCacheExchange } from './cache/index.ts';
 import { createMountExchange } from './cache-mounts.ts';
 import { findServed } from './cache-served.ts';
 import { formatPlatform, isSameMachine } from './image/platform.ts';
-import type { Platform } from './image/types.ts';
 import { complete } from './complete.ts';
 import { connect, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';

@@ -295,7 +295,9 @@ describe('the Actions cache', () => {
   test('leaves out what is cheapest to make again when there is no room, and names it', async () => {
     const [run, smallCopy, largeCopy] = [await makeBlob(4000), await makeBlob(1000), await makeBlob(6000)];
     const plan = planOf(exportOf([run, smallCopy, largeCopy], ['exec', 'file', 'file']), { maxSize: 6000 });
-    expect(plan?.leftOut).toEqual([expect.objectContaining({ what: largeCopy.descriptor.digest.slice(0, 19), size: 6000 })]);
+    expect(plan?.leftOut).toEqual([
+      expect.objectContaining({ what: largeCopy.descriptor.digest.slice(0, 19), size: 6000 }),
+    ]);
     expect(plan?.document.index.layers.map(({ diffId }) => diffId)).toEqual([
       run.descriptor.digest,
       smallCopy.descriptor.digest,
