@@ -17,18 +17,25 @@ export function createWriter(
   columns?: number,
 ): Writer {
   let closed = false;
-  stream.on('error', (error: NodeJS.ErrnoException) => {
+  const failed = (error: NodeJS.ErrnoException): void => {
     if (!closed) onClosed(error);
     closed = true;
-  });
+  };
+  stream.on('error', failed);
   return {
     write: (chunk) => {
-      if (!closed) stream.write(chunk);
+      // The answer to a write comes before the event, which may come after the last thing that a command waits for.
+      if (!closed) stream.write(chunk, (error) => void (error && failed(error)));
     },
     send: (chunk) =>
       new Promise((resolve) => {
         if (closed) resolve();
-        else stream.write(chunk, () => resolve());
+        else {
+          stream.write(chunk, (error) => {
+            if (error) failed(error);
+            resolve();
+          });
+        }
       }),
     isTTY: stream.isTTY ?? false,
     get columns() {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { homeOf } from '../../../src/cli/home.ts';
+import { readEnvFile } from '../../../src/cli/values/environment.ts';
+import { parseSecurity } from '../../../src/cli/values/security.ts';
 import { createBerth, HELPER, type Berth, type Outcome } from '../../helpers/berth.ts';
 
 const reason = existsSync(HELPER) ? undefined : `no helper at ${HELPER}: npm run build`;
@@ -53,6 +55,11 @@ if (reason !== undefined) console.log(`unlucky: ${reason}`);
     );
     expect(code).toBe(1);
   });
+});
+
+test('a file of variables or rules that has no end is refused at a bound', () => {
+  expect(() => readEnvFile('/dev/zero', '--env-file', () => undefined)).toThrow(/over the limit of 16777216 bytes/);
+  expect(() => parseSecurity('seccomp=/dev/zero', '/')).toThrow(/over the limit of 16777216 bytes/);
 });
 
 test('homeOf asks HOME, then the list of users, and knows of users that are in none', () => {

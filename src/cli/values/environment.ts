@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
 import { messageOf } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
+import { readSmallFile } from './small-file.ts';
 
 /** What `-e NAME` without a value looks in. */
 export type Lookup = (name: string) => string | undefined;
@@ -34,7 +34,7 @@ export function parseEnvFile(content: Uint8Array, file: string, lookup: Lookup):
 export function readEnvFile(file: string, flag: string, lookup: Lookup): readonly string[] {
   let content: Uint8Array;
   try {
-    content = readFileSync(file);
+    content = readSmallFile(file);
   } catch (error) {
     throw new UsageError(`${flag}: ${notOpened(file, error)}`);
   }

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { messageOf, type SecurityOptions } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { notOpened } from './environment.ts';
+import { readSmallFile } from './small-file.ts';
 
 /**
  * One `--security-opt`: `no-new-privileges[:true|false]`, `seccomp=FILE|unconfined|builtin`, `systempaths=unconfined`, and the words that ask for
@@ -40,7 +40,7 @@ function seccompOf(value: string, cwd: string): SecurityOptions['seccomp'] {
   if (value === 'builtin') return undefined;
   let text: string;
   try {
-    text = readFileSync(resolve(cwd, value), 'utf8');
+    text = readSmallFile(resolve(cwd, value)).toString('utf8');
   } catch (error) {
     throw new UsageError(`opening seccomp profile (${value}) failed: ${notOpened(value, error)}`);
   }
