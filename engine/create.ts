@@ -17,6 +17,7 @@ import { nameOf, parseReference } from './image/reference.ts';
 import { requireTag } from './names.ts';
 import { resolveImage } from './resolve-image.ts';
 import {
+  collectIntended,
   type Connection,
   type ContainersDependencies,
   createContainers,
@@ -36,7 +37,10 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
   const ensureImage = createEnsureImage(parts, announce);
   const connectRuntime = async (): Promise<Connection> => {
     const { helper, isolation } = await parts.machine();
-    return { helper, probe: isolation.probe, root: options.root, cdi: options.cdiFolders };
+    const connection = { helper, probe: isolation.probe, root: options.root, cdi: options.cdiFolders };
+    // What cannot be collected now waits for the next command.
+    await collectIntended(connection, store.locks).catch(() => undefined);
+    return connection;
   };
   const containers = createContainers({
     store,

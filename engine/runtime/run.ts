@@ -7,6 +7,7 @@ import type { Connection, ContainersDependencies } from './dependencies.ts';
 import { boundPorts, collectStart, createHandle } from './handle.ts';
 import { lifeOf } from './life.ts';
 import { listContainers, type Found } from './list.ts';
+import { intendVolumes } from './intended.ts';
 import { checkName, randomName } from './names.ts';
 import { readHostNetwork } from './network/host.ts';
 import { type NetworkPlan, planNetwork } from './network/plan.ts';
@@ -44,8 +45,10 @@ export async function createContainer(
     'shared',
     () =>
       withPlan(dependencies, spec, options, async (connection, plan) => {
+        const settled = await intendVolumes(connection, plan.id, plan.record.volumes ?? []);
         await ensureVolumes(connection, plan.record.volumes ?? [], plan.record.rootfs.lowers, options);
         await connection.helper.call('create', startArgs(plan), { signal: options.signal });
+        await settled();
         return { id: plan.id, name: plan.name };
       }),
     options,
@@ -141,6 +144,7 @@ async function start(
   const { helper } = connection;
   const { spec, record, name } = plan;
   await refuseSharedTmpfs(connection, plan.id, record.volumes ?? []);
+  const settled = await intendVolumes(connection, plan.id, record.volumes ?? []);
   await ensureVolumes(connection, record.volumes ?? [], record.rootfs.lowers, options);
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });
@@ -153,9 +157,10 @@ async function start(
   });
   try {
     await untilRunning(session, events.running());
+    await settled();
   } catch (error) {
     // Where the helper kept nothing of the container, nobody will ever ask for its anonymous volumes.
-    await removeAnonymous(connection, record.volumes ?? []).catch(() => undefined);
+    await removeAnonymous(connection, record.volumes ?? []).then(settled, () => undefined);
     throw error;
   }
   return createHandle(session, {

@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Store } from '../store/types.ts';
+import type { Connection } from './dependencies.ts';
+import { listContainers } from './list.ts';
+import { removeAnonymous, type VolumeUse } from './volumes.ts';
+
+const PREFIX = 'volumes-';
+
+/**
+ * Writes down that a container is about to get anonymous volumes, before they are made: who is killed before there is the container leaves
+ * volumes that nobody will ever ask for, and the next command collects them.
+ *
+ * @returns a function that takes the note back, once the container has its volumes or they are gone
+ */
+export async function intendVolumes(
+  { root }: Connection,
+  id: string,
+  uses: readonly VolumeUse[],
+): Promise<() => Promise<void>> {
+  const names = uses.filter(({ anonymous }) => anonymous).map(({ name }) => name);
+  if (names.length === 0) return () => Promise.resolve();
+  const note = join(root, 'run', PREFIX + id);
+  await writeFile(note, JSON.stringify(names), { flag: 'wx', mode: 0o600 });
+  return () => rm(note, { force: true });
+}
+
+/** Removes the volumes of containers that never came to be. While somebody makes a container, what is noted may be of that one, and waits. */
+export async function collectIntended(connection: Connection, locks: Pick<Store['locks'], 'ifFree'>): Promise<void> {
+  const folder = join(connection.root, 'run');
+  const notes = (await readdir(folder)).filter((name) => name.startsWith(PREFIX));
+  if (notes.length === 0) return;
+  await locks.ifFree('containers', async () => {
+    for (const name of notes) {
+      const note = join(folder, name);
+      if (await isComing(connection, name.slice(PREFIX.length))) continue;
+      // What a container has after all is in use, and stays.
+      await removeAnonymous(connection, await readNote(note));
+      await rm(note, { force: true });
+    }
+  });
+}
+
+/** A helper goes on starting a detached container whose caller was killed: it has a folder, and no state yet. */
+async function isComing(connection: Connection, id: string): Promise<boolean> {
+  if (!existsSync(join(connection.root, 'containers', id))) return false;
+  return !(await listContainers(connection)).some(({ state }) => state.id === id);
+}
+
+/** Half a note names nothing: no volume was made yet. */
+async function readNote(path: string): Promise<readonly VolumeUse[]> {
+  const text = await readFile(path, 'utf8').catch(() => '');
+  try {
+    const names: unknown = JSON.parse(text);
+    const texts = Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
+    return texts.map((name) => ({ name, target: '', anonymous: true }));
+  } catch {
+    return [];
+  }
+}
