@@ -24,6 +24,7 @@ import {
   createEvents,
   createNetworks,
   createVolumes,
+  findPasta,
 } from './runtime/index.ts';
 import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';
@@ -145,11 +146,13 @@ function runOn({ store }: Parts, run: Engine['containers']['run']): Engine['cont
 }
 
 async function info({ probe: probeMachine, options, keyring }: Parts, act?: ActOptions): Promise<EngineInfo> {
-  const { probe, rung, elevation } = await probeMachine(act);
+  const { probe, rung, elevation, idMap } = await probeMachine(act);
   const { readRegistry } = await import('./runtime/cdi/index.ts');
   const registry = await readRegistry(options.cdiFolders);
   const devices = { names: [...registry.devices.keys()].sort(), problems: registry.problems };
-  return { root: options.root, probe, rung, elevation, devices, keyring: await keyring.works(), buildNetwork: 'host' };
+  const pasta = (await findPasta(idMap))?.program;
+  const found = { root: options.root, probe, rung, elevation, devices, keyring: await keyring.works() };
+  return { ...found, ...(pasta === undefined ? {} : { pasta }), buildNetwork: 'host' };
 }
 
 /** The image that a container is started from, by docker's pull policies. One of another platform than asked for is pulled again. */

@@ -154,6 +154,8 @@ export interface EngineInfo {
   readonly keyring: boolean;
   /** What RUN uses as network. */
   readonly buildNetwork: 'host' | 'bridge';
+  /** On rung `userns`: passt's `pasta`, which gives containers a way out; undefined where it is not installed, and on other rungs. */
+  readonly pasta?: string | undefined;
 }
 
 /** An image of the store, and what it was pulled as: `docker.io/library/python:3.11-slim`. */

@@ -352,7 +352,16 @@ export type SecretVariable = { name: string,
  * Id of a `Secret` frame.
  */
 secret: string, };
-export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "joined" } | { "mode": "private", address: string, ports: Array<PublishedPort>, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, };
+export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "joined" } | { "mode": "private", address: string, ports: Array<PublishedPort>, 
+/**
+ * Only in a user namespace.
+ */
+wayOut?: WayOut, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, };
+export type WayOut = { 
+/**
+ * Absolute path of passt's `pasta`.
+ */
+pasta: string, dns: Resolver, };
 export type BridgeNetwork = { 
 /**
  * 64 hex digits; the folder below `networks/`. Bridge and rules are named by it.
@@ -520,7 +529,12 @@ mode: string,
 /**
  * Controllers in which this user can make groups.
  */
-controllers: Array<string>, };
+controllers: Array<string>, 
+/**
+ * What keeps containers of rung `root` to their devices. Left out where that rung is not possible.
+ */
+devices?: DeviceKeeper, };
+export type DeviceKeeper = "rules" | "nodes";
 export type ApplyReply = { 
 /**
  * The name that the snapshot got.

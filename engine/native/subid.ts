@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { IdMap } from './protocol.ts';
 
-/** Where newuidmap may lie; the environment's PATH is not asked, since the program is setuid. */
+/** Where programs of the machine may lie; the environment's PATH is not asked, since some are setuid. */
 const PLACES = ['/usr/bin', '/bin', '/usr/local/bin'];
 
 /** The subordinate ids of this user, or why there are none. */
@@ -65,7 +65,8 @@ function currentUser(): { readonly name: string | undefined; readonly uid: numbe
   }
 }
 
-async function findProgram(name: string): Promise<string | undefined> {
+/** A program of the machine at one of the places where packages put theirs. */
+export async function findProgram(name: string): Promise<string | undefined> {
   for (const place of PLACES) {
     const path = join(place, name);
     const usable = await access(path, constants.X_OK).then(

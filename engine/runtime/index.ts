@@ -3,6 +3,7 @@ export { createContainers } from './containers.ts';
 export { findContainer, type Found } from './list.ts';
 export { collectIntended } from './intended.ts';
 export { createNetworks } from './network/networks.ts';
+export { findPasta } from './network/way-out.ts';
 export { createVolumes } from './volumes.ts';
 export { createEvents } from './events.ts';
 export type { Connection, ContainersDependencies } from './dependencies.ts';

@@ -12,6 +12,7 @@ import { checkName, randomName } from './names.ts';
 import { readHostNetwork } from './network/host.ts';
 import { type NetworkPlan, planNetwork } from './network/plan.ts';
 import { createNetworkRecords } from './network/records.ts';
+import { findPasta } from './network/way-out.ts';
 import { type Plan, planContainer } from './plan.ts';
 import { encodeRecord } from './record.ts';
 import { stopContainer } from './stop.ts';
@@ -93,12 +94,12 @@ async function withPlan<T>(
 /** The network, with addresses that no other container of the store has. */
 async function chooseNetwork(
   root: string,
-  { probe }: Connection,
+  { helper, probe }: Connection,
   parts: { readonly plan: Plan; readonly spec: RunSpec; readonly name: string; readonly existing: readonly Found[] },
 ): Promise<NetworkPlan> {
   const { plan, spec, name, existing } = parts;
   const records = createNetworkRecords(root);
-  const [host, networks] = await Promise.all([readHostNetwork(), records.list()]);
+  const [host, networks, pasta] = await Promise.all([readHostNetwork(), records.list(), findPasta(helper.idMap)]);
   return await planNetwork(spec, {
     id: plan.id,
     name,
@@ -107,6 +108,7 @@ async function chooseNetwork(
     records,
     around: { host, networks, addresses: addressesOf(existing) },
     probe: probe.network,
+    pasta,
   });
 }
 

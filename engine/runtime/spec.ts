@@ -97,10 +97,9 @@ export function createSpec(profile: Profile, parts: SpecParts, target: SpecTarge
   };
 }
 
-/** Where there are no cgroups nobody can hold the rules; in a user namespace the kernel itself keeps devices away. */
-function devicesOf({ deviceRules = [] }: SpecParts, { idMap, probe }: SpecTarget): Pick<Resources, 'devices'> {
-  const held = idMap.kind === 'root' && probe.cgroup.mode !== 'none';
-  return held ? { devices: [...defaultRules(), ...deviceRules] } : {};
+/** In a user namespace the kernel itself keeps devices away. Where no cgroup holds the rules the helper keeps to the nodes, or refuses. */
+function devicesOf({ deviceRules = [] }: SpecParts, { idMap }: SpecTarget): Pick<Resources, 'devices'> {
+  return idMap.kind === 'root' ? { devices: [...defaultRules(), ...deviceRules] } : {};
 }
 
 /** The mounts that every container has. A mount that was asked for takes the place of one of these. */

@@ -71,8 +71,14 @@ describe('createSpec', () => {
     expect(devices.filter(({ type }) => type === 'b')).toEqual([]);
     const probe = { ...target.probe, cgroup: { mode: 'none', controllers: [] } };
     const bare = createSpec(RUN_PROFILE, parts, { ...target, probe });
-    expect(bare.linux.resources).toBeUndefined();
+    expect(Object.keys(bare.linux.resources ?? {})).toEqual(['devices']);
     expect(bare.process.rlimits).toContainEqual({ type: 'RLIMIT_NOFILE', soft: 1024, hard: 4096 });
+  });
+
+  test('leaves devices to the kernel in a user namespace, and to the helper everywhere else', () => {
+    const ids = { firstUid: 1, uidCount: 9, firstGid: 1, gidCount: 9, newuidmap: '/a', newgidmap: '/b' };
+    const { linux } = createSpec(RUN_PROFILE, parts, { ...target, idMap: { kind: 'sub', ...ids } });
+    expect(linux.resources?.devices).toBeUndefined();
   });
 
   test('replaces a limit of the profile by one that was asked for, and says that it must hold', () => {

@@ -9,6 +9,7 @@ import { findNetwork } from './find.ts';
 import type { Resolvers } from './host.ts';
 import { DEFAULT_NETWORK, type NetworkMode, parseMode } from './kinds.ts';
 import type { NetworkRecord, NetworkRecords } from './records.ts';
+import { INSTALL_PASTA, type Pasta } from './way-out.ts';
 
 /** The network of a container, ready for the helper. */
 export interface NetworkPlan {
@@ -30,6 +31,8 @@ export interface NetworkPlanOptions {
   readonly around: Surroundings;
   /** What the machine allows; undefined where nobody has looked. */
   readonly probe: NetworkProbe | undefined;
+  /** On a rung without bridges; undefined on the others. */
+  readonly pasta?: Pasta | undefined;
 }
 
 /** Files and addresses are those of the container that is joined. */
@@ -38,7 +41,7 @@ const JOINED: NetworkPlan = { network: { mode: 'joined' }, files: [], membership
 /** Where the responder for names listens in a container. */
 const RESPONDER = '127.0.0.11';
 
-/** What `--network` comes to on this machine: bridges where they are possible, else loopback and published ports, with a line that says so. */
+/** What `--network` comes to on this machine: bridges, or `pasta`, where they are possible; else loopback and ports, with a line that says so. */
 export async function planNetwork(spec: RunSpec, options: NetworkPlanOptions): Promise<NetworkPlan> {
   const mode = modeOf(spec);
   checkSpec(spec, mode);
@@ -48,8 +51,27 @@ export async function planNetwork(spec: RunSpec, options: NetworkPlanOptions): P
   if (probe?.bridge) return await planBridge(mode.networks, spec, options);
   const named = mode.networks.find((name) => name !== DEFAULT_NETWORK);
   if (named !== undefined) throw noBridge(named, probe);
+  // Neither has room for what belongs to a network of the store.
+  checkSpec(spec, { kind: 'private' });
+  const { pasta } = options;
+  if (pasta?.program !== undefined) return await planPasta(pasta.program, spec, options);
   const plan = await planAlone('private', spec, options);
-  return { ...plan, warning: `The container has no way out of its network: ${reasonOf(probe)}` };
+  const advice = pasta ? `; ${INSTALL_PASTA}` : '';
+  return { ...plan, warning: `The container has no way out of its network: ${reasonOf(probe)}${advice}` };
+}
+
+/** A namespace of its own that `pasta` leads out of, and the responder for names. */
+async function planPasta(program: string, spec: RunSpec, options: NetworkPlanOptions): Promise<NetworkPlan> {
+  const { hostname, ports, around } = options;
+  const address = freeAddress(new Set(around.addresses));
+  const upstreams = (spec.dns?.length ? spec.dns : around.host.resolvers.nameservers).filter(isPlain);
+  const files = await networkFiles({
+    ...filesOf(spec, { hostname, addresses: [address] }),
+    host: false,
+    resolvers: containerResolvers(spec, [], around.host.resolvers),
+  });
+  const wayOut = { pasta: program, dns: { upstreams } };
+  return { network: { mode: 'private', address, ports: [...ports], wayOut }, files, address, memberships: [] };
 }
 
 /** What a request asks for as network. @throws `NETWORK_INVALID` */

@@ -2,10 +2,16 @@
 
 use crate::fail::{failed, failed_on};
 use crate::group::{Group, write};
+use crate::layout::Layout;
 use berth_sys::bpf;
 use berth_wire::oci::DeviceRule;
 use berth_wire::{Code, Failure};
 use rustix::io::Errno;
+
+/// The controller of v1.
+const NAME: &str = "devices";
+/// Every kind of access.
+const ALL: u32 = bpf::READ | bpf::WRITE | bpf::MKNOD;
 
 /// What a rule is about, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,28 +24,76 @@ struct Rule {
     access: u32,
 }
 
-/// Applies `rules`. Without any hierarchy that can, the container is left to the nodes that it has and the capabilities that it lacks.
+/// Applies `rules`. Without any hierarchy that can, there is nothing to apply them to: [`held`] says so, and the caller decides what then.
 ///
 /// # Errors
 /// For a malformed rule, and where a hierarchy that can do it refuses one.
 pub(crate) fn apply(group: &Group, rules: &[DeviceRule]) -> Result<(), Failure> {
-    let rules = rules.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-    if let Some(member) = group.members.iter().find(|member| !member.v2 && member.controls("devices")) {
-        for rule in &rules {
+    let parsed = rules.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    if let Some(member) = group.members.iter().find(|member| !member.v2 && member.controls(NAME)) {
+        for rule in &parsed {
             let file = if rule.allow { "devices.allow" } else { "devices.deny" };
             write(&member.directory, file, &text(rule)).map_err(failed_on("limit devices", &member.path))?;
         }
         return Ok(());
     }
-    let Some(member) = group.members.iter().find(|member| member.v2) else {
-        return Ok(());
-    };
-    match bpf::attach_device_program(&member.directory, &program(&rules)) {
-        // A user's delegated group: only root may attach programs. Its containers have no device but those of their user.
-        Ok(()) | Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS | Errno::INVAL) if !rustix::process::geteuid().is_root() => Ok(()),
-        Ok(()) | Err(Errno::NOSYS) => Ok(()),
-        Err(error) => Err(failed("limit devices")(error)),
+    match group.members.iter().find(|member| member.v2) {
+        // A group of v2 keeps nobody from anything until a program says so.
+        Some(member) if limits(rules) => bpf::attach_device_program(&member.directory, &program(&parsed)).map_err(refusal),
+        _ => Ok(()),
     }
+}
+
+/// Whether a group of these keeps its processes to the devices of the rules that were applied.
+pub(crate) fn held(group: &Group) -> bool {
+    group.members.iter().any(|member| member.v2 || member.controls(NAME))
+}
+
+/// Whether `rules` keep anything from anybody: the last one that is about every device outdoes all before it.
+#[must_use]
+pub fn limits(rules: &[DeviceRule]) -> bool {
+    let every = |rule: &Rule| rule.block.is_none() && rule.major.is_none() && rule.minor.is_none() && rule.access == ALL;
+    for rule in rules.iter().rev() {
+        match parse(rule) {
+            Ok(rule) if rule.allow && every(&rule) => return false,
+            Ok(rule) if rule.allow => {}
+            _ => return true,
+        }
+    }
+    true
+}
+
+/// Whether the groups of this machine can keep a container to its devices, tried: `Ok(false)` where no hierarchy takes one.
+///
+/// # Errors
+/// Where groups of v2 can be made, and the kernel takes no program for them.
+pub fn rehearse(layout: &Layout) -> Result<bool, Failure> {
+    let mut writable = layout.hierarchies.iter().filter(|one| one.is_writable());
+    if writable
+        .clone()
+        .any(|one| !one.v2 && one.controllers.iter().any(|name| name == NAME))
+    {
+        return Ok(true);
+    }
+    if !writable.any(|one| one.v2) {
+        return Ok(false);
+    }
+    bpf::load_device_program(&program(&[])).map(|_| true).map_err(refusal)
+}
+
+fn refusal(error: Errno) -> Failure {
+    let failure = failed("limit devices")(error);
+    let message = format!("the kernel takes no device program for a cgroup ({})", failure.message);
+    let hint = match error {
+        Errno::PERM | Errno::ACCESS => {
+            "Let the helper call bpf: give CAP_SYS_ADMIN or CAP_BPF, and a seccomp profile that allows bpf; or use --isolation userns, or --privileged"
+        }
+        _ => {
+            "Use a kernel with CONFIG_CGROUP_BPF, and let bpf through the filter around this process; or use --isolation userns, or --privileged"
+        }
+    };
+    let code = if error == Errno::INVAL { Code::Unsupported } else { failure.code };
+    Failure { code, message, ..failure }.subject("linux.resources.devices").hint(hint)
 }
 
 fn parse(rule: &DeviceRule) -> Result<Rule, Failure> {
@@ -121,11 +175,10 @@ fn block(rule: &Rule) -> Vec<bpf::Instruction> {
     if let Some(minor) = rule.minor {
         code.push(I::jump_unless_equal(5, minor));
     }
-    let all = bpf::READ | bpf::WRITE | bpf::MKNOD;
-    if rule.access != all {
+    if rule.access != ALL {
         code.push(I::copy(6, 3));
         if rule.allow {
-            code.extend([I::and(6, !rule.access & all), I::jump_unless_equal(6, 0)]);
+            code.extend([I::and(6, !rule.access & ALL), I::jump_unless_equal(6, 0)]);
         } else {
             code.extend([I::and(6, rule.access), I::jump_if_equal(6, 0)]);
         }
@@ -160,6 +213,31 @@ mod tests {
         assert_eq!(texts(rule(true, "b", (Some(8), None), "r")), "b 8:* r");
         assert!(parse(&rule(true, "x", (None, None), "r")).is_err());
         assert!(parse(&rule(true, "c", (None, None), "q")).is_err());
+    }
+
+    #[test]
+    fn rules_that_end_in_everything_limit_nothing() {
+        let everything = rule(true, "a", (None, None), "rwm");
+        let nothing = rule(false, "a", (None, None), "rwm");
+        let null = rule(true, "c", (Some(1), Some(3)), "rwm");
+        assert!(limits(&[]), "without a rule nothing is allowed");
+        assert!(limits(&[everything.clone(), nothing.clone(), null.clone()]));
+        assert!(limits(&[nothing.clone(), rule(true, "a", (None, None), "r")]));
+        assert!(limits(&[everything.clone(), rule(false, "c", (Some(1), Some(3)), "w")]));
+        assert!(!limits(&[nothing, null.clone(), everything, null]));
+    }
+
+    #[test]
+    fn what_the_kernel_refuses_says_what_to_do() {
+        for (error, code, word) in [
+            (Errno::NOSYS, Code::Unsupported, "filter"),
+            (Errno::INVAL, Code::Unsupported, "CONFIG_CGROUP_BPF"),
+            (Errno::PERM, Code::NotPermitted, "CAP_BPF"),
+        ] {
+            let failure = refusal(error);
+            assert_eq!(failure.code, code);
+            assert!(failure.hint.is_some_and(|hint| hint.contains(word)), "{error}");
+        }
     }
 
     /// Runs the program as the kernel would.

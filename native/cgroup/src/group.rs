@@ -79,6 +79,12 @@ impl Group {
         self.members.is_empty()
     }
 
+    /// Whether the groups keep their processes to the devices that the rules of the container allow.
+    #[must_use]
+    pub fn holds_devices(&self) -> bool {
+        crate::device::held(self)
+    }
+
     /// The groups that a container left behind, where there are any.
     #[must_use]
     pub fn find(layout: &Layout, path: &str) -> Self {
@@ -106,14 +112,14 @@ impl Group {
     /// When a group that carries a limit does not take it.
     pub fn add_limited(&self, pid: Pid, resources: Option<&Resources>) -> Result<(), Failure> {
         let wanted = resources.map(limit::controllers).unwrap_or_default();
+        let devices = resources.is_some_and(|resources| resources.devices.is_some());
+        let listed = self.members.iter().any(|member| member.controls("devices"));
         for member in &self.members {
             let result = write(&member.directory, "cgroup.procs", &pid.as_raw_nonzero().to_string());
-            let devices = resources.is_some_and(|resources| resources.devices.is_some());
-            let limits = member
-                .controllers
-                .iter()
-                .any(|name| wanted.contains(&name.as_str()) || devices && name == "devices");
-            if limits {
+            let limits = member.controllers.iter().any(|name| wanted.contains(&name.as_str()));
+            // Without the list of v1 it is a program on the group of v2 that keeps devices away, and no controller.
+            let keeps = member.controls("devices") || member.v2 && !listed;
+            if limits || devices && keeps {
                 result.map_err(failed_on("join cgroup", &member.path))?;
             }
         }

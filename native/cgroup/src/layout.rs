@@ -33,6 +33,13 @@ pub struct Hierarchy {
     pub controllers: Vec<String>,
 }
 
+impl Hierarchy {
+    /// Whether this process can make groups in it.
+    pub(crate) fn is_writable(&self) -> bool {
+        rustix::fs::accessat(CWD, &self.path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+    }
+}
+
 /// All hierarchies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
@@ -86,7 +93,7 @@ impl Layout {
         let mut names: Vec<String> = self
             .hierarchies
             .iter()
-            .filter(|hierarchy| rustix::fs::accessat(CWD, &hierarchy.path, Access::WRITE_OK, AtFlags::EACCESS).is_ok())
+            .filter(|hierarchy| hierarchy.is_writable())
             .flat_map(|hierarchy| hierarchy.controllers.iter().filter(|name| !name.starts_with("name=")).cloned())
             .collect();
         names.sort();

@@ -4,7 +4,7 @@
 //! where there are not. A limit that was asked for and cannot be applied is a failure, never silently weaker (`DESIGN.md` 4).
 #![forbid(unsafe_code)]
 
-mod device;
+pub mod device;
 mod fail;
 mod figures;
 mod freeze;

@@ -76,7 +76,7 @@ fn map(tool: &str, pid: Pid, [caller, first, count]: [u32; 3]) -> Result<(), Fai
 }
 
 /// Runs a program with an empty environment; gives its end and what it printed.
-fn capture(arguments: &[CString]) -> Result<(Status, String), Failure> {
+pub(crate) fn capture(arguments: &[CString]) -> Result<(Status, String), Failure> {
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => run(arguments, &writer),
@@ -95,7 +95,9 @@ fn run(arguments: &[CString], writer: &OwnedFd) -> ! {
         .and_then(rustix::stdio::dup2_stdin)
         .and_then(|()| rustix::stdio::dup2_stdout(writer))
         .and_then(|()| rustix::stdio::dup2_stderr(writer))
-        .and_then(|()| process::close_on_exec_from(3));
+        .and_then(|()| process::close_on_exec_from(3))
+        // Ours are blocked, and SIGPIPE ignored, which programs do not expect.
+        .and_then(|()| berth_sys::signal::reset());
     if ready.is_ok() {
         let error = process::execve(arguments.first().map_or(c"", CString::as_c_str), arguments, &[]);
         let _ = rustix::io::write(writer, berth_sys::errno::text(error).as_bytes());

@@ -11,11 +11,12 @@
 mod support;
 
 use berth_seccomp::{Architecture, compile, table};
+use rustix::fs::{FileType, Mode};
 use serde_json::{Value, json};
 use support::{Answer, DATA, END, Rung, Store, as_root, each_rung, spec, start, with};
 
 /// Calls that are younger than some kernel or filter that people use, and have a fallback.
-const WITH_FALLBACK: [&str; 8] = [
+const WITH_FALLBACK: [&str; 7] = [
     "openat2",
     "close_range",
     "statx",
@@ -23,7 +24,6 @@ const WITH_FALLBACK: [&str; 8] = [
     "renameat2",
     "execveat",
     "keyctl",
-    "bpf",
 ];
 
 /// Calls that a library might make one day without being asked to.
@@ -87,6 +87,117 @@ fn what_needs_a_missing_call_says_so_and_the_rest_works() {
     for (call, broken) in NEEDED {
         as_root(|store| without(store, &[call], broken));
     }
+}
+
+/// Without the list of v1 the rules are a program, for which there is no other way.
+#[test]
+fn without_programs_for_devices_no_container_of_root_starts_on_cgroup_v2() {
+    as_root(|store| {
+        if let Err(reason) = filtered(&[], cgroup_v2) {
+            eprintln!("left out: {reason}");
+            return;
+        }
+        let base = store.base();
+        let limited = |rules: Value| {
+            let mut config = spec(&["true"]);
+            config["linux"]["resources"] = json!({"devices": rules});
+            start(config, "c1", "u1", &[&base])
+        };
+        let [some, all] = [
+            json!([{"allow": false, "access": "rwm"}]),
+            json!([{"allow": true, "access": "rwm"}]),
+        ]
+        .map(limited);
+        let unified = |lacking: &[&str], work: &(dyn Fn() -> Answer + Sync)| {
+            filtered(lacking, || {
+                cgroup_v2().unwrap();
+                work()
+            })
+        };
+        assert_eq!(unified(&[], &|| store.call("start", &some)).exit_code(), 0);
+        assert_eq!(
+            unified(&["bpf"], &|| store.call("start", &all)).exit_code(),
+            0,
+            "nothing is to be kept from it"
+        );
+        let failure = unified(&["bpf"], &|| store.call("start", &some)).failure();
+        assert_eq!(
+            (failure["code"].as_str(), failure["step"].as_str()),
+            (Some("unsupported"), Some("limit devices")),
+            "{failure}"
+        );
+        assert!(failure["hint"].as_str().unwrap().contains("filter"), "{failure}");
+        let probe = unified(&["bpf"], &|| store.call("probe", &json!({"sub": null}))).reply();
+        assert_eq!(probe["rungs"][0]["possible"], false);
+        assert!(probe["rungs"][0]["reason"].as_str().unwrap().contains("device program"), "{probe}");
+    });
+}
+
+/// Where no cgroup can be made the nodes of `/dev` are all that there is, and none can be added.
+#[test]
+fn without_cgroups_a_container_of_root_keeps_to_the_nodes_that_it_has() {
+    as_root(|store| {
+        let base = store.base();
+        store.named_layer(&"d".repeat(64), |root| {
+            let zero = rustix::fs::makedev(1, 5);
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                root.join("node"),
+                FileType::CharacterDevice,
+                Mode::from_raw_mode(0o666),
+                zero,
+            )
+            .unwrap();
+        });
+        let limited = |capabilities: &[&str], script: &str| {
+            let mut config = spec(&["sh", "-c", script]);
+            let sets =
+                json!({"bounding": capabilities, "effective": capabilities, "permitted": capabilities, "inheritable": [], "ambient": []});
+            config["process"]["capabilities"] = sets;
+            config["linux"]["resources"] = json!({"devices": [
+                {"allow": false, "access": "rwm"},
+                {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
+            ]});
+            start(config, "c1", "u1", &[&"d".repeat(64), &base])
+        };
+        let bare = |arguments: Value| {
+            filtered(&[], || {
+                alone().unwrap();
+                store.call("start", &arguments)
+            })
+        };
+        let script = "echo > /dev/null && ! mknod /dev/mine c 1 5 && ! head -c 1 /node && echo kept";
+        let answer = bare(limited(&["CAP_MKNOD"], script));
+        assert_eq!(
+            (answer.exit_code(), answer.text().as_str()),
+            (
+                0, "kept
+"
+            ),
+            "{answer:?}"
+        );
+        assert!(
+            answer.warnings().iter().any(|sentence| sentence.contains("CAP_MKNOD")),
+            "{answer:?}"
+        );
+        let failure = bare(limited(&["CAP_SYS_ADMIN"], "true")).failure();
+        assert_eq!(failure["code"], "not-permitted", "{failure}");
+        assert!(failure["hint"].as_str().unwrap().contains("--privileged"), "{failure}");
+    });
+}
+
+/// Gives this thread mounts of its own, without any cgroups.
+fn alone() -> rustix::io::Result<()> {
+    use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+    berth_sys::process::unshare(berth_sys::process::Namespaces::MOUNT)?;
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    unmount("/sys/fs/cgroup", UnmountFlags::DETACH)
+}
+
+/// Shows this thread a machine whose only cgroups are those of v2.
+fn cgroup_v2() -> Result<(), String> {
+    let shown = alone().and_then(|()| rustix::mount::mount("none", "/sys/fs/cgroup", "cgroup2", rustix::mount::MountFlags::empty(), None));
+    shown.map_err(|error| format!("cgroup v2 cannot be mounted: {error}"))
 }
 
 #[test]

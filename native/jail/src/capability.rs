@@ -62,6 +62,19 @@ pub(crate) struct Wanted {
     pub(crate) ambient: CapabilitySet,
 }
 
+impl Wanted {
+    /// All sets without `one`.
+    pub(crate) fn without(self, one: CapabilitySet) -> Self {
+        Self {
+            bounding: self.bounding.difference(one),
+            effective: self.effective.difference(one),
+            permitted: self.permitted.difference(one),
+            inheritable: self.inheritable.difference(one),
+            ambient: self.ambient.difference(one),
+        }
+    }
+}
+
 /// Refuses names that no kernel knows.
 pub(crate) fn check(process: &Process) -> Result<(), Failure> {
     wanted(process.capabilities.as_ref()).map(drop)
@@ -167,6 +180,30 @@ mod tests {
         let failure = parse("process.capabilities.bounding", &["CAP_NOPE".to_owned()]).unwrap_err();
         assert_eq!(failure.subject.as_deref(), Some("process.capabilities.bounding"));
         assert!(failure.message.contains("CAP_NOPE"));
+    }
+
+    #[test]
+    fn what_is_taken_away_is_in_no_set() {
+        let names = vec!["CAP_MKNOD".to_owned(), "CAP_KILL".to_owned()];
+        let given = Capabilities {
+            bounding: names.clone(),
+            effective: names.clone(),
+            permitted: names.clone(),
+            inheritable: names.clone(),
+            ambient: names,
+        };
+        let kill = vec!["CAP_KILL".to_owned()];
+        let left = Capabilities {
+            bounding: kill.clone(),
+            effective: kill.clone(),
+            permitted: kill.clone(),
+            inheritable: kill.clone(),
+            ambient: kill,
+        };
+        assert_eq!(
+            wanted(Some(&given)).unwrap().without(CapabilitySet::MKNOD),
+            wanted(Some(&left)).unwrap()
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::mounts;
 use crate::plan::Jail;
 use crate::report::Reporter;
 use crate::target;
+use berth_sys::mount::{self, Attributes};
 use berth_wire::Failure;
 use berth_wire::oci::Device;
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -30,14 +31,12 @@ const LINKS: [(&str, &str); 6] = [
     ("ptmx", "pts/ptmx"),
 ];
 
+/// What is mounted with nodes of the container's own: devices, and terminals.
+const OPEN: [&str; 3] = ["/dev", "/dev/pts", "/dev/console"];
+
 /// Fills `/dev`, when the configuration mounts one of its own there.
 pub(crate) fn make(jail: &Jail<'_>, root: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
-    let own = jail
-        .spec
-        .mounts
-        .iter()
-        .any(|mount| mount.destination.trim_end_matches('/') == "/dev" && mount.kind.as_deref() == Some("tmpfs"));
-    if !own {
+    if !has_own(jail) {
         return if jail.spec.linux.devices.is_empty() {
             Ok(())
         } else {
@@ -67,6 +66,12 @@ pub(crate) fn make(jail: &Jail<'_>, root: &OwnedFd, reporter: &Reporter) -> Resu
         }
     }
     Ok(())
+}
+
+/// Whether `/dev` is a file system of the container.
+fn has_own(jail: &Jail<'_>) -> bool {
+    let mut mounts = jail.spec.mounts.iter();
+    mounts.any(|mount| mount.destination.trim_end_matches('/') == "/dev" && mount.kind.as_deref() == Some("tmpfs"))
 }
 
 fn node(jail: &Jail<'_>, root: &OwnedFd, dev: &OwnedFd, device: &Device, reporter: &Reporter) -> Result<(), Failure> {
@@ -120,6 +125,29 @@ fn bind(root: &OwnedFd, device: &Device, reporter: &Reporter) -> Result<(), Fail
     let tree = mounts::clone_tree(source.as_fd(), "", false).map_err(failed_on("open_tree", &device.path))?;
     let target = target::ensure(root, &device.path, false, reporter)?;
     mounts::attach(&tree, &target.fd).map_err(failed_on("move_mount", &device.path))
+}
+
+/// Lets the kernel open devices in the container's own `/dev` alone: not by nodes of the image, nor by those of folders that are bound in.
+pub(crate) fn keep_to_dev(jail: &Jail<'_>, root: &OwnedFd) -> Result<(), Failure> {
+    let closed = Attributes {
+        set: mount::NODEV,
+        ..Attributes::default()
+    };
+    mount::set_attributes(root, closed, true).map_err(failed_on("mount_setattr", "/"))?;
+    for path in OPEN.iter().filter(|_| has_own(jail)) {
+        let open = Attributes {
+            clear: mount::NODEV,
+            ..Attributes::default()
+        };
+        match berth_sys::path::open_in_root(root, path.as_bytes(), OFlags::PATH)
+            .and_then(|place| mount::set_attributes(&place, open, false))
+        {
+            // It is not there, or nothing is mounted on it.
+            Ok(()) | Err(Errno::NOENT | Errno::INVAL) => {}
+            Err(error) => return Err(failed_on("mount_setattr", path)(error)),
+        }
+    }
+    Ok(())
 }
 
 /// The host's `/dev/null`, checked to be that device.

@@ -34,7 +34,10 @@ fn confine(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -
     let spec = confinement.process;
     // No descriptor of the host is left for the working directory or the program to lead to; process and parent end without dropping any.
     process::close_all_but(&[life.as_fd(), reporter.as_fd()]).map_err(failed("close_range"))?;
-    let wanted = capability::available(capability::wanted(spec.capabilities.as_ref())?, reporter)?;
+    let mut wanted = capability::available(capability::wanted(spec.capabilities.as_ref())?, reporter)?;
+    if confinement.nodes_only {
+        wanted = wanted.without(CapabilitySet::MKNOD);
+    }
     limits::apply(confinement, reporter)?;
     own_stdio(spec.user.uid);
     let late_directory = enter_directory(&spec.cwd)?;

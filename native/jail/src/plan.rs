@@ -96,6 +96,8 @@ pub struct Confinement<'a> {
     pub filter: Option<Filter>,
     /// The process has capabilities only in a user namespace of ours.
     pub user_namespace: bool,
+    /// No cgroup keeps the process to the devices that it may use: it gets none but the nodes of its `/dev`, and cannot make any.
+    pub nodes_only: bool,
     /// Names of rlimits that the user asked for: they are errors where they can't be set, not warnings.
     pub requested_rlimits: Vec<String>,
     /// `NAME=value` beside the environment of `process`, and in place of what is there of the same name: secrets, which no file may hold.

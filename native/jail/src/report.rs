@@ -85,11 +85,11 @@ impl Reporter {
         self.tell(&Message::Warning(sentence.into()));
     }
 
-    /// Hands the terminal over.
+    /// Hands a terminal over, or another descriptor that is waited for.
     ///
     /// # Errors
     /// When it could not be sent.
-    pub fn hand_over(&self, terminal: &OwnedFd) -> Result<(), Failure> {
+    pub fn hand_over(&self, terminal: impl AsFd) -> Result<(), Failure> {
         let bytes = serde_json::to_vec(&Message::Terminal).unwrap_or_default();
         let descriptors = [terminal.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -40,6 +40,9 @@ pub(crate) fn build(jail: &Jail<'_>, shared: Option<&OwnedFd>, reporter: &Report
         crate::plan::Stdio::Terminal => Some(terminal::open(&root, &jail.spec.process, true, reporter)?),
         crate::plan::Stdio::Pipes { .. } => None,
     };
+    if jail.confinement.nodes_only {
+        devices::keep_to_dev(jail, &root)?;
+    }
     proc::set_parameters(jail.spec, jail.namespaces)?;
     mask::apply(&jail.spec.linux, &root)?;
     if jail.spec.root.readonly {

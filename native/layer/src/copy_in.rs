@@ -105,7 +105,7 @@ impl<'a> CopyIn<'a> {
         loop {
             // The parser is taken out for the time of a step, since its events borrow from it.
             let mut parser = std::mem::take(&mut self.parser);
-            let step = parser.next(&mut bytes).map_err(malformed).and_then(|event| match event {
+            let step = parser.next(&mut bytes).map_err(Error::from).and_then(|event| match event {
                 None => Ok(false),
                 Some(Event::Entry(entry)) => self.entry(entry).map(|()| true),
                 Some(Event::Data { position, bytes }) => self.data(position, bytes).map(|()| true),
@@ -123,7 +123,7 @@ impl<'a> CopyIn<'a> {
     /// # Errors
     /// `Invalid` when it ended too early; the error of a system call.
     pub fn finish(mut self) -> Result<Unpacked> {
-        self.parser.finish().map_err(malformed)?;
+        self.parser.finish().map_err(Error::from)?;
         if self.place.is_none() && self.rules.into {
             self.destination(&Entry::new(b".".as_slice(), Type::Directory))?;
         }
@@ -491,14 +491,6 @@ fn not_owner(errno: Errno, path: &[u8]) -> Error {
         Errno::PERM => error.hint("leave out -a, which keeps owners, or run as root"),
         Errno::INVAL => error.hint("this user's range of ids in /etc/subuid does not reach that owner: leave out -a"),
         _ => error,
-    }
-}
-
-fn malformed(error: berth_tar::Error) -> Error {
-    let failure = Error::invalid("read tar", error.message);
-    match error.entry {
-        Some(path) => failure.subject(&path),
-        None => failure,
     }
 }
 

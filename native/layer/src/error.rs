@@ -109,10 +109,30 @@ impl Error {
         self
     }
 
+    /// The subject of a failure in a tar is the entry's name as it is written there.
+    #[must_use]
+    pub(crate) fn of_entry(self, entry: &[u8]) -> Self {
+        Self {
+            subject: Some(display(entry)),
+            ..self
+        }
+    }
+
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// A tar that is not one, with the entry at which that shows.
+impl From<berth_tar::Error> for Error {
+    fn from(error: berth_tar::Error) -> Self {
+        let failure = Self::invalid("read tar", error.to_string());
+        match error.entry {
+            Some(entry) => failure.subject(&entry),
+            None => failure,
+        }
     }
 }
 

@@ -62,12 +62,12 @@ impl<'a> Extract<'a> {
     pub fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.report.advance(bytes.len() as u64);
         loop {
-            let event = self.parser.next(&mut bytes).map_err(malformed)?;
+            let event = self.parser.next(&mut bytes).map_err(Error::from)?;
             match event {
                 None => return Ok(()),
                 Some(Event::Entry(entry)) => {
                     let shown = entry.path.clone();
-                    self.entry(*entry).map_err(|error| named(error, &shown))?;
+                    self.entry(*entry).map_err(|error| error.of_entry(&shown))?;
                 }
                 Some(Event::Data { position, bytes }) => {
                     if let Some((entry, file, written)) = &mut self.current {
@@ -85,7 +85,7 @@ impl<'a> Extract<'a> {
     /// # Errors
     /// `Invalid` when it has ended inside an entry; the error of a system call.
     pub fn finish(mut self) -> Result<u64> {
-        self.parser.finish().map_err(malformed)?;
+        self.parser.finish().map_err(Error::from)?;
         // What is deeper comes later, and its directory may be closed to us once it has its mode.
         for (path, mode, time) in std::mem::take(&mut self.directories).into_iter().rev() {
             self.enter(&path)?;
@@ -248,18 +248,5 @@ fn time(entry: &Entry) -> Time {
     Time {
         seconds: entry.modified.seconds,
         nanoseconds: entry.modified.nanoseconds,
-    }
-}
-
-fn malformed(error: berth_tar::Error) -> Error {
-    let entry = error.entry.clone();
-    let failure = Error::invalid("read tar", error.to_string());
-    entry.map_or(failure.clone(), |entry| failure.subject(&entry))
-}
-
-fn named(error: Error, entry: &[u8]) -> Error {
-    Error {
-        subject: Some(display(entry)),
-        ..error
     }
 }

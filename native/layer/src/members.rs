@@ -1,6 +1,6 @@
 //! The members of a tar that a child inflates: the reading that layers and archives have in common. What a member becomes is decided by who reads.
 
-use crate::error::{Context as _, Error, Result, display};
+use crate::error::{Context as _, Error, Result};
 use crate::inflate::Inflating;
 use crate::report::Report;
 use crate::writer::{Attributes, Sink, Writer};
@@ -42,11 +42,11 @@ pub(crate) fn read<'w>(members: &mut impl Members<'w>, inflating: &Inflating, to
             break;
         };
         report.advance(bytes.len() as u64);
-        while let Some(event) = parser.next(&mut bytes).map_err(malformed)? {
+        while let Some(event) = parser.next(&mut bytes).map_err(Error::from)? {
             take(members, event, &mut current)?;
         }
     }
-    parser.finish().map_err(malformed)?;
+    parser.finish().map_err(Error::from)?;
     Ok(parser.is_done())
 }
 
@@ -54,7 +54,7 @@ fn take<'w>(members: &mut impl Members<'w>, event: Event<'_>, current: &mut Opti
     match event {
         Event::Entry(entry) => {
             let shown = entry.path.clone();
-            *current = members.member(*entry).map_err(|error| named(error, &shown))?;
+            *current = members.member(*entry).map_err(|error| error.of_entry(&shown))?;
             Ok(())
         }
         Event::Data { position, bytes } => match current {
@@ -66,23 +66,9 @@ fn take<'w>(members: &mut impl Members<'w>, event: Event<'_>, current: &mut Opti
                 members.ended(entry.size);
                 let attributes = members.attributes(&entry);
                 let finished = members.writer().finish_file(&sink, entry.size, &attributes, &name);
-                finished.map_err(|error| named(error, &entry.path))
+                finished.map_err(|error| error.of_entry(&entry.path))
             }
             None => Ok(()),
         },
-    }
-}
-
-fn malformed(error: berth_tar::Error) -> Error {
-    let entry = error.entry.clone();
-    let failure = Error::invalid("read tar", error.to_string());
-    entry.map_or(failure.clone(), |entry| failure.subject(&entry))
-}
-
-/// The subject of a failure in a tar is the entry's name as it is written there.
-fn named(error: Error, entry: &[u8]) -> Error {
-    Error {
-        subject: Some(display(entry)),
-        ..error
     }
 }

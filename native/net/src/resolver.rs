@@ -66,6 +66,12 @@ impl Responder {
         Ok(Self { udp, tcp })
     }
 
+    /// One that was opened by another process, from its [`Self::descriptors`].
+    #[must_use]
+    pub fn of([udp, tcp]: [OwnedFd; 2]) -> Self {
+        Self { udp, tcp }
+    }
+
     /// Both sockets.
     #[must_use]
     pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {

@@ -157,7 +157,7 @@ struct AttachAttributes {
 /// # Errors
 /// `EPERM` without the right, `EINVAL` for a program that the kernel's verifier refuses, `ENOSYS` in a kernel without it.
 pub fn attach_device_program(group: impl AsFd, program: &[Instruction]) -> io::Result<()> {
-    let loaded = load(program)?;
+    let loaded = load_device_program(program)?;
     let number = |fd: i32| u32::try_from(fd).map_err(|_| Errno::BADF);
     let attributes = AttachAttributes {
         target: number(group.as_fd().as_raw_fd())?,
@@ -170,7 +170,11 @@ pub fn attach_device_program(group: impl AsFd, program: &[Instruction]) -> io::R
     crate::process::positive(result).map(drop)
 }
 
-fn load(program: &[Instruction]) -> io::Result<OwnedFd> {
+/// Loads a device program, which does nothing before it is attached.
+///
+/// # Errors
+/// As [`attach_device_program`].
+pub fn load_device_program(program: &[Instruction]) -> io::Result<OwnedFd> {
     let attributes = LoadAttributes {
         kind: PROG_TYPE_CGROUP_DEVICE,
         length: u32::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,

@@ -157,6 +157,21 @@ pub struct Cgroup {
     pub mode: String,
     /// Controllers in which this user can make groups.
     pub controllers: Vec<String>,
+    /// What keeps containers of rung `root` to their devices. Left out where that rung is not possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub devices: Option<DeviceKeeper>,
+}
+
+/// What keeps a container to the devices that it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum DeviceKeeper {
+    /// Rules on its cgroup.
+    Rules,
+    /// The nodes in its `/dev`: it opens no others, and makes none.
+    Nodes,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

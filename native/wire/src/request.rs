@@ -886,7 +886,14 @@ pub enum Network {
     /// A namespace with loopback and `address` (IPv4, on the loopback device); published ports are proxied to that address, so that a server
     /// bound to 127.0.0.1 is not reachable, as with Docker.
     #[serde(rename_all = "camelCase")]
-    Private { address: String, ports: Vec<PublishedPort> },
+    Private {
+        address: String,
+        ports: Vec<PublishedPort>,
+        /// Only in a user namespace.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        way_out: Option<WayOut>,
+    },
     /// A namespace with an interface on each of some networks; only as root. Published ports are proxied to the first endpoint's address.
     #[serde(rename_all = "camelCase")]
     Bridge {
@@ -894,6 +901,17 @@ pub enum Network {
         ports: Vec<PublishedPort>,
         dns: Resolver,
     },
+}
+
+/// The way out of a private namespace: a program beside it that needs no privilege, and the responder for names at 127.0.0.11. Where the program does
+/// not work the container has none, and a warning says why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WayOut {
+    /// Absolute path of passt's `pasta`.
+    pub pasta: String,
+    pub dns: Resolver,
 }
 
 /// A network of the store: a bridge of the host with what lets its containers out.

@@ -52,10 +52,11 @@ export const info = defineCommand({
       ),
       `Cgroup: ${probe.cgroup.mode}${probe.cgroup.controllers.length > 0 ? ` (${probe.cgroup.controllers.join(', ')})` : ''}`,
       `Keyring for logins: ${found.keyring ? 'yes' : 'no: name a credential helper in config.json for berth login'}`,
+      ...(probe.cgroup.devices === undefined ? [] : [`Devices: ${KEEPERS[probe.cgroup.devices]}`]),
       `Seccomp: ${probe.seccomp ? 'yes' : 'no'}`,
       `Devices by name: ${devicesOf(found.devices)}`,
       `Network of RUN: ${found.buildNetwork}`,
-      `Network of run: ${networkOf(probe.network)}`,
+      `Network of run: ${networkOf(found)}`,
     ];
     context.stdout.write(`${lines.join('\n')}\n`);
     return 0;
@@ -87,9 +88,18 @@ function devicesOf({ names, problems }: EngineInfo['devices']): string {
   return [names.length > 0 ? names.join(', ') : 'none (no CDI file has one)', ...problems].join('; ');
 }
 
-function networkOf({ bridge, reason, hint }: EngineInfo['probe']['network']): string {
+/** What keeps containers of root from the devices of this machine. */
+const KEEPERS: Readonly<Record<NonNullable<EngineInfo['probe']['cgroup']['devices']>, string>> = {
+  rules: 'kept by rules on the cgroup',
+  nodes: 'kept by the nodes in /dev, without CAP_MKNOD: there is no cgroup that can be written',
+};
+
+function networkOf({ probe, pasta, rung }: EngineInfo): string {
+  const { bridge, reason, hint } = probe.network;
   if (bridge) return 'bridge (addresses of its own, names on networks of yours, a way out by NAT)';
-  const why = [reason, hint].filter((text) => text !== null).join('; ');
+  if (pasta !== undefined) return `loopback, published ports, and a way out by ${pasta}; no networks of yours`;
+  const install = rung === 'userns' ? 'install pasta for one (package passt)' : null;
+  const why = [reason, hint, install].filter((text) => text !== null).join('; ');
   return `loopback and published ports, no way out${why === '' ? '' : `: ${why}`} (--network host has one)`;
 }
 

@@ -39,7 +39,13 @@ async function plan(
     networks = [],
     addresses = [],
     probe = bridge,
-  }: { networks?: readonly NetworkRecord[]; addresses?: string[]; probe?: typeof noBridge | typeof bridge } = {},
+    pasta,
+  }: {
+    networks?: readonly NetworkRecord[];
+    addresses?: string[];
+    probe?: typeof noBridge | typeof bridge;
+    pasta?: { program: string | undefined };
+  } = {},
 ): Promise<NetworkPlan> {
   return await withRecords(async (records) =>
     planNetwork(
@@ -52,6 +58,7 @@ async function plan(
         records,
         around: { host, networks, addresses },
         probe,
+        pasta,
       },
     ),
   );
@@ -185,6 +192,24 @@ describe('a container gets', () => {
     expect(found.network).toMatchObject({ mode: 'private' });
     expect(found.warning).toContain('make veth: no such device');
     expect((await plan({ network: 'private' })).warning).toBeUndefined();
+  });
+
+  test('a way out by pasta where there are no bridges in a user namespace, with the responder to ask', async () => {
+    const found = await plan({}, { probe: noBridge, pasta: { program: '/usr/bin/pasta' } });
+    expect(found.network).toMatchObject({
+      mode: 'private',
+      wayOut: { pasta: '/usr/bin/pasta', dns: { upstreams: ['127.0.0.53'] } },
+    });
+    expect(found.warning).toBeUndefined();
+    expect(fileOf(found, '/etc/resolv.conf')).toBe('nameserver 127.0.0.11\nsearch corp.example\noptions ndots:0\n');
+    const asked = await plan({ dns: ['9.9.9.9'] }, { probe: noBridge, pasta: { program: '/usr/bin/pasta' } });
+    expect(fileOf(asked, '/etc/resolv.conf')).toBe('nameserver 9.9.9.9\nsearch corp.example\n');
+    const alone = await plan({ network: 'private' }, { probe: noBridge, pasta: { program: '/usr/bin/pasta' } });
+    expect(alone.network).not.toHaveProperty('wayOut');
+    const without = await plan({}, { probe: noBridge, pasta: { program: undefined } });
+    expect(without.network).not.toHaveProperty('wayOut');
+    expect(without.warning).toContain('package passt');
+    await expect(plan({ ip: '10.1.1.1' }, { probe: noBridge })).rejects.toMatchObject({ code: 'NETWORK_INVALID' });
   });
 
   test.each([

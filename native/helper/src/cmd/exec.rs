@@ -9,7 +9,7 @@ use crate::run::caller::Caller;
 use crate::run::container::STOPPING;
 use crate::run::engine::Listener;
 use crate::run::launch::{self, Launched};
-use crate::run::{detach, ended, pipes, spawn};
+use crate::run::{detach, devices, ended, pipes, spawn};
 use berth_cgroup::{Group, Layout};
 use berth_jail::plan::{self, Confinement, Filter, Stdio};
 use berth_jail::report::{self, Reporter};
@@ -62,6 +62,8 @@ pub(crate) struct Target {
     /// This process is outside the container's user namespace.
     pub(crate) enters_user_namespace: bool,
     pub(crate) cgroup: String,
+    /// The container's configuration.
+    pub(crate) spec: Spec,
     pub(crate) filter: Option<Filter>,
     pub(crate) user_namespace: bool,
 }
@@ -82,6 +84,7 @@ impl Target {
             namespaces: if user_namespace { kinds.and(Namespaces::USER) } else { kinds },
             enters_user_namespace: user_namespace,
             cgroup: container::cgroup_path(context, &args.container, spec.linux.cgroups_path.as_deref())?,
+            spec,
             filter: filter(args.seccomp.as_ref())?,
             user_namespace,
         })
@@ -194,16 +197,25 @@ pub(crate) fn last_words(receiver: &report::Receiver) -> Failure {
 
 /// Enters the container by a process in between: a pid namespace takes only children. The child becomes this process's own.
 pub(crate) fn join(process: &Process, target: &Target, ends: Ends, life: &OwnedFd) -> Result<Option<Child>, Failure> {
+    let group = Group::find(&Layout::detect(), &target.cgroup);
+    let resources = devices::applied(target.spec.linux.resources.clone(), target.user_namespace);
+    let nodes_only = devices::nodes_only(&group, resources.as_ref(), &target.spec, process)?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => {
             drop((open, told));
-            between(process, target, &ends, life, &gate, &tell)
+            between((process, nodes_only), target, &ends, life, &gate, &tell)
         }
         Forked::Parent(middle) => {
             drop((ends, gate, tell));
-            Group::find(&Layout::detect(), &target.cgroup).add(middle.pid);
+            // It keeps to the container's limits, or it does not come to be: the closed gate ends it.
+            let added = group.add_limited(middle.pid, resources.as_ref());
+            if added.is_err() {
+                drop(open);
+                process::wait(middle.pid).map_err(failed("wait"))?;
+                return added.map(|()| None);
+            }
             let _ = rustix::io::write(&open, &[1]);
             let mut number = [0_u8; 4];
             let length = berth_sys::file::read_full(&told, &mut number).map_err(failed("read pid"))?;
@@ -215,7 +227,7 @@ pub(crate) fn join(process: &Process, target: &Target, ends: Ends, life: &OwnedF
     }
 }
 
-fn between(process: &Process, target: &Target, ends: &Ends, life: &OwnedFd, gate: &OwnedFd, tell: &OwnedFd) -> ! {
+fn between((process, nodes_only): (&Process, bool), target: &Target, ends: &Ends, life: &OwnedFd, gate: &OwnedFd, tell: &OwnedFd) -> ! {
     let confinement = Confinement {
         process,
         filter: target.filter.as_ref().map(|filter| Filter {
@@ -223,6 +235,7 @@ fn between(process: &Process, target: &Target, ends: &Ends, life: &OwnedFd, gate
             log: filter.log,
         }),
         user_namespace: target.user_namespace,
+        nodes_only,
         requested_rlimits: Vec::new(),
         secret_env: Vec::new(),
     };

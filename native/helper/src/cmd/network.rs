@@ -1,5 +1,6 @@
 //! `network`: containers join and leave networks, and what is left of networks is collected.
 
+use crate::container::folder::Locked;
 use crate::container::{Folder, life};
 use crate::context::Context;
 use crate::fail::{failed, failed_on};
@@ -22,9 +23,10 @@ pub(crate) fn run(context: &Context, args: &ChangeNetwork) -> Result<Reply, Fail
     Ok(Reply::Network)
 }
 
-/// A container on bridges, and its process while it runs.
+/// A container on bridges, and its process while it runs. Nobody starts, changes or removes it meanwhile.
 struct Member {
     folder: Folder,
+    _locked: Locked,
     process: Option<OwnedFd>,
     pid: u32,
     network: Network,
@@ -33,7 +35,9 @@ struct Member {
 impl Member {
     fn find(context: &Context, id: &str) -> Result<Self, Failure> {
         let folder = Folder::open(context, id)?;
-        let state = life::look(context, &folder)?;
+        // A start reads the networks and joins them under this lock: it comes before, and the process is found, or after, and sees what is kept.
+        let locked = folder.lock(context)?;
+        let state = life::settle(context, &folder)?;
         let process = state.filter(life::runs).and_then(|state| state.process);
         let network: Network = folder.read(FILE)?;
         network::check(&context.id_map, &network)?;
@@ -42,6 +46,7 @@ impl Member {
         }
         Ok(Self {
             folder,
+            _locked: locked,
             pid: process.map(|process| process.pid.unsigned_abs()).unwrap_or_default(),
             process: process.and_then(process_id::open),
             network,

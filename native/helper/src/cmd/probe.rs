@@ -5,7 +5,7 @@ use crate::fail::{failed, failed_on};
 use crate::idmap;
 use berth_jail::overlay::{self, Layers, Upper};
 use berth_sys::process::{self, Forked, Namespaces};
-use berth_wire::reply::{Cgroup, Rung, RungName};
+use berth_wire::reply::{Cgroup, DeviceKeeper, Rung, RungName};
 use berth_wire::request::{IdMap, Probe};
 use berth_wire::{Code, Failure, Reply, reply};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -15,8 +15,10 @@ use rustix::pipe::PipeFlags;
 
 pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
     let layout = berth_cgroup::Layout::detect();
-    let rungs = rungs(context, args);
+    let devices = berth_cgroup::device::rehearse(&layout);
+    let rungs = rungs(context, args, devices.as_ref().err());
     let network = network(&rungs);
+    let devices = devices.ok().filter(|_| has_root(&rungs)).map(keeper);
     Ok(Reply::Probe(reply::Probe {
         protocol: berth_wire::PROTOCOL_VERSION,
         kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
@@ -25,6 +27,7 @@ pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
         cgroup: Cgroup {
             mode: layout.mode().name().to_owned(),
             controllers: layout.writable(),
+            devices,
         },
         seccomp: berth_sys::seccomp::available(),
         file_system: file_system(context)?,
@@ -32,9 +35,11 @@ pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
     }))
 }
 
-fn rungs(context: &Context, args: &Probe) -> Vec<Rung> {
+/// `devices`: why no container of root could be kept to its devices.
+fn rungs(context: &Context, args: &Probe, devices: Option<&Failure>) -> Vec<Rung> {
+    let root = root(context).and_then(|()| devices.cloned().map_or(Ok(()), Err));
     vec![
-        rung(RungName::Root, Some(IdMap::Root), root(context)),
+        rung(RungName::Root, Some(IdMap::Root), root),
         rung(RungName::UsernsFull, None, Err(not_built("a user namespace with the ids of a pod"))),
         rung(RungName::Userns, args.sub.clone(), userns(context, args.sub.as_ref())),
         rung(RungName::UsernsSingle, None, Err(not_built("a user namespace with a single id"))),
@@ -42,9 +47,17 @@ fn rungs(context: &Context, args: &Probe) -> Vec<Rung> {
     ]
 }
 
+fn keeper(rules: bool) -> DeviceKeeper {
+    if rules { DeviceKeeper::Rules } else { DeviceKeeper::Nodes }
+}
+
+fn has_root(rungs: &[Rung]) -> bool {
+    rungs.iter().any(|rung| matches!(rung.name, RungName::Root) && rung.possible)
+}
+
 /// Whether containers can have bridges, with all that belongs to them tried in a namespace that is thrown away.
 fn network(rungs: &[Rung]) -> reply::NetworkProbe {
-    let tried = if rungs.iter().any(|rung| matches!(rung.name, RungName::Root) && rung.possible) {
+    let tried = if has_root(rungs) {
         berth_net::bridge::look_at_host().and_then(|()| rehearse())
     } else {
         Err(Failure::new(Code::NotPermitted, "make bridge", "only rung root can"))

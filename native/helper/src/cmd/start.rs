@@ -1,6 +1,6 @@
 //! `start`, `create` and `resume`: a process in a container of its own, at once or when it is asked for.
 
-use crate::container::folder::{ORDER, RECORD};
+use crate::container::folder::{Locked, ORDER, RECORD};
 use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::{failed_on, of_layer};
@@ -8,7 +8,7 @@ use crate::journal;
 use crate::run::caller::Caller;
 use crate::run::container::{self as running, Running};
 use crate::run::engine::{self, Listener};
-use crate::run::{detach, ended, lend, live, network};
+use crate::run::{detach, ended, lend, live, network, way_out};
 use berth_jail::plan::Filter;
 use berth_monitor::Clients;
 use berth_sys::process::Namespaces;
@@ -22,7 +22,7 @@ use std::net::Ipv4Addr;
 const MAX_RECORD: usize = 1024 * 1024;
 pub(crate) fn run(context: &Context, args: &Start) -> Result<Reply, Failure> {
     let order = Order::check(context, args)?;
-    go(context, &order, !args.detach, Reply::Start)
+    go(context, &order, None, (!args.detach, Reply::Start))
 }
 
 /// Makes a container that waits to be started.
@@ -47,7 +47,9 @@ pub(crate) fn create(context: &Context, args: &Start) -> Result<Reply, Failure> 
 /// Starts a container again by its own order.
 pub(crate) fn resume(context: &Context, args: &Resume) -> Result<Reply, Failure> {
     let folder = Folder::open(context, &args.container)?;
-    let Some(state) = life::look(context, &folder)? else {
+    // Kept until the process runs: what is read here may be changed by others.
+    let locked = folder.lock(context)?;
+    let Some(state) = life::settle(context, &folder)? else {
         return Err(failed_on("open container", &args.container)(rustix::io::Errno::NOENT));
     };
     let mut order: Start = folder.read(ORDER)?;
@@ -56,19 +58,25 @@ pub(crate) fn resume(context: &Context, args: &Resume) -> Result<Reply, Failure>
     order.owner = args.owner;
     order.detach = !args.attach;
     let order = Order::check(context, &order)?;
-    go(context, &order, args.attach, Reply::Resume)
+    go(context, &order, Some(locked), (args.attach, Reply::Resume))
 }
 
-/// Runs an order: below this process for a step of a build, else in a monitor of its own session, which the engine may leave.
-fn go(context: &Context, order: &Order<'_>, attached: bool, reply: fn(Ended) -> Reply) -> Result<Reply, Failure> {
+/// Runs an order: below this process for a step of a build, else in a monitor of its own session, which the engine may leave. Who holds the lock of
+/// the container already hands it over; it ends when the process runs.
+fn go(
+    context: &Context,
+    order: &Order<'_>,
+    locked: Option<Locked>,
+    (attached, reply): (bool, fn(Ended) -> Reply),
+) -> Result<Reply, Failure> {
     match (attached, order.args.life.is_some()) {
-        (true, false) => below(context, order, reply),
+        (true, false) => below(context, order, locked, reply),
         (true, true) => detach::run(|tell| {
             let mut input = context.input.borrow_mut();
             let mut engine = Listener(&mut input);
             let mut caller = Caller::new(context, tell, reply);
             let commands = engine.buffered()?;
-            match Running::start(context, order, Some(&mut engine), commands) {
+            match Running::start(context, order, locked, Some(&mut engine), commands) {
                 Ok(running) => live::live(running, Some(&mut engine), &mut caller),
                 Err(failure) => caller.answer(Err(failure)),
             }
@@ -76,7 +84,7 @@ fn go(context: &Context, order: &Order<'_>, attached: bool, reply: fn(Ended) -> 
         }),
         (false, _) => detach::run(|tell| {
             let mut caller = Caller::new(context, tell, reply);
-            match Running::start(context, order, None, Vec::new()) {
+            match Running::start(context, order, locked, None, Vec::new()) {
                 Ok(running) => {
                     caller.answer(Ok(ended::running()));
                     live::live(running, None, &mut caller);
@@ -89,11 +97,11 @@ fn go(context: &Context, order: &Order<'_>, attached: bool, reply: fn(Ended) -> 
 }
 
 /// The engine stays: output goes to it, and the reply comes with the end.
-fn below(context: &Context, order: &Order<'_>, reply: fn(Ended) -> Reply) -> Result<Reply, Failure> {
+fn below(context: &Context, order: &Order<'_>, locked: Option<Locked>, reply: fn(Ended) -> Reply) -> Result<Reply, Failure> {
     let mut input = context.input.borrow_mut();
     let mut engine = Listener(&mut input);
     let commands = engine.buffered()?;
-    let mut running = Running::start(context, order, Some(&mut engine), commands)?;
+    let mut running = Running::start(context, order, locked, Some(&mut engine), commands)?;
     let over = running.attend(Some(&mut engine), None);
     running.record(&over.ended);
     match over.failure {
@@ -139,7 +147,8 @@ impl<'a> Order<'a> {
                 network::check(&context.id_map, &args.network)?;
                 (None, ports.as_slice())
             }
-            Network::Private { address, ports } => {
+            Network::Private { address, ports, way_out } => {
+                way_out.iter().try_for_each(|way_out| way_out::check(way_out, user_namespace))?;
                 let parsed = address.parse().map_err(|_| refused("network.address", "it is no IPv4 address"))?;
                 (Some(parsed), ports.as_slice())
             }

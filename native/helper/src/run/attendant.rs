@@ -43,8 +43,18 @@ impl Announce {
 
 /// Starts an attendant that keeps nothing but the descriptors `kept`, and waits until it serves.
 pub(crate) fn start(name: &str, kept: &[BorrowedFd<'_>], body: impl FnOnce(Announce) -> Result<(), Failure>) -> Result<Attendant, Failure> {
+    start_in(Namespaces::NONE, name, kept, body)
+}
+
+/// [`start`] of one in new namespaces. As the first process of a pid namespace it takes all that it has started along.
+pub(crate) fn start_in(
+    kinds: Namespaces,
+    name: &str,
+    kept: &[BorrowedFd<'_>],
+    body: impl FnOnce(Announce) -> Result<(), Failure>,
+) -> Result<Attendant, Failure> {
     let (ready, announce) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
-    match process::fork(Namespaces::NONE).map_err(failed("fork attendant"))? {
+    match process::fork(kinds).map_err(failed("fork attendant"))? {
         Forked::Child => {
             let tell = rustix::io::fcntl_dupfd_cloexec(&announce, 3);
             let result = tell.map_err(failed("dup")).and_then(|tell| {

@@ -2,6 +2,7 @@
 
 use crate::cmd::start::Order;
 use crate::cmd::volume;
+use crate::container::folder::Locked;
 use crate::container::{self, Folder, life};
 use crate::context::{self, Context};
 use crate::fail::{failed, of_layer};
@@ -12,7 +13,7 @@ use crate::run::engine::{self, Listener};
 use crate::run::health::{self, Checker};
 use crate::run::launch::{self, Launched};
 use crate::run::pipes::{self, Ours};
-use crate::run::{bound, ended, lend, network, spawn};
+use crate::run::{bound, devices, ended, lend, network, spawn};
 use berth_cgroup::{Group, Layout};
 use berth_jail::plan::Recipe;
 use berth_monitor::log::Log;
@@ -64,16 +65,20 @@ pub(crate) struct Over {
 }
 
 impl<'a> Running<'a> {
-    /// Starts the process of an order, for the first time or again after it has ended.
+    /// Starts the process of an order, for the first time or again after it has ended. `locked` is the lock of the container, where it is held already.
     pub(crate) fn start(
         context: &'a Context,
         order: &'a Order<'a>,
+        locked: Option<Locked>,
         engine: Option<&mut Listener<'_>>,
         commands: Vec<Command>,
     ) -> Result<Self, Failure> {
         let args = order.args;
         let folder = Folder::create(context, &args.container)?.kept(args.keep);
-        let _locked = folder.lock(context)?;
+        let _locked = match locked {
+            Some(locked) => locked,
+            None => folder.lock(context)?,
+        };
         let before = ensure_ended(context, &folder)?;
         let state = match before.clone() {
             Some(before) => ContainerState {
@@ -107,6 +112,8 @@ impl<'a> Running<'a> {
         clients: Option<Clients>,
     ) -> Result<Self, Failure> {
         let folder = Folder::open(context, &order.args.container)?.kept(order.args.keep);
+        // Who changes the container meanwhile does it before, and is seen, or after, and finds the process.
+        let _locked = folder.lock(context)?;
         Self::prepare(context, order, folder, (state, clients), None, Vec::new())
     }
 
@@ -135,7 +142,7 @@ impl<'a> Running<'a> {
         let clients = order.clients(context, &folder, clients)?;
         let layout = Layout::detect();
         // Limits may have been changed since the order was given.
-        let resources = folder.read::<Spec>("config.json")?.linux.resources;
+        let resources = devices::applied(folder.read::<Spec>("config.json")?.linux.resources, order.user_namespace);
         let group = Group::create(&layout, &order.cgroup(context)?, resources.as_ref())?;
         if group.is_empty() && !order.namespaces.has(Namespaces::PID) {
             let message = "without a pid namespace the container's processes can only be found by their cgroup, and there is none";
@@ -143,7 +150,8 @@ impl<'a> Running<'a> {
         }
         let variables = lend::variables(context, args)?;
         context.secrets.borrow_mut().clear();
-        let spawned = spawn::spawn(context, order, &folder, (recipe, variables), &layout, &group).and_then(|mut spawned| {
+        let spawned = spawn::spawn(context, order, &folder, (recipe, variables), &layout, (&group, resources.as_ref()));
+        let spawned = spawned.and_then(|mut spawned| {
             let mut launched = Launched {
                 commands,
                 ..Launched::default()
@@ -196,7 +204,10 @@ impl<'a> Running<'a> {
         let usage = self.group.usage();
         self.group.remove();
         launch::tidy(&self.upper, &self.launched.stubs);
+        // Who lets it join a network just now has done so, or finds it ended.
+        let locked = self.folder.lock(self.context);
         network::release(self.context, &self.folder);
+        drop(locked);
         // Nothing is mounted any more; what is left of the stubs belongs to the container.
         let _ = self.folder.note("stubs.json", &Vec::<berth_jail::Stub>::new());
         let over = match result {

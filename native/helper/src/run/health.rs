@@ -90,6 +90,7 @@ fn check(context: &Context, order: &Order<'_>, folder: &Folder, pidfd: &OwnedFd,
         namespaces: order.namespaces.and(spawn::shared(order.args.life.as_ref())?),
         enters_user_namespace: false,
         cgroup: order.cgroup(context)?,
+        spec: order.args.config.clone(),
         filter: order.filter.as_ref().map(|filter| Filter {
             instructions: filter.instructions.clone(),
             log: filter.log,

@@ -71,7 +71,7 @@ fn ports(endpoints: &[Endpoint]) -> Result<Vec<Port>, Failure> {
     endpoints.iter().map(Port::read).collect()
 }
 
-fn upstreams(texts: &[String]) -> Result<Upstreams, Failure> {
+pub(crate) fn upstreams(texts: &[String]) -> Result<Upstreams, Failure> {
     let read = |text: &String| {
         let address: IpAddr = text
             .parse()

@@ -6,13 +6,15 @@ use crate::context::Context;
 use crate::fail::failed;
 use crate::run::attendant::Attendant;
 use crate::run::pipes::{self, Ours};
-use crate::run::{network, proxy};
+use crate::run::way_out::{self, WayOut};
+use crate::run::{devices, network, proxy};
 use berth_cgroup::{Group, Layout};
 use berth_jail::plan::{CgroupView, Confinement, Filter, Jail, Recipe, Stdio};
 use berth_jail::report::{self, Reporter};
 use berth_monitor::process_id;
 use berth_net::Listener as Port;
 use berth_sys::process::{self, Child, Forked, Namespaces};
+use berth_wire::oci::Resources;
 use berth_wire::request::{Join, Life, Network, Start};
 use berth_wire::{Code, Failure};
 use rustix::fd::OwnedFd;
@@ -49,10 +51,11 @@ fn kill(child: &Child) {
     let _ = process::wait(child.pid);
 }
 
-/// A namespace of a running container that the process lives in.
+/// A namespace that the process lives in and that is there before it.
 struct Joined {
     kind: Namespaces,
-    pidfd: OwnedFd,
+    /// The process of another container, or a file of the kernel.
+    namespace: OwnedFd,
 }
 
 /// Finds the processes whose namespaces are joined. Number and start time: a later process with the same number is not one of them.
@@ -67,7 +70,7 @@ fn joins(context: &Context, args: &Start) -> Result<Vec<Joined>, Failure> {
                 let message = format!("cannot join {} of a non running container", join.namespace);
                 Failure::new(Code::Conflict, "join namespace", message).subject(join.container.clone())
             })?;
-            Ok(Joined { kind, pidfd })
+            Ok(Joined { kind, namespace: pidfd })
         })
         .collect()
 }
@@ -93,7 +96,7 @@ fn fork(kinds: Namespaces, joins: &[Joined]) -> Result<Forked, Failure> {
         return process::fork(kinds).map_err(failed("clone"));
     };
     let own = process::own_namespace("pid").map_err(failed("open /proc/self/ns/pid"))?;
-    process::enter(&joined.pidfd, Namespaces::PID).map_err(failed("setns"))?;
+    process::enter(&joined.namespace, Namespaces::PID).map_err(failed("setns"))?;
     let forked = process::fork(kinds).map_err(failed("clone"));
     match forked {
         Ok(Forked::Child) => Ok(Forked::Child),
@@ -112,26 +115,48 @@ pub(crate) fn spawn(
     folder: &Folder,
     (recipe, variables): (Recipe, Vec<CString>),
     layout: &Layout,
-    group: &Group,
+    (group, resources): (&Group, Option<&Resources>),
 ) -> Result<Spawned, Failure> {
     let args = order.args;
-    let joins = joins(context, args)?;
+    let nodes_only = devices::nodes_only(group, resources, &args.config, &args.config.process)?;
+    if let Some(sentence) = devices::lost(&args.config.process).filter(|_| nodes_only) {
+        context.status.warning(sentence);
+    }
+    let mut joins = joins(context, args)?;
     let (receiver, reporter) = report::channel()?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (notice, life) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (streams, stdio) = pipes::make(args.config.process.terminal, args.stdin)?;
-    let kinds = order.namespaces.without(Namespaces::CGROUP);
+    let way_out = way_out::open(context, order, folder, &notice);
+    let mut kinds = order.namespaces.without(Namespaces::CGROUP);
+    let mut attendants = Vec::new();
+    if let Some(WayOut { namespace, attendant }) = way_out {
+        // It is there already, and has its loopback and the address.
+        kinds = kinds.without(Namespaces::NETWORK);
+        joins.push(Joined {
+            kind: Namespaces::NETWORK,
+            namespace,
+        });
+        attendants.push(attendant);
+    }
     match fork(kinds, &joins)? {
         Forked::Child => {
             drop((receiver, open, life, streams));
-            enter(order, (recipe, variables), layout, stdio, notice, &gate, &reporter, joins)
+            enter(
+                (order, nodes_only),
+                (recipe, variables),
+                layout,
+                stdio,
+                notice,
+                &gate,
+                &reporter,
+                joins,
+            )
         }
         Forked::Parent(child) => {
             drop((reporter, gate, stdio));
-            group
-                .add_limited(child.pid, args.config.linux.resources.as_ref())
-                .inspect_err(|_| kill(&child))?;
-            let responder = network::attach(context, folder, &child, &notice).inspect_err(|_| kill(&child))?;
+            group.add_limited(child.pid, resources).inspect_err(|_| kill(&child))?;
+            attendants.extend(network::attach(context, folder, &child, &notice).inspect_err(|_| kill(&child))?);
             let _ = rustix::io::write(&open, &[1]);
             Ok(Spawned {
                 child,
@@ -139,7 +164,7 @@ pub(crate) fn spawn(
                 streams,
                 notice,
                 life,
-                attendants: responder.into_iter().collect(),
+                attendants,
             })
         }
     }
@@ -147,7 +172,7 @@ pub(crate) fn spawn(
 
 #[allow(clippy::too_many_arguments, reason = "everything that the child takes with it")]
 fn enter(
-    order: &Order<'_>,
+    (order, nodes_only): (&Order<'_>, bool),
     (recipe, secret_env): (Recipe, Vec<CString>),
     layout: &Layout,
     stdio: Stdio,
@@ -157,9 +182,11 @@ fn enter(
     joins: Vec<Joined>,
 ) -> ! {
     let args = order.args;
+    let joins_network = joins.iter().any(|one| one.kind == Namespaces::NETWORK);
     let network = || match &args.network {
         // A bridge's interfaces are there already, as is all of a namespace that is joined.
         Network::Host | Network::Joined | Network::Bridge { .. } => Ok(()),
+        Network::Private { .. } if joins_network => Ok(()),
         Network::None | Network::Private { .. } => berth_net::bring_up(order.address),
     };
     let requested = args
@@ -175,6 +202,7 @@ fn enter(
             log: filter.log,
         }),
         user_namespace: order.user_namespace,
+        nodes_only,
         requested_rlimits: requested.split(',').map(|name| name.trim().to_owned()).collect(),
         secret_env,
     };
@@ -183,7 +211,7 @@ fn enter(
         recipe,
         confinement,
         namespaces: order.namespaces,
-        joins: joins.into_iter().map(|one| (one.kind, one.pidfd)).collect(),
+        joins: joins.into_iter().map(|one| (one.kind, one.namespace)).collect(),
         cgroups: view(layout),
         stdio,
         init: args.init,
