@@ -24,6 +24,13 @@ struct Rule {
     access: u32,
 }
 
+impl Rule {
+    /// Whether it decides every access.
+    fn is_about_all(&self) -> bool {
+        self.block.is_none() && self.major.is_none() && self.minor.is_none() && self.access == ALL
+    }
+}
+
 /// Applies `rules`. Without any hierarchy that can, there is nothing to apply them to: [`held`] says so, and the caller decides what then.
 ///
 /// # Errors
@@ -52,10 +59,9 @@ pub(crate) fn held(group: &Group) -> bool {
 /// Whether `rules` keep anything from anybody: the last one that is about every device outdoes all before it.
 #[must_use]
 pub fn limits(rules: &[DeviceRule]) -> bool {
-    let every = |rule: &Rule| rule.block.is_none() && rule.major.is_none() && rule.minor.is_none() && rule.access == ALL;
     for rule in rules.iter().rev() {
         match parse(rule) {
-            Ok(rule) if rule.allow && every(&rule) => return false,
+            Ok(rule) if rule.allow && rule.is_about_all() => return false,
             Ok(rule) if rule.allow => {}
             _ => return true,
         }
@@ -157,6 +163,10 @@ fn program(rules: &[Rule]) -> Vec<bpf::Instruction> {
     ];
     for rule in rules.iter().rev() {
         code.extend(block(rule));
+        // Nothing gets past it, and the kernel takes no program with instructions that are never reached.
+        if rule.is_about_all() {
+            return code;
+        }
     }
     code.extend([I::set(0, 0), I::exit()]);
     code
@@ -213,6 +223,29 @@ mod tests {
         assert_eq!(texts(rule(true, "b", (Some(8), None), "r")), "b 8:* r");
         assert!(parse(&rule(true, "x", (None, None), "r")).is_err());
         assert!(parse(&rule(true, "c", (None, None), "q")).is_err());
+    }
+
+    #[test]
+    fn the_kernel_takes_the_program_of_any_rules() {
+        let nothing = rule(false, "a", (None, None), "rwm");
+        let null = rule(true, "c", (Some(1), Some(3)), "rwm");
+        let terminals = rule(true, "c", (Some(136), None), "rw");
+        let reading = rule(false, "b", (None, None), "r");
+        let lists = [
+            vec![],
+            vec![nothing.clone()],
+            vec![nothing.clone(), null.clone(), terminals.clone(), reading.clone()],
+            vec![null.clone(), nothing, terminals],
+            vec![rule(true, "a", (None, None), "rwm"), reading, null],
+        ];
+        for list in lists {
+            let rules: Vec<Rule> = list.iter().map(|one| parse(one).unwrap()).collect();
+            match bpf::load_device_program(&program(&rules)) {
+                // Not as root, or a kernel without.
+                Ok(_) | Err(Errno::PERM | Errno::NOSYS) => {}
+                Err(error) => panic!("{error}: {list:?}"),
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::cmd::start::Order;
 use crate::container::Folder;
 use crate::context::Context;
-use crate::fail::failed;
+use crate::fail::{failed, failed_on};
 use crate::idmap;
 use crate::run::attendant::{self, Attendant};
 use crate::run::network;
@@ -24,6 +24,7 @@ use std::net::Ipv4Addr;
 
 /// Where `pasta` finds the network namespace: a file in the container's folder, on which it is mounted for the attendant alone.
 const PLACE: &str = "netns";
+const TUN: &str = "/dev/net/tun";
 /// Its configuration by the host's, no way to the host's loopback, and no ports: those are ours. passt(1).
 const OPTIONS: [&str; 12] = [
     "--quiet",
@@ -159,8 +160,22 @@ fn show(namespace: &OwnedFd, place: &str) -> Result<(), Failure> {
     rustix::mount::mount_bind(link, place).map_err(failed("mount network namespace"))
 }
 
+/// Without a reason of its own `pasta` says that it cannot open the device in the namespace.
+fn check_tun() -> Result<(), Failure> {
+    let opened = rustix::fs::open(TUN, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    opened.map(drop).map_err(|error| {
+        let failure = failed_on("start pasta", TUN)(error);
+        let message = format!(
+            "{}: pasta needs it; `modprobe tun` makes it, `chmod 666 {TUN}` lets users open it",
+            failure.message
+        );
+        Failure { message, ..failure }
+    })
+}
+
 /// Starts `pasta`, which goes to the background when the network is there.
 fn run(pasta: &str, place: &str) -> Result<(), Failure> {
+    check_tun()?;
     let words = [pasta].into_iter().chain(OPTIONS).chain([place]);
     let words: Vec<CString> = words.filter_map(|word| CString::new(word).ok()).collect();
     let (status, said) = idmap::capture(&words)?;
@@ -170,7 +185,9 @@ fn run(pasta: &str, place: &str) -> Result<(), Failure> {
     let message = if said.is_empty() {
         format!("it ended with code {}", status.shell_code())
     } else {
-        said.lines().collect::<Vec<_>>().join("; ")
+        // Its log is not ours to mend.
+        let lines = said.lines().filter(|line| !line.contains("syslog"));
+        lines.collect::<Vec<_>>().join("; ")
     };
     Err(Failure::new(Code::System, "start pasta", message).subject(pasta))
 }
