@@ -78,15 +78,15 @@ impl Responder {
         [self.udp.as_fd(), self.tcp.as_fd()]
     }
 
-    /// Answers until `life` is readable or closed. `networks` is the store's folder of that name, `container` who asks.
+    /// Answers until `life` is readable or closed. `book` is the store's folder of networks, and who asks; without one there are no names of
+    /// neighbours, and every question is handed on.
     ///
     /// # Errors
     /// Only when waiting itself fails.
-    pub fn serve(&self, networks: BorrowedFd<'_>, container: &str, upstreams: &Upstreams, life: impl AsFd) -> Result<(), Failure> {
+    pub fn serve(&self, book: Option<(BorrowedFd<'_>, &str)>, upstreams: &Upstreams, life: impl AsFd) -> Result<(), Failure> {
         let mut round = Round {
             responder: self,
-            networks,
-            container,
+            book,
             upstreams,
             queries: Vec::new(),
             talks: Vec::new(),
@@ -124,8 +124,7 @@ struct Talk {
 
 struct Round<'a> {
     responder: &'a Responder,
-    networks: BorrowedFd<'a>,
-    container: &'a str,
+    book: Option<(BorrowedFd<'a>, &'a str)>,
     upstreams: &'a Upstreams,
     queries: Vec<Query>,
     talks: Vec<Talk>,
@@ -179,19 +178,20 @@ impl Round<'_> {
 
     /// What this responder knows itself.
     fn own_answer(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let (networks, container) = self.book?;
         let asked = dns::question(message)?;
         if asked.kind == dns::TYPE_POINTER {
-            let name = book::look_back(self.networks, self.container, dns::reverse(&asked.name)?)?;
+            let name = book::look_back(networks, container, dns::reverse(&asked.name)?)?;
             return Some(dns::pointer(message, &asked, &name));
         }
-        let found = book::look_up(self.networks, self.container, &asked.name)?;
+        let found = book::look_up(networks, container, &asked.name)?;
         let addresses = if asked.kind == dns::TYPE_ADDRESS { found } else { Vec::new() };
         Some(dns::addresses(message, &asked, &addresses))
     }
 
     /// Nobody outside is asked for a container that has no way there itself.
     fn leads_out(&self) -> bool {
-        book::leads_out(self.networks, self.container)
+        self.book.is_none_or(|(networks, container)| book::leads_out(networks, container))
     }
 
     /// Takes questions by udp.
@@ -351,7 +351,7 @@ mod tests {
         let [by_udp, by_tcp] = [&responder.udp, &responder.tcp].map(|socket| SocketAddr::new(ADDRESS.into(), port(socket).unwrap()));
         let (life, end) = rustix::pipe::pipe().unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| responder.serve(folder.as_fd(), "c1", &upstreams, &life).unwrap());
+            scope.spawn(|| responder.serve(Some((folder.as_fd(), "c1")), &upstreams, &life).unwrap());
             scope.spawn(|| resolver(udp, tcp));
             act(by_udp, by_tcp);
             drop(end);

@@ -145,7 +145,7 @@ fn respond(
         process::enter(&host, Namespaces::NETWORK).map_err(failed("leave network namespace"))?;
         drop(host);
         announce.serve()?;
-        responder.serve(networks.as_fd(), container, upstreams, life)
+        responder.serve(Some((networks.as_fd(), container)), upstreams, life)
     })
 }
 

@@ -80,18 +80,17 @@ fn make(
     life: &OwnedFd,
 ) -> Result<WayOut, Failure> {
     let upstreams = network::upstreams(&asked.dns.upstreams)?;
-    let networks = network::folder(context)?;
     let (namespace, responder) = namespace(address)?;
     let place = place(context, folder)?;
     let [udp, tcp] = responder.descriptors();
-    let kept = [namespace.as_fd(), udp, tcp, networks.as_fd(), life.as_fd()];
+    let kept = [namespace.as_fd(), udp, tcp, life.as_fd()];
     let attendant = attendant::start_in(Namespaces::PID.and(Namespaces::MOUNT), "way out", &kept, |announce| {
         // Said again when it serves; what it starts before must not outlive the monitor either.
         process::die_with_parent().map_err(failed("prctl PR_SET_PDEATHSIG"))?;
         show(&namespace, &place)?;
         run(&asked.pasta, &place)?;
         announce.serve()?;
-        responder.serve(networks.as_fd(), &folder.id, &upstreams, life)
+        responder.serve(None, &upstreams, life)
     })?;
     Ok(WayOut { namespace, attendant })
 }
