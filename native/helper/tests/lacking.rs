@@ -104,7 +104,7 @@ fn without_programs_for_devices_no_container_of_root_starts_on_cgroup_v2() {
             start(config, "c1", "u1", &[&base])
         };
         let [some, all] = [
-            json!([{"allow": false, "access": "rwm"}]),
+            json!([{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1}, {"allow": true, "type": "c", "major": 5}]),
             json!([{"allow": true, "access": "rwm"}]),
         ]
         .map(limited);
