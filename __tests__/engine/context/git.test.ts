@@ -6,6 +6,7 @@ import { openContext, type Context } from '../../../engine/context/index.ts';
 import { git, makeRepository } from '../../helpers/git.ts';
 
 let root: string;
+let refreshes = 0;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'berth-git-'));
@@ -13,9 +14,13 @@ beforeEach(() => {
 
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-/** Git looks at everything again and writes the index; files are older than it afterwards. */
+/**
+ * Git looks at everything again and writes the index; files are older than it afterwards. Each call gives them another second: git may not compare
+ * what is below one, and would leave its index as it is.
+ */
 function refresh(folder = root): void {
-  const before = new Date(Date.now() - 60_000);
+  refreshes += 1;
+  const before = new Date(Date.now() - 60_000 - 2_000 * refreshes);
   for (const name of git(folder, 'ls-files', '-z').split('\0').filter(Boolean))
     utimesSync(join(folder, name), before, before);
   git(folder, 'update-index', '-q', '--refresh');

@@ -51,12 +51,13 @@ describe('parseDevice', () => {
     ['/dev/fuse:r', { hostPath: '/dev/fuse', path: '/dev/fuse', access: 'r' }],
     ['/dev/a:/dev/b', { hostPath: '/dev/a', path: '/dev/b', access: 'rwm' }],
     ['/dev/a:/dev/b:rw', { hostPath: '/dev/a', path: '/dev/b', access: 'rw' }],
+    ['nvidia.com/gpu=all', 'nvidia.com/gpu=all'],
   ])('reads %s', (text, device) => {
     expect(parseDevice(text)).toEqual(device);
   });
 
   test.each([
-    ['nvidia.com/gpu=all', '(CDI)'],
+    ['nvidia.com/gpu=', 'is not an absolute path'],
     ['/dev/a:/dev/b:x', 'bad mode specified'],
     ['/dev/a:/dev/b:r:w', 'bad format for path'],
     ['', 'bad format for path'],
