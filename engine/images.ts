@@ -4,12 +4,12 @@ import type { Containers } from './engine.ts';
 import { encodedOf } from './image/digest.ts';
 import { familiarString, formatReference, parseReference, withDefaultTag } from './image/reference.ts';
 import { imageFor } from './image-for.ts';
-import type { Platform } from './image/types.ts';
+import type { Digest, Platform } from './image/types.ts';
 import type { StoredImage, StoredIndex } from './store/index.ts';
 
 /**
- * A `docker rmi`: takes a name away, or the image with its last name. By id, an image with several names needs `force`, and so does one
- * that a container uses.
+ * A `docker rmi`: takes a name away, or the image with its last name; one that an index holds stays for that index. By id, an image with
+ * several names needs `force`, as do an index with several, an image of an index, and one that a container uses.
  *
  * @returns lines as Docker prints them
  * @throws `IMAGE_NOT_FOUND`, `IMAGE_IN_USE`
@@ -21,38 +21,70 @@ export async function removeImage(
   { force = false }: { readonly force?: boolean | undefined } = {},
 ): Promise<readonly string[]> {
   const image = await store.images.resolve(nameOrId);
+  const { index, partOf = [] } = image;
   const name = nameUsed(image, nameOrId);
-  if (name !== undefined && (image.index ?? image).names.length > 1) {
+  const { names } = index ?? image;
+  if (name !== undefined && (names.length > 1 || (!index && partOf.length > 0))) {
     await store.images.untag(name);
     return [`Untagged: ${name}`];
   }
-  if (image.index) return await removeIndex(store, containers, image.index, { force });
-  if (name === undefined && image.names.length > 1 && !force) throw severalNames(image, nameOrId);
+  if (name === undefined && names.length > 1 && !force) throw severalNames(names, nameOrId);
+  if (index) return await removeIndexes(store, containers, [index], { force });
+  if (partOf.length > 0 && !force) throw heldByIndex(partOf, nameOrId);
   await requireUnused(containers, image, force);
-  await store.images.remove(image.id);
-  return [...image.names.map((each) => `Untagged: ${each}`), `Deleted: ${image.id}`];
+  const lines = await removeIndexes(store, containers, partOf, { force });
+  const rest = await store.images.find(image.id);
+  return rest ? [...lines, ...(await removeAlone(store, rest))] : lines;
 }
 
-/** Takes an index away, and those of its images that nothing else holds. */
-async function removeIndex(
+/** Takes an image away that no index with a name holds; those without one go with it. */
+async function removeAlone(store: Parts['store'], { id, names }: StoredImage): Promise<readonly string[]> {
+  const holders = await holdersOf(store, id);
+  await store.images.remove(id);
+  return [
+    ...names.map((name) => `Untagged: ${name}`),
+    ...holders.map(({ descriptor }) => `Deleted: ${descriptor.digest}`),
+    `Deleted: ${id}`,
+  ];
+}
+
+/** Indexes that an image is part of, also those without a name. */
+async function holdersOf({ images }: Parts['store'], id: Digest): Promise<readonly StoredIndex[]> {
+  return (await images.indexes()).filter(({ members }) => members.some((member) => member.id === id));
+}
+
+/** Takes indexes away, and those of their images that nothing else holds; none of it when a container uses one of them. */
+async function removeIndexes(
   store: Parts['store'],
   containers: Pick<Containers, 'list'>,
-  { descriptor, members, names }: StoredIndex,
+  indexes: readonly StoredIndex[],
   { force }: { readonly force: boolean },
 ): Promise<readonly string[]> {
-  const images = await Promise.all(members.map(({ id }) => store.images.resolve(id)));
-  for (const image of images) await requireUnused(containers, image, force);
+  for (const { members } of indexes) {
+    const images = await Promise.all(members.map(({ id }) => store.images.find(id)));
+    for (const image of images) if (image) await requireUnused(containers, image, force);
+  }
+  const lines: string[] = [];
+  for (const index of indexes) lines.push(...(await removeIndex(store, index)));
+  return lines;
+}
+
+async function removeIndex(
+  store: Parts['store'],
+  { descriptor, members, names }: StoredIndex,
+): Promise<readonly string[]> {
   await store.images.removeIndex(descriptor.digest);
-  const others = await store.images.indexes();
-  const isHeld = (image: StoredImage): boolean =>
-    image.names.some((name) => !names.includes(name)) ||
-    others.some((other) => other.members.some(({ id }) => id === image.id));
-  const gone = images.filter((image) => !isHeld(image));
-  for (const { id } of gone) await store.images.remove(id);
+  const gone: Digest[] = [];
+  for (const { id } of members) {
+    const image = await store.images.find(id);
+    if (!image || image.names.length > 0 || (await holdersOf(store, id)).length > 0) continue;
+    await store.images.remove(id);
+    gone.push(id);
+  }
   return [
     ...names.map((name) => `Untagged: ${name}`),
     `Deleted: ${descriptor.digest}`,
-    ...gone.map(({ id }) => `Deleted: ${id}`),
+    ...gone.map((id) => `Deleted: ${id}`),
   ];
 }
 
@@ -84,14 +116,18 @@ async function requireUnused(containers: Pick<Containers, 'list'>, image: Stored
   );
 }
 
-function severalNames(image: StoredImage, nameOrId: string): EngineError {
-  return new EngineError(
-    'IMAGE_IN_USE',
-    `Cannot remove image ${nameOrId}: it has several names: ${image.names.join(', ')}`,
-    {
-      hint: 'Remove it by name, or with --force',
-    },
-  );
+function severalNames(names: readonly string[], nameOrId: string): EngineError {
+  return new EngineError('IMAGE_IN_USE', `Cannot remove image ${nameOrId}: it has several names: ${names.join(', ')}`, {
+    hint: 'Remove it by name, or with --force',
+  });
+}
+
+function heldByIndex(holders: readonly StoredIndex[], nameOrId: string): EngineError {
+  const names = holders.flatMap((index) => index.names);
+  const message = `Cannot remove image ${nameOrId}: it is part of an image for several platforms: ${names.join(', ')}`;
+  return new EngineError('IMAGE_IN_USE', message, {
+    hint: `berth rmi ${names.join(' ')}, or remove the image with --force, which takes all of that away`,
+  });
 }
 
 /** What templates ask for is there, though the image says nothing of it. */
