@@ -223,6 +223,7 @@ async function open(
     openContext(directory, {
       dockerfile,
       modes: isGit ? 'git' : isRemote ? 'exact' : 'tracked',
+      git: parts.options.git,
       ignoreFile: isRemote ? null : undefined,
       // What was brought here lies in the store itself.
       forbid: isRemote ? [] : [store.root],

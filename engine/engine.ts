@@ -1,6 +1,7 @@
 import type { CacheExchange, IndexedLayer } from './cache/index.ts';
 import type { MountExchange } from './cache-mounts.ts';
 import type { ActOptions, WarningEvent } from './base/progress.ts';
+import type { GitTrust } from './context/index.ts';
 import type { Outline } from './graph/index.ts';
 import type { GitSource } from './graph/types.ts';
 import type { ContainerConfig, Descriptor, Digest, Fetcher, Platform } from './image/types.ts';
@@ -47,6 +48,8 @@ export interface EngineOptions {
   readonly httpsProxy?: string | undefined;
   readonly noProxy?: string | undefined;
   readonly userAgent?: string | undefined;
+  /** What the environment says of git: whose work trees tell of their files. */
+  readonly git?: GitTrust | undefined;
   /**
    * Blobs of layers that `cache.import` named; read when a step, the smoke test or a push needs them. Faults are its own
    * (`CACHE_BLOB_LOST`): the caller forgets those blobs and builds again.

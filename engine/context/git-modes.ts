@@ -24,9 +24,9 @@ export function asTracked(entry: ContextEntry, root: Buffer, git: WorkTree): Con
   return isClean ? { ...entry, mode: modeInGit(file.isExecutable), isNormalised: true } : entry;
 }
 
-/** Whether the mode may have to change: git need not be asked about any other file. */
+/** Whether the mode may have to change: git need not be asked about any other file. No umask sets the bits above the permissions. */
 export function isPossible({ type, mode }: ContextEntry): boolean {
-  return type === 'file' && mode !== 0o644 && mode !== 0o755;
+  return type === 'file' && mode <= 0o777 && mode !== 0o644 && mode !== 0o755;
 }
 
 /** The file was touched, or is too young to tell; git would read it now, and so does this. */

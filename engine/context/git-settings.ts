@@ -23,7 +23,8 @@ const EXTENSIONS = new Set([
 ]);
 
 /**
- * Reads the text of `config`, the last value of a name counts. What it includes is not read: that sets no mode of the repository.
+ * Reads the text of `config`, the last value of a name counts. What it includes is not read: of modes the index itself
+ * tells enough.
  *
  * @returns undefined when the work tree lies elsewhere, or the repository is one that we do not know
  */
@@ -41,6 +42,21 @@ export function parseGitSettings(text: string): GitSettings | undefined {
     isVerbatim: isVerbatim(values),
     hasOwnConfig: isOn('extensions.worktreeconfig'),
   };
+}
+
+/** The files that a configuration includes, under a condition or none; one with escapes or that cannot be understood is the empty string. */
+export function includesOf(text: string): readonly string[] {
+  const found: string[] = [];
+  let isInclude = false;
+  for (const line of text.split(/\r?\n/)) {
+    const header = HEADER.exec(line);
+    if (header) isInclude = /^include(?:if)?$/i.test(header[1] ?? '');
+    else if (/^\s*\[/.test(line)) return [''];
+    const rest = header ? line.slice(header[0].length) : line;
+    const [, value] = /^\s*path\s*=\s*(.*)$/i.exec(rest) ?? [];
+    if (isInclude && value !== undefined) found.push(value.includes('\\') ? '' : unquoted(value));
+  }
+  return found;
 }
 
 /** Whether a configuration, also that of the user or the machine, leaves files as they are; undefined: nobody knows what it says. */
@@ -61,12 +77,14 @@ export function isVerbatimAttributes(text: string | undefined): boolean {
   return text !== undefined && !/\b(?:filter|working-tree-encoding|ident|eol|crlf)\b/.test(text);
 }
 
+const HEADER = /^\s*\[\s*([\w.-]+)\s*("(?:[^"\\]|\\.)*")?\s*\]/;
+
 /** `section.name` in lower case to the last value; names without `=` have an empty one. Subsections are left out. */
 function valuesOf(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   let section = '';
   for (const line of text.split(/\r?\n/)) {
-    const header = /^\s*\[\s*([\w.-]+)\s*("(?:[^"\\]|\\.)*")?\s*\]/.exec(line);
+    const header = HEADER.exec(line);
     if (header) section = header[2] === undefined ? (header[1] ?? '').toLowerCase() : '';
     const rest = header ? line.slice(header[0].length) : line;
     const [, name, value = ''] = /^\s*([a-z][\w-]*)\s*(?:=\s*(.*))?$/i.exec(rest) ?? [];

@@ -1,10 +1,16 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { userInfo } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { fromKey, joinBytes, keyOf } from './bytes.ts';
 import { parseGitIndex, type GitIndex, type IndexedFile, type ObjectFormat } from './git-index.ts';
-import { isVerbatimAttributes, isVerbatimConfig, parseGitSettings, type GitSettings } from './git-settings.ts';
+import {
+  includesOf,
+  isVerbatimAttributes,
+  isVerbatimConfig,
+  parseGitSettings,
+  type GitSettings,
+} from './git-settings.ts';
 import { readRegularFile } from './regular.ts';
 import type { ContextEntry } from './types.ts';
 
@@ -21,6 +27,14 @@ export interface WorkTree {
   isVerbatim(entry: ContextEntry): boolean;
 }
 
+/** What the environment says of git, told by whoever reads it. */
+export interface GitTrust {
+  /** The user who has called through sudo: what belongs to him is believed where this process is root's, as git does. */
+  readonly sudoUid?: number | undefined;
+  /** Git's configuration is not only where it always is: then nobody knows what it says. */
+  readonly isConfigElsewhere?: boolean | undefined;
+}
+
 /** The longest index that is read: some two million files. */
 const MAX_INDEX = 256 * 1024 * 1024;
 const MAX_TEXT = 1024 * 1024;
@@ -31,15 +45,16 @@ const LOW = 0xffff_ffffn;
  * The work tree of git that holds a folder. All of it is read, never executed: no git is run, and nothing is written.
  *
  * @param root real path of the folder
- * @returns undefined when there is none, or it is one of which this reader is not sure
+ * @returns undefined when there is none, it belongs to somebody else, or it is one of which this reader is not sure
  */
-export async function openWorkTree(root: string): Promise<WorkTree | undefined> {
+export async function openWorkTree(root: string, trust: GitTrust = {}): Promise<WorkTree | undefined> {
   try {
     const place = await findRepository(root);
-    const settings = place && (await readSettings(place));
-    const file = settings && (await readIndexFile(join(place.gitDir, 'index')));
+    if (!place || !isOurs(place, trust)) return undefined;
+    const settings = await readSettings(place);
+    const file = settings && (await readIndexFile(join(place.gitDir, 'index'), trust));
     const index = file && parseGitIndex(file.bytes, settings.format);
-    return index && createTree(root, { place, settings, index, writtenNs: file.mtimeNs });
+    return index && createTree(root, { place, settings, index, writtenNs: file.mtimeNs, trust });
   } catch {
     // What cannot be read does not help; the files of the context tell themselves.
     return undefined;
@@ -68,6 +83,20 @@ async function findRepository(root: string): Promise<Place | undefined> {
   }
 }
 
+/**
+ * Whether all of it belongs to us, as git asks (git-config(1), safe.directory): what is found on the way up may be another's, in `/tmp` for
+ * one, and its index would tell what he likes of our files.
+ */
+function isOurs({ top, gitDir, commonDir }: Place, trust: GitTrust): boolean {
+  const links = [top, join(top, '.git')].map((path) => lstatSync(path));
+  return [...links, ...[gitDir, commonDir].map((path) => statSync(path))].every(({ uid }) => isOwner(uid, trust));
+}
+
+function isOwner(uid: number, { sudoUid }: GitTrust): boolean {
+  const own = process.geteuid?.() ?? 0;
+  return uid === own || (own === 0 && uid === sudoUid);
+}
+
 /** A further work tree or a submodule has a file that says where its repository lies. */
 async function linkedFolder(top: string): Promise<string | undefined> {
   const target = /^gitdir: (.+?)\n*$/s.exec((await readText(join(top, '.git'))) ?? '')?.[1];
@@ -82,11 +111,14 @@ async function readSettings({ gitDir, commonDir }: Place): Promise<GitSettings |
 }
 
 /** A new index takes the place of the old one, so that what is open stays as it is. */
-async function readIndexFile(path: string): Promise<{ readonly bytes: Buffer; readonly mtimeNs: bigint } | undefined> {
+async function readIndexFile(
+  path: string,
+  trust: GitTrust,
+): Promise<{ readonly bytes: Buffer; readonly mtimeNs: bigint } | undefined> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     const stat = await handle.stat({ bigint: true });
-    if (!stat.isFile() || stat.size > MAX_INDEX) return undefined;
+    if (!stat.isFile() || stat.size > MAX_INDEX || !isOwner(Number(stat.uid), trust)) return undefined;
     return { bytes: await handle.readFile(), mtimeNs: stat.mtimeNs };
   } finally {
     await handle.close();
@@ -103,9 +135,10 @@ interface Known {
   readonly index: GitIndex;
   /** When the index was written. */
   readonly writtenNs: bigint;
+  readonly trust: GitTrust;
 }
 
-function createTree(root: string, { place, settings, index, writtenNs }: Known): WorkTree {
+function createTree(root: string, { place, settings, index, writtenNs, trust }: Known): WorkTree {
   const prefix = Buffer.from(relative(place.top, root));
   const keyIn = ({ path }: ContextEntry): string => keyOf(joinBytes(prefix, path));
   const verbatim = createVerbatim(place.top, index);
@@ -124,7 +157,7 @@ function createTree(root: string, { place, settings, index, writtenNs }: Known):
       // Git writes no size for a file that it must look at again.
       file.size > 0,
     isVerbatim: (entry) => {
-      isVerbatimElsewhere ??= settings.isVerbatim && isVerbatimAround(place.commonDir);
+      isVerbatimElsewhere ??= settings.isVerbatim && !trust.isConfigElsewhere && isVerbatimAround(place);
       return isVerbatimElsewhere && verbatim(folderOf(keyIn(entry)));
     },
   };
@@ -152,19 +185,36 @@ function folderOf(key: string): string {
 }
 
 /** Attributes of the repository, and attributes and configuration of the machine and of the user whose process this is. */
-function isVerbatimAround(commonDir: string): boolean {
+function isVerbatimAround({ gitDir, commonDir }: Place): boolean {
   const home = homeFolder();
   if (home === undefined) return false;
   const attributes = [join(commonDir, 'info/attributes'), '/etc/gitattributes', join(home, '.config/git/attributes')];
-  const configs = ['/etc/gitconfig', join(home, '.gitconfig'), join(home, '.config/git/config')];
+  const ofUser = [join(home, '.gitconfig'), join(home, '.config/git/config')];
+  const configs = [join(commonDir, 'config'), join(gitDir, 'config.worktree'), '/etc/gitconfig', ...ofUser];
   const isSo = (path: string, says: (text: string | undefined) => boolean): boolean => {
     const file = readSmallText(Buffer.from(path), 0);
     return file === 'missing' || says(file?.text);
   };
   return (
     attributes.every((path) => isSo(path, isVerbatimAttributes)) &&
-    configs.every((path) => isSo(path, isVerbatimConfig))
+    configs.every((path) => isVerbatimTree(path, home, MAX_INCLUDES))
   );
+}
+
+/** How deep configurations may include others; git's own limit is 10. */
+const MAX_INCLUDES = 5;
+
+/** A configuration and all that it includes, whatever the condition; git passes over what is missing. */
+function isVerbatimTree(path: string, home: string, depth: number): boolean {
+  const file = readSmallText(Buffer.from(path), 0);
+  if (file === 'missing') return true;
+  if (depth === 0 || !isVerbatimConfig(file?.text)) return false;
+  return includesOf(file?.text ?? '').every((value) => {
+    const included = value.startsWith('~/') ? join(home, value.slice(2)) : value;
+    // Another's home, or the place where git is installed.
+    if (/^[~%]/.test(included) || included === '') return false;
+    return isVerbatimTree(isAbsolute(included) ? included : join(dirname(path), included), home, depth - 1);
+  });
 }
 
 /** That of the account, whatever the environment says; undefined for a user without one. */

@@ -5,7 +5,7 @@ import { requireReadable } from './content.ts';
 import { digestSelection, shapeOfSelection } from './digest.ts';
 import { credentialWarning, GIT_CONFIG } from './git-config.ts';
 import { asTracked, isPossible, modeInGit } from './git-modes.ts';
-import { openWorkTree, type WorkTree } from './git-worktree.ts';
+import { openWorkTree, type GitTrust, type WorkTree } from './git-worktree.ts';
 import { createHashes, type HashLarge, type StatCache } from './hashes.ts';
 import { readIgnore } from './ignore.ts';
 import { createTree } from './listing.ts';
@@ -38,6 +38,8 @@ export interface OpenContextOptions {
    * clean, and git is asked what it knows of their content. Default: exact.
    */
   readonly modes?: 'exact' | 'git' | 'tracked' | undefined;
+  /** Of `tracked`: whose repositories are believed. */
+  readonly git?: GitTrust | undefined;
   /** Directories that must not lie inside the context: the engine's store. */
   readonly forbid?: readonly string[] | undefined;
   readonly statCache?: StatCache | undefined;
@@ -67,7 +69,7 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const { statCache, contents, now = Date.now } = options;
   const hashLarge: HashLarge | undefined = contents && ((files, how) => contents(real, toFileRecords(files), how));
   let opened: Promise<WorkTree | undefined> | undefined;
-  const git = options.modes === 'tracked' ? () => (opened ??= openWorkTree(real)) : undefined;
+  const git = options.modes === 'tracked' ? () => (opened ??= openWorkTree(real, options.git)) : undefined;
   const hashes = createHashes({ root: rootBytes, statCache, hashLarge, git, now });
   const tracked = createTracked(rootBytes, git);
   const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });

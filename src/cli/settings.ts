@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { EngineOptions } from '../../engine/index.ts';
 import type { Context } from './context.ts';
@@ -32,7 +33,32 @@ export function readSettings(env: Environment, { uid }: { readonly uid: number }
     httpsProxy: env['HTTPS_PROXY'] || env['https_proxy'] || undefined,
     noProxy: env['NO_PROXY'] || env['no_proxy'] || undefined,
     userAgent: `berth/${version()}`,
+    git: { sudoUid: sudoUidOf(env, uid), isConfigElsewhere: isGitConfigElsewhere(env) },
   };
+}
+
+/** Whose files root may believe as git does; undefined for everybody else. */
+function sudoUidOf({ SUDO_UID: text = '' }: Environment, uid: number): number | undefined {
+  return uid === 0 && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Whether git would read a configuration that lies neither in the account's home nor in /etc (git(1), ENVIRONMENT). */
+function isGitConfigElsewhere(env: Environment): boolean {
+  const home = accountHome();
+  const { HOME, XDG_CONFIG_HOME } = env;
+  return (
+    Object.keys(env).some((name) => /^GIT_(?:CONFIG|ATTR)/.test(name) && env[name] !== undefined) ||
+    (HOME !== undefined && home !== undefined && HOME !== home) ||
+    (Boolean(XDG_CONFIG_HOME) && XDG_CONFIG_HOME !== join(home ?? '/', '.config'))
+  );
+}
+
+function accountHome(): string | undefined {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return undefined;
+  }
 }
 
 type Lookup = FlagContext['lookup'];

@@ -1,8 +1,19 @@
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openContext, type Context } from '../../../engine/context/index.ts';
+import { openContext, type Context, type GitTrust } from '../../../engine/context/index.ts';
 import { git, makeRepository } from '../../helpers/git.ts';
 
 let root: string;
@@ -26,8 +37,8 @@ function refresh(folder = root): void {
   git(folder, 'update-index', '-q', '--refresh');
 }
 
-async function modes(folder = root): Promise<Readonly<Record<string, string>>> {
-  const context = await openContext(folder, { modes: 'tracked' });
+async function modes(folder = root, trust?: GitTrust): Promise<Readonly<Record<string, string>>> {
+  const context = await openContext(folder, { modes: 'tracked', git: trust });
   const selected = await context.select(['.'], { destIsDirectory: true });
   const records = context.records(selected).toString().split('\0');
   return Object.fromEntries(
@@ -48,11 +59,13 @@ async function digest(context: Context): Promise<string> {
 
 describe('modes of a work tree of git', () => {
   test('are those that git keeps, for clean files that it tracks; all others are exact', async () => {
-    makeRepository(root, { a: '1', 'run!': '2', dirty: '3', 'd/e': '4', plain: '5', staged: '6' });
+    makeRepository(root, { a: '1', 'run!': '2', 'set!': '2', dirty: '3', 'd/e': '4', plain: '5', staged: '6' });
     symlinkSync('a', join(root, 'link'));
     git(root, 'add', 'link');
     for (const name of ['a', 'dirty', 'd/e', 'staged']) chmodSync(join(root, name), 0o664);
-    chmodSync(join(root, 'run!'), 0o4775);
+    chmodSync(join(root, 'run!'), 0o775);
+    // No umask gives it.
+    chmodSync(join(root, 'set!'), 0o4775);
     chmodSync(join(root, 'd'), 0o775);
     refresh();
     writeFileSync(join(root, 'new'), '7');
@@ -61,6 +74,7 @@ describe('modes of a work tree of git', () => {
     expect(await modes()).toEqual({
       a: 'git 644',
       'run!': 'git 755',
+      'set!': '4775',
       d: '775',
       'd/e': 'git 644',
       dirty: '664',
@@ -115,6 +129,28 @@ describe('modes of a work tree of git', () => {
     expect(await modes(join(root, 'main'))).toEqual({ a: '664' });
   });
 
+  const asRoot = process.getuid?.() === 0 ? test : test.skip;
+  asRoot('are exact where any part of the repository belongs to somebody else (needs root)', async () => {
+    const give = (name: string, uid: number): void => lchownSync(join(root, name), uid, 0);
+    for (const name of ['', '.git', '.git/index']) {
+      rmSync(root, { recursive: true, force: true });
+      makeRepository(root, { 'd/a': '1' });
+      chmodSync(join(root, 'd/a'), 0o664);
+      give(name, 4321);
+      expect([name, await modes(join(root, 'd'))]).toEqual([name, { a: '664' }]);
+      // Who calls through sudo is believed, as git does.
+      expect([name, await modes(join(root, 'd'), { sudoUid: 4321 })]).toEqual([name, { a: 'git 644' }]);
+      expect([name, await modes(join(root, 'd'), { sudoUid: 4322 })]).toEqual([name, { a: '664' }]);
+    }
+    chownSync(root, 0, 0);
+    git(root, 'worktree', 'add', '--quiet', 'other');
+    chmodSync(join(root, 'other/d/a'), 0o664);
+    chownSync(join(root, '.git/index'), 4321, 0);
+    expect(await modes(join(root, 'other/d'))).toEqual({ a: 'git 644' });
+    give('other/.git', 4321);
+    expect(await modes(join(root, 'other/d'))).toEqual({ a: '664' });
+  });
+
   test('do not fail for a broken repository, nor for a file that nobody may read', async () => {
     makeRepository(root, { a: '1' });
     chmodSync(join(root, 'a'), 0o664);
@@ -141,16 +177,16 @@ describe('content of a work tree of git', () => {
   }
 
   /** Whether a digest comes out of what the cache says of blobs: the cache is made to say something else. */
-  async function isBelieved(change: () => void): Promise<boolean> {
+  async function isBelieved(change: () => void, trust?: GitTrust): Promise<boolean> {
     const { entries, cache } = memory();
-    const open = () => openContext(root, { modes: 'tracked', statCache: cache, now: later });
+    const open = (how?: GitTrust) => openContext(root, { modes: 'tracked', git: how, statCache: cache, now: later });
     await digest(await open());
     const blobs = [...entries].filter(([key]) => key.startsWith('git:'));
     expect(blobs).toHaveLength(1);
     entries.clear();
     for (const [key, value] of blobs) entries.set(key, value.replace(/[0-9a-f]{64}$/, 'f'.repeat(64)));
     change();
-    return (await digest(await open())) !== (await digest(await openContext(root)));
+    return (await digest(await open(trust))) !== (await digest(await openContext(root)));
   }
 
   test('is known by the blob in another checkout, and the digest is that of a reading', async () => {
@@ -176,6 +212,12 @@ describe('content of a work tree of git', () => {
       'it may be encoded': () => writeFileSync(join(root, '.gitattributes'), '*.txt working-tree-encoding=UTF-16\n'),
       'it may hold its own id': () => writeFileSync(join(root, '.git/info/attributes'), '* ident\n'),
       'lines may end otherwise': () => git(root, 'config', 'core.autocrlf', 'input'),
+      'a file that is included converts': () => {
+        writeFileSync(join(root, '.git/more'), '[core]\n\teol = crlf\n');
+        git(root, 'config', 'includeIf.onbranch:x.path', 'more');
+      },
+      'what is included cannot be told': () => git(root, 'config', 'include.path', '~other/config'),
+      'files include each other': () => git(root, 'config', 'include.path', 'config'),
       'attributes are no file': () => mkdirSync(join(root, 'src/.gitattributes')),
     };
     for (const [name, change] of Object.entries(cases)) {
@@ -185,6 +227,16 @@ describe('content of a work tree of git', () => {
       refresh();
       expect([name, await isBelieved(change)]).toEqual([name, false]);
     }
+  });
+
+  test('is known where all that is included leaves files as they are, and not where git reads more', async () => {
+    makeRepository(root, { 'src/a': 'one' });
+    writeFileSync(join(root, '.git/more'), '[user]\n\tname = A\n');
+    git(root, 'config', 'include.path', 'more');
+    git(root, 'config', 'includeIf.gitdir:/x/.path', '/nowhere/credentials.config');
+    refresh();
+    expect(await isBelieved(() => refresh())).toBe(true);
+    expect(await isBelieved(() => refresh(), { isConfigElsewhere: true })).toBe(false);
   });
 
   test('of another size than that of the blob is read', async () => {

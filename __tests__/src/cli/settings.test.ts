@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { dockerCredentials } from '../../../src/cli/credentials.ts';
 import { parseMirrors, readSettings } from '../../../src/cli/settings.ts';
@@ -25,6 +25,19 @@ describe('readSettings', () => {
   ])('refuses %j by the name of the variable', (env, message) => {
     expect(() => readSettings({ ...helper, ...env }, { uid: 0 })).toThrow(message);
   });
+});
+
+test.each([
+  [{}, 0, { sudoUid: undefined, isConfigElsewhere: false }],
+  [{ SUDO_UID: '1001' }, 0, { sudoUid: 1001, isConfigElsewhere: false }],
+  [{ SUDO_UID: '1001' }, 1001, { sudoUid: undefined, isConfigElsewhere: false }],
+  [{ SUDO_UID: '-1' }, 0, { sudoUid: undefined, isConfigElsewhere: false }],
+  [{ GIT_CONFIG_GLOBAL: '/x' }, 0, { sudoUid: undefined, isConfigElsewhere: true }],
+  [{ HOME: '/elsewhere' }, 0, { sudoUid: undefined, isConfigElsewhere: true }],
+  [{ XDG_CONFIG_HOME: '/x' }, 0, { sudoUid: undefined, isConfigElsewhere: true }],
+  [{ XDG_CONFIG_HOME: join(userInfo().homedir, '.config') }, 0, { sudoUid: undefined, isConfigElsewhere: false }],
+])('readSettings tells of %j and uid %i what is to be believed of git', (env, uid, git) => {
+  expect(readSettings({ ...helper, BERTH_ROOT: '/data', ...env }, { uid }).git).toEqual(git);
 });
 
 test('parseMirrors reads several registries', () => {
