@@ -10,7 +10,8 @@ export function proxiesOf({
   httpProxy,
   httpsProxy,
   noProxy,
-}: RegistryOptions): { readonly httpProxy: string; readonly httpsProxy: string; readonly noProxy: string } | undefined {
+}: Pick<RegistryOptions, 'httpProxy' | 'httpsProxy' | 'noProxy'>):
+  { readonly httpProxy: string; readonly httpsProxy: string; readonly noProxy: string } | undefined {
   if (!httpProxy && !httpsProxy) return undefined;
   // undici looks into the environment for what isn't given, so the empty string is given.
   return { httpProxy: proxyUrl(httpProxy), httpsProxy: proxyUrl(httpsProxy), noProxy: noProxy ?? '' };
@@ -32,7 +33,10 @@ type Connect = (params: Dispatcher.ConnectOptions) => Promise<Dispatcher.Connect
  * Makes the connections to a proxy that tunnels are asked for on. undici waits for the answer as long as for that of a server, and asks again
  * for ever when the proxy hangs up; here it has the time of a connection, and every failure is a {@link ProxyError}.
  */
-export function tunnels({ Pool }: typeof Undici, timing: Timing): (origin: URL, options: object) => Dispatcher {
+export function tunnels(
+  { Pool }: Pick<typeof Undici, 'Pool'>,
+  timing: Pick<Timing, 'connect'>,
+): (origin: URL, options: object) => Dispatcher {
   return (origin, options) => {
     const pool = new Pool(origin, { ...options, headersTimeout: timing.connect });
     const connect = pool.connect.bind<Connect>(pool);

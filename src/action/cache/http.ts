@@ -1,5 +1,5 @@
-import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
-import { EngineError } from '../../../engine/index.ts';
+import { Agent, EnvHttpProxyAgent, Pool, request, type Dispatcher } from 'undici';
+import { EngineError, proxiesOf, tunnels } from '../../../engine/index.ts';
 
 /** Proxies as the job's environment names them. */
 export interface ProxySettings {
@@ -46,17 +46,14 @@ export interface CacheHttp {
   close(): Promise<void>;
 }
 
-/** A client with connections of its own, which `close` ends. */
+/** A client with connections of its own, which `close` ends. @throws `PROXY_INVALID` */
 export function createCacheHttp(proxies: ProxySettings = {}, limits: HttpLimits = HTTP_LIMITS): CacheHttp {
-  const dispatcher: Dispatcher = new EnvHttpProxyAgent({
-    // Empty strings keep the agent from looking at the environment itself.
-    httpProxy: proxies.httpProxy ?? '',
-    httpsProxy: proxies.httpsProxy ?? '',
-    noProxy: proxies.noProxy ?? '',
-    connect: { timeout: limits.idle },
-    headersTimeout: limits.idle,
-    bodyTimeout: limits.idle,
-  });
+  const timing = { connect: { timeout: limits.idle }, headersTimeout: limits.idle, bodyTimeout: limits.idle };
+  const given = proxiesOf(proxies);
+  const dispatcher: Dispatcher =
+    given === undefined
+      ? new Agent(timing)
+      : new EnvHttpProxyAgent({ ...timing, ...given, clientFactory: tunnels({ Pool }, { connect: limits.idle }) });
   const send = (url: URL, { method = 'GET', headers, body, signal }: Call) =>
     request(url, { dispatcher, method, headers, body: body ?? null, ...(signal ? { signal } : {}) });
   return {
