@@ -55,6 +55,11 @@ export interface EngineOptions {
    * (`CACHE_BLOB_LOST`): the caller forgets those blobs and builds again.
    */
   readonly cacheSource?: Fetcher | undefined;
+  /**
+   * Whose cache mounts (`RUN --mount=type=cache`) the builds of this engine see: those that builds of the same scope have filled, in a store that
+   * several use. Left out: those of all who give none.
+   */
+  readonly cacheMountScope?: string | undefined;
 }
 
 /** Gives credentials for a registry (`ghcr.io`, `127.0.0.1:5000`), or undefined for anonymous access. */
@@ -125,9 +130,14 @@ export interface Engine {
      * Looks which of some layers the repository of an image name has: those are known to be there from now on, and are fetched from it when
      * something needs them.
      *
+     * @param options `time` in milliseconds (10 000): what was not answered in it is not there
      * @returns how many; a repository that does not answer, or not to us, has none
      */
-    served(layers: readonly IndexedLayer[], name: string, options?: ActOptions): Promise<number>;
+    served(
+      layers: readonly IndexedLayer[],
+      name: string,
+      options?: ActOptions & { readonly time?: number },
+    ): Promise<number>;
   };
   readonly system: {
     df(): Promise<readonly DiskUsage[]>;

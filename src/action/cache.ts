@@ -87,6 +87,8 @@ export interface ActionsCacheOptions {
 
 /** Time for the index and the look-ups, in milliseconds. */
 const RESTORE_TIME = 60_000;
+/** Time to ask registries for lost layers. */
+const SERVED_TIME = 10_000;
 
 export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
   const { access, settings, runner } = options;
@@ -111,9 +113,9 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
     restoreParts: RestoreParts,
     engine: CacheEngine,
     wanted: string,
-    signal: AbortSignal,
+    { signal, budget }: { readonly signal: AbortSignal; readonly budget: AbortSignal },
   ): Promise<RestoreReport> => {
-    const document = await restoreIndex(restoreParts, wanted, signal);
+    const document = await restoreIndex(restoreParts, wanted, budget);
     if (!document) return { state: 'miss', text: 'no cache of this build yet', layers: 0 };
     if (!isTrusted(document.provenance, runner)) {
       return {
@@ -130,10 +132,10 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
     restored = document;
     const { available } = source;
     const { records, layers } = await engine.cache.import(document.index, available);
+    const mounts = options.mounts ? engine.cache.mounts.import(document.mounts, available) : 0;
     const missing = document.index.layers.filter(({ blob }) => !available.has(blob.digest));
     const served = await findServed(engine, missing, { signal });
     const gone = missing.length - served;
-    const mounts = options.mounts ? engine.cache.mounts.import(document.mounts, available) : 0;
     const known = [
       `${records} steps and ${layers} layers known from run ${document.provenance.runId}`,
       ...(mounts > 0 ? [`${mounts} cache mounts`] : []),
@@ -142,11 +144,24 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
     ];
     return { state: 'hit', text: known.join(', '), layers: layers + served };
   };
-  /** Layers that the cache has lost, and that a repository which this image is pushed to has. */
-  const findServed = async (engine: CacheEngine, layers: CacheIndex['layers'], act: ActOptions): Promise<number> => {
+  /** Layers that the cache has lost, and that a repository which this image is pushed to has. One that cannot be asked has none. */
+  const findServed = async (
+    engine: CacheEngine,
+    layers: CacheIndex['layers'],
+    { signal }: ActOptions,
+  ): Promise<number> => {
+    const until = Date.now() + SERVED_TIME;
     let served = 0;
-    for (const name of layers.length === 0 ? [] : new Set(options.names.map(withoutTag)))
-      served = Math.max(served, await engine.cache.served(layers, name, act));
+    for (const name of layers.length === 0 ? [] : new Set(options.names.map(withoutTag))) {
+      const time = until - Date.now();
+      if (time <= 0) break;
+      try {
+        served = Math.max(served, await engine.cache.served(layers, name, { signal, time }));
+      } catch {
+        // It saves steps, and is no reason to do without the cache.
+        signal?.throwIfAborted();
+      }
+    }
     return served;
   };
   const plan = async (engine: CacheEngine, now: Date, act: ActOptions): Promise<PlanReport> => {
@@ -201,7 +216,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
           signal,
           AbortSignal.timeout(options.limits ? options.limits.idle * 3 : RESTORE_TIME),
         ]);
-        return await load(parts(access.endpoint), engine, other ?? scope, budget);
+        return await load(parts(access.endpoint), engine, other ?? scope, { signal, budget });
       } catch (error) {
         signal.throwIfAborted();
         if (isEngineError(error) && error.code === 'CACHE_UNSIGNED') {
@@ -215,7 +230,8 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
       }
     },
     forgetLost: async (engine, act = {}) => {
-      const lost = source?.takeLost() ?? new Set<Digest>();
+      const mounts = new Set(restored?.mounts.map(({ blob }) => blob.digest));
+      const lost = new Set([...(source?.takeLost() ?? [])].filter((digest) => !mounts.has(digest)));
       if (lost.size === 0) return false;
       await engine.cache.forget(lost);
       await findServed(engine, restored?.index.layers.filter(({ blob }) => lost.has(blob.digest)) ?? [], act);

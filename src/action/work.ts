@@ -5,6 +5,7 @@ import { createEngine, messageOf, type Engine } from '../../engine/index.ts';
 import { version } from '../cli/version.ts';
 import { runPipeline, type PassedBefore, type PipelineResult } from '../pipeline/index.ts';
 import type { RestoreReport } from './cache.ts';
+import { tellsOfLost } from './cache/source.ts';
 import { engineIdentity } from './identity.ts';
 import { findDocker, loadIntoDocker, type Docker } from './docker.ts';
 import { takeImage } from './image-input.ts';
@@ -102,7 +103,7 @@ async function runRepeatedly(
     const given = { engine: { ...engine, build }, passedBefore, onSecrets };
     const result = await runPipeline(request, { ...given, onEvent, signal });
     runner.commands.endGroup();
-    const again = request.image === undefined && repeat < MAX_REPEATS;
+    const again = request.image === undefined && repeat < MAX_REPEATS && tellsOfLost(result.error);
     if (result.ok || !again || !(await cache.forgetLost(engine, { signal }))) return result;
     runner.commands.info('Building again without what the cache has lost');
   }

@@ -2,7 +2,15 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError, messageOf, type Descriptor, type Digest, type Fetcher } from '../../../engine/index.ts';
+import {
+  EngineError,
+  isEngineError,
+  lostLayerOf,
+  messageOf,
+  type Descriptor,
+  type Digest,
+  type Fetcher,
+} from '../../../engine/index.ts';
 import { readArchive, type ArchiveFile } from './archive.ts';
 import type { BlobEntry } from './document.ts';
 import { download } from './download.ts';
@@ -185,6 +193,18 @@ async function* verified(source: AsyncIterable<Uint8Array>, { digest, size }: De
     throw new EngineError('CACHE_ARCHIVE', `Cannot use a cached layer: its bytes are not those of ${digest}`);
   }
   if (held) yield held;
+}
+
+/**
+ * True for the failure of something that a lost layer was needed for. Any other comes again, whatever has been lost meanwhile: a cache mount then
+ * begins empty, and the build makes a layer again by itself.
+ */
+export function tellsOfLost(error: unknown): boolean {
+  if (lostLayerOf(error) !== undefined) return true;
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if (isEngineError(one, 'CACHE_BLOB_LOST')) return true;
+  }
+  return false;
 }
 
 function lostError(cause: unknown): EngineError {

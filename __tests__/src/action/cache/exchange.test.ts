@@ -10,8 +10,10 @@ import { planSave, type SavePlan } from '../../../../src/action/cache/plan.ts';
 import { restoreIndex, type RestoreParts } from '../../../../src/action/cache/restore.ts';
 import { savePlan, type SaveResult } from '../../../../src/action/cache/save.ts';
 import { createCacheService } from '../../../../src/action/cache/service.ts';
-import { createCacheSource, type CacheSource } from '../../../../src/action/cache/source.ts';
-import type { CacheExport, Descriptor, Digest } from '../../../../engine/index.ts';
+import { createActionsCache, type ActionsCache, type CacheEngine } from '../../../../src/action/cache.ts';
+import { createCacheSource, tellsOfLost, type CacheSource } from '../../../../src/action/cache/source.ts';
+import { EngineError, type CacheExport, type Descriptor, type Digest } from '../../../../engine/index.ts';
+import { readRunnerContext } from '../../../../src/action/environment.ts';
 import { startCacheServer, type CacheServer, type Scope } from '../../../helpers/cache-server.ts';
 
 const MAIN: Scope = { Scope: 'refs/heads/main', Permission: 3 };
@@ -326,5 +328,96 @@ describe('the Actions cache', () => {
     expect(
       document?.entries.every(({ key }) => server.entries.some((entry) => entry.key === key && entry.finalized)),
     ).toBe(true);
+  });
+});
+
+describe('a job with the Actions cache', () => {
+  /** Sizes that each have an entry of their own. */
+  const [layer, mount] = [4_300_000, 4_200_000];
+
+  /** A layer and a cache mount are saved, each in an entry of its own. */
+  async function saveBoth(): Promise<{ readonly layer: Blob; readonly mount: Blob }> {
+    const blobs = { layer: await makeBlob(layer), mount: await makeBlob(mount) };
+    const { descriptor, path } = blobs.mount;
+    const record = {
+      name: 'a'.repeat(64),
+      steps: [descriptor.digest],
+      diffId: descriptor.digest,
+      size: mount,
+      blob: { ...descriptor, mediaType: TYPE },
+      usedAt: NOW.toISOString(),
+    };
+    const exported = { records: [record], blobs: [{ descriptor, path, madeBy: 'mount' as const }], leftOut: [] };
+    const plan = planOf(exportOf([blobs.layer]), { mounts: exported });
+    expect(plan && (await save(plan))).toMatchObject({ indexSaved: true });
+    return blobs;
+  }
+
+  function open(names: readonly string[], warnings: string[]): ActionsCache {
+    return createActionsCache({
+      access: {
+        kind: 'service',
+        endpoint: { url: server.url, token: server.token([MAIN]) },
+        readable: true,
+        writable: true,
+      },
+      settings: { read: true, write: 'trusted', scope: undefined },
+      runner: readRunnerContext({ GITHUB_REPOSITORY: 'octo/app', GITHUB_REF: 'refs/heads/main' }, undefined),
+      scopeParts: [],
+      compressions: ['zstd-without-long', 'gzip'],
+      proxies: {},
+      limits: LIMITS,
+      maxSize: 1e9,
+      mounts: true,
+      names,
+      engineVersion: '0.1.0',
+      folder,
+      warn: (message) => warnings.push(message),
+      mask: () => undefined,
+    });
+  }
+
+  /** What the cache asks an engine. */
+  function engineOf(served: () => Promise<number>): { readonly engine: CacheEngine; readonly calls: string[] } {
+    const calls: string[] = [];
+    const cache = {
+      import: () => Promise.resolve({ records: 1, layers: 1 }),
+      forget: () => Promise.resolve(void calls.push('forget')),
+      served: () => (calls.push('served'), served()),
+      mounts: { import: (records: readonly unknown[]) => (calls.push('mounts'), records.length) },
+    };
+    // The rest of an engine is not asked.
+    return { engine: { cache } as unknown as CacheEngine, calls };
+  }
+
+  test('keeps what it has read when a registry that may have a lost layer does not answer', async () => {
+    await saveBoth();
+    server.evict('blob-');
+    const warnings: string[] = [];
+    const cache = open(['registry.test/a:1', 'registry.test/a:2'], warnings);
+    const { engine, calls } = engineOf(() => Promise.reject(new Error('it keeps silent')));
+    const report = await cache.restore(engine, never, '0123456789abcdef');
+    expect(report).toMatchObject({ state: 'hit', text: expect.stringContaining('1 gone') as unknown });
+    expect([calls, warnings]).toEqual([['mounts', 'served'], []]);
+    await cache.close();
+  });
+
+  test('is no reason to begin again when all that it has lost is a cache mount', async () => {
+    const both = await saveBoth();
+    const cache = open([], []);
+    const { engine, calls } = engineOf(() => Promise.resolve(0));
+    await cache.restore(engine, never, '0123456789abcdef');
+    const lost: unknown[] = [];
+    server.evict('');
+    try {
+      for await (const chunk of cache.source.fetch(both.mount.descriptor)) lost.push(chunk);
+    } catch (error) {
+      lost.push(error);
+    }
+    expect(lost.map(tellsOfLost)).toEqual([true]);
+    expect(tellsOfLost(new Error('x', { cause: lost[0] }))).toBe(true);
+    expect(tellsOfLost(new EngineError('HEALTH_FAILED', 'the smoke test failed'))).toBe(false);
+    expect([await cache.forgetLost(engine), calls]).toEqual([false, ['mounts']]);
+    await cache.close();
   });
 });
