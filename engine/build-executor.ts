@@ -2,7 +2,7 @@ import type { ActOptions } from './base/progress.ts';
 import type { Machine, Parts } from './connect.ts';
 import type { BuildInputs } from './build-inputs.ts';
 import { createLender } from './build-lender.ts';
-import type { MountTracker } from './cache/index.ts';
+import { mountFolder, type MountTracker } from './cache/index.ts';
 import { createBringMount } from './cache-mounts.ts';
 import type { ExecOp, VertexId } from './graph/index.ts';
 import { shortDigest, digestOf } from './image/digest.ts';
@@ -42,6 +42,7 @@ export async function createBuildExecutor(
     specOf: createBuildSpec({ helper, probe: isolation.probe, caFile: options.buildCa ? options.caFile : undefined }),
     identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
     lender: createLender(parts, inputs.request, {
+      folderOf: (name) => mountFolder(name, options.cacheMountScope),
       bring: createBringMount(parts, helper),
       mounted: (vertex, mount) => mounts.mounted(vertex, mount),
     }),

@@ -4,6 +4,7 @@ import { once } from './base/once.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import {
   CACHE_PLACE,
+  mountFolder,
   mountLock,
   saysMount,
   stepsOf,
@@ -83,23 +84,27 @@ async function packUsed(
   options: MountExportOptions,
 ): Promise<Pick<MountExport, 'records' | 'leftOut'>> {
   const { mounts } = parts;
+  const folderOf = (name: string): string => mountFolder(name, parts.options.cacheMountScope);
   if (mounts.used.size === 0) return { records: [], leftOut: [] };
   const { helper } = await parts.machine(options);
-  const sizes = await measureMounts(helper, [...mounts.used.keys()], options.signal);
+  const sizes = await measureMounts(helper, [...mounts.used.keys()].map(folderOf), options.signal);
   const records: MountRecord[] = [];
   const leftOut: { readonly id: string; readonly why: string }[] = [];
   for (const [name, use] of mounts.used) {
     const before = mounts.offered.get(name);
     const known = before && options.available.has(before.blob.digest) ? before : undefined;
-    if (known && saysMount(known, use)) {
-      records.push({ ...known, usedAt: now.toISOString() });
+    const old = known && { ...known, usedAt: now.toISOString() };
+    const size = sizes.get(folderOf(name));
+    if (old && (size === undefined || saysMount(old, use))) {
+      records.push(old);
       continue;
     }
-    const size = sizes.get(name);
     if (size === undefined) continue;
     const made = size > options.maxSize ? TOO_LARGE : await packOne(parts, helper, { name, use, known }, now, options);
     if (typeof made === 'string') leftOut.push({ id: use.id, why: made });
-    else if (made) records.push(made);
+    // What cannot be packed now leaves what the outer cache has.
+    const kept = typeof made === 'string' ? old : made;
+    if (kept) records.push(kept);
   }
   return { records, leftOut };
 }
@@ -108,17 +113,18 @@ const TOO_LARGE = 'over the size limit of the cache';
 
 /** The new record of a mount, undefined when it is empty, or why there is none. */
 async function packOne(
-  { store, mounts }: Parts,
+  { store, mounts, options: { cacheMountScope } }: Parts,
   helper: Helper,
   { name, use, known }: { readonly name: string; readonly use: MountUse; readonly known: MountRecord | undefined },
   now: Date,
   { signal, onEvent }: ActOptions,
 ): Promise<MountRecord | string | undefined> {
   const act = { signal, forbidden: mounts.forbidden };
+  const folder = mountFolder(name, cacheMountScope);
   const vertex = { id: `pack cache mount ${name}`, name: `packing cache mount ${use.id}` };
   try {
-    const packed = await store.locks.ifFree(mountLock(name), async () => ({
-      result: await withVertex(vertex, onEvent, () => packMount(store, helper, name, act)),
+    const packed = await store.locks.ifFree(mountLock(folder), async () => ({
+      result: await withVertex(vertex, onEvent, () => packMount(store, helper, folder, act)),
     }));
     if (!packed) return 'another build is using it';
     return packed.result && { name, steps: stepsOf(use, known), ...packed.result, usedAt: now.toISOString() };
@@ -134,7 +140,7 @@ async function packOne(
  * @throws the signal's reason
  */
 export function createBringMount(
-  { store, mounts, fetchBlob }: Pick<Parts, 'store' | 'mounts' | 'fetchBlob'>,
+  { store, mounts, fetchBlob, options }: Pick<Parts, 'store' | 'mounts' | 'fetchBlob' | 'options'>,
   helper: Helper,
 ): (mount: { readonly name: string; readonly id: string }, act: ActOptions) => Promise<void> {
   const present = once(async () => {
@@ -143,14 +149,15 @@ export function createBringMount(
   });
   const coming = new Map<string, Promise<void>>();
   const bring = async (record: MountRecord, id: string, { signal, onEvent }: ActOptions): Promise<void> => {
-    if ((await present()).has(record.name)) return;
+    const folder = mountFolder(record.name, options.cacheMountScope);
+    if ((await present()).has(folder)) return;
     const vertex = { id: `restore cache mount ${record.name}`, name: `restoring cache mount ${id}` };
     const onProgress = (current: number, total: number): void =>
       onEvent?.({ type: 'status', vertex: vertex.id, name: shortDigest(record.blob.digest), current, total });
     const fetch = (): AsyncIterable<Uint8Array> => fetchBlob(record.blob, [CACHE_PLACE], { signal });
     try {
       await withVertex(vertex, onEvent, () =>
-        fillMount(store, helper, record.name, { packed: record, fetch, signal, onProgress }),
+        fillMount(store, helper, folder, { packed: record, fetch, signal, onProgress }),
       );
     } catch (error) {
       signal?.throwIfAborted();

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { EngineError } from '../../engine/base/errors.ts';
 import type { Manifest } from '../../engine/image/types.ts';
 import { NO_CONTAINERS } from '../helpers/berth.ts';
-import { openTestEngine, SHELL, type BuiltEvents, type TestEngine } from '../helpers/engine.ts';
+import type { BuildRequest, Engine } from '../../engine/index.ts';
+import { buildWith, openTestEngine, SHELL, type BuiltEvents, type TestEngine } from '../helpers/engine.ts';
 
 const suite = NO_CONTAINERS === undefined ? describe : describe.skip;
 const named = (name: string): string => (NO_CONTAINERS === undefined ? name : `${name} (skipped: ${NO_CONTAINERS})`);
@@ -329,6 +330,41 @@ suite(named('what caches keep'), () => {
     const pruned = await it.engine.system.prune({ all: true });
     expect(pruned.removed.some((name) => name.startsWith('cache-mounts/'))).toBe(true);
     expect(await readdir(join(it.root, 'cache-mounts/root'))).toEqual([]);
+  });
+
+  test('is for builds of one scope, is brought to another from outside only, and an old copy outlives a failure to pack', async () => {
+    const now = new Date();
+    const step = (does: string): string =>
+      `${SHELL}FROM shell\nRUN --mount=type=cache,id=scoped,target=/c ls /c && ${does}\n`;
+    const [main, fork] = [await it.again({ cacheMountScope: 'main' }), await it.again({ cacheMountScope: 'fork' })];
+    const outputOf = async (engine: Engine, dockerfile: string, more: Partial<BuildRequest> = {}): Promise<string> =>
+      (await buildWith(engine, { context: it.context, dockerfile, ...more })).output;
+    expect(await outputOf(fork, step('echo poison > /c/poison'))).toBe('');
+    expect(await outputOf(main, step('echo good > /c/good'))).toBe('');
+    const saved = await main.cache.mounts.export(now, { available: new Set(), maxSize: 1e9 });
+    const [record] = saved.records;
+    const blob = record?.blob;
+    const bytes = await readFile(saved.blobs[0]?.path ?? '');
+    if (!record || !blob) throw new Error('nothing was packed');
+
+    const other = await it.again({
+      cacheMountScope: 'another ref',
+      cacheSource: {
+        fetch: async function* () {
+          yield await Promise.resolve(bytes);
+        },
+      },
+    });
+    const available = new Set([blob.digest]);
+    expect(other.cache.mounts.import(saved.records, available)).toBe(1);
+    expect(await outputOf(other, step('echo more > /c/more'))).toBe('good\n');
+    const large = await other.cache.mounts.export(now, { available, maxSize: 1 });
+    expect(large.leftOut).toHaveLength(1);
+    expect(large.records).toEqual([{ ...record, usedAt: now.toISOString() }]);
+    const packed = await other.cache.mounts.export(now, { available, maxSize: 1e9 });
+    expect(packed.records).toMatchObject([{ name: record.name }]);
+    expect(packed.records[0]?.blob).not.toEqual(blob);
+    for (const engine of [main, fork, other]) await engine.close();
   });
 });
 

@@ -12,6 +12,7 @@ export {
 } from './exchange.ts';
 export {
   createMountLedger,
+  mountFolder,
   mountLock,
   parseMountRecords,
   saysMount,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { EngineError } from '../base/errors.ts';
 import { isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
@@ -6,7 +7,7 @@ import { toLayer } from './exchange-index.ts';
 
 /** The content of a `RUN --mount=type=cache` in a cache outside this machine: one tar, packed as a layer is. */
 export interface MountRecord {
-  /** Name of its folder: made of id, owner, mode and what it begins with. */
+  /** Made of id, owner, mode and what it begins with: the name of its folder where there is no scope ({@link mountFolder}). */
   readonly name: string;
   /** Keys of the steps that have filled it, and so of the files that feed them; the newest first. */
   readonly steps: readonly Digest[];
@@ -50,8 +51,16 @@ const MAX_MOUNTS = 200;
 const MAX_STEPS = 50;
 
 /** The lock of a cache mount's folder. */
-export function mountLock(name: string): string {
-  return `cache-mount-${name}`;
+export function mountLock(folder: string): string {
+  return `cache-mount-${folder}`;
+}
+
+/** The folder of a cache mount. What is known of the mount outside this machine has its name; who uses which folder is decided by the scope. */
+export function mountFolder(name: string, scope: string | undefined): string {
+  if (scope === undefined) return name;
+  return createHash('sha256')
+    .update(JSON.stringify([name, scope]))
+    .digest('hex');
 }
 
 export function createMountLedger(): MountLedger {

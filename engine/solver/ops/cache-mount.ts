@@ -34,7 +34,8 @@ export async function withCaches<T>(
       const name = names.get(mount) ?? nameOf(step, mount);
       await parts.lender.caches.bring({ name, id: mount.id }, options);
       if (!mount.readonly) parts.lender.caches.mounted(step.vertex.id, { name, id: mount.id });
-      sources.set(mount, await sourceOf(parts.snapshots, step, { mount, name }, borrowed, options));
+      const folder = parts.lender.caches.folderOf(name);
+      sources.set(mount, await sourceOf(parts.snapshots, step, { mount, name: folder }, borrowed, options));
     }
     return await act((mount) => sources.get(mount) ?? unknown());
   };
@@ -56,7 +57,7 @@ export async function withCaches<T>(
   return await shared.reduceRight<() => Promise<T>>(
     (next, { name, mode }) =>
       () =>
-        parts.lender.locks.with(mountLock(name), mode, next, { signal: options.signal }),
+        parts.lender.locks.with(mountLock(parts.lender.caches.folderOf(name)), mode, next, { signal: options.signal }),
     privately,
   )();
 }
@@ -72,11 +73,13 @@ function groups(
   });
 }
 
-/** The first folder of that name that nobody uses. */
-async function withPrivate<T>({ locks }: Lender, name: string, act: (name: string) => Promise<T>): Promise<T> {
+/** The first name of that kind whose folder nobody uses. */
+async function withPrivate<T>({ locks, caches }: Lender, name: string, act: (name: string) => Promise<T>): Promise<T> {
   for (let number = 1; ; number += 1) {
     const candidate = number === 1 ? name : `${name}-${number}`;
-    const done = await locks.ifFree(mountLock(candidate), async () => ({ result: await act(candidate) }));
+    const done = await locks.ifFree(mountLock(caches.folderOf(candidate)), async () => ({
+      result: await act(candidate),
+    }));
     if (done) return done.result;
   }
 }

@@ -14,8 +14,10 @@ export interface Lender {
   readonly locks: Pick<Locks, 'with' | 'ifFree'>;
   readonly secret: (id: string) => Uint8Array | undefined;
   readonly hasAgent: (id: string) => boolean;
-  /** Cache mounts, by the names of their folders. */
+  /** Cache mounts, by their names. */
   readonly caches: {
+    /** The folder of that name: only builds of one scope share it. */
+    folderOf(name: string): string;
     /** Has one here where a cache outside this machine has its content. */
     bring(mount: { readonly name: string; readonly id: string }, options: ActOptions): Promise<void>;
     /** A step is about to fill one. */

@@ -56,6 +56,15 @@ export function mayWrite(
   return { yes: false, why: `${runner.ref || 'this ref'} is neither the default branch nor a tag` };
 }
 
+/**
+ * Whose local cache mounts a run sees, for a store that outlives its job: what it saves of them may hold nothing that a run of another repository
+ * or ref, or a stranger's event, has left there.
+ */
+export function mountScopeOf({ repository, ref, eventName, fork }: RunnerContext): string {
+  const isStrange = fork || UNTRUSTED.test(eventName);
+  return JSON.stringify([repository.toLowerCase(), ref, isStrange ? eventName : '']);
+}
+
 /** Whether what this run wrote may be used here: a release takes nothing that a stranger's event wrote. */
 export function isTrusted(provenance: Provenance, runner: RunnerContext): boolean {
   if (provenance.repository.toLowerCase() !== runner.repository.toLowerCase()) return false;

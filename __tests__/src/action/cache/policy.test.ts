@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { readCacheAccess } from '../../../../src/action/cache/policy.ts';
+import { mountScopeOf, readCacheAccess } from '../../../../src/action/cache/policy.ts';
+import { readRunnerContext } from '../../../../src/action/environment.ts';
 
 const SERVICE = { ACTIONS_RESULTS_URL: 'https://results.example/', ACTIONS_RUNTIME_TOKEN: 't' };
 
@@ -26,5 +27,23 @@ describe('the cache service of a job', () => {
     for (const env of [{}, { ACTIONS_CACHE_SERVICE_V2: 'True' }]) {
       expect(readCacheAccess(env)).toMatchObject({ kind: 'none', warn: false });
     }
+  });
+});
+
+describe('the local cache mounts of a job', () => {
+  const scopeOf = (env: Readonly<Record<string, string>>, event: unknown = {}): string =>
+    mountScopeOf(readRunnerContext({ GITHUB_REPOSITORY: 'octo/app', GITHUB_REF: 'refs/heads/main', ...env }, event));
+
+  test('are those of its repository and ref, and never of what a stranger can start', () => {
+    const main = scopeOf({ GITHUB_EVENT_NAME: 'push' });
+    expect(scopeOf({ GITHUB_EVENT_NAME: 'schedule', GITHUB_REPOSITORY: 'Octo/App' })).toBe(main);
+    const others = [
+      scopeOf({ GITHUB_EVENT_NAME: 'push', GITHUB_REF: 'refs/heads/next' }),
+      scopeOf({ GITHUB_EVENT_NAME: 'push', GITHUB_REPOSITORY: 'octo/other' }),
+      scopeOf({ GITHUB_EVENT_NAME: 'pull_request', GITHUB_REF: 'refs/pull/7/merge' }, { pull_request: {} }),
+      scopeOf({ GITHUB_EVENT_NAME: 'pull_request_target' }),
+      scopeOf({ GITHUB_EVENT_NAME: 'issue_comment' }),
+    ];
+    expect(new Set([main, ...others]).size).toBe(others.length + 1);
   });
 });
