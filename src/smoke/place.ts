@@ -1,5 +1,6 @@
 import { LineCounter, isMap, isPair, isScalar, parseDocument, type Document, type Node, type Tags } from 'yaml';
 import { messageOf, type SourceLocation } from '../../engine/index.ts';
+import { nodeAt } from './yaml-node.ts';
 
 /** Keys and indexes from the top of a document. */
 export type Path = readonly (string | number)[];
@@ -15,7 +16,7 @@ export interface PlacedYaml {
   readonly problems: readonly { readonly message: string; readonly place: Place }[];
   /** Where the value at `path` begins; `key: true` gives the place of its key instead. */
   locate(path: Path, options?: { readonly key?: boolean }): Place;
-  /** A scalar as it was written, without its quotes: `1.10` stays what it is. Undefined where there is none. */
+  /** A scalar as it was written, without its quotes: `1.10` stays what it is; aliases and merges are followed. Undefined where there is none. */
   textOf(path: Path): string | undefined;
 }
 
@@ -42,7 +43,7 @@ export function parsePlacedYaml(text: string, file: string, version: '1.1' | '1.
     problems,
     locate: (path, options = {}) => at(offsetOf(document, path, options.key ?? false)),
     textOf: (path) => {
-      const node = document.getIn(path, true);
+      const node = nodeAt(document, path);
       if (!isScalar(node)) return undefined;
       return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value));
     },

@@ -47,7 +47,25 @@ export async function parseStructure(
   const context = createBuildContext(yaml, files, lookup);
   // The schema let it through, so it has this shape.
   const file = await build(yaml.value as Raw, source, { ...context, yaml });
-  return context.problems.length > 0 ? context.problems : file;
+  if (context.problems.length > 0) return context.problems;
+  return asksNothing(file) ? [{ ...NO_TESTS, place: yaml.locate([]) }] : file;
+}
+
+const NO_TESTS = {
+  message: 'the structure test tests nothing',
+  hint: 'Write commandTests, fileExistenceTests, fileContentTests, metadataTest or licenseTests',
+} as const;
+
+/** A list that stayed empty would be a pass of what somebody thinks is tested. */
+function asksNothing({ commands, files, contents, licenses, metadata }: StructureFile): boolean {
+  const looked = licenses.filter((test) => test.debian || test.files.length > 0);
+  const lists = [...commands, ...files, ...contents, ...looked];
+  return lists.length === 0 && (metadata === undefined || comparesNothing(metadata));
+}
+
+function comparesNothing({ entrypoint, cmd, workdir, user, ...lists }: MetadataTest): boolean {
+  const single = [entrypoint, cmd, workdir, user].some((value) => value !== undefined);
+  return !single && Object.values(lists).every((value) => !Array.isArray(value) || value.length === 0);
 }
 
 /** Go reads an empty value as none. */
@@ -262,5 +280,14 @@ export function texts(raw: readonly unknown[] | undefined, at: Path, context: St
 
 /** A text as it was written; empty where there is none. */
 export function textAt({ yaml }: StructureContext, path: Path): string {
-  return yaml.textOf(path) ?? '';
+  const value = path.reduce<unknown>(memberOf, yaml.value);
+  // The value decides: an empty text in its place would match everything.
+  if (typeof value === 'string') return value;
+  const written = yaml.textOf(path);
+  if (written !== undefined) return value === undefined ? '' : written;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
+}
+
+function memberOf(value: unknown, name: string | number): unknown {
+  return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
 }
