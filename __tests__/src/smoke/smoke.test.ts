@@ -370,6 +370,33 @@ describe('an image that is no server', () => {
     ['nothing: the loader has it in its cache', { ...loader, '/etc/ld.so.cache': 'libssl.so.3\0/strange/libssl.so.3\0' }, []],
   ]; // prettier-ignore
 
+  test('is green where it lacks what the NVIDIA runtime brings, and says so', async () => {
+    const cuda = elfFile({ interpreter: LOADER, needed: ['libcuda.so.1', 'libnvidia-ml.so.1', 'libcudart.so.12'] });
+    const files = { ...loader, '/bin/app': { content: cuda, mode: 0o755 } };
+    const app = await look({ Cmd: ['app'] }, { ...files, '/lib/libcudart.so.12': elfFile() });
+    expect(app).toMatchObject({ verdict: 'untested', checks: [{}, {}, {}, { status: 'warning' }] });
+    expect(app.checks[3]?.summary).toContain('needs the library libnvidia-ml.so.1, which comes with the GPU');
+    const smi = await look({ Cmd: ['nvidia-smi'] }, {});
+    expect(smi).toMatchObject({ verdict: 'untested', checks: [{}, {}, {}, { status: 'warning' }] });
+    expect(failuresOf(await look({ Cmd: ['app'] }, files))).toEqual([
+      '/bin/app needs the library libcudart.so.12, which is not in the image',
+    ]);
+  });
+
+  test.each([
+    '-S python3 -u',
+    '-iS python3 -u',
+    '-vSpython3',
+    '-S -u HOME A=b python3 -u',
+    '--split-string=python3 -u',
+  ])('env %s is followed to the program', async (words) => {
+    const run = { content: `#!/usr/bin/env ${words}\n`, mode: 0o755 };
+    const files = { '/usr/bin/env': program, '/run': run };
+    const report = await look({ Entrypoint: ['/run'] }, { ...files, '/usr/bin/python3': program });
+    expect(report.checks[3]?.summary).toBe('/run → /usr/bin/env → /usr/bin/python3');
+    expect(failuresOf(await look({ Entrypoint: ['/run'] }, files))[0]).toContain('python3 is in no folder of PATH');
+  });
+
   test.each(libraries)('lacks %s', async (_name, files, problems) => {
     const config = { Entrypoint: ['/opt/bin/app'], Env: ['LD_LIBRARY_PATH=/given'] };
     const report = await look(config, { ...files, '/opt/bin/app': { content: linked, mode: 0o755 } });

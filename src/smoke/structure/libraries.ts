@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { isEngineError, type ImageFiles } from '../../../engine/index.ts';
 import { parseElf, type Elf } from './elf.ts';
 import { variablesOf } from './expand.ts';
+import { isDriverLibrary } from './nvidia.ts';
 
 /** Bytes of a program or library that are read. */
 const MAX_PROGRAM = 64 << 20;
@@ -21,13 +22,13 @@ const MULTIARCH: Readonly<Record<string, string>> = {
  * LD_LIBRARY_PATH, the loader's configuration, and the usual ones. A name that stands in the loader's cache counts as found, and so does what is
  * one with the loader.
  *
- * @returns a sentence for each; none where nothing can be said
+ * @returns a sentence for each; none where nothing can be said. Those that the driver of a GPU brings are told apart
  */
 export async function missingLibraries(
   path: string,
   elf: Elf,
   { files, env }: { readonly files: ImageFiles; readonly env: readonly string[] },
-): Promise<readonly string[]> {
+): Promise<{ readonly missing: readonly string[]; readonly ofDriver: readonly string[] }> {
   const configured = await configuredFolders(files);
   const known = await loaderCache(files);
   const given = (variablesOf(env).get('LD_LIBRARY_PATH') ?? '').split(/[:;]/).filter((folder) => folder !== '');
@@ -35,7 +36,8 @@ export async function missingLibraries(
   const usual = DEFAULT_FOLDERS.flatMap((folder) => [folder, ...(multiarch ? [`${folder}/${multiarch}`] : [])]);
   const open: (readonly [path: string, elf: Elf, inherited: readonly string[]])[] = [[path, elf, []]];
   const seen = new Set<string>();
-  const problems: string[] = [];
+  const missing: string[] = [];
+  const ofDriver: string[] = [];
   for (let item = open.shift(); item !== undefined && seen.size < MAX_LIBRARIES; item = open.shift()) {
     const [at, { needed = [], runPath }, inherited] = item;
     const own = [...inherited, ...runPath.map((folder) => withOrigin(folder, at))];
@@ -49,11 +51,13 @@ export async function missingLibraries(
       const library = found && parseElf(await head(found.path, files));
       if (found && library?.machine === elf.machine) open.push([found.path, library, own]);
       // `$LIB` and `$PLATFORM` stand for what only the loader knows.
-      else if (found === undefined && !own.some((folder) => folder.includes('$')) && !known.includes(`${name}\0`))
-        problems.push(`${at} needs the library ${name}, which is not in the image`);
+      else if (found === undefined && !own.some((folder) => folder.includes('$')) && !known.includes(`${name}\0`)) {
+        if (isDriverLibrary(name)) ofDriver.push(`${at} needs the library ${name}, which comes with the GPU's driver`);
+        else missing.push(`${at} needs the library ${name}, which is not in the image`);
+      }
     }
   }
-  return problems;
+  return { missing, ofDriver };
 }
 
 /** Bytes in which the headers of a program are, or the first line of a script. */

@@ -4,6 +4,7 @@ import { track } from '../track.ts';
 import { parseElf, type Elf } from './elf.ts';
 import { rowOf, type StructureContext } from './context.ts';
 import { head, missingLibraries } from './libraries.ts';
+import { isDriverProgram } from './nvidia.ts';
 import { findProgram, type Place } from './program.ts';
 
 /**
@@ -85,6 +86,10 @@ const MAX_INTERPRETERS = 5;
 /** From a command's first word to the program that the kernel runs in the end: the files on this way. */
 async function follow(name: string, place: Place, findings: Findings, depth = 0): Promise<readonly string[]> {
   const found = await findProgram(name, place);
+  if ('problem' in found && isDriverProgram(name)) {
+    findings.warnings.push(`${name} is not in the image: it comes with the GPU's driver, where the container has one`);
+    return [name];
+  }
   if ('problem' in found) {
     findings.problems.push(found.problem);
     return [];
@@ -135,14 +140,23 @@ async function followScript(
   if (way.length === 0) findings.problems.push(`${path} is run by ${interpreter}, as its first line says`);
   if (!/\/env$/.test(interpreter) || way.length === 0) return way;
   // The kernel hands all words on as one, and only -S takes them apart.
-  if (words.length > 1 && !words[0]?.startsWith('-S')) {
+  if (words.length > 1 && !SPLIT.test(words[0] ?? '')) {
     findings.problems.push(
       `${path}: env would look for a program "${words.join(' ')}": write #!${interpreter} -S ${words.join(' ')}`,
     );
     return [];
   }
-  const program = words.map((word) => word.replace(/^-S/, '')).find((word) => word !== '' && !/^-|=/.test(word));
+  const program = programOfEnv(words);
   return program === undefined ? way : [...way, ...(await follow(program, place, findings, depth + 1))];
+}
+
+/** The option of env that takes a line apart, alone or after others that take no value: `-S`, `-iS`, `-vS`, `--split-string=`. */
+const SPLIT = /^(?:-[iv0]*S|--split-string(?:=|$))/;
+
+/** What env is told to run: the first word that is neither an option, nor what an option takes, nor a variable. */
+function programOfEnv(words: readonly string[]): string | undefined {
+  const rest = words.map((word) => word.replace(SPLIT, '')).filter((word) => word !== '');
+  return rest.find((word, index) => !/^-|=/.test(word) && !/^(?:-[uC]|--unset|--chdir)$/.test(rest[index - 1] ?? ''));
 }
 
 async function checkElf(
@@ -162,5 +176,7 @@ async function checkElf(
     problems.push(`${path} is loaded by ${elf.interpreter}, which is not in the image: it was built for ${libc}`);
     return;
   }
-  problems.push(...(await missingLibraries(path, elf, { files, env: config.Env ?? [] })));
+  const { missing, ofDriver } = await missingLibraries(path, elf, { files, env: config.Env ?? [] });
+  problems.push(...missing);
+  warnings.push(...ofDriver);
 }
