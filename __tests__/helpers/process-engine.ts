@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import type { ContainerHandle, ContainerSummary, Ended } from '../../engine/index.ts';
+import { EngineError, type ContainerHandle, type ContainerSummary, type Ended } from '../../engine/index.ts';
 import type { SmokeEngine, SmokeImage } from '../../src/smoke/index.ts';
 import { memoryFiles, type MemoryFile } from './image-files.ts';
 
@@ -34,8 +34,8 @@ export interface ProcessEngine extends SmokeEngine {
   running(): readonly string[];
 }
 
-/** @param files what the image holds; an entrypoint that is given runs as a program of this machine instead of the script */
-export function createProcessEngine(files: Readonly<Record<string, MemoryFile>> = {}): ProcessEngine {
+/** @param files what the image holds; an entrypoint that is given runs as a program of this machine instead of the script. @param refused a program that it cannot run */
+export function createProcessEngine(files: Readonly<Record<string, MemoryFile>> = {}, refused?: string): ProcessEngine {
   const pids = new Map<string, number>();
   return {
     running: () => [...pids.keys()],
@@ -48,6 +48,7 @@ export function createProcessEngine(files: Readonly<Record<string, MemoryFile>> 
         const script = [process.execPath, '--input-type=commonjs', '-e', spec.image];
         const given = [...(spec.entrypoint ?? []), ...(spec.command ?? [])];
         const [program = '', ...args] = spec.entrypoint === undefined ? script : given;
+        if (program === refused) throw new EngineError('NATIVE_NOT_FOUND', `Cannot run ${program}: it is not there`);
         const child = spawn(program, args, {
           stdio: ['ignore', 'pipe', 'pipe'],
           env: Object.fromEntries((spec.env ?? []).map((variable) => variable.split('=', 2) as [string, string])),

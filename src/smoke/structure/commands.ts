@@ -3,9 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isEngineError, messageOf, type Ended, type RunSpec } from '../../../engine/index.ts';
 import { causeOf } from '../ended.ts';
 import type { Check } from '../report.ts';
-import { rowOf, withVariables, type StructureContext } from './context.ts';
+import type { Mask } from '../text.ts';
+import { cut, rowOf, withVariables, type StructureContext } from './context.ts';
 import { expand } from './expand.ts';
 import { textProblems } from './file-tests.ts';
+import type { GoRegex } from './go-regex.ts';
 import type { CommandTest, RunOptions } from './types.ts';
 
 /** Milliseconds that one command may take. */
@@ -32,60 +34,101 @@ export async function runCommandTest(
     [...variables].map(([key, value]) => `${key}=${value}`),
     context,
   );
+  const { mask } = context;
   const notes: string[] = [];
   let problems: readonly string[] = [];
-  let log = '';
+  let log: readonly string[] = [];
   try {
-    for (const command of test.setup) notes.push(...noteOf('setup', command, await chain.runAndKeep(command)));
+    for (const command of test.setup) {
+      const ran = await chain.runAndKeep(command);
+      const note = noteOf('setup', command, ran, mask);
+      // On an image that lacks what the setup makes, an answer would say nothing.
+      if ('problem' in ran) return failed(test, { problems: note, milliseconds: performance.now() - start }, context);
+      notes.push(...note);
+    }
     const ran = await (test.teardown.length > 0 ? chain.runAndKeep : chain.run)(
       test.command.map((word) => expand(word, env)),
     );
-    problems = problemsOf(test, ran);
-    log = 'problem' in ran ? '' : `${ran.stdout}\n${ran.stderr}`;
-    for (const command of test.teardown) notes.push(...noteOf('teardown', command, await chain.run(command)));
+    problems = problemsOf(test, ran, mask);
+    log = 'problem' in ran ? [] : [...linesOf(ran.stdout, ran.isCut.stdout), ...linesOf(ran.stderr, ran.isCut.stderr)];
+    for (const command of test.teardown) notes.push(...noteOf('teardown', command, await chain.run(command), mask));
   } finally {
     await chain.dispose();
   }
-  const summary = `${test.command.join(' ').slice(0, 100)} → ${test.exitCode}`;
   const milliseconds = performance.now() - start;
-  const row = rowOf(`command test: ${test.name}`, [...problems, ...(problems.length > 0 ? notes : [])], {
-    ...context,
-    location: test.location,
-    summary,
-    milliseconds,
-  });
-  if (problems.length > 0) return withCause(row, log, context);
+  if (problems.length > 0)
+    return withCause(failed(test, { problems: [...problems, ...notes], milliseconds }, context), log, context);
+  const summary = `${cut(test.command.join(' '), 100, mask)} → ${test.exitCode}`;
+  const row = rowOf(nameOf(test), [], { ...context, location: test.location, summary, milliseconds });
   // The tool says nothing of a setup that fails; it is no reason to call a test red that passes.
-  return notes.length === 0 ? row : { ...row, status: 'warning', summary: context.mask(notes.join('; ')) };
+  return notes.length === 0 ? row : { ...row, status: 'warning', summary: notes.join('; ') };
+}
+
+function nameOf({ name }: CommandTest): string {
+  return `command test: ${name}`;
+}
+
+function failed(
+  test: CommandTest,
+  { problems, milliseconds }: { readonly problems: readonly string[]; readonly milliseconds: number },
+  context: StructureContext,
+): Check {
+  return rowOf(nameOf(test), problems, { ...context, location: test.location, milliseconds });
 }
 
 type Ran =
-  { readonly exitCode: number; readonly stdout: string; readonly stderr: string } | { readonly problem: string };
+  | {
+      readonly exitCode: number;
+      readonly stdout: string;
+      readonly stderr: string;
+      /** More came than is kept. */
+      readonly isCut: { readonly stdout: boolean; readonly stderr: boolean };
+    }
+  | { readonly problem: string };
 
-function problemsOf(test: CommandTest, ran: Ran): readonly string[] {
+function problemsOf(test: CommandTest, ran: Ran, mask: Mask): readonly string[] {
   if ('problem' in ran) return [ran.problem];
   const { expectedOutput, excludedOutput, expectedError, excludedError, exitCode } = test;
+  const error = { expected: expectedError, excluded: excludedError };
+  const output = { expected: expectedOutput, excluded: excludedOutput };
   return [
-    ...textProblems('error', ran.stderr, { expected: expectedError, excluded: excludedError }),
-    ...textProblems('output', ran.stdout, { expected: expectedOutput, excluded: excludedOutput }),
+    ...textProblems('error', ran.stderr, error, mask),
+    ...cutProblems('error', ran.isCut.stderr, error),
+    ...textProblems('output', ran.stdout, output, mask),
+    ...cutProblems('output', ran.isCut.stdout, output),
     ...(ran.exitCode === exitCode ? [] : [`exit code: wanted ${exitCode}, got ${ran.exitCode}`]),
   ];
 }
 
+/** What was not kept may hold what is excluded, and it moves the end that `$` stands for. */
+function cutProblems(
+  what: string,
+  isCut: boolean,
+  { expected, excluded }: { readonly expected: readonly GoRegex[]; readonly excluded: readonly GoRegex[] },
+): readonly string[] {
+  if (!isCut || expected.length + excluded.length === 0) return [];
+  return [`${what}: it is longer than ${MAX_OUTPUT >> 20} MiB, and its patterns were looked for in the beginning only`];
+}
+
 /** That a command beside the one under test went wrong, with its last words. */
-function noteOf(when: 'setup' | 'teardown', command: readonly string[], ran: Ran): readonly string[] {
-  const what = `${when}: ${command.join(' ').slice(0, 100)}`;
-  if ('problem' in ran) return [`${what}: ${ran.problem}`];
+function noteOf(when: 'setup' | 'teardown', command: readonly string[], ran: Ran, mask: Mask): readonly string[] {
+  const what = `${when}: ${cut(command.join(' '), 100, mask)}`;
+  if ('problem' in ran) return [`${what}: ${mask(ran.problem)}`];
   if (ran.exitCode === 0) return [];
-  const last = ran.stderr.trimEnd().split('\n').at(-1) ?? '';
-  return [`${what} exited with ${ran.exitCode}${last === '' ? '' : `: ${last.slice(0, 300)}`}`];
+  const last = linesOf(ran.stderr, ran.isCut.stderr).at(-1) ?? '';
+  return [`${what} exited with ${ran.exitCode}${last === '' ? '' : `: ${cut(last, 300, mask)}`}`];
+}
+
+/** Lines that are not empty. The last one of a text that was cut may be half a secret, which no mask finds. */
+function linesOf(text: string, isCut: boolean): readonly string[] {
+  const lines = text.trimEnd().split('\n');
+  return (isCut ? lines.slice(0, -1) : lines).filter((line) => line !== '');
 }
 
 /** What the command said, and what its words tell of the cause. */
-function withCause(row: Check, log: string, { mask }: StructureContext): Check {
-  const cause = causeOf(undefined, log);
-  const lines = log.split('\n').filter((line) => line !== '');
-  const failure = row.failure && { ...row.failure, log: lines.slice(-50).map((line) => mask(line.slice(0, 4096))) };
+function withCause(row: Check, log: readonly string[], { mask }: StructureContext): Check {
+  const cause = causeOf(undefined, log.join('\n'));
+  const failure = row.failure && { ...row.failure, log: log.slice(-50).map((line) => cut(line, 4096, mask)) };
   if (cause.reason !== 'needs-network') return { ...row, failure };
   return {
     ...row,
@@ -153,7 +196,8 @@ function toRunSpec(
     // Given, even though empty: the image's is not run.
     entrypoint: [],
     command,
-    env: [...options.env, ...env],
+    // The tool hands these to the container last: they win over the image's and the test's.
+    env: [...env, ...options.env],
     ...(options.user === undefined ? {} : { user: options.user }),
     ...(options.privileged ? { privileged: true } : {}),
     ...(options.tty ? { tty: { rows: 24, columns: 80 } } : {}),
@@ -178,7 +222,11 @@ async function withLimit(ended: Promise<Ended>, stop: () => Promise<unknown>): P
 
 function createOutput(): {
   readonly take: { readonly onStdout: (chunk: Uint8Array) => void; readonly onStderr: (chunk: Uint8Array) => void };
-  texts(): { readonly stdout: string; readonly stderr: string };
+  texts(): {
+    readonly stdout: string;
+    readonly stderr: string;
+    readonly isCut: { readonly stdout: boolean; readonly stderr: boolean };
+  };
 } {
   const kept = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
   const room = { stdout: MAX_OUTPUT, stderr: MAX_OUTPUT };
@@ -189,7 +237,11 @@ function createOutput(): {
   const text = (chunks: readonly Uint8Array[]): string => Buffer.concat(chunks).toString('utf8');
   return {
     take: { onStdout: take('stdout'), onStderr: take('stderr') },
-    texts: () => ({ stdout: text(kept.stdout), stderr: text(kept.stderr) }),
+    texts: () => ({
+      stdout: text(kept.stdout),
+      stderr: text(kept.stderr),
+      isCut: { stdout: room.stdout < 0, stderr: room.stderr < 0 },
+    }),
   };
 }
 

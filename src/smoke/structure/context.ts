@@ -53,7 +53,13 @@ export function rowOf(
 
 const MAX_PROBLEMS = 20;
 
-/** Foreign text in a sentence: its beginning, in quotes. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 300 ? `${text.slice(0, 300)}…` : text);
+/** Foreign text in a sentence: its beginning, in quotes. A secret that is cut or escaped is found by no mask, so it is masked before. */
+export function quote(text: string, mask: Mask): string {
+  return JSON.stringify(cut(text, 300, mask));
+}
+
+/** The beginning of a text, masked as a whole before it is cut. */
+export function cut(text: string, length: number, mask: Mask): string {
+  const masked = mask(text);
+  return masked.length > length ? `${masked.slice(0, length)}…` : masked;
 }

@@ -1,5 +1,6 @@
 import { isEngineError, messageOf, type ImageFiles, type LookedFile } from '../../../engine/index.ts';
 import { SlowRegexError } from '../regex.ts';
+import type { Mask } from '../text.ts';
 import { quote } from './context.ts';
 import { expand, type Variables } from './expand.ts';
 import { goMode } from './go-mode.ts';
@@ -49,11 +50,11 @@ function ownerProblems({ uid, gid }: ExistenceTest, path: string, found: LookedF
 export async function contentProblems(
   test: ContentTest,
   files: ImageFiles,
-  env: Variables,
+  { env, mask }: { readonly env: Variables; readonly mask: Mask },
 ): Promise<readonly string[]> {
   const path = expand(test.path, env);
   const read = await readText(path, files);
-  return 'problem' in read ? [read.problem] : textProblems(path, read.text, test);
+  return 'problem' in read ? [read.problem] : textProblems(path, read.text, test, mask);
 }
 
 /** In what a text is not as patterns want it: every expected one matches somewhere, no excluded one does. */
@@ -61,6 +62,7 @@ export function textProblems(
   what: string,
   text: string,
   { expected, excluded }: { readonly expected: readonly GoRegex[]; readonly excluded: readonly GoRegex[] },
+  mask: Mask,
 ): readonly string[] {
   const check = (pattern: GoRegex, isWanted: boolean): readonly string[] => {
     try {
@@ -70,7 +72,7 @@ export function textProblems(
       throw error;
     }
     const wanted = isWanted ? `a match of /${pattern.written}/` : `no match of /${pattern.written}/`;
-    return [`${what}: wanted ${wanted}, got ${quote(text)}`];
+    return [`${what}: wanted ${wanted}, got ${quote(text, mask)}`];
   };
   return [
     ...expected.flatMap((pattern) => check(pattern, true)),

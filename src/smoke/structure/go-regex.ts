@@ -75,7 +75,9 @@ function createReader(text: string): Reader {
     if (take(/\|/y)) return '|';
     const atom = group(flags, depth) ?? quoted() ?? characterClass() ?? simple(flags);
     isLiteralSeen ||= !/^\(\?<?!/.test(atom);
-    return `${atom}${repeat(flags)}`;
+    const times = repeat(flags);
+    // Go repeats what matches nothing, as in `^*`; here that needs a group.
+    return times !== '' && /^(?:\(\?<?!\[|\\[bB]$)/.test(atom) ? `(?:${atom})${times}` : `${atom}${times}`;
   };
 
   const group = (flags: Flags, depth: number): string | undefined => {

@@ -2,6 +2,7 @@ import { linesOf } from '../build-run.ts';
 import { findSource } from '../workspace.ts';
 import type { Mount } from '../../../engine/index.ts';
 import type { Path } from '../place.ts';
+import { parseEnvFile } from './env-file.ts';
 import { textAt, texts, type Raw, type StructureContext } from './parse.ts';
 import type { RunOptions } from './types.ts';
 
@@ -37,19 +38,10 @@ function borrow(name: string, at: Path, context: StructureContext): readonly (re
   return [];
 }
 
-/** Docker's `--env-file`: comments and empty lines are left out, and a name alone takes the value that the test is started with. */
 async function readEnvFile(file: string, at: Path, context: StructureContext): Promise<readonly string[]> {
-  const content = await context.attemptAsync(at, () => context.files.read(file), Buffer.alloc(0));
-  return content
-    .toString('utf8')
-    .split(/\r?\n/)
-    .map((line) => line.trimStart())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .flatMap((line) => {
-      if (line.includes('=')) return [line];
-      const value = context.lookup(line.trim());
-      return value === undefined ? [] : [`${line.trim()}=${value}`];
-    });
+  const read = async (): Promise<readonly string[]> =>
+    parseEnvFile((await context.files.read(file)).toString('utf8'), file);
+  return await context.attemptAsync(at, read, []);
 }
 
 /** Flags of a volume that change nothing for a folder that nobody shares. */

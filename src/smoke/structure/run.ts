@@ -56,7 +56,7 @@ async function runOnFiles(
     rows.push(rowOf(`file existence test: ${test.name}`, problems, { mask, location: test.location, summary }));
   }
   for (const test of file.contents) {
-    const problems = await contentProblems(test, image, env);
+    const problems = await contentProblems(test, image, { env, mask });
     const summary = `${test.path} holds what it should`;
     rows.push(rowOf(`file content test: ${test.name}`, problems, { mask, location: test.location, summary }));
   }
@@ -73,7 +73,7 @@ function metadataRows(
   { image, mask }: StructureContext,
 ): readonly Check[] {
   if (metadata === undefined) return [];
-  const problems = metadataProblems(metadata, image.config, env);
+  const problems = metadataProblems(metadata, image.config, { env, mask });
   const summary = 'the configuration of the image is as it should be';
   return [rowOf('metadata test', problems, { mask, location: metadata.location, summary })];
 }

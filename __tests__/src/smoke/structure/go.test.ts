@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { parseEnvFile } from '../../../../src/smoke/structure/env-file.ts';
 import { expand } from '../../../../src/smoke/structure/expand.ts';
 import { goMode } from '../../../../src/smoke/structure/go-mode.ts';
 import { compileGoRegex, matchesGo } from '../../../../src/smoke/structure/go-regex.ts';
@@ -34,6 +35,8 @@ describe('a pattern of Go matches what it matches there', () => {
     ['\\pL+\\p{Greek}', 'aα', true],
     ['(?U)a+b', 'aaab', true],
     ['(?-s:a.b)', 'a\nb', false],
+    ['^*\\b+a$?', 'xa', false],
+    ['^*a(?m)$?', 'xab', true],
     ['^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}\\.\\d{6}$', '2024-01-02T03:04:05.123456', true],
   ])('/%s/ on %j: %s', (pattern, text, wanted) => {
     expect(matches(pattern, text)).toBe(wanted);
@@ -83,4 +86,25 @@ test.each([
       ]),
     ),
   ).toBe(wanted);
+});
+
+test('an envFile is read as godotenv reads it', () => {
+  const text = `
+# comment
+A=1
+export B = "two words" # comment
+C='$A \\n' #x
+D="a\\n\\"$A\${B}\\$A"
+E=x#y $A # z
+A=2
+F="one
+two"
+G=
+H: yaml\r
+`;
+  expect(parseEnvFile(text, 'x.env')).toEqual([
+    'B=two words', 'C=$A \\n', 'D=a\n"1two words$A', 'E=x#y 1', 'A=2', 'F=one\ntwo', 'G=', 'H=yaml',
+  ]); // prettier-ignore
+  expect(() => parseEnvFile('A=1\nB="x\n', 'x.env')).toThrow('x.env:2: the value of B has no end');
+  expect(() => parseEnvFile('A=1\n\nNAME\n', 'x.env')).toThrow('x.env:3: there is no NAME=value');
 });

@@ -18,11 +18,12 @@ let folder: string;
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'berth-structure-')));
   await mkdir(join(folder, 'mounted'));
-  await writeFile(join(folder, 'test.env'), '# comment\nFROM_FILE=1\nLENT\n');
+  await writeFile(join(folder, 'bare.env'), 'A=1\nLENT\n');
+  await writeFile(join(folder, 'test.env'), '# comment\nexport FROM_FILE="1"\n');
 });
 afterAll(async () => await rm(folder, { recursive: true }));
 
-const LENT: Readonly<Record<string, string>> = { LENT: 'hunter22' };
+const LENT: Readonly<Record<string, string>> = { LENT: 'hunter22', CERT: 'a "quoted"\\secret' };
 
 async function parse(text: string, name = 'structure.yaml'): Promise<SmokeSpec> {
   await writeFile(join(folder, name), text);
@@ -34,10 +35,16 @@ async function run(
   {
     files = {},
     config = {},
-  }: { readonly files?: Readonly<Record<string, MemoryFile>>; readonly config?: ContainerConfig },
+    refused,
+  }: {
+    readonly files?: Readonly<Record<string, MemoryFile>>;
+    readonly config?: ContainerConfig;
+    /** A program that no container can run. */
+    readonly refused?: string;
+  },
 ): Promise<SmokeReport> {
   const spec = await parse(text);
-  const engine = createProcessEngine(files);
+  const engine = createProcessEngine(files, refused);
   const report = await smoke({ reference: 'x', config, size: 1 }, { kind: 'spec', spec }, { engine });
   expect(engine.running()).toEqual([]);
   return report;
@@ -235,6 +242,50 @@ commandTests:
     expect(report.checks[1]?.hint).toContain('run: { network: egress }');
   });
 
+  test('end with a setup that could not be run: what it makes is not there', async () => {
+    const report = await run(
+      head("commandTests: [{ name: a, setup: [[sh, -c, ':'], [broken]], command: 'true', excludedOutput: [x] }]"),
+      { config: { Env: ['PATH=/usr/bin:/bin'] }, refused: 'broken' },
+    );
+    expect(rowsOf(report)[0]).toEqual([
+      'failed',
+      'command test: a',
+      'setup: broken: Cannot run broken: it is not there',
+    ]);
+  });
+
+  test('do not pass for output of which only the beginning was kept', async () => {
+    const report = await run(
+      head(`
+commandTests:
+- { name: a, command: sh, args: [-c, 'head -c 5000000 /dev/zero; echo secret'], excludedOutput: [secret] }
+- { name: b, command: sh, args: [-c, 'head -c 5000000 /dev/zero >&2'], excludedOutput: [secret] }
+`),
+      { config: { Env: ['PATH=/usr/bin:/bin'] } },
+    );
+    expect(rowsOf(report).slice(0, 2)).toEqual([
+      ['failed', 'command test: a', expect.stringContaining('output: it is longer than 4 MiB')],
+      ['passed', 'command test: b'],
+    ]);
+  });
+
+  test('show no part of a secret, also where a text is cut or quoted, and let lent variables win', async () => {
+    const report = await run(
+      head(`
+containerRunOptions: { envVars: [LENT, CERT] }
+commandTests:
+- name: a
+  command: sh
+  args: [-c, 'printf "%295s" ""; printenv LENT CERT; exit 1']
+  envVars: [{ key: LENT, value: other }]
+  expectedOutput: [^never]
+`),
+      { config: { Env: ['PATH=/usr/bin:/bin', 'CERT=image'] } },
+    );
+    expect(report.checks[0]?.failure?.problems[0]).toContain(`${' '.repeat(295)}***\\n*…`);
+    expect(JSON.stringify(report.checks[0])).not.toMatch(/hunt|quo|other|image/);
+  });
+
   test('take the options of the container, of which variables and files are lent by name and masked', async () => {
     const spec = await parse(
       head(`
@@ -248,13 +299,14 @@ containerRunOptions:
   drop_capabilities: [chown]
   bindMounts: ["./mounted:/mnt:ro"]
   network: none
+fileExistenceTests: [{ name: a, path: /a }]
 `),
     );
     expect(spec.structure[0]?.options).toEqual({
       user: 'root',
       privileged: true,
       tty: true,
-      env: ['FROM_FILE=1', 'LENT=hunter22', 'LENT=hunter22'],
+      env: ['FROM_FILE=1', 'LENT=hunter22'],
       capAdd: ['sys_admin'],
       capDrop: ['chown'],
       mounts: [{ type: 'bind', source: join(folder, 'mounted'), target: '/mnt', readonly: true }],
@@ -284,8 +336,27 @@ describe('a file', () => {
     expect(spec.structure[0]?.metadata?.entrypoint).toBeUndefined();
   });
 
+  test.each([
+    [
+      'an alias',
+      "metadataTest: { cmd: &o ['^never$'] }\ncommandTests: [{ name: a, command: echo, expectedOutput: *o }]",
+    ],
+    [
+      'an alias of one',
+      "globalEnvVars: [{ key: X, value: &o '^never$' }]\ncommandTests: [{ name: a, command: echo, expectedOutput: [*o] }]",
+    ],
+    ['a merge', "commandTests: [&a { name: a, command: echo, expectedOutput: ['^never$'] }, { <<: [*a], name: b }]"],
+  ])('that gives a pattern by %s asks for it: a test that must fail does', async (_name, text) => {
+    const report = await run(head(text), { config: { Env: ['PATH=/usr/bin:/bin'] } });
+    const tested = report.checks.filter(({ name }) => name.startsWith('command test'));
+    expect(tested.map(({ status }) => status)).toEqual(tested.map(() => 'failed'));
+    expect(tested.at(-1)?.summary).toContain('wanted a match of /^never$/');
+  });
+
   const table: readonly [string, string, string, string | undefined][] = [
     ['the first version', 'schemaVersion: "1.0.0"\ncommandTests: [{ name: a, command: [which, x] }]', 'structure.yaml:1:16: `schemaVersion` is "1.0.0": wanted 2.0.0', 'Write schemaVersion: 2.0.0, and each `command: [which, python3]` as `command: which` with `args: [python3]`'],
+    ['no test', head('commandTests: []\nmetadataTest: { labels: [] }'), 'structure.yaml:1:1: the structure test tests nothing', 'Write commandTests, fileExistenceTests, fileContentTests, metadataTest or licenseTests'],
+    ['a variable of the step in a file', head('containerRunOptions: { envFile: bare.env }'), 'bare.env:2: there is no NAME=value; a variable of the step is lent by its name under `envVars`', undefined],
     ['no version', 'commandTests: []', 'the structure test needs `schemaVersion`', undefined],
     ['a typo', head('commandTest: []'), 'structure.yaml:2:1: unknown key `commandTest`', 'Did you mean `commandTests`?'],
     ['a command without a name', head('commandTests: [{ command: x }]'), '`commandTests[0]` needs `name`', undefined],
