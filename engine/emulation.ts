@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from './base/errors.ts';
 import type { Vertex } from './graph/index.ts';
+import { has32BitPrograms } from './host-platform.ts';
 import { runsOn } from './image/choose.ts';
 import { formatPlatform, normalizePlatform } from './image/platform.ts';
 import type { Platform } from './image/types.ts';
@@ -57,11 +58,16 @@ export async function requireMachines(
 export const EMULATOR_HINT =
   'Install an emulator: apt-get install qemu-user-static binfmt-support, or the step docker/setup-qemu-action in a workflow';
 
-/** True when programs for a platform run on a machine without an emulator. What a level of a processor has beyond the first is not asked for. */
-export function runsHere(platform: Platform, host: Platform): boolean {
+/**
+ * True when programs for a platform run on a machine without an emulator. What a level of a processor has beyond the first is not asked for.
+ *
+ * @param has32Bit whether an arm64 runs programs of arm: many no longer do
+ */
+export function runsHere(platform: Platform, host: Platform, has32Bit: () => boolean = has32BitPrograms): boolean {
   const { variant: _, ...plain } = normalizePlatform(platform);
   const isLevel = plain.architecture === 'amd64' || plain.architecture === 'arm64';
-  return runsOn(isLevel ? plain : platform, host);
+  if (!runsOn(isLevel ? plain : platform, host)) return false;
+  return !(plain.architecture === 'arm' && host.architecture === 'arm64') || has32Bit();
 }
 
 /** A handler that is switched on. */
@@ -75,6 +81,8 @@ interface Handler {
 async function readHandlers(folder: string): Promise<readonly Handler[] | undefined> {
   const names = await readdir(folder).catch((): string[] => []);
   if (!names.includes('status')) return undefined;
+  // Switched off as a whole, no handler is asked.
+  if ((await readFile(join(folder, 'status'), 'utf8').catch(() => '')).trim() !== 'enabled') return [];
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
   return texts.flatMap((text) => readHandler(text) ?? []);
 }

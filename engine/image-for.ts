@@ -16,8 +16,10 @@ export async function imageFor(
 ): Promise<StoredImage> {
   const image = await images.resolve(name);
   if (!platform) return image;
-  const { index: _, ...found } = (await images.findFor(name, platform)) ?? image;
-  if (isSameMachine(found.config, platform)) return found;
+  const { index, ...found } = (await images.findFor(name, platform)) ?? image;
+  // The index says which manifest is its own: the image may have been packed otherwise for another name.
+  const manifest = index?.members.find(({ id }) => id === found.id)?.manifest ?? found.manifest;
+  if (isSameMachine(found.config, platform)) return { ...found, manifest };
   const there = image.index?.members.map((member) => formatPlatform(member.platform)) ?? [formatPlatform(image.config)];
   const message = `Cannot ${act} ${name} for ${formatPlatform(platform)}: it is for ${there.join(', ')}`;
   throw new EngineError('PLATFORM_NOT_FOUND', message, { hint: `--platform ${there[0] ?? ''}` });

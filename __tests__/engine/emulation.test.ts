@@ -38,6 +38,15 @@ describe('a foreign platform', () => {
     await needs('FROM a\nRUN make\n', 'linux/arm64/v8');
   });
 
+  test('is refused where all emulators are switched off', async () => {
+    const off = await mkdtemp(join(folder, 'off-'));
+    await writeFile(join(off, 'status'), 'disabled\n');
+    await writeFile(join(off, 'qemu-aarch64'), handler('00b700', 'POCF'));
+    await expect(needs('FROM a\nRUN make\n', 'linux/arm64', off)).rejects.toMatchObject({
+      code: 'PLATFORM_UNSUPPORTED',
+    });
+  });
+
   test.each([
     ['linux/riscv64', folderOf, 'without the flag F'],
     ['linux/ppc64le', folderOf, 'no emulator for it is registered'],
@@ -64,10 +73,15 @@ function folderOf(): string {
 test.each([
   ['linux/amd64/v3', 'linux/amd64', true],
   ['linux/386', 'linux/amd64', true],
-  ['linux/arm/v7', 'linux/arm64', true],
   ['linux/arm64/v9', 'linux/arm64', true],
   ['linux/arm64', 'linux/amd64', false],
   ['windows/amd64', 'linux/amd64', false],
 ])('%s on %s runs without an emulator: %s', (platform, host, runs) => {
   expect(runsHere(parsePlatform(platform), parsePlatform(host))).toBe(runs);
+});
+
+test.each([true, false])('arm on an arm64 that has 32 bits (%s) runs without an emulator just there', (has32Bit) => {
+  const arm64 = parsePlatform('linux/arm64');
+  expect(runsHere(parsePlatform('linux/arm/v7'), arm64, () => has32Bit)).toBe(has32Bit);
+  expect(runsHere(arm64, arm64, () => has32Bit)).toBe(true);
 });

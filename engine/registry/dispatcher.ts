@@ -3,7 +3,7 @@ import type * as Undici from 'undici';
 import type { Agent, Dispatcher } from 'undici';
 import { EngineError } from '../base/errors.ts';
 import { isLoopback } from './host.ts';
-import { proxiesOf, tunnels } from './proxy.ts';
+import { hasProxy, proxiesOf, tunnels } from './proxy.ts';
 import type { RegistryOptions, Timing } from './types.ts';
 
 /** Chooses the connection for a URL: through the proxy, or direct to loopback, as Go's clients do. */
@@ -32,7 +32,7 @@ export function createDispatchers(options: RegistryOptions, timing: Timing): Dis
   return {
     for: async (url) => {
       const { direct, proxied } = await (made ??= make());
-      return isLoopback(url.hostname) ? direct : proxied;
+      return isLoopback(url.hostname) || !hasProxy(url, options) ? direct : proxied;
     },
     close: async () => {
       const dispatchers = await made?.catch(() => undefined);

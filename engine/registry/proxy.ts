@@ -17,6 +17,11 @@ export function proxiesOf({
   return { httpProxy: proxyUrl(httpProxy), httpsProxy: proxyUrl(httpsProxy), noProxy: noProxy ?? '' };
 }
 
+/** Whether requests of the URL's scheme have a proxy: as for Go, that of http is not for https, for which undici would take it. */
+export function hasProxy({ protocol }: URL, { httpProxy, httpsProxy }: RegistryOptions): boolean {
+  return Boolean(protocol === 'https:' ? httpsProxy : httpProxy);
+}
+
 /** `proxy.example:3128` means http, as for curl and Go. Never shown whole: it may hold a password. */
 function proxyUrl(text: string | undefined): string {
   if (!text) return '';

@@ -7,6 +7,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '../../../engine/image/digest.ts';
+import { hasProxy } from '../../../engine/registry/proxy.ts';
 import { bytesOf, createRegistryBench, failureOf } from '../../helpers/registry-bench.ts';
 import { hasProgram } from '../../helpers/docker-registry.ts';
 import { type Script, type ScriptedServer, startScriptedServer } from '../../helpers/scripted-server.ts';
@@ -142,6 +143,15 @@ describe('a proxy', () => {
       proxy.closeAllConnections();
       proxy.close();
     }
+  });
+
+  test.each([
+    ['http://registry.test', 'httpProxy', true],
+    ['https://registry.test', 'httpProxy', false],
+    ['https://registry.test', 'httpsProxy', true],
+    ['http://registry.test', 'httpsProxy', false],
+  ])('is asked for %s by %s: %s', (url, name, isAsked) => {
+    expect(hasProxy(new URL(url), { [name]: 'http://proxy.test' })).toBe(isAsked);
   });
 
   test.each<[string, (socket: Socket) => void, string]>([
