@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { isAbsolute, posix } from 'node:path';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { makeFolders } from '../base/folders.ts';
+import { isMissing } from '../base/missing.ts';
 import type { Mount } from '../engine.ts';
 import type { ContainerConfig } from '../image/types.ts';
 import type * as oci from '../native/protocol.ts';
@@ -73,6 +74,7 @@ function toUse(
     name: source === undefined ? anonymousName() : checkVolumeName(source),
     target: cleanTarget(target),
     anonymous: anonymous || source === undefined,
+    ...(source === undefined ? { invented: true } : {}),
     ...(readonly ? { readonly } : {}),
     ...(nocopy ? { nocopy } : {}),
     ...(labels ? { labels } : {}),
@@ -138,7 +140,8 @@ async function bindSource(mount: Mount): Promise<string> {
 async function exists(path: string): Promise<boolean> {
   return await stat(path).then(
     () => true,
-    () => false,
+    // What this process may not look at, the helper may; it says what is wrong.
+    (error: unknown) => !isMissing(error),
   );
 }
 

@@ -162,7 +162,10 @@ async function start(
     await settled();
   } catch (error) {
     // Where the helper kept nothing of the container, nobody will ever ask for its anonymous volumes.
-    await removeAnonymous(connection, record.volumes ?? []).then(settled, () => undefined);
+    await removeAnonymous(connection, record.volumes ?? []).then(
+      (left) => (left.length === 0 ? settled() : undefined),
+      () => undefined,
+    );
     throw error;
   }
   return createHandle(session, {

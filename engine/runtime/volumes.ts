@@ -14,6 +14,8 @@ export interface VolumeUse {
   readonly target: string;
   /** Made for this container; goes with it when it is removed with `-v` or `--rm`. */
   readonly anonymous: boolean;
+  /** Its name was made up for this container: it is no volume that another one brought. */
+  readonly invented?: boolean | undefined;
   readonly readonly?: boolean | undefined;
   /** Do not give an empty volume what the image has there. */
   readonly nocopy?: boolean | undefined;
@@ -69,13 +71,17 @@ export async function ensureVolumes(
   }
 }
 
-/** Removes the anonymous volumes of a container that is gone, but those that another container uses. */
-export async function removeAnonymous(connection: Connection, uses: readonly VolumeUse[]): Promise<void> {
+/**
+ * Removes the anonymous volumes of a container that is gone, but those that another container uses.
+ *
+ * @returns what could not be removed, with the reasons
+ */
+export async function removeAnonymous(connection: Connection, uses: readonly VolumeUse[]): Promise<readonly string[]> {
   const names = uses.filter(({ anonymous }) => anonymous).map(({ name }) => name);
-  if (names.length === 0) return;
+  if (names.length === 0) return [];
   const used = usersByVolume(await listContainers(connection));
   const unused = names.filter((name) => !used.has(name));
-  await connection.helper.call('volume', { action: { kind: 'remove', names: unused } });
+  return (await connection.helper.call('volume', { action: { kind: 'remove', names: unused } })).warnings;
 }
 
 /** What the named volumes of a container are mounted from, where that is no folder of the store. */
