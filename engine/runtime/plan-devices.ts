@@ -1,5 +1,6 @@
+import { EngineError } from '../base/errors.ts';
 import type { RunSpec } from '../engine.ts';
-import type { Device, DeviceRule, Mount } from '../native/protocol.ts';
+import type { Device, DeviceRule, IdMap, Mount } from '../native/protocol.ts';
 import type { Connection } from './dependencies.ts';
 import { hostDevices, requestedDevices } from './devices.ts';
 import type { Identity } from './user.ts';
@@ -16,17 +17,20 @@ export interface PlannedDevices {
   readonly warnings: readonly string[];
 }
 
-/** Works out the devices of a container whose environment is `env`. @throws `DEVICE_REFUSED` */
+/** Works out the devices of a container whose environment is `env`. @throws `DEVICE_REFUSED`, and `RUNG_REFUSED` for rules where none are kept */
 export async function planDevices(
-  { cdi }: Pick<Connection, 'cdi'>,
+  { cdi, helper }: Pick<Connection, 'cdi'> & { readonly helper: { readonly idMap: IdMap } },
   spec: RunSpec,
   { identity, env }: { readonly identity: Identity; readonly env: readonly string[] },
 ): Promise<PlannedDevices> {
+  if (helper.idMap.kind !== 'root' && spec.deviceRules?.length) throw noRules('--device-cgroup-rule');
   const own = await (spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? [], spec.deviceRules));
+  checkAccess(own, helper.idMap);
   const { deviceNames = [], gpus = [] } = spec;
   if (deviceNames.length + gpus.length === 0) return { ...own, env: [], mounts: [], additionalGids: [], warnings: [] };
   const { deviceEdits } = await import('./cdi/index.ts');
   const edits = await deviceEdits({ deviceNames, gpus }, identity, cdi);
+  checkAccess(edits, helper.idMap);
   const nodes = new Map([...own.nodes, ...edits.nodes].map((node) => [node.path, node]));
   const path = edits.libraries === undefined ? [] : [appended(env, edits.libraries)];
   return {
@@ -35,8 +39,23 @@ export async function planDevices(
     env: [...edits.env, ...path],
     mounts: edits.mounts,
     additionalGids: edits.additionalGids,
-    warnings: olderDriver(env, edits.driver),
+    warnings: [...edits.warnings, ...olderDriver(env, edits.driver)],
   };
+}
+
+/** In a user namespace a node is the host's, bound, and gives all that its mode does. */
+function checkAccess({ nodes, rules }: Pick<PlannedDevices, 'nodes' | 'rules'>, idMap: IdMap): void {
+  if (idMap.kind === 'root') return;
+  const less = rules.find(({ access = 'rwm' }) => !(access.includes('r') && access.includes('w')));
+  if (less === undefined) return;
+  const node = nodes.find(({ major, minor }) => major === less.major && minor === less.minor);
+  throw noRules(`access ${less.access} to ${node?.path ?? 'a device'}`);
+}
+
+function noRules(what: string): EngineError {
+  return new EngineError('RUNG_REFUSED', `Cannot use ${what}: rung userns keeps a container to no device rules`, {
+    hint: 'give the device with rw, or run berth as root, or with sudo',
+  });
 }
 
 function appended(env: readonly string[], folder: string): string {

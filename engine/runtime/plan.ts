@@ -6,6 +6,7 @@ import type { Mount, RunSpec } from '../engine.ts';
 import type { IdMap, Join, PublishedPort, StartArgs } from '../native/protocol.ts';
 import type { StoredImage } from '../store/types.ts';
 import { createReadAccounts } from './accounts.ts';
+import { checkAnnotations } from './annotations.ts';
 import type { Connection } from './dependencies.ts';
 import { readHostFacts } from './host.ts';
 import { findContainer } from './list.ts';
@@ -53,6 +54,7 @@ export async function planContainer(
   }
   const mode = modeOf(spec);
   const network = mode.kind;
+  checkAnnotations(spec.annotations);
   checkRung(helper.idMap, spec);
   checkSpec(spec, mode);
   const donor = mode.kind === 'container' ? await findContainer(connection, mode.container) : undefined;

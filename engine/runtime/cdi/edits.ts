@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute, posix } from 'node:path';
 import { EngineError, messageOf } from '../../base/errors.ts';
+import { isMissing } from '../../base/missing.ts';
 import type { Device, DeviceRule, Mount } from '../../native/protocol.ts';
 import { numbersOf } from '../devices.ts';
 import type { CdiDevice } from './registry.ts';
@@ -19,6 +20,7 @@ export interface DeviceEdits {
   readonly libraries?: string | undefined;
   /** Version of NVIDIA's driver, where it is known. */
   readonly driver?: string | undefined;
+  readonly warnings: readonly string[];
 }
 
 /** Who owns a node that its vendor gave no owner: the process of the container. */
@@ -56,6 +58,7 @@ export async function editsOf(devices: ReadonlyMap<string, CdiDevice>, owner: Ow
       await doHooks(
         all.flatMap(({ hooks }) => hooks),
         mounts,
+        [...nodes.keys()],
       ),
     );
   });
@@ -68,6 +71,7 @@ export async function editsOf(devices: ReadonlyMap<string, CdiDevice>, owner: Ow
     additionalGids: [...new Set(all.flatMap(({ additionalGids }) => additionalGids))].filter((gid) => gid !== 0),
     libraries: hooks?.libraries,
     driver: hooks?.driver,
+    warnings: hooks?.warnings ?? [],
   };
 }
 
@@ -100,7 +104,9 @@ async function toNode(
 
 async function deviceAt(path: string): Promise<Pick<Device, 'type' | 'major' | 'minor'>> {
   const stats = await stat(path).catch((error: unknown) => {
-    throw new Error(`there is no ${path} on this machine`, { cause: error });
+    throw new Error(isMissing(error) ? absent(path) : `${path} cannot be looked at: ${messageOf(error)}`, {
+      cause: error,
+    });
   });
   if (stats.isFIFO()) return { type: 'p', major: 0, minor: 0 };
   if (!stats.isCharacterDevice() && !stats.isBlockDevice()) throw new Error(`${path} is no device node`);
@@ -117,9 +123,14 @@ async function checkMounts(mounts: readonly CdiMount[]): Promise<void> {
       throw new Error(`its mount of type ${type} on ${containerPath} is not done`);
     if (!isAbsolute(hostPath)) throw new Error(`its mount of ${hostPath} has no absolute path`);
     await stat(hostPath).catch((error: unknown) => {
-      throw new Error(`there is no ${hostPath} on this machine`, { cause: error });
+      // What this process may not look at, the helper may; it says what is wrong.
+      if (isMissing(error)) throw new Error(absent(hostPath), { cause: error });
     });
   }
+}
+
+function absent(path: string): string {
+  return `there is no ${path} on this machine`;
 }
 
 function toRule({

@@ -9,6 +9,8 @@ export interface HookWork {
   readonly libraries?: string | undefined;
   /** Version of the driver that the host has, where a hook says it. */
   readonly driver?: string | undefined;
+  /** Names of devices that cannot be made. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -24,9 +26,14 @@ const LIBRARY = /^lib[\w.+-]+\.so(\.[\w.]+)?$/;
 /**
  * Does the hooks of NVIDIA's toolkit: links and the names that `ldconfig` would make are mounts of the same files.
  *
+ * @param nodes paths of the devices in the container: a link to one of them is no mount, and is named in a warning
  * @throws an `Error` naming a hook that is not done
  */
-export async function doHooks(hooks: readonly CdiHook[], mounts: readonly CdiMount[]): Promise<HookWork> {
+export async function doHooks(
+  hooks: readonly CdiHook[],
+  mounts: readonly CdiMount[],
+  nodes: readonly string[] = [],
+): Promise<HookWork> {
   const calls = hooks.map(callOf);
   const links = new Map<string, string>();
   for (const { words } of calls.filter(({ act }) => act === 'create-symlinks')) {
@@ -38,11 +45,13 @@ export async function doHooks(hooks: readonly CdiHook[], mounts: readonly CdiMou
   const taken = new Set(mounts.map(({ containerPath }) => clean(containerPath)));
   const linked = [...links].flatMap(([path]) => (taken.has(path) ? [] : mountOf(path, path, links, mounts)));
   const own = libraries.flatMap(({ path, name }) => mountOf(`${LIBRARY_FOLDER}/${name}`, path, links, mounts));
+  const lost = [...links].filter(([path, target]) => !taken.has(path) && nodes.includes(target));
   const driver = calls.flatMap(({ words }) => valuesOf(words, 'host-driver-version'))[0];
   return {
     mounts: [...linked, ...own],
     ...(own.length > 0 ? { libraries: LIBRARY_FOLDER } : {}),
     ...(driver === undefined ? {} : { driver }),
+    warnings: lost.map(([path, target]) => `${path} is not made: it would be a link to the device ${target}`),
   };
 }
 
