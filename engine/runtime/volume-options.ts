@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { EngineError } from '../base/errors.ts';
+import { isMissing } from '../base/missing.ts';
 import type { Mount } from '../native/protocol.ts';
 
 /** What a volume with options is mounted from, instead of a folder of the store. */
@@ -53,6 +54,8 @@ export async function mountOrigin(
   const access = readonly && !options.includes('ro') ? ['ro'] : [];
   if (type === 'tmpfs') return { destination: target, type, source: 'tmpfs', options: [...options, ...access] };
   await stat(device).catch((error: unknown) => {
+    // What this process may not look at, the helper may; it says what is wrong.
+    if (!isMissing(error)) return;
     throw new EngineError(
       'MOUNT_SOURCE_MISSING',
       `Cannot mount volume ${name}: failed to mount local volume: mount ${device}: no such file or directory`,

@@ -44,4 +44,9 @@ describe('options of a volume', () => {
     const gone = mountOrigin({ type: 'bind', device: '/no/such/folder', options: ['bind'] }, place);
     await expect(gone).rejects.toMatchObject({ code: 'MOUNT_SOURCE_MISSING' });
   });
+
+  test('what cannot be looked at is no folder that is missing', async () => {
+    const origin = { type: 'bind', device: '/dev/null/below', options: ['bind'] } as const;
+    expect(await mountOrigin(origin, { name: 'v', target: '/t' })).toMatchObject({ source: '/dev/null/below' });
+  });
 });

@@ -25,14 +25,15 @@ const READ_ONLY = ['ro', 'nosuid', 'nodev', 'rbind', 'rprivate'];
 const LINKS: readonly (readonly [target: string, link: string])[] = [['libcuda.so.1', 'libcuda.so']];
 
 /**
- * NVIDIA's driver as a CDI specification, for a machine where nobody has written one: the cards as devices `0`, `1` … and by their UUID,
- * `all` of them, the driver's own libraries, programs and sockets. Undefined where there is no such driver.
+ * NVIDIA's driver as a CDI specification, for a machine where nobody has written one: the cards that are here as devices `0`, `1` …, numbered
+ * as `nvidia-smi` does, and by their UUID, `all` of them, the driver's own libraries, programs and sockets. Undefined where there is no such driver.
  *
  * @param host hostPath of the machine's root; another one in tests
  */
 export async function describeDriver(host = '/'): Promise<CdiSpec | undefined> {
   const version = await driverVersion(host);
-  const cards = await cardsOf(host);
+  const known = await knownCards(host);
+  const cards = await cardsOf(host, known);
   if (version === undefined || cards.length === 0) return undefined;
   const nodes = (
     await present(
@@ -48,7 +49,6 @@ export async function describeDriver(host = '/'): Promise<CdiSpec | undefined> {
     )),
     ...(await present(host, [...SOCKETS, `/lib/firmware/nvidia/${version}`])),
   ];
-  const ids = await uuidsOf(host);
   const edits = (some: readonly string[]): ContainerEdits => ({
     ...NO_EDITS,
     deviceNodes: some.map((card) => nodeOf(host, `/dev/nvidia${card}`)),
@@ -56,8 +56,8 @@ export async function describeDriver(host = '/'): Promise<CdiSpec | undefined> {
   return {
     kind: 'nvidia.com/gpu',
     devices: new Map([
-      ...cards.map((card) => [card, edits([card])] as const),
-      ...cards.flatMap((card) => [...(ids.get(card) ?? [])].map((id) => [id, edits([card])] as const)),
+      ...cards.map((card, index) => [String(index), edits([card])] as const),
+      ...known.filter(({ minor }) => cards.includes(minor)).map(({ uuid, minor }) => [uuid, edits([minor])] as const),
       ['all', edits(cards)] as const,
     ]),
     edits: {
@@ -78,22 +78,32 @@ async function driverVersion(host: string): Promise<string | undefined> {
   return version !== undefined && /^\d+(\.\d+)+$/.test(version) ? version : undefined;
 }
 
-/** Numbers of the cards. */
-async function cardsOf(host: string): Promise<readonly string[]> {
+/** Numbers of the nodes of the cards that are here, in the order of their addresses; last those that the driver does not name. */
+async function cardsOf(host: string, known: readonly KnownCard[]): Promise<readonly string[]> {
   const names = await readdir(join(host, 'dev')).catch((): string[] => []);
-  return names.flatMap((name) => /^nvidia(\d+)$/.exec(name)?.[1] ?? []).sort((a, b) => Number(a) - Number(b));
+  const nodes = names.flatMap((name) => /^nvidia(\d+)$/.exec(name)?.[1] ?? []).sort((a, b) => Number(a) - Number(b));
+  const named = known.map(({ minor }) => minor).filter((minor) => nodes.includes(minor));
+  return [...named, ...nodes.filter((node) => !named.includes(node))];
 }
 
-/** UUIDs by the number of the card. */
-async function uuidsOf(host: string): Promise<ReadonlyMap<string, readonly string[]>> {
+interface KnownCard {
+  readonly uuid: string;
+  /** Number of its node. */
+  readonly minor: string;
+}
+
+/** What the driver says of its cards, in the order of their PCI addresses: a container that was given some of them sees all. */
+async function knownCards(host: string): Promise<readonly KnownCard[]> {
   const folder = join(host, 'proc/driver/nvidia/gpus');
-  const ids = new Map<string, readonly string[]>();
-  for (const name of await readdir(folder).catch((): string[] => [])) {
-    const text = (await textOf(join(folder, name, 'information'))) ?? '';
-    const [uuid, minor] = [/GPU UUID:\s+(GPU-[\w-]+)/.exec(text)?.[1], /Device Minor:\s+(\d+)/.exec(text)?.[1]];
-    if (uuid !== undefined && minor !== undefined) ids.set(minor, [uuid]);
-  }
-  return ids;
+  const addresses = (await readdir(folder).catch((): string[] => [])).sort();
+  const found = await Promise.all(
+    addresses.map(async (address) => {
+      const text = (await textOf(join(folder, address, 'information'))) ?? '';
+      const [uuid, minor] = [/GPU UUID:\s+(GPU-[\w-]+)/.exec(text)?.[1], /Device Minor:\s+(\d+)/.exec(text)?.[1]];
+      return uuid === undefined || minor === undefined ? [] : [{ uuid, minor }];
+    }),
+  );
+  return found.flat();
 }
 
 /** The driver's libraries end with its version; those of CUDA, which images bring, do not. */

@@ -70,7 +70,18 @@ function namesOf({ driver = '', count, devices, capabilities }: GpuRequest, regi
   }
   if (devices.length > 0) return devices.map((id) => (id.includes('=') ? id : `${GPU}=${id}`));
   if (count < 0) return [`${GPU}=all`];
-  return Array.from({ length: count }, (_, index) => `${GPU}=${index}`);
+  const cards = numberedCards(registry);
+  // More than there are: the names of those that are missing end up in Docker's error.
+  const missing = Array.from({ length: count + cards.length }, (_, index) => `${GPU}=${index}`);
+  return [...cards, ...missing.filter((name) => !registry.devices.has(name))].slice(0, count);
+}
+
+/** Cards by their number; where a file has no numbers, all that it names but `all`, in its order. */
+function numberedCards({ devices }: CdiRegistry): readonly string[] {
+  const names = [...devices.keys()].filter((name) => name.startsWith(`${GPU}=`) && name !== `${GPU}=all`);
+  const numberOf = (name: string): number => Number(name.slice(GPU.length + 1));
+  const numbered = names.filter((name) => Number.isInteger(numberOf(name)));
+  return numbered.length > 0 ? numbered.sort((a, b) => numberOf(a) - numberOf(b)) : names;
 }
 
 function choose(names: readonly string[], { devices, problems }: CdiRegistry): ReadonlyMap<string, CdiDevice> {

@@ -52,7 +52,7 @@ export async function planNetwork(spec: RunSpec, options: NetworkPlanOptions): P
   const named = mode.networks.find((name) => name !== DEFAULT_NETWORK);
   if (named !== undefined) throw noBridge(named, probe);
   // Neither has room for what belongs to a network of the store.
-  checkSpec(spec, { kind: 'private' });
+  checkSpec(spec, { kind: 'private' }, reasonOf(probe));
   const { pasta } = options;
   if (pasta?.program !== undefined) return await planPasta(pasta.program, spec, options);
   const plan = await planAlone('private', spec, options);
@@ -218,11 +218,15 @@ function isPlain(address: string): boolean {
   return !address.includes('%');
 }
 
-/** @throws `NETWORK_INVALID` for what the mode leaves no room for */
-export function checkSpec(spec: RunSpec, mode: NetworkMode): void {
+/**
+ * @param reason why the container has this mode, where nobody asked for it
+ * @throws `NETWORK_INVALID` for what the mode leaves no room for
+ */
+export function checkSpec(spec: RunSpec, mode: NetworkMode, reason?: string): void {
   const refuse = (what: string): never => {
     const asked = mode.kind === 'container' ? `container:${mode.container}` : mode.kind;
-    throw new EngineError('NETWORK_INVALID', `Cannot use ${what} with --network ${asked}: conflicting options`, {
+    const why = reason === undefined ? ` with --network ${asked}: conflicting options` : `: ${reason}`;
+    throw new EngineError('NETWORK_INVALID', `Cannot use ${what}${why}`, {
       hint: `leave out ${what}`,
     });
   };

@@ -52,7 +52,11 @@ export const createVolume = defineCommand({
     driver: text('-d, --driver DRIVER', 'local is the one there is'),
     label: list('--label NAME=VALUE', 'set a label', parseLabel),
     name: text('--name NAME', 'older form of the operand'),
-    option: list('-o, --opt NAME=VALUE', 'type=, device= and o= of a bind or a tmpfs', parseLabel),
+    option: list(
+      '-o, --opt NAME=VALUE',
+      'type=, device= and o= of a bind or a tmpfs, which are not filled from images',
+      parseLabel,
+    ),
   },
   refused: ['availability', 'group', 'limit-bytes', 'required-bytes', 'scope', 'secret', 'sharing', 'type'],
   run: async (context, { driver = 'local', label, name, option }, [operand]) => {

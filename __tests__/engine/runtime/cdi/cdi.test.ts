@@ -217,7 +217,16 @@ describe('hooks of NVIDIA’s toolkit', () => {
       ['/usr/lib64/libcuda.so.1', 'OWN/cuda'],
       ['/usr/local/nvidia/lib64/libcuda.so.1', 'OWN/cuda'],
     ]);
-    expect(work).toMatchObject({ libraries: '/usr/local/nvidia/lib64', driver: '550.54' });
+    expect(work).toMatchObject({ libraries: '/usr/local/nvidia/lib64', driver: '550.54', warnings: [] });
+  });
+
+  test('a link to a device is named in a warning', async () => {
+    const args = ['nvidia-ctk', 'hook', 'create-symlinks', '--link', '../card1::/dev/dri/by-path/pci-0-card'];
+    const hook = { hookName: 'createContainer', path: '/usr/bin/nvidia-ctk', args };
+    const work = await doHooks([hook], [], ['/dev/dri/card1']);
+    expect(work.warnings).toEqual([
+      '/dev/dri/by-path/pci-0-card is not made: it would be a link to the device /dev/dri/card1',
+    ]);
   });
 
   test.each([
@@ -241,12 +250,12 @@ describe('hooks of NVIDIA’s toolkit', () => {
 });
 
 describe('--gpus', () => {
-  const cards = async (): Promise<readonly string[]> => [
+  const cards = async (names = ['0', '1', 'all', 'GPU-1']): Promise<readonly string[]> => [
     await filesIn({
       'nvidia.json': {
         ...spec({}),
         kind: 'nvidia.com/gpu',
-        devices: ['0', '1', 'all', 'GPU-1'].map((name) => ({ name, containerEdits: { env: [`CARD_${name}=1`] } })),
+        devices: names.map((name) => ({ name, containerEdits: { env: [`CARD_${name}=1`] } })),
       },
     }),
   ];
@@ -260,6 +269,16 @@ describe('--gpus', () => {
     ['none', { ...ALL, count: 0 }, []],
   ])('%s', async (_what, request, env) => {
     expect((await deviceEdits({ deviceNames: [], gpus: [request] }, OWNER, await cards())).env).toEqual(env);
+  });
+
+  test.each([
+    [['all', '3', '1'], 1, ['CARD_1=1']],
+    [['all', 'GPU-b', 'GPU-a'], 1, ['CARD_GPU-b=1']],
+  ])('of %j a number takes the first', async (names, count, env) => {
+    const asked = { deviceNames: [], gpus: [{ ...ALL, count }] };
+    expect((await deviceEdits(asked, OWNER, await cards(names))).env).toEqual(env);
+    const more = { deviceNames: [], gpus: [{ ...ALL, count: 3 }] };
+    await expect(deviceEdits(more, OWNER, await cards(names))).rejects.toThrow(/unresolvable CDI devices/);
   });
 
   test.each([
@@ -305,6 +324,7 @@ describe('NVIDIA’s driver without a file', () => {
       'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.15  Release\n',
     );
     await write('proc/driver/nvidia/gpus/0000:01:00.0/information', 'GPU UUID: \t GPU-aa-bb\nDevice Minor: \t 1\n');
+    await write('proc/driver/nvidia/gpus/0000:02:00.0/information', 'GPU UUID: \t GPU-other\nDevice Minor: \t 7\n');
     for (const name of ['nvidia0', 'nvidia1', 'nvidia10', 'nvidiactl', 'nvidia-uvm', 'nvidia-caps'])
       await write(`dev/${name}`, '');
     const folder = 'usr/lib/x86_64-linux-gnu';
@@ -313,10 +333,10 @@ describe('NVIDIA’s driver without a file', () => {
     await write(`${folder}/libcudart.so.12`, '');
     await write('usr/bin/nvidia-smi', '');
     const found = await describeDriver(host);
-    expect([...(found?.devices.keys() ?? [])]).toEqual(['0', '1', '10', 'GPU-aa-bb', 'all']);
+    expect([...(found?.devices.keys() ?? [])]).toEqual(['0', '1', '2', 'GPU-aa-bb', 'all']);
     expect(found?.devices.get('all')?.deviceNodes.map(({ path }) => path)).toEqual([
-      '/dev/nvidia0',
       '/dev/nvidia1',
+      '/dev/nvidia0',
       '/dev/nvidia10',
     ]);
     expect(found?.devices.get('GPU-aa-bb')?.deviceNodes).toEqual([

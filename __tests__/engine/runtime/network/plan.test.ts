@@ -209,7 +209,10 @@ describe('a container gets', () => {
     const without = await plan({}, { probe: noBridge, pasta: { program: undefined } });
     expect(without.network).not.toHaveProperty('wayOut');
     expect(without.warning).toContain('package passt');
-    await expect(plan({ ip: '10.1.1.1' }, { probe: noBridge })).rejects.toMatchObject({ code: 'NETWORK_INVALID' });
+    await expect(plan({ ip: '10.1.1.1' }, { probe: noBridge })).rejects.toMatchObject({
+      code: 'NETWORK_INVALID',
+      message: 'Cannot use --ip: make veth: no such device',
+    });
   });
 
   test.each([
