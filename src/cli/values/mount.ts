@@ -107,7 +107,8 @@ function set(fields: Fields, name: string, value: string, field: string): void {
 
 /** Options of Docker's that are not done. `consistency` only ever meant something on a Mac, and is accepted as there: without effect. */
 const INSTEAD: Readonly<Record<string, string>> = {
-  'volume-opt': 'mount it on this machine, and bind the directory: type=bind,source=/directory',
+  'volume-opt':
+    'make the volume with its options, and mount it by its name: berth volume create -o type=none -o o=bind -o device=/directory NAME',
   'volume-subpath': 'mount the whole volume, and use the path below its target',
   'image-subpath': 'copy the files out of the image: berth cp',
 };
