@@ -985,11 +985,17 @@ export interface PruneOptions extends ActOptions {
   readonly cache?: boolean | CacheScope | undefined;
   /** Also images that no container uses, and the build cache. */
   readonly all?: boolean | undefined;
+  /** With the cache, also what `RUN --mount=type=cache` keeps; left out, as `all` says. */
+  readonly mounts?: boolean | undefined;
+  /** Images that stay in any case. */
+  readonly keep?: ((image: StoredImage) => boolean) | undefined;
 }
 
 export interface PruneReport {
   readonly removed: readonly string[];
   readonly bytes: number;
+  /** Why others of what was to go are still there. */
+  readonly faults?: readonly Error[] | undefined;
 }
 
 export interface RegistryServer {

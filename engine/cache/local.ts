@@ -10,7 +10,7 @@ export interface StepCache {
 
 /** The cache in the store's `records/`. */
 export function createLocalCache(
-  records: Pick<CacheRecords, 'get' | 'put'>,
+  records: Pick<CacheRecords, 'get' | 'put' | 'touch'>,
   { isolation, warn }: { readonly isolation: RungName; readonly warn: (message: string) => void },
 ): StepCache {
   const safely = async <T>(verb: string, key: string, act: () => Promise<T>): Promise<T | undefined> => {
@@ -24,7 +24,9 @@ export function createLocalCache(
   return {
     find: async (key) => {
       const record = await safely('read', key, () => records.get(key));
-      return record && satisfies(record.isolation, isolation) ? record : undefined;
+      if (!record || !satisfies(record.isolation, isolation)) return undefined;
+      await records.touch(key);
+      return record;
     },
     put: async (record) => {
       await safely('written', record.key, () => records.put({ v: 1, ...record, isolation }));

@@ -1,4 +1,4 @@
-import { EngineError } from '../base/errors.ts';
+import { EngineError, isEngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { PruneReport, VolumeSpec, Volumes, VolumeSummary } from '../engine.ts';
 import type { VolumeState } from '../native/protocol.ts';
@@ -169,13 +169,20 @@ async function pruneVolumes(
     (volume) => volume.users.length === 0 && (all || volume.anonymous) && !keep(volume),
   );
   const removed: string[] = [];
+  const faults: Error[] = [];
   let bytes = 0;
   for (const volume of unused) {
-    await removeVolume(connection, volume);
+    try {
+      await removeVolume(connection, volume);
+    } catch (error) {
+      if (!isEngineError(error)) throw error;
+      faults.push(error);
+      continue;
+    }
     removed.push(volume.name);
     bytes += volume.bytes ?? 0;
   }
-  return { removed, bytes };
+  return { removed, bytes, faults };
 }
 
 function usersByVolume(containers: readonly Found[]): ReadonlyMap<string, readonly string[]> {

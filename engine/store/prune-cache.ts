@@ -5,7 +5,7 @@ import type { CacheRecord, Store } from './types.ts';
 
 /** Which part of the build cache goes; bytes as BuildKit counts them. Without any, all of it. */
 export interface CacheScope {
-  /** Only steps that ran before: milliseconds since 1970. */
+  /** Only steps that no build has used since: milliseconds since 1970. Of cache mounts nobody knows when, so they stay. */
   readonly until?: number | undefined;
   /** So much may stay in any case. */
   readonly reserved?: number | undefined;
@@ -15,31 +15,66 @@ export interface CacheScope {
   readonly minFree?: number | undefined;
 }
 
-/** Keys of the records to forget: the oldest first, until few enough bytes are left. */
-export async function chooseRecords(
+/** What `RUN --mount=type=cache` keeps: name of its folder, bytes on the disk. */
+export interface CacheMount {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** The cache that a scope is about; cache mounts are left out where none may go. */
+export interface CacheParts {
+  readonly records: readonly CacheRecord[];
+  readonly mounts: readonly CacheMount[];
+}
+
+/** What of it goes: steps by their keys, the longest unused first, and then cache mounts, until few enough bytes are left. */
+export async function choosePart(
   store: Store,
   helper: Helper,
-  records: readonly CacheRecord[],
+  { records, mounts }: CacheParts,
   scope: CacheScope,
-): Promise<ReadonlySet<string>> {
-  const candidates = records
-    .filter(({ createdAt }) => scope.until === undefined || Date.parse(createdAt) < scope.until)
-    .sort((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt));
+): Promise<{ readonly records: ReadonlySet<string>; readonly mounts: readonly CacheMount[] }> {
+  const candidates = await byLastUse(store, records, scope.until);
   const sizes = await sizesOf(store, helper, records);
-  let left = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  let left = [...sizes.values(), ...mounts.map(({ bytes }) => bytes)].reduce((sum, bytes) => sum + bytes, 0);
   const kept = keptBytes(left, await freeBytes(store.root), scope);
+  const isEnough = (): boolean => kept !== undefined && left <= kept;
   const users = new Map<Digest, number>();
   for (const { diffId } of records) if (diffId !== null) users.set(diffId, (users.get(diffId) ?? 0) + 1);
   const chosen = new Set<string>();
   for (const { key, diffId } of candidates) {
-    if (kept !== undefined && left <= kept) break;
+    if (isEnough()) break;
     chosen.add(key);
     if (diffId === null) continue;
     const others = (users.get(diffId) ?? 1) - 1;
     users.set(diffId, others);
     if (others === 0) left -= sizes.get(diffId) ?? 0;
   }
-  return chosen;
+  const going: CacheMount[] = [];
+  for (const mount of scope.until === undefined ? mounts : []) {
+    if (isEnough()) break;
+    going.push(mount);
+    left -= mount.bytes;
+  }
+  return { records: chosen, mounts: going };
+}
+
+/** Those that were last used before `until`, the longest unused first. */
+async function byLastUse(
+  { records: store }: Pick<Store, 'records'>,
+  records: readonly CacheRecord[],
+  until: number | undefined,
+): Promise<readonly CacheRecord[]> {
+  const dated = await Promise.all(
+    records.map(async (record) => ({
+      record,
+      usedAt: (await store.usedAt(record.key)) ?? Date.parse(record.createdAt),
+    })),
+  );
+  return dated
+    .filter(({ usedAt }) => until === undefined || usedAt < until)
+    .sort((a, b) => a.usedAt - b.usedAt)
+    .map(({ record }) => record);
 }
 
 /** Undefined: all of it may go. Source: BuildKit, the rule of `buildctl prune`. */

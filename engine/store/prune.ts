@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { ActOptions } from '../base/progress.ts';
 import type { Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
-import { type CacheScope, chooseRecords } from './prune-cache.ts';
+import { type CacheMount, type CacheScope, choosePart } from './prune-cache.ts';
 import { findReachable, keptImages, type Reachable } from './reach.ts';
-import type { Store } from './types.ts';
+import type { CacheRecord, Store, StoredImage } from './types.ts';
 
 /** How much is pruned. */
 export interface PruneScope extends ActOptions {
@@ -13,6 +13,10 @@ export interface PruneScope extends ActOptions {
   readonly all: boolean;
   /** The whole build cache, or a part of it. */
   readonly cache?: boolean | CacheScope | undefined;
+  /** With the cache, what `RUN --mount=type=cache` keeps; left out, as `all` says. */
+  readonly mounts?: boolean | undefined;
+  /** Images that stay, used or not, with or without a name; one for several platforms stays as a whole. */
+  readonly keep?: ((image: StoredImage) => boolean) | undefined;
   /** Ids of the images that containers were made from. */
   readonly used: readonly Digest[];
 }
@@ -35,20 +39,19 @@ export async function prune(store: Store, helper: Helper, scope: PruneScope): Pr
 async function pruneLocked(
   store: Store,
   helper: Helper,
-  { all, cache = all, used, signal, onEvent }: PruneScope,
+  { all, cache = all, mounts: withMounts = all, keep = () => false, used, signal, onEvent }: PruneScope,
 ): Promise<Pruned> {
-  const { kept, dropped } = await keptImages(store.images, used, all ? 'used' : 'named');
+  const { kept, dropped, indexes } = await keptImages(store.images, { used, keep, rest: all ? 'used' : 'named' });
   for (const { id } of dropped) await store.images.remove(id);
-  for (const { descriptor, names } of await store.images.indexes()) {
-    if (names.length === 0) await store.images.removeIndex(descriptor.digest);
-  }
-  await dropRecords(store, helper, cache);
+  for (const { descriptor } of indexes) await store.images.removeIndex(descriptor.digest);
+  const present = withMounts && cache !== false ? await listMounts(helper, { signal }) : [];
+  const chosen = await dropRecords(store, helper, { cache, mounts: present });
   const records = await store.records.list();
   const reachable = await findReachable(store, { images: kept, used, records });
   await dropLayers(store, reachable, helper.idMapName);
   const blobs = await dropBlobs(store, reachable);
   const snapshots = await dropSnapshots(store, helper, { signal, onEvent });
-  const mounts = all ? await dropCacheMounts(helper, { signal, onEvent }) : NOTHING;
+  const mounts = await dropCacheMounts(helper, chosen, { signal, onEvent });
   const ingests = await dropIngests(store.root);
   return {
     removed: [
@@ -62,19 +65,22 @@ async function pruneLocked(
   };
 }
 
-/** Cache records that cannot be a hit any more, and those of the cache that goes. */
-async function dropRecords(store: Store, helper: Helper, scope: boolean | CacheScope): Promise<void> {
+/** Drops cache records that cannot be a hit any more, and those of the cache that goes. @returns the cache mounts that go with them */
+async function dropRecords(
+  store: Store,
+  helper: Helper,
+  { cache, mounts }: { readonly cache: boolean | CacheScope; readonly mounts: readonly CacheMount[] },
+): Promise<readonly CacheMount[]> {
   const there = await snapshotNames(helper);
   const records = await store.records.list();
-  const chosen = typeof scope === 'object' ? await chooseRecords(store, helper, records, scope) : undefined;
-  for (const { key, diffId } of records) {
-    if (
-      scope === true ||
-      chosen?.has(key) ||
-      (diffId !== null && !(await canBeHad(store, diffId, helper.idMapName, there)))
-    )
-      await store.records.remove(key);
+  const part = typeof cache === 'object' ? await choosePart(store, helper, { records, mounts }, cache) : undefined;
+  const isDead = async ({ diffId }: CacheRecord): Promise<boolean> =>
+    diffId !== null && !(await canBeHad(store, diffId, helper.idMapName, there));
+  for (const record of records) {
+    if (cache === true || part?.records.has(record.key) || (await isDead(record)))
+      await store.records.remove(record.key);
   }
+  return part?.mounts ?? mounts;
 }
 
 async function canBeHad(store: Store, diffId: Digest, idMap: string, there: ReadonlySet<string>): Promise<boolean> {
@@ -124,10 +130,18 @@ async function dropSnapshots(store: Store, helper: Helper, { signal, onEvent }: 
 
 const NOTHING: Pruned = { removed: [], bytes: 0 };
 
-/** What `RUN --mount=type=cache` keeps. The lock says that no step uses it. */
-async function dropCacheMounts(helper: Helper, { signal, onEvent }: ActOptions): Promise<Pruned> {
-  const { snapshots } = await helper.call('usage', { names: [], measure: true, cacheMounts: true }, { signal });
-  const names = snapshots.map(({ name }) => name);
+/** What `RUN --mount=type=cache` keeps. */
+async function listMounts(helper: Helper, { signal }: ActOptions): Promise<readonly CacheMount[]> {
+  return (await helper.call('usage', { names: [], measure: true, cacheMounts: true }, { signal })).snapshots;
+}
+
+/** The lock says that no step uses them. */
+async function dropCacheMounts(
+  helper: Helper,
+  mounts: readonly CacheMount[],
+  { signal, onEvent }: ActOptions,
+): Promise<Pruned> {
+  const names = mounts.map(({ name }) => name);
   if (names.length === 0) return NOTHING;
   const { removed, warnings } = await helper.call(
     'remove',
@@ -135,7 +149,7 @@ async function dropCacheMounts(helper: Helper, { signal, onEvent }: ActOptions):
     { signal },
   );
   for (const message of warnings) onEvent?.({ type: 'warning', message });
-  const sizes = new Map(snapshots.map(({ name, bytes }) => [name, bytes]));
+  const sizes = new Map(mounts.map(({ name, bytes }) => [name, bytes]));
   return {
     removed: removed.map((name) => `cache-mounts/${name}`),
     bytes: removed.reduce((sum, name) => sum + (sizes.get(name) ?? 0), 0),

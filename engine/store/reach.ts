@@ -1,7 +1,7 @@
 import { childrenOf, parseGraphNode } from '../image/manifest.ts';
 import { isGraphType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
-import type { CacheRecord, ImageStore, IndexMember, Store, StoredImage } from './types.ts';
+import type { CacheRecord, ImageStore, Store, StoredImage, StoredIndex } from './types.ts';
 
 /** What is in use: everything that an image, a container, a repository or a cache record leads to. */
 export interface Reachable {
@@ -69,21 +69,41 @@ async function diffIdsOf({ content }: Store, id: Digest): Promise<readonly Diges
   }
 }
 
-/** Images that stay: those that a container uses, and unless only those count, those with a name; with one of an index all of it. */
-export async function keptImages(
-  images: Pick<ImageStore, 'list' | 'indexes'>,
-  used: readonly Digest[],
-  keep: 'used' | 'named',
-): Promise<{ readonly kept: readonly StoredImage[]; readonly dropped: readonly StoredImage[] }> {
-  const all = await images.list();
-  const indexes = await images.indexes();
-  const stays = (image: StoredImage): boolean =>
-    used.includes(image.id) ||
-    (keep === 'named' && (image.names.length > 0 || image.partOf !== undefined)) ||
-    indexes.some(({ names, members }) => names.length > 0 && isUsedPart(image, members, used));
-  return { kept: all.filter(stays), dropped: all.filter((image) => !stays(image)) };
+/** Which images stay. */
+export interface KeptImages {
+  /** Ids of images that containers run: these stay in any case. */
+  readonly used: readonly Digest[];
+  /** Whether an image stays for another reason. */
+  readonly keep: (image: StoredImage) => boolean;
+  /** Of the rest: none, or those with a name. */
+  readonly rest: 'used' | 'named';
 }
 
-function isUsedPart({ id }: StoredImage, members: readonly IndexMember[], used: readonly Digest[]): boolean {
-  return members.some((member) => member.id === id) && members.some((member) => used.includes(member.id));
+/** Parts the images into those that stay and those that go; with one of an index all of it stays. Also gives the indexes that go by themselves. */
+export async function keptImages(
+  images: Pick<ImageStore, 'list' | 'indexes'>,
+  { used, keep, rest }: KeptImages,
+): Promise<{
+  readonly kept: readonly StoredImage[];
+  readonly dropped: readonly StoredImage[];
+  readonly indexes: readonly StoredIndex[];
+}> {
+  const all = await images.list();
+  const indexes = await images.indexes();
+  const wanted = new Set(all.filter(keep).map(({ id }) => id));
+  const isWanted = ({ members }: StoredIndex): boolean => members.some(({ id }) => wanted.has(id));
+  const stays = (image: StoredImage): boolean =>
+    used.includes(image.id) ||
+    wanted.has(image.id) ||
+    (rest === 'named' && (image.names.length > 0 || image.partOf !== undefined)) ||
+    indexes.some(
+      (index) =>
+        index.members.some(({ id }) => id === image.id) &&
+        (isWanted(index) || (index.names.length > 0 && index.members.some(({ id }) => used.includes(id)))),
+    );
+  return {
+    kept: all.filter(stays),
+    dropped: all.filter((image) => !stays(image)),
+    indexes: indexes.filter((index) => index.names.length === 0 && !isWanted(index)),
+  };
 }

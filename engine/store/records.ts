@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodedOf, isDigest, parseDigest } from '../image/digest.ts';
 import { isRecord, readJson, replaceFile } from './files.ts';
@@ -29,8 +29,28 @@ export function createCacheRecords(root: string, warn: (message: string) => void
       );
       return records.filter((record) => record !== undefined);
     },
+    touch: async (key) => await touch(pathOf(key)),
+    usedAt: async (key) => await mtimeOf(pathOf(key)),
     remove: async (key) => rm(pathOf(key), { force: true }),
   };
+}
+
+/** A build may find many steps, and it only matters which day. */
+const COARSE = 3_600_000;
+
+async function touch(path: string): Promise<void> {
+  const at = await mtimeOf(path);
+  const now = Date.now();
+  if (at === undefined || now - at < COARSE) return;
+  // A store that cannot be written now is as good to build from; a record that has just gone is nobody's.
+  await utimes(path, now / 1000, now / 1000).catch(() => undefined);
+}
+
+async function mtimeOf(path: string): Promise<number | undefined> {
+  return await stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => undefined,
+  );
 }
 
 function isCacheRecord(value: unknown): value is CacheRecord {

@@ -166,6 +166,10 @@ export interface CacheRecords {
   get(key: string): Promise<CacheRecord | undefined>;
   put(record: CacheRecord): Promise<void>;
   list(): Promise<readonly CacheRecord[]>;
+  /** Notes that a build uses the record now, to the hour. Never fails: which part of the cache goes first depends on it, nothing else. */
+  touch(key: string): Promise<void>;
+  /** When it was put or last used, in milliseconds since 1970; undefined when it is not there. */
+  usedAt(key: string): Promise<number | undefined>;
   remove(key: string): Promise<void>;
 }
 

@@ -16,6 +16,7 @@ describe('the local cache', () => {
     const store = {
       get: async (key: string) => records.get(key),
       put: async (made: CacheRecord) => void records.set(made.key, made),
+      touch: async () => undefined,
     };
     await createLocalCache(store, { isolation: 'userns', warn: () => undefined }).put(record);
     expect(records.get(record.key)).toEqual({ v: 1, ...record, isolation: 'userns' });
@@ -23,7 +24,11 @@ describe('the local cache', () => {
 
   test('turns every fault into a miss with a warning', async () => {
     const warnings: string[] = [];
-    const broken = { get: () => Promise.reject(new Error('EIO')), put: () => Promise.reject(new Error('ENOSPC')) };
+    const broken = {
+      get: () => Promise.reject(new Error('EIO')),
+      put: () => Promise.reject(new Error('ENOSPC')),
+      touch: async () => undefined,
+    };
     const cache = createLocalCache(broken, { isolation: 'root', warn: (message) => warnings.push(message) });
     expect(await cache.find(record.key)).toBeUndefined();
     await cache.put(record);

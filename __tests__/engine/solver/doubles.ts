@@ -76,6 +76,7 @@ export function memoryCache(
   const store = {
     get: async (key: string) => records.get(key),
     put: async (record: CacheRecord) => void records.set(record.key, record),
+    touch: async () => undefined,
   };
   return { records, ...createLocalCache(store, { isolation, warn: () => undefined }) };
 }

@@ -183,6 +183,26 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('push', '-a', 'local.test/box:1')).stderr).toContain("tag can't be used with --all-tags");
     expect((await berth('push', '-a', 'local.test/ghost')).stderr).toContain('does not exist locally');
   });
+
+  test('a prune leaves images that its filters or its kind do not mean', async () => {
+    const container = (await berth('create', 'box', 'true')).stdout.trim();
+    const id = (await berth('commit', container)).stdout.trim();
+    await berth('container', 'prune', '-f');
+    const isThere = async (): Promise<boolean> => (await berth('image', 'inspect', id)).code === 0;
+    const prunes = [
+      ['builder', 'prune', '-af'],
+      ['image', 'prune', '-f', '--filter', 'until=240h'],
+      ['image', 'prune', '-af', '--filter', 'label=none'],
+      ['system', 'prune', '-af', '--filter', 'until=240h'],
+      ['system', 'prune', '-af', '--volumes', '--filter', 'label=none'],
+    ];
+    for (const words of prunes) {
+      expect([words, (await berth(...words)).code, await isThere()]).toEqual([words, 0, true]);
+    }
+    expect((await berth('system', 'prune', '-f', '--volumes', '--filter', 'until=1h')).stderr).toContain('--volumes');
+    expect((await berth('image', 'prune', '-f')).stdout).toContain(`Deleted: ${id}`);
+    expect(await isThere()).toBe(false);
+  });
 });
 
 describe('parseDeviceRule', () => {

@@ -1,6 +1,6 @@
 import type { Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
-import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
+import { type Filter, hasLabel, isTrue, matchesAll, parseFilter } from '../filter.ts';
 import { list, text, toggle } from '../flags.ts';
 import { PLATFORM, requirePlatform } from '../of-platform.ts';
 import { type Column, printList } from '../print-list.ts';
@@ -21,8 +21,7 @@ const COLUMNS: readonly Column[] = [
 const WITH_DIGESTS: readonly Column[] = [...COLUMNS.slice(0, 2), ['DIGEST', 'Digest'], ...COLUMNS.slice(2)];
 
 const FILTERS = {
-  dangling: ({ names, partOf }: Image, value: string) =>
-    (names.length === 0 && partOf === undefined) === (value === 'true' || value === '1'),
+  dangling: ({ names, partOf }: Image, value: string) => (names.length === 0 && partOf === undefined) === isTrue(value),
   label: ({ config }: Image, value: string) => hasLabel(config.config?.Labels ?? {}, value),
   reference: ({ names }: Image, value: string) => names.some((name) => isLike(familiarName(name), value)),
   until: ({ config }: Image, value: string) => Date.parse(config.created ?? '') < parseMoment(value, Date.now()),

@@ -1,7 +1,7 @@
 import { isEngineError, type NetworkSummary } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
-import { hasLabel, matchesAll, parseFilter } from '../filter.ts';
+import { hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
 import { list, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { renderTemplate } from '../template/index.ts';
@@ -19,15 +19,16 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const FILTERS = {
-  dangling: ({ users, predefined }: NetworkSummary, value: string) =>
-    (users === 0 && !predefined) === (value === 'true' || value === '1'),
+  dangling: ({ users, predefined }: NetworkSummary, value: string) => (users === 0 && !predefined) === isTrue(value),
   driver: ({ driver }: NetworkSummary, value: string) => driver === value,
-  id: ({ id }: NetworkSummary, value: string) => id.startsWith(value),
+  id: ({ id }: NetworkSummary, value: string) => pattern(value).test(id),
   label: ({ labels }: NetworkSummary, value: string) => hasLabel(labels, value),
-  name: ({ name }: NetworkSummary, value: string) => name.includes(value),
+  name: ({ name }: NetworkSummary, value: string) => pattern(value).test(name),
   scope: (_network: NetworkSummary, value: string) => value === 'local',
   type: ({ predefined }: NetworkSummary, value: string) => predefined === (value === 'builtin'),
 } as const;
+
+const TYPES = ['builtin', 'custom'];
 
 const PRUNE_FILTERS = {
   label: FILTERS.label,
@@ -65,7 +66,7 @@ const ls = defineCommand({
   operands: '',
   flags: {
     filter: list('-f, --filter NAME=VALUE', `${Object.keys(FILTERS).join('=, ')}=`, (word) =>
-      parseFilter(word, FILTERS),
+      parseFilter(word, FILTERS, { type: TYPES }),
     ),
     format: text('--format FORMAT', 'json, table, or a template'),
     noTrunc: toggle('--no-trunc', 'print whole ids'),

@@ -1,11 +1,19 @@
-import type { ContainerSummary, Engine } from '../../../engine/index.ts';
+import {
+  type ContainerSummary,
+  type Engine,
+  isEngineError,
+  type NetworkSummary,
+  type VolumeSummary,
+} from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import type { Context } from '../context.ts';
-import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
+import { type Filter, hasLabel, isTrue, matchesAll, parseFilter } from '../filter.ts';
 import { list, single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
+import { reportError } from '../report-error.ts';
 import { humanSize } from '../units.ts';
+import { UsageError } from '../usage-error.ts';
 import { parseSize } from '../values/size.ts';
 import { parseMoment } from '../values/time.ts';
 
@@ -20,10 +28,23 @@ const CONTAINER_FILTERS = {
   until: ({ createdAt }: ContainerSummary, value: string) => older(createdAt, value),
 } as const;
 
-const IMAGE_FILTERS = {
+const PLAIN_IMAGE_FILTERS = {
   label: ({ config }: StoredImage, value: string) => hasLabel(config.config?.Labels ?? {}, value),
   until: ({ config }: StoredImage, value: string) => older(config.created, value),
-  dangling: ({ names }: StoredImage, value: string) => (names.length === 0) === (value === 'true' || value === '1'),
+} as const;
+
+const NETWORK_FILTERS = {
+  label: ({ labels }: NetworkSummary, value: string) => hasLabel(labels, value),
+  until: ({ created }: NetworkSummary, value: string) => older(created, value),
+} as const;
+
+const VOLUME_FILTERS = {
+  label: ({ labels }: VolumeSummary, value: string) => hasLabel(labels, value),
+} as const;
+
+const IMAGE_FILTERS = {
+  ...PLAIN_IMAGE_FILTERS,
+  dangling: ({ names }: StoredImage, value: string) => (names.length === 0) === isTrue(value),
 } as const;
 
 /** Milliseconds since 1970. */
@@ -47,9 +68,9 @@ export const pruneContainers = defineCommand({
     if (!force && !(await confirm(context, 'WARNING! This will remove all stopped containers.'))) return 0;
     const engine = await context.engine();
     const before = await bytesOf(engine, 'containers');
-    const removed = await removeStopped(engine, filter);
-    report(context, 'Deleted Containers:', removed, before - (await bytesOf(engine, 'containers')));
-    return 0;
+    const exitCode = await removeStopped(context, engine, filter);
+    total(context, before - (await bytesOf(engine, 'containers')));
+    return exitCode;
   },
 });
 
@@ -64,34 +85,35 @@ export const pruneImages = defineCommand({
     force: FORCE,
   },
   run: async (context, { all: isAll, filter, force }) => {
-    const every = isAll || filter.some(({ name, value }) => name === 'dangling' && /^(false|0)$/.test(value));
+    const every = isAll || filter.some(({ name, value }) => name === 'dangling' && !isTrue(value));
     const what = every ? 'all images without at least one container associated to them' : 'all dangling images';
     if (!force && !(await confirm(context, `WARNING! This will remove ${what}.`))) return 0;
     const engine = await context.engine();
-    const before = await bytesOf(engine, 'images');
     const used = new Set((await engine.containers.list({ all: true })).map(({ imageId }) => imageId));
     const asked = filter.filter(({ name }) => name !== 'dangling');
-    const lines: string[] = [];
     const all = await engine.images.list();
     // An image for several platforms stays as a whole, or goes as a whole.
     const usedParts = new Set(all.filter(({ id }) => used.has(id)).flatMap(digestsOf));
-    const gone = new Set<string>();
-    for (const image of all) {
-      const { names } = image;
+    const wanted = all.filter((image) => {
       const partOf = digestsOf(image);
       const isUsed = used.has(image.id) || partOf.some((digest) => usedParts.has(digest));
-      const wanted = (every || (names.length === 0 && partOf.length === 0)) && !isUsed && !gone.has(image.id);
-      if (!wanted || !matchesAll(image, asked, IMAGE_FILTERS)) continue;
-      for (const one of [...partOf, image.id]) {
-        if (gone.has(one)) continue;
-        const said = await engine.images.remove(one, { force: true });
-        for (const line of said) gone.add(line.replace(/^Deleted: /, ''));
-        lines.push(...said);
-      }
-    }
-    await withRenderer('auto', context, async (onEvent) => engine.system.prune({ onEvent, signal: context.signal }));
-    report(context, 'Deleted Images:', lines, before - (await bytesOf(engine, 'images')));
-    return 0;
+      const isAsked = every || (image.names.length === 0 && partOf.length === 0);
+      return isAsked && !isUsed && matchesAll(image, asked, IMAGE_FILTERS);
+    });
+    const gone = new Set<string>();
+    const names = new Set(wanted.flatMap((image) => [...digestsOf(image), image.id]));
+    const exitCode = await removeEach(context, 'Deleted Images:', [...names], async (one) => {
+      if (gone.has(one)) return [];
+      const said = await engine.images.remove(one, { force: true });
+      for (const line of said) gone.add(line.replace(/^Deleted: /, ''));
+      return said;
+    });
+    // Every image that the filters left stays.
+    const { bytes } = await withRenderer('auto', context, async (onEvent) =>
+      engine.system.prune({ keep: () => true, onEvent, signal: context.signal }),
+    );
+    total(context, bytes);
+    return exitCode;
   },
 });
 
@@ -106,8 +128,8 @@ export const pruneBuilds = defineCommand({
   docs: 'Remove the build cache',
   operands: '',
   flags: {
-    all: toggle('-a, --all', 'the same: all of the cache goes'),
-    filter: list('--filter NAME=VALUE', 'until=', parseCacheFilter),
+    all: toggle('-a, --all', 'also what RUN --mount=type=cache keeps; sizes count it then'),
+    filter: list('--filter NAME=VALUE', 'until=, unused-for=: since when no build has used it', parseCacheFilter),
     force: FORCE,
     reserved: single('--reserved-space SIZE', 'so much may stay', parseSize),
     keep: single('--keep-storage SIZE', 'older name of --reserved-space', parseSize),
@@ -115,15 +137,17 @@ export const pruneBuilds = defineCommand({
     minFree: single('--min-free-space SIZE', 'remove until so much of the disk is free', parseSize),
     verbose: toggle('--verbose', 'name what is removed'),
   },
-  run: async (context, { filter, force, keep, reserved = keep, maxUsed, minFree, verbose }) => {
+  run: async (context, { all, filter, force, keep, reserved = keep, maxUsed, minFree, verbose }) => {
     const until = filter.length === 0 ? undefined : Math.min(...filter);
     const isPart = [until, reserved, maxUsed, minFree].some((value) => value !== undefined);
-    const what = isPart ? 'the build cache that was asked for' : 'all build cache';
+    const what = isPart ? 'the build cache that was asked for' : `all ${all ? '' : 'dangling '}build cache`;
     if (!force && !(await confirm(context, `WARNING! This will remove ${what}.`))) return 0;
     const engine = await context.engine();
     const { bytes, removed } = await withRenderer('auto', context, async (onEvent) =>
       engine.system.prune({
         cache: isPart ? { until, reserved, maxUsed, minFree } : true,
+        mounts: all,
+        keep: () => true,
         onEvent,
         signal: context.signal,
       }),
@@ -141,29 +165,49 @@ export const pruneSystem = defineCommand({
   operands: '',
   flags: {
     all: toggle('-a, --all', 'also images that no container uses, and the build cache'),
-    filter: list('--filter NAME=VALUE', 'until=, label= of containers', (word) => parseFilter(word, CONTAINER_FILTERS)),
+    filter: list('--filter NAME=VALUE', 'until=, label=', (word) => parseFilter(word, CONTAINER_FILTERS)),
     force: FORCE,
     volumes: toggle('--volumes', 'also anonymous volumes that no container uses'),
   },
   run: async (context, { all, filter, force, volumes }) => {
+    if (volumes && filter.some(({ name }) => name === 'until')) {
+      throw new UsageError(
+        'Cannot prune volumes by their age: The "until" filter is not supported with "--volumes"',
+        'berth volume prune, and berth system prune without --volumes',
+      );
+    }
     if (!force && !(await confirm(context, warningOf({ all, volumes })))) return 0;
     const engine = await context.engine();
     const before = await bytesOf(engine, 'containers');
-    const removed = await removeStopped(engine, filter);
-    let reclaimed = before - (await bytesOf(engine, 'containers'));
-    const networks = await engine.networks.prune();
-    const pruned = volumes ? await engine.volumes.prune() : { removed: [], bytes: 0 };
-    const rest = await withRenderer('auto', context, async (onEvent) =>
-      engine.system.prune({ all, onEvent, signal: context.signal }),
-    );
-    reclaimed += pruned.bytes + rest.bytes;
-    section(context, 'Deleted Containers:', removed);
+    let exitCode = await removeStopped(context, engine, filter);
+    const written = before - (await bytesOf(engine, 'containers'));
+    const networks = await engine.networks.prune({ keep: (one) => !matchesAll(one, filter, NETWORK_FILTERS) });
     section(context, 'Deleted Networks:', networks);
+    const pruned = volumes
+      ? await engine.volumes.prune({ keep: (one) => !matchesAll(one, filter, VOLUME_FILTERS) })
+      : { removed: [], bytes: 0 };
     section(context, 'Deleted Volumes:', pruned.removed);
-    report(context, 'Deleted Objects:', rest.removed, reclaimed);
-    return 0;
+    for (const fault of pruned.faults ?? []) {
+      reportError(fault, context.stderr);
+      exitCode = 1;
+    }
+    const keep = (image: StoredImage): boolean => !matchesAll(image, filter, PLAIN_IMAGE_FILTERS);
+    const cache = all && cacheOf(filter);
+    const rest = await withRenderer('auto', context, async (onEvent) =>
+      engine.system.prune({ all, cache, keep, onEvent, signal: context.signal }),
+    );
+    section(context, 'Deleted Objects:', rest.removed);
+    total(context, Math.max(0, written) + pruned.bytes + rest.bytes);
+    return exitCode;
   },
 });
+
+/** Steps have an age and no labels: none is there for a label, and all are for one that is to be missing. */
+export function cacheOf(filter: readonly Filter[]): boolean | { readonly until: number } {
+  if (filter.some(({ name, negated = false }) => name === 'label' && !negated)) return false;
+  const times = filter.filter(({ name }) => name === 'until').map(({ value }) => parseMoment(value, Date.now()));
+  return times.length === 0 ? true : { until: Math.max(...times) };
+}
 
 function warningOf({ all, volumes }: { readonly all: boolean; readonly volumes: boolean }): string {
   const lines = [
@@ -176,24 +220,66 @@ function warningOf({ all, volumes }: { readonly all: boolean; readonly volumes: 
   return `WARNING! This will remove:\n${lines.map((line) => `  - ${line}\n`).join('')}`;
 }
 
-async function removeStopped(engine: Engine, filter: readonly Filter[]): Promise<readonly string[]> {
+async function removeStopped(context: Context, engine: Engine, filter: readonly Filter[]): Promise<number> {
   const stopped = (await engine.containers.list({ all: true })).filter(
     (container) =>
       ['created', 'exited', 'dead'].includes(container.status) && matchesAll(container, filter, CONTAINER_FILTERS),
   );
-  for (const { id } of stopped) await engine.containers.remove(id);
-  return stopped.map(({ id }) => id);
+  const ids = stopped.map(({ id }) => id);
+  return await removeEach(context, 'Deleted Containers:', ids, async (id) => {
+    await engine.containers.remove(id);
+    return [id];
+  });
 }
 
-async function bytesOf(engine: Engine, wanted: 'containers' | 'images'): Promise<number> {
+/** Somebody was quicker: it is in use by now, or gone. */
+const OVERTAKEN: readonly string[] = [
+  'CONTAINER_RUNNING',
+  'CONTAINER_PAUSED',
+  'CONTAINER_NOT_FOUND',
+  'IMAGE_IN_USE',
+  'IMAGE_NOT_FOUND',
+];
+
+/**
+ * Removes one after the other, and prints what went, also when not all did. One that cannot be removed does not keep the others from their
+ * turn.
+ *
+ * @returns the exit code
+ */
+export async function removeEach(
+  context: Pick<Context, 'stdout' | 'stderr' | 'signal'>,
+  title: string,
+  names: readonly string[],
+  remove: (name: string) => Promise<readonly string[]>,
+): Promise<number> {
+  const lines: string[] = [];
+  let exitCode = 0;
+  try {
+    for (const name of names) {
+      try {
+        lines.push(...(await remove(name)));
+      } catch (error) {
+        if (!isEngineError(error) || context.signal.aborted) throw error;
+        if (OVERTAKEN.includes(error.code)) continue;
+        reportError(error, context.stderr);
+        exitCode = 1;
+      }
+    }
+  } finally {
+    section(context, title, lines);
+  }
+  return exitCode;
+}
+
+async function bytesOf(engine: Engine, wanted: 'containers'): Promise<number> {
   return (await engine.system.df()).find(({ kind }) => kind === wanted)?.bytes ?? 0;
 }
 
-function section({ stdout }: Context, title: string, lines: readonly string[]): void {
+function section({ stdout }: Pick<Context, 'stdout'>, title: string, lines: readonly string[]): void {
   if (lines.length > 0) stdout.write(`${title}\n${lines.map((line) => `${line}\n`).join('')}\n`);
 }
 
-function report(context: Context, title: string, lines: readonly string[], bytes: number): void {
-  section(context, title, lines);
-  context.stdout.write(`Total reclaimed space: ${humanSize(Math.max(0, bytes))}\n`);
+function total({ stdout }: Context, bytes: number): void {
+  stdout.write(`Total reclaimed space: ${humanSize(Math.max(0, bytes))}\n`);
 }

@@ -1,11 +1,11 @@
 import { type ContainerSummary, type Engine, escapeControl } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
-import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
+import { type Filter, hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
 import { count, list, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import type { Fields } from '../template/index.ts';
 import { humanDuration, humanSize } from '../units.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 
 const COLUMNS: readonly Column[] = [
   ['CONTAINER ID', 'ID'],
@@ -19,7 +19,7 @@ const COLUMNS: readonly Column[] = [
 
 const FILTERS = {
   name: ({ name }: ContainerSummary, value: string) => pattern(value).test(`/${name}`) || pattern(value).test(name),
-  id: ({ id }: ContainerSummary, value: string) => id.startsWith(value),
+  id: ({ id }: ContainerSummary, value: string) => pattern(value).test(id),
   status: ({ status }: ContainerSummary, value: string) => status === value,
   health: ({ health = 'none' }: ContainerSummary, value: string) => health === value,
   exited: ({ status, exitCode }: ContainerSummary, value: string) => status === 'exited' && String(exitCode) === value,
@@ -42,10 +42,6 @@ const FILTERS = {
   since: () => true,
 } as const;
 
-function isTrue(value: string): boolean {
-  return value === 'true' || value === '1';
-}
-
 const PORTS = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/;
 
 /** Whether `80`, `80/udp` or `8000-8080/tcp` means a port. */
@@ -54,26 +50,15 @@ function holdsPort(text: string, port: number, protocol: string | undefined): bo
   return first !== undefined && Number(first) <= port && port <= Number(last) && kind === protocol;
 }
 
-/** The value as Docker takes it: a pattern that may stand anywhere; one that is none stands for itself. */
-function pattern(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch {
-    return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  }
-}
-
 const STATES = ['created', 'running', 'exited', 'dead', 'paused', 'restarting', 'removing'];
+const HEALTH = ['starting', 'healthy', 'unhealthy', 'none'];
 
 function parsePsFilter(word: string): Filter {
-  const filter = parseFilter(word, FILTERS);
-  if (filter.name === 'status' && !STATES.includes(filter.value)) {
-    throw new UsageError(`invalid filter 'status=${filter.value}'`, `${STATES.join(', ')} are known`);
-  }
+  const filter = parseFilter(word, FILTERS, { status: STATES, health: HEALTH });
   if (filter.name === 'exited' && !/^\d{1,3}$/.test(filter.value))
-    throw new UsageError(`invalid filter 'exited=${filter.value}'`);
+    throw new OperandsError(`invalid filter 'exited=${filter.value}'`);
   if ((filter.name === 'publish' || filter.name === 'expose') && !PORTS.test(filter.value)) {
-    throw new UsageError(
+    throw new OperandsError(
       `invalid filter '${filter.name}=${filter.value}'`,
       `${filter.name}=80, 80/udp or 8000-8080/tcp`,
     );

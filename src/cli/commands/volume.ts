@@ -1,10 +1,11 @@
 import { isEngineError, type VolumeSummary } from '../../../engine/index.ts';
 import { confirm } from '../confirm.ts';
 import { defineCommand } from '../command.ts';
-import { type Filter, hasLabel, matchesAll, parseFilter } from '../filter.ts';
+import { type Filter, hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
 import { list, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
 import { type Column, printList } from '../print-list.ts';
+import { reportError } from '../report-error.ts';
 import type { Fields } from '../template/index.ts';
 import { humanSize } from '../units.ts';
 import { UsageError } from '../usage-error.ts';
@@ -17,10 +18,10 @@ const COLUMNS: readonly Column[] = [
 ];
 
 const FILTERS = {
-  name: ({ name }: VolumeSummary, value: string) => name.includes(value),
+  name: ({ name }: VolumeSummary, value: string) => pattern(value).test(name),
   label: ({ labels }: VolumeSummary, value: string) => hasLabel(labels, value),
   driver: (_volume: VolumeSummary, value: string) => value === 'local',
-  dangling: ({ users }: VolumeSummary, value: string) => (users.length === 0) === (value === 'true' || value === '1'),
+  dangling: ({ users }: VolumeSummary, value: string) => (users.length === 0) === isTrue(value),
 } as const;
 
 /** `berth volume ls`. */
@@ -132,18 +133,23 @@ export const pruneVolumes = defineCommand({
     force: toggle('-f, --force', 'do not ask'),
   },
   run: async (context, { all, filter, force }) => {
-    const every = all || filter.some(({ name, value }) => name === 'all' && (value === 'true' || value === '1'));
+    const every = all || filter.some(({ name, value }) => name === 'all' && isTrue(value));
     const what = `all ${every ? '' : 'anonymous '}local volumes not used by at least one container`;
     if (!force && !(await confirm(context, `WARNING! This will remove ${what}.`))) return 0;
     const { volumes } = await context.engine();
     const labels: readonly Filter[] = filter.filter(({ name }) => name === 'label');
-    const { removed, bytes } = await volumes.prune({
+    const {
+      removed,
+      bytes,
+      faults = [],
+    } = await volumes.prune({
       all: every,
       keep: (volume) => !matchesAll(volume, labels, PRUNE_FILTERS),
     });
     if (removed.length > 0) context.stdout.write(`Deleted Volumes:\n${removed.map((name) => `${name}\n`).join('')}\n`);
     context.stdout.write(`Total reclaimed space: ${humanSize(bytes)}\n`);
-    return 0;
+    for (const fault of faults) reportError(fault, context.stderr);
+    return faults.length > 0 ? 1 : 0;
   },
 });
 
