@@ -36,7 +36,8 @@ export async function buildSpec(
     testCommand: command === undefined ? undefined : { command, location: context.place(['test-command']) },
     junit: raw.report?.junit,
     structure,
-    asksForServer: SERVER_KEYS.some((key) => raw[key] !== undefined) || needsStart(raw.thresholds),
+    asksForServer:
+      SERVER_KEYS.some((key) => raw[key] !== undefined) || needsStart(raw.thresholds) || saysHowToStart(raw.run),
     openapi: raw.openapi === true ? { location: context.place(['openapi']) } : undefined,
     isClosed:
       command === undefined &&
@@ -62,6 +63,11 @@ const SERVER_KEYS = [
 
 function needsStart(thresholds: RawSpec['thresholds']): boolean {
   return Object.keys(thresholds ?? {}).some((metric) => metric !== 'image_size');
+}
+
+/** Network and resources are those of command tests too; everything else is for a start. */
+function saysHowToStart(run: RawSpec['run']): boolean {
+  return Object.keys(run ?? {}).some((key) => key !== 'network' && key !== 'resources');
 }
 
 const SHUTDOWN: Shutdown = { timeoutSeconds: 10, exitCodes: [0, 143], required: false };

@@ -62,11 +62,18 @@ export function conclude(image: SmokeImage, spec: SmokeSpec, tested: Tested, { e
 
 /** The report of an image that was not started, since nothing but structure tests was asked for and it is no server. */
 export function concludeStructure(image: SmokeImage, spec: SmokeSpec, structure: readonly Check[]): SmokeReport {
-  const checks = [...structure, ...budgetChecks(spec, { imageSize: image.size, durations: new Map() })];
+  const checks = [...structure, NOT_STARTED, ...budgetChecks(spec, { imageSize: image.size, durations: new Map() })];
   const failed = checks.find(({ status }) => status === 'failed');
   const verdict = failed === undefined ? 'passed' : 'failed';
   return { verdict, exitReason: failed?.reason, checks, imageSize: image.size };
 }
+
+const NOT_STARTED: Check = {
+  name: 'smoke test',
+  status: 'untested',
+  summary: 'not started: no EXPOSE, no HEALTHCHECK, and nothing in the smoke test asks for a server',
+  hint: 'Write `readinessProbe` to have it started',
+};
 
 /** One sample in a hundred is no percentile. */
 const MIN_SAMPLES = 20;

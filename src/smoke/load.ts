@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { EngineError, type ContainerConfig } from '../../engine/index.ts';
+import { EngineError, isInside, type ContainerConfig } from '../../engine/index.ts';
 import { createBuildContext } from './build-context.ts';
 import { buildSpec } from './build-spec.ts';
 import { createSpecFiles } from './files.ts';
@@ -11,6 +11,7 @@ import { SmokeSpecError } from './problem.ts';
 import type { RawSpec } from './raw.ts';
 import type { SmokeSpec, SmokeTest } from './spec.ts';
 import { findProblems } from './validate.ts';
+import { findInWorkspace } from './workspace.ts';
 
 /** What a smoke test is read with. */
 export interface LoadOptions {
@@ -40,7 +41,8 @@ export async function loadSmokeTest(value: string, options: LoadOptions): Promis
     if (!found.isFile() || found.size > LIMIT)
       throw notASpec(text, found.isFile() ? 'it is larger than 1 MiB' : 'it is no file');
     const folders = [dirname(path), options.workingDirectory];
-    return { kind: 'spec', spec: await parseSpec(await readFile(path, 'utf8'), text, folders, options.lookup) };
+    const content = await readFile(realPathOf(path, text, options.workingDirectory), 'utf8');
+    return { kind: 'spec', spec: await parseSpec(content, text, folders, options.lookup) };
   }
   if (!/^[{\n]|:(?:\s|$)/m.test(text)) throw notASpec(text, 'there is no such file, and it is no YAML mapping');
   return { kind: 'spec', spec: await parseSpec(text, 'smoke-test', [options.workingDirectory], options.lookup) };
@@ -78,6 +80,16 @@ export async function parseSpec(
 export async function autoSpec(config: ContainerConfig): Promise<SmokeSpec> {
   const { name } = detectPreset(config) ?? GENERIC;
   return await parseSpec(`preset: ${name}`, 'smoke-test: auto', []);
+}
+
+/** A spec of the workspace is no link out of it; one that the caller names elsewhere is none out of its folder. */
+function realPathOf(path: string, text: string, workspace: string): string {
+  const roots = isInside(resolve(workspace), path) ? [workspace] : [dirname(path)];
+  try {
+    return findInWorkspace(path, roots) ?? path;
+  } catch {
+    throw notASpec(text, 'it is a link that leads out of the workspace');
+  }
 }
 
 function notASpec(text: string, state: string): EngineError {

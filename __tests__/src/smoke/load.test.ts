@@ -25,6 +25,11 @@ afterAll(async () => {
 const load = (value: string): ReturnType<typeof loadSmokeTest> => loadSmokeTest(value, { workingDirectory: folder });
 
 describe('loadSmokeTest', () => {
+  test('reads no spec that is itself a link out of the workspace', async () => {
+    await expect(load('out')).rejects.toThrow('Cannot use "out" as smoke test: it is a link that leads out of the');
+    await expect(load('/etc/hosts')).rejects.not.toThrow('link');
+  });
+
   test.each([
     ['auto', 'auto'],
     ['', 'auto'],

@@ -52,7 +52,9 @@ async function run(
 
 const head = (rest: string): string => `schemaVersion: 2.0.0\n${rest}`;
 const rowsOf = ({ checks }: SmokeReport): readonly (readonly [string, string, ...string[]])[] =>
-  checks.map(({ status, name, failure }) => [status, name, ...(failure?.problems ?? [])] as const);
+  checks
+    .filter(({ name }) => name !== 'smoke test')
+    .map(({ status, name, failure }) => [status, name, ...(failure?.problems ?? [])] as const);
 
 describe('tests of files', () => {
   const files: Readonly<Record<string, MemoryFile>> = {
@@ -387,6 +389,16 @@ describe('a file', () => {
       'leads out of the workspace',
     );
   });
+});
+
+test('say that the image was not started where nothing asks for it; what says how to start it does', async () => {
+  const report = await run(head('fileExistenceTests: [{ name: a, path: / }]'), {});
+  expect(report).toMatchObject({ verdict: 'passed', checks: [{ status: 'passed' }, { status: 'untested' }] });
+  expect(report.checks[1]?.summary).toContain('not started');
+  const asks = async (rest: string): Promise<boolean> =>
+    (await parseSpec(`structure-tests: structure.yaml\nrun: ${rest}`, 'smoke.yaml', [folder])).asksForServer;
+  expect(await Promise.all(['{ args: [x] }', '{ user: app, network: none }'].map(asks))).toEqual([true, true]);
+  expect(await asks('{ network: egress, resources: { cpus: 1 } }')).toBe(false);
 });
 
 test('a server is started after them', async () => {
