@@ -37,6 +37,14 @@ export interface ModelProbe extends Pick<ReadinessProbe, 'jsonpath' | 'failWhen'
 
 const PLACEHOLDER = '{model}';
 
+/** Characters that the name of a model may have. */
+const MAX_NAME = 500;
+
+/** Whether a text can be the name of a model in a route: half a character cannot be written there. */
+export function isModelName(name: string): boolean {
+  return name !== '' && name.length <= MAX_NAME && name.isWellFormed();
+}
+
 /** Whether a route has a model's name in it. */
 export function namesModel(path: string): boolean {
   return path.includes(PLACEHOLDER);
@@ -62,7 +70,7 @@ export function withKnownModel(spec: SmokeSpec, config: ContainerConfig): SmokeS
   const variables = [...(config.Env ?? []), ...Object.entries(spec.run.env).map((pair) => pair.join('='))];
   const prefix = `${model.variable ?? ''}=`;
   const variable = variables.findLast((pair) => pair.startsWith(prefix))?.slice(prefix.length);
-  const told = model.variable === undefined || variable === '' ? undefined : variable;
+  const told = model.variable === undefined || variable === undefined || !isModelName(variable) ? undefined : variable;
   const name = model.name ?? told ?? (model.queries.length === 0 ? model.fallback : undefined);
   return name === undefined ? spec : withModel(spec, name);
 }
@@ -73,7 +81,8 @@ export function withModel(spec: SmokeSpec, name: string): SmokeSpec {
   const filled = <T extends HttpRequest>(request: T): T => ({ ...request, path: fill(request.path) });
   const { model, batch, readinessProbe } = spec;
   const items = spec.requests.map((item): RequestItem => {
-    return { ...item, name: fill(item.name), request: filled(item.request) };
+    // Its name stays: a load and thresholds call it so.
+    return { ...item, request: filled(item.request) };
   });
   return {
     ...spec,
@@ -161,7 +170,7 @@ async function ask(
 
 function textsOf(path: JsonPath, value: Json): readonly string[] {
   const found = path.select(value).map((node) => node.value);
-  return [...new Set(found.filter((name): name is string => typeof name === 'string' && name !== ''))];
+  return [...new Set(found.filter((name): name is string => typeof name === 'string' && isModelName(name)))];
 }
 
 /** Waits, but not longer than the container lives. */
