@@ -125,15 +125,27 @@ function publish(containerPort: number): PublishedPort {
 /** The ports that may be the server's, likeliest first: the spec's, the image's EXPOSE, its `PORT`, the preset's. */
 export function candidatePorts(spec: SmokeSpec, config: ContainerConfig): readonly number[] {
   if (spec.readinessProbe.port !== undefined) return [spec.readinessProbe.port];
-  const exposed = Object.keys(config.ExposedPorts ?? {}).flatMap((key) => {
-    const [port = '', protocol = 'tcp'] = key.split('/');
-    return protocol === 'tcp' && isPort(Number(port)) ? [Number(port)] : [];
-  });
+  const exposed = exposedPorts(config);
   if (exposed.length > 0) return exposed;
   const assigned = [...(config.Env ?? []), ...Object.entries(spec.run.env).map((pair) => pair.join('='))]
     .filter((variable) => variable.startsWith('PORT='))
     .map((variable) => Number(variable.slice('PORT='.length)));
   return [...new Set([...assigned.slice(-1).filter(isPort), ...spec.readinessProbe.fallbackPorts])];
+}
+
+/** As {@link candidatePorts}, for a preset that nobody asked for: what the image EXPOSEs comes before the port that such servers have. */
+export function detectedPorts(spec: SmokeSpec, config: ContainerConfig): readonly number[] {
+  const { port } = spec.readinessProbe;
+  const exposed = exposedPorts(config);
+  if (port === undefined || exposed.includes(port)) return candidatePorts(spec, config);
+  return [...exposed, port];
+}
+
+function exposedPorts({ ExposedPorts }: ContainerConfig): readonly number[] {
+  return Object.keys(ExposedPorts ?? {}).flatMap((key) => {
+    const [port = '', protocol = 'tcp'] = key.split('/');
+    return protocol === 'tcp' && isPort(Number(port)) ? [Number(port)] : [];
+  });
 }
 
 function isPort(port: number): boolean {

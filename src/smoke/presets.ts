@@ -19,7 +19,12 @@ export interface Preset {
   readonly name: string;
   readonly description: string;
   /** What tells an image of this kind: names of variables, and what its labels begin with. */
-  readonly detect?: { readonly labels?: readonly string[]; readonly env?: readonly string[] };
+  readonly detect?: {
+    readonly labels?: readonly string[];
+    readonly env?: readonly string[];
+    /** What its command must name as well, where images for other work are built upon the same base. */
+    readonly command?: string;
+  };
   /** The only port, whatever the image EXPOSEs. */
   readonly port?: number;
   /** Ports to try when the image EXPOSEs none. */
@@ -91,11 +96,13 @@ export function findPreset(name: string): Preset | undefined {
 }
 
 /** The preset whose label or variable an image has. */
-export function detectPreset({ Env = [], Labels = {} }: ContainerConfig): Preset | undefined {
+export function detectPreset({ Env = [], Labels = {}, Entrypoint, Cmd }: ContainerConfig): Preset | undefined {
   const [variables, labels] = [Env.map((pair) => pair.split('=', 1)[0]), Object.keys(Labels ?? {})];
+  const command = [...(Entrypoint ?? []), ...(Cmd ?? [])].join(' ');
   return PRESETS.find(
     ({ detect = {} }) =>
-      (detect.env ?? []).some((name) => variables.includes(name)) ||
-      (detect.labels ?? []).some((prefix) => labels.some((label) => label.startsWith(prefix))),
+      (detect.command === undefined || command.includes(detect.command)) &&
+      ((detect.env ?? []).some((name) => variables.includes(name)) ||
+        (detect.labels ?? []).some((prefix) => labels.some((label) => label.startsWith(prefix)))),
   );
 }

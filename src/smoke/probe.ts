@@ -10,7 +10,12 @@ const MAX_BODY = 1 << 20;
 /** What one look found. `never` is final, `down` means that nobody listens. */
 export type Round =
   | { readonly kind: 'ready'; readonly at: { readonly port: number; readonly path: string; readonly status: number } }
-  | { readonly kind: 'waiting' | 'never' | 'down'; readonly message: string };
+  | {
+      readonly kind: 'waiting' | 'never' | 'down';
+      readonly message: string;
+      /** Of the answer, where there was one that says no. */
+      readonly status?: number;
+    };
 
 /** Every port, every path, once; the first path that the server knows decides. */
 export async function probeOnce(
@@ -76,7 +81,7 @@ function judge(
   const good = status >= 200 && status < (guessing && isLast ? 500 : 400);
   if (!good) {
     if (guessing && status < 500) return 'unknown path';
-    return { kind: 'waiting', message: `GET ${at.path} on port ${at.port} answered ${status}` };
+    return { kind: 'waiting', message: `GET ${at.path} on port ${at.port} answered ${status}`, status };
   }
   if (probe.jsonpath.length === 0) return { kind: 'ready', at: { ...at, status } };
   if (body === undefined)

@@ -8,7 +8,15 @@ import type { Mask } from './text.ts';
 export async function readyCheck(container: TestContainer, ready: Readiness, mask: Mask): Promise<Check> {
   if (ready.kind === 'ready') {
     const summary = `GET ${ready.path} on port ${ready.port} → ${ready.status}`;
-    return { name: 'ready', status: 'passed', milliseconds: ready.seconds * 1000, summary };
+    const base = { name: 'ready', milliseconds: ready.seconds * 1000 };
+    if (ready.insteadOf === undefined) return { ...base, status: 'passed', summary };
+    const hint = 'Name the preset, or write `readinessProbe: { httpGet: { path: … } }`';
+    return {
+      ...base,
+      status: 'warning',
+      summary: mask(`${summary}; ${ready.insteadOf}, where such a server is asked`),
+      hint,
+    };
   }
   if (ready.kind === 'ended') return { ...endedCheck(container, await container.whenEnded, { mask }), name: 'ready' };
   // A server that hangs may have said why.

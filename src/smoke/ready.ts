@@ -15,6 +15,8 @@ export type Readiness =
       readonly status: number;
       readonly seconds: number;
       readonly firstByteSeconds: number;
+      /** What the probe's own path answered until the other probe was taken. */
+      readonly insteadOf?: string | undefined;
     }
   | {
       readonly kind: 'failed';
@@ -33,9 +35,17 @@ const DOWN_PERIOD = 100;
  */
 export async function waitReady(
   container: TestContainer,
-  probe: ReadinessProbe,
-  options: { readonly ports: readonly number[]; readonly signal?: AbortSignal | undefined },
+  given: ReadinessProbe,
+  options: {
+    readonly ports: readonly number[];
+    readonly signal?: AbortSignal | undefined;
+    /** Taken when the path has been unknown to the server for so long: the probe was only a guess. */
+    readonly fallback?: { readonly probe: ReadinessProbe; readonly afterSeconds: number } | undefined;
+  },
 ): Promise<Readiness> {
+  let probe = given;
+  let unknownSince: number | undefined;
+  let insteadOf: string | undefined;
   const deadline = container.startedAt + probe.startupTimeoutSeconds * 1000;
   const loopback = createLoopbackWatch(container, options.ports);
   let firstByteSeconds: number | undefined;
@@ -46,13 +56,22 @@ export async function waitReady(
     if (performance.now() >= deadline)
       return await timedOut(container, probe, options.ports, last ?? 'nothing answered');
     const round = await probeOnce(container, probe, { ...options, deadline });
+    unknownSince = round.kind === 'waiting' && round.status === 404 ? (unknownSince ?? performance.now()) : undefined;
+    if (options.fallback && unknownSince !== undefined && insteadOf === undefined && round.kind === 'waiting') {
+      if (secondsSince(unknownSince) >= options.fallback.afterSeconds) {
+        insteadOf = round.message;
+        const { startupTimeoutSeconds } = given;
+        probe = { ...options.fallback.probe, startupTimeoutSeconds };
+        continue;
+      }
+    }
     if (container.ended() !== undefined) return { kind: 'ended' };
     if (round.kind !== 'down') firstByteSeconds ??= secondsSince(container.startedAt);
     if (round.kind === 'never') return { kind: 'failed', reason: 'not-ready', message: round.message };
     successes = round.kind === 'ready' ? successes + 1 : 0;
     if (round.kind === 'ready' && successes >= probe.successThreshold) {
       const seconds = secondsSince(container.startedAt);
-      return { kind: 'ready', ...round.at, seconds, firstByteSeconds: firstByteSeconds ?? seconds };
+      return { kind: 'ready', ...round.at, seconds, firstByteSeconds: firstByteSeconds ?? seconds, insteadOf };
     }
     // What a probe says that the deadline cut short is less than what an earlier one saw.
     if (round.kind !== 'ready' && (last === undefined || performance.now() < deadline)) last = round.message;

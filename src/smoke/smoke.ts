@@ -2,6 +2,7 @@ import { messageOf, type ActOptions, type OnEvent } from '../../engine/index.ts'
 import { conclude, concludeStructure, type Stopped, type Tested } from './conclude.ts';
 import {
   candidatePorts,
+  detectedPorts,
   looksLikeServer,
   startTestContainer,
   type SmokeEngine,
@@ -12,7 +13,7 @@ import { endedCheck } from './ended.ts';
 import { describedRequests, noDocument, withDescriptions } from './described.ts';
 import type { CommandHost } from './command.ts';
 import { runExtras } from './extras.ts';
-import { autoSpec } from './load.ts';
+import { autoSpec, parseSpec } from './load.ts';
 import { createLogFile } from './log-file.ts';
 import { modelPorts, withKnownModel } from './model.ts';
 import { findModels } from './models.ts';
@@ -53,7 +54,7 @@ export async function smoke(image: SmokeImage, test: SmokeTest, options: SmokeOp
   const structure = await runStructureTests(spec.structure, { ...options, image, mask, network, limits });
   if (spec.structure.length > 0 && !spec.asksForServer && !looksLikeServer(image.config))
     return maskPlaces(concludeStructure(image, spec, structure), mask);
-  const ports = candidatePorts(spec, image.config);
+  const ports = (test.kind === 'auto' ? detectedPorts : candidatePorts)(spec, image.config);
   const logFile = createLogFile(options.logFile, mask, (error) =>
     options.onEvent?.({ type: 'warning', message: `The container's log is not whole: ${messageOf(error)}` }),
   );
@@ -133,15 +134,20 @@ interface TestContext {
   readonly onEvent?: OnEvent | undefined;
 }
 
+/** Seconds that a server of the kind that was guessed may not know its own path: some answer so while they load. */
+const UNKNOWN_SECONDS = 30;
+
 async function runTests(
   container: TestContainer,
   given: SmokeSpec,
   context: TestContext & { readonly image: SmokeImage },
 ): Promise<Tested> {
+  const generic = context.auto ? (await parseSpec('version: 1', 'smoke-test: auto', [])).readinessProbe : undefined;
+  const fallback = generic && { probe: generic, afterSeconds: UNKNOWN_SECONDS };
   const ready = await track(
     { id: 'smoke/ready', name: 'wait until it is ready' },
     context.onEvent,
-    () => waitReady(container, given.readinessProbe, context),
+    () => waitReady(container, given.readinessProbe, { ...context, fallback }),
     (readiness) =>
       readiness.kind === 'ready'
         ? undefined
@@ -151,7 +157,9 @@ async function runTests(
   );
   const first = await readyCheck(container, ready, context.mask);
   if (ready.kind !== 'ready') return notReady(given, ready, [...context.structure, first]);
-  const { spec, checks: models, readiness } = await findModels(container, given, ready, context);
+  // A server of another kind than was guessed has no such models.
+  const known = ready.insteadOf === undefined ? given : { ...given, model: undefined };
+  const { spec, checks: models, readiness } = await findModels(container, known, ready, context);
   const before = [...context.structure, first, ...models];
   if (readiness.kind !== 'ready') return notReady(spec, readiness, before);
   const wantsExamples = context.auto || spec.openapi !== undefined;

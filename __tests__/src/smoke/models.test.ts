@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseSpec, smoke, type SmokeReport, type SmokeSpec } from '../../../src/smoke/index.ts';
+import { detectedPorts, looksLikeServer, startTestContainer } from '../../../src/smoke/container.ts';
+import { readyCheck } from '../../../src/smoke/ready-check.ts';
+import { waitReady } from '../../../src/smoke/ready.ts';
 import { createProcessEngine, freePort, scriptImage } from '../../helpers/process-engine.ts';
 
 /** A server that answers by a table: `METHOD path` → a body, or [status, body]; what is not there is 404. Time in it is `asked`, from 0. */
@@ -140,13 +143,13 @@ describe('a preset whose routes have the name of a model', () => {
     expect(told(await run(server(routes, more), yaml, { change }))).toEqual([
       'passed ready: GET /ping → 200',
       'passed model resnet: GET /models/resnet → 200',
-      'passed POST /predictions/resnet: POST /predictions/resnet → 200',
+      'passed POST /predictions/{model}: POST /predictions/resnet → 200',
     ]);
     // Bound to loopback as it is by default, the management says nothing; then the spec names the model.
     const closed = await run(server(routes), `${yaml}, model: resnet`, { change });
     expect(told(closed)).toEqual([
       'passed ready: GET /ping → 200',
-      'passed POST /predictions/resnet: POST /predictions/resnet → 200',
+      'passed POST /predictions/{model}: POST /predictions/resnet → 200',
     ]);
     const silent = await run(server(routes), yaml, { change });
     expect(silent).toMatchObject({ verdict: 'failed', exitReason: 'assertion' });
@@ -195,9 +198,59 @@ describe('a server that is ready', () => {
   });
 });
 
+test('a load and a threshold find a request by the name that it was given, with the place of the model in it', async () => {
+  const yaml = `preset: triton, model: iris, requests: [{ name: "ask {model}", request: { path: "/v2/models/{model}/infer", json: {} } }],
+    load: { iterations: 2, warmup: 0, request: "ask {model}" }, thresholds: { "http_req_duration{name:ask {model}}": "max<60s" }`;
+  const report = await run(server(TRITON.replace('asked > 5', 'true')), yaml);
+  expect(told(report).filter((row) => !row.startsWith('passed'))).toEqual([]);
+  expect(report.checks.map(({ name }) => name)).toContain('load');
+});
+
+describe('a kind of server that was only guessed', () => {
+  const triton = { Env: ['TRITON_SERVER_VERSION=2.50'] };
+
+  test('is none where the variable is of the base image and the command another one', () => {
+    expect(looksLikeServer({ ...triton, Cmd: ['python3', 'convert.py'] })).toBe(false);
+    expect(looksLikeServer({ ...triton, Cmd: ['sh', '-c', 'tritonserver --model-repository=/m'] })).toBe(true);
+  });
+
+  test('is looked for at the ports of the image before its own', async () => {
+    const spec = await parseSpec('preset: tf-serving', 's.yaml', []);
+    expect(detectedPorts(spec, { ExposedPorts: { '5000/tcp': {} } })).toEqual([5000, 8501]);
+    expect(detectedPorts(spec, { ExposedPorts: { '8500/tcp': {}, '8501/tcp': {} } })).toEqual([8501]);
+    expect(detectedPorts(spec, {})).toEqual([8501]);
+  });
+
+  test('is taken for a plain server, with a warning, when it does not know the path for long', async () => {
+    const image = await scriptImage(server(`{ 'GET /health': {} }`));
+    const [spec, { readinessProbe: probe }] = await Promise.all([
+      parseSpec('{ preset: triton, readinessProbe: { periodSeconds: 0.1 } }', 's.yaml', []),
+      parseSpec('{ readinessProbe: { periodSeconds: 0.1 } }', 's.yaml', []),
+    ]);
+    const ports = [image.port];
+    const container = await startTestContainer(createProcessEngine(), image, spec, { ports });
+    try {
+      const fallback = { probe, afterSeconds: 0.3 };
+      const ready = await waitReady(container, spec.readinessProbe, { ports, fallback });
+      expect(ready).toMatchObject({ kind: 'ready', path: '/health' });
+      const row = await readyCheck(container, ready, (text) => text);
+      expect(row.status).toBe('warning');
+      expect(row.summary).toContain('GET /v2/health/ready on port');
+    } finally {
+      await container.stop(1);
+    }
+  });
+});
+
 test.each([
   ['preset: fastapi\nmodel: x', 's.yaml:2:8: `model` needs a preset that knows models'],
   ['requests: [{ request: { path: "/predictions/{model}" } }]', '`{model}` in a path needs a preset that knows models'],
+  ['readinessProbe: { httpGet: { path: "/m/{model}" } }', 's.yaml:1:36: `{model}` in a path needs a preset'],
+  [
+    'preset: triton\nreadinessProbe: { httpGet: { path: "/m/{model}" } }',
+    's.yaml:2:36: `{model}` in the path of readinessProbe needs the name',
+  ],
+  ['preset: triton\nmodel: "a\\uD800"', 's.yaml:2:8: `model` has half a character'],
 ])('%s is refused', async (yaml, message) => {
   await expect(parseSpec(yaml, 's.yaml', [])).rejects.toThrow(message);
 });
