@@ -91,6 +91,30 @@ esac`;
     expect(await readFile(join(store.work, '.docker/config.json'), 'utf8')).toBe(text);
   });
 
+  test('asks the token service that a registry names, which may refuse as well', async () => {
+    await config('{"credsStore": "kept"}');
+    const wanted = `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString('base64')}`;
+    const asked: string[] = [];
+    const tokens = createServer(({ headers, url = '' }, response) => {
+      const host = String(headers.host);
+      const isToken = url.startsWith('/token');
+      if (isToken) asked.push(url);
+      const known = headers.authorization === (isToken ? wanted : 'Bearer of-ann');
+      const challenge = { 'www-authenticate': `Bearer realm="http://${host}/token",service="test"` };
+      response.writeHead(known ? 200 : 401, { ...(isToken ? {} : challenge), 'content-type': 'application/json' });
+      response.end(known && isToken ? '{"token": "of-ann"}' : '{}');
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => tokens.once('listening', resolve));
+    const place = `127.0.0.1:${(tokens.address() as AddressInfo).port}`;
+    const words = ['login', '-u', USER, '--password-stdin', place];
+    expect(await berth(words, `${PASSWORD}\n`)).toEqual({ code: 0, stdout: 'Login Succeeded\n', stderr: '' });
+    expect(asked).toEqual([expect.stringContaining('service=test')]);
+    const refused = await berth(words, 'wrong\n');
+    expect(refused).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(place) });
+    expect((await berth(['logout', place])).stdout).toBe(`Removing login credentials for ${place}\n`);
+    await new Promise((resolve) => tokens.close(resolve));
+  });
+
   test.each([
     [['-u', USER, '-p', 'wrong'], '', '401'],
     [['-u', USER, '-p', 'x', '--password-stdin'], 'y', 'cannot specify both --password and --password-stdin'],
