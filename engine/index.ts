@@ -24,7 +24,7 @@ export { parseGitSource } from './git-source.ts';
 export { StepError } from './solver/step-error.ts';
 export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/docker-config.ts';
 export { lostLayerOf } from './store/lost-layer.ts';
-export { proxiesOf, tunnels } from './registry/proxy.ts';
+export { hasProxy, proxiesOf, tunnels } from './registry/proxy.ts';
 export { parseCacheIndex, type CacheIndex } from './cache/exchange-index.ts';
 export { parseMountRecords, type MountRecord } from './cache/mounts.ts';
 export type { MountExchange, MountExport } from './cache-mounts.ts';

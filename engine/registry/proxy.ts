@@ -18,7 +18,10 @@ export function proxiesOf({
 }
 
 /** Whether requests of the URL's scheme have a proxy: as for Go, that of http is not for https, for which undici would take it. */
-export function hasProxy({ protocol }: URL, { httpProxy, httpsProxy }: RegistryOptions): boolean {
+export function hasProxy(
+  { protocol }: URL,
+  { httpProxy, httpsProxy }: Pick<RegistryOptions, 'httpProxy' | 'httpsProxy'>,
+): boolean {
   return Boolean(protocol === 'https:' ? httpsProxy : httpProxy);
 }
 

@@ -1,5 +1,5 @@
 import { Agent, EnvHttpProxyAgent, Pool, request, type Dispatcher } from 'undici';
-import { EngineError, proxiesOf, tunnels } from '../../../engine/index.ts';
+import { EngineError, hasProxy, proxiesOf, tunnels } from '../../../engine/index.ts';
 
 /** Proxies as the job's environment names them. */
 export interface ProxySettings {
@@ -50,12 +50,17 @@ export interface CacheHttp {
 export function createCacheHttp(proxies: ProxySettings = {}, limits: HttpLimits = HTTP_LIMITS): CacheHttp {
   const timing = { connect: { timeout: limits.idle }, headersTimeout: limits.idle, bodyTimeout: limits.idle };
   const given = proxiesOf(proxies);
-  const dispatcher: Dispatcher =
-    given === undefined
-      ? new Agent(timing)
-      : new EnvHttpProxyAgent({ ...timing, ...given, clientFactory: tunnels({ Pool }, { connect: limits.idle }) });
+  const direct: Dispatcher = new Agent(timing);
+  const proxied: Dispatcher | undefined =
+    given && new EnvHttpProxyAgent({ ...timing, ...given, clientFactory: tunnels({ Pool }, { connect: limits.idle }) });
   const send = (url: URL, { method = 'GET', headers, body, signal }: Call) =>
-    request(url, { dispatcher, method, headers, body: body ?? null, ...(signal ? { signal } : {}) });
+    request(url, {
+      dispatcher: (hasProxy(url, proxies) ? proxied : undefined) ?? direct,
+      method,
+      headers,
+      body: body ?? null,
+      ...(signal ? { signal } : {}),
+    });
   return {
     limits,
     call: async (url, call) => {
@@ -79,6 +84,6 @@ export function createCacheHttp(proxies: ProxySettings = {}, limits: HttpLimits 
       };
       return { status: statusCode, headers, body, discard };
     },
-    close: () => dispatcher.destroy(),
+    close: async () => void (await Promise.all([direct.destroy(), proxied?.destroy()])),
   };
 }

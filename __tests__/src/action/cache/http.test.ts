@@ -27,3 +27,22 @@ test.each<[string, (socket: Socket) => void, string]>([
     proxy.close();
   }
 });
+
+test('a proxy for http alone is not asked for https', async () => {
+  let asked = 0;
+  const proxy = createServer().on('connect', (_request, socket: Socket) => void ((asked += 1), socket.destroy()));
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  const host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const http = createCacheHttp({ httpProxy: host });
+  try {
+    // The port of the proxy speaks no TLS: there is no answer either way.
+    await expect(http.call(new URL(`https://${host}/`), { headers: {}, limit: 100 })).rejects.toThrow();
+    expect(asked).toBe(0);
+    await expect(http.call(new URL('http://cache.test/'), { headers: {}, limit: 100 })).rejects.toThrow(host);
+  } finally {
+    await http.close();
+    proxy.closeAllConnections();
+    proxy.close();
+  }
+});
