@@ -7,7 +7,7 @@ use crate::report::Reporter;
 use crate::target;
 use berth_sys::mount::{self, Attributes};
 use berth_wire::Failure;
-use berth_wire::oci::Device;
+use berth_wire::oci::{Device, Mount};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dev, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -31,8 +31,8 @@ const LINKS: [(&str, &str); 6] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// What is mounted with nodes of the container's own: devices, and terminals.
-const OPEN: [&str; 3] = ["/dev", "/dev/pts", "/dev/console"];
+/// What is mounted with nodes of the container's own, and as what: devices, and terminals. The console is no mount of the configuration.
+const OPEN: [(&str, Option<&str>); 3] = [("/dev", Some("tmpfs")), ("/dev/pts", Some("devpts")), ("/dev/console", None)];
 
 /// Fills `/dev`, when the configuration mounts one of its own there.
 pub(crate) fn make(jail: &Jail<'_>, root: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
@@ -134,7 +134,10 @@ pub(crate) fn keep_to_dev(jail: &Jail<'_>, root: &OwnedFd) -> Result<(), Failure
         ..Attributes::default()
     };
     mount::set_attributes(root, closed, true).map_err(failed_on("mount_setattr", "/"))?;
-    for path in OPEN.iter().filter(|_| has_own(jail)) {
+    for (path, _) in OPEN
+        .iter()
+        .filter(|(path, kind)| has_own(jail) && is_own(&jail.spec.mounts, path, *kind))
+    {
         let open = Attributes {
             clear: mount::NODEV,
             ..Attributes::default()
@@ -150,6 +153,29 @@ pub(crate) fn keep_to_dev(jail: &Jail<'_>, root: &OwnedFd) -> Result<(), Failure
     Ok(())
 }
 
+/// Whether what lies on `path` in the end is what this helper makes there: a folder of the host that is bound there brings nodes of its own.
+fn is_own(mounts: &[Mount], path: &str, kind: Option<&str>) -> bool {
+    let last = mounts.iter().rfind(|mount| folded(&mount.destination) == path);
+    last.map(|mount| mount.kind.as_deref().unwrap_or_default()) == kind && last.is_none_or(|mount| !is_bind(mount))
+}
+
+fn is_bind(mount: &Mount) -> bool {
+    mount.options.iter().any(|option| option == "bind" || option == "rbind")
+}
+
+/// A path by one spelling.
+fn folded(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
 /// The host's `/dev/null`, checked to be that device.
 pub(crate) fn host_null() -> Result<OwnedFd, Failure> {
     verified("/dev/null", FileType::CharacterDevice, rustix::fs::makedev(1, 3))
@@ -163,4 +189,34 @@ fn verified(path: &str, kind: FileType, device: Dev) -> Result<OwnedFd, Failure>
         return Err(attack("open device", path, "it is not the device that its name says"));
     }
     Ok(fd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(destination: &str, kind: Option<&str>, option: &str) -> Mount {
+        Mount {
+            destination: destination.to_owned(),
+            kind: kind.map(str::to_owned),
+            source: None,
+            options: vec![option.to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_the_host_has_bound_on_dev_is_not_the_containers_own() {
+        let own = [mount("/dev", Some("tmpfs"), "nosuid"), mount("/dev/pts", Some("devpts"), "noexec")];
+        assert!(OPEN.iter().all(|(path, kind)| is_own(&own, path, *kind)));
+        for (path, kind, bound) in [
+            ("/dev/pts", Some("devpts"), mount("/dev//pts/", Some("bind"), "rbind")),
+            ("/dev/pts", Some("devpts"), mount("/dev/shm/../pts", Some("devpts"), "bind")),
+            ("/dev/console", None, mount("/dev/console", Some("bind"), "rbind")),
+            ("/dev/console", None, mount("/dev/console", None, "bind")),
+            ("/dev", Some("tmpfs"), mount("/dev/.", None, "bind")),
+        ] {
+            let mounts = [own.to_vec(), vec![bound]].concat();
+            assert!(!is_own(&mounts, path, kind), "{path}");
+        }
+    }
 }

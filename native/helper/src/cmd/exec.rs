@@ -66,6 +66,8 @@ pub(crate) struct Target {
     pub(crate) spec: Spec,
     pub(crate) filter: Option<Filter>,
     pub(crate) user_namespace: bool,
+    /// It was started where nothing but its nodes keeps it to its devices.
+    pub(crate) nodes_only: bool,
 }
 
 impl Target {
@@ -87,6 +89,7 @@ impl Target {
             spec,
             filter: filter(args.seccomp.as_ref())?,
             user_namespace,
+            nodes_only: folder.is_nodes_only(),
         })
     }
 }
@@ -199,7 +202,7 @@ pub(crate) fn last_words(receiver: &report::Receiver) -> Failure {
 pub(crate) fn join(process: &Process, target: &Target, ends: Ends, life: &OwnedFd) -> Result<Option<Child>, Failure> {
     let group = Group::find(&Layout::detect(), &target.cgroup);
     let resources = devices::applied(target.spec.linux.resources.clone(), target.user_namespace);
-    let nodes_only = devices::nodes_only(&group, resources.as_ref(), &target.spec, process)?;
+    let nodes_only = devices::joined(target.nodes_only, group.holds_devices(), resources.as_ref(), process)?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {

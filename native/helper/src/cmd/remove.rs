@@ -200,7 +200,7 @@ fn unfinished(cache_mounts: BorrowedFd<'_>, done: &mut reply::Remove) -> Result<
     Ok(())
 }
 
-/// Whoever makes a snapshot holds a lock on its folder.
-fn abandoned(snapshots: BorrowedFd<'_>, name: &str) -> bool {
+/// Whoever makes a snapshot, or removes a volume, holds a lock on its folder.
+pub(crate) fn abandoned(snapshots: BorrowedFd<'_>, name: &str) -> bool {
     file::open_dir(snapshots, name.as_bytes()).is_ok_and(|folder| lock::try_lock(&folder, true).unwrap_or(false))
 }

@@ -1,13 +1,14 @@
 //! `volume`: volumes of this id map, below `volumes/<id map>`.
 
 use crate::cmd::layers::{progress, warning};
+use crate::cmd::remove::abandoned;
 use crate::container::Folder;
 use crate::context::{self, Context};
 use crate::fail::{failed, failed_on, of_layer};
 use crate::journal;
 use berth_layer::volume::{self, DATA};
 use berth_layer::{Report, remove_tree, snapshot, usage};
-use berth_sys::file;
+use berth_sys::{file, lock};
 use berth_wire::oci::{Mount, Spec};
 use berth_wire::reply::{VolumeState, Volumes};
 use berth_wire::request::{Volume, VolumeAction};
@@ -21,7 +22,7 @@ use std::collections::HashSet;
 const RECORD: &str = "volume.json";
 /// The most text that it may give for keeping.
 const MAX_RECORD: usize = 64 * 1024;
-/// Start of the names of folders that are being made or removed.
+/// Start of the names of folders that are being made, by who holds the engine's lock of containers, or removed, by who holds a lock on the folder.
 const PART: &str = ".part-";
 
 pub(crate) fn run(context: &Context, args: &Volume) -> Result<Reply, Failure> {
@@ -32,12 +33,16 @@ pub(crate) fn run(context: &Context, args: &Volume) -> Result<Reply, Failure> {
         warnings: Vec::new(),
     };
     match &args.action {
-        VolumeAction::Create { name, record } => done.volumes.push(create(context, &volumes, name, record)?),
+        VolumeAction::Create { name, record } => {
+            collect(&volumes)?;
+            done.volumes.push(create(context, &volumes, name, record)?);
+        }
         VolumeAction::Fill { name, snapshots, path } => {
             fill(context, &volumes, (name, snapshots, path))?;
             done.volumes.push(look(context, &volumes, name, false)?);
         }
         VolumeAction::Remove { names } => {
+            collect(&volumes)?;
             for name in names {
                 volume::check_name(name).map_err(of_layer)?;
                 match remove(&volumes, name) {
@@ -139,11 +144,15 @@ fn create(context: &Context, volumes: &OwnedFd, name: &str, record: &str) -> Res
         let message = format!("{} bytes are over the limit of {MAX_RECORD}", record.len());
         return Err(Failure::new(Code::Request, "make volume", message).subject(name));
     }
-    match look(context, volumes, name, false) {
-        Err(failure) if failure.code == Code::NotFound => {}
-        other => return other,
-    }
     file::clear_umask();
+    match volume::open(volumes, name).map_err(of_layer) {
+        Ok(folder) => {
+            mend(&folder, record)?;
+            return look(context, volumes, name, false);
+        }
+        Err(failure) if failure.code == Code::NotFound => {}
+        Err(failure) => return Err(failure),
+    }
     let part = format!("{PART}{}", file::random_name().map_err(failed("getrandom"))?);
     file::make_dir(volumes, part.as_bytes(), 0o701).map_err(failed_on("mkdir", name))?;
     let made = fill_folder(volumes, &part, record).and_then(|()| name_it(volumes, &part, name));
@@ -159,9 +168,41 @@ fn create(context: &Context, volumes: &OwnedFd, name: &str, record: &str) -> Res
 fn fill_folder(volumes: &OwnedFd, part: &str, record: &str) -> Result<(), Failure> {
     let folder = file::open_dir(volumes, part.as_bytes()).map_err(failed_on("open volume", part))?;
     file::make_dir(&folder, DATA, 0o755).map_err(failed("mkdir"))?;
-    let file = file::create_file(&folder, RECORD.as_bytes(), 0o600).map_err(failed_on("create", RECORD))?;
+    write_record(&folder, RECORD, record)
+}
+
+fn write_record(folder: &OwnedFd, name: &str, record: &str) -> Result<(), Failure> {
+    let file = file::create_file(folder, name.as_bytes(), 0o600).map_err(failed_on("create", RECORD))?;
     file::write_all(&file, record.as_bytes()).map_err(failed_on("write", RECORD))?;
     rustix::fs::fsync(&file).map_err(failed_on("fsync", RECORD))
+}
+
+/// Makes a folder whole again that lost its record or its tree; what it has stays.
+fn mend(folder: &OwnedFd, record: &str) -> Result<(), Failure> {
+    match file::make_dir(folder, DATA, 0o755) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(failed("mkdir")(error)),
+    }
+    if file::try_stat(folder, RECORD.as_bytes())
+        .map_err(failed_on("stat", RECORD))?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let part = format!("{PART}{}", file::random_name().map_err(failed("getrandom"))?);
+    write_record(folder, &part, record)?;
+    rustix::fs::renameat(folder, part.as_str(), folder, RECORD).map_err(failed_on("rename", RECORD))
+}
+
+/// Takes away what was left by one that was killed. The caller holds the engine's lock of containers, as whoever makes a volume does.
+fn collect(volumes: &OwnedFd) -> Result<(), Failure> {
+    for name in file::names(volumes).map_err(failed_on("list", "volumes"))? {
+        let Ok(name) = String::from_utf8(name) else { continue };
+        if name.starts_with(PART) && abandoned(volumes.as_fd(), &name) {
+            remove_tree(volumes, name.as_bytes()).map_err(of_layer)?;
+        }
+    }
+    Ok(())
 }
 
 /// False when another command has made it first.
@@ -190,10 +231,8 @@ fn list(context: &Context, volumes: &OwnedFd, measure: bool) -> Result<Vec<Volum
     let mut found = Vec::new();
     for name in file::names(volumes).map_err(failed_on("list", "volumes"))? {
         let Ok(name) = String::from_utf8(name) else { continue };
-        if name.starts_with(PART) {
-            // Its maker holds the engine's lock of containers, as this command does: what is there now was left by one that was killed.
-            remove_tree(volumes, name.as_bytes()).map_err(of_layer)?;
-        } else if volume::check_name(&name).is_ok() {
+        // Those that are being made or removed have no such name.
+        if volume::check_name(&name).is_ok() {
             match look(context, volumes, &name, measure) {
                 Err(failure) if failure.code == Code::NotFound => {}
                 other => found.push(other?),
@@ -228,12 +267,67 @@ fn record(folder: &OwnedFd, name: &str) -> Result<String, Failure> {
     String::from_utf8(text).map_err(|_| Failure::new(Code::Invalid, "read volume", "its record is no text").subject(name))
 }
 
-/// Takes the name away first, so that a volume is never seen half removed. False when there is none.
+/// Takes the name away first, so that a volume is never seen half removed. False when there is none, or another command is removing it.
 fn remove(volumes: &OwnedFd, name: &str) -> Result<bool, Failure> {
+    // Held until it is gone: the end of a container removes without the engine's lock.
+    let held = match file::open_dir(volumes, name.as_bytes()) {
+        Err(Errno::NOENT) => return Ok(false),
+        other => other.map_err(failed_on("open volume", name))?,
+    };
+    if !lock::try_lock(&held, true).map_err(failed_on("flock", name))? {
+        return Ok(false);
+    }
     let part = format!("{PART}{}", file::random_name().map_err(failed("getrandom"))?);
     match rustix::fs::renameat(volumes, name, volumes, &part) {
         Ok(()) => remove_tree(volumes, part.as_bytes()).map_err(of_layer).map(|_| true),
         Err(Errno::NOENT) => Ok(false),
         Err(error) => Err(failed_on("rename", name)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+    use super::*;
+
+    /// An empty folder for volumes.
+    fn volumes(test: &str) -> (std::path::PathBuf, OwnedFd) {
+        let path = std::env::temp_dir().join(format!("berth-volumes-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir(&path).unwrap();
+        let opened = std::fs::File::open(&path).unwrap().into();
+        (path, opened)
+    }
+
+    #[test]
+    fn what_lost_its_record_or_its_tree_is_a_volume_again_and_keeps_its_files() {
+        let (path, volumes) = volumes("mend");
+        std::fs::create_dir_all(path.join("v/_data")).unwrap();
+        std::fs::write(path.join("v/_data/file"), "kept").unwrap();
+        let folder = volume::open(&volumes, "v").unwrap();
+        mend(&folder, "first").unwrap();
+        std::fs::rename(path.join("v/_data"), path.join("elsewhere")).unwrap();
+        mend(&folder, "second").unwrap();
+        assert_eq!(record(&folder, "v").unwrap(), "first");
+        assert!(path.join("v/_data").is_dir());
+        assert_eq!(std::fs::read_to_string(path.join("elsewhere/file")).unwrap(), "kept");
+        std::fs::remove_dir_all(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_left_over_is_collected_and_what_another_removes_is_left_to_it() {
+        let (path, volumes) = volumes("collect");
+        for name in [".part-left", ".part-held", "v"] {
+            std::fs::create_dir(path.join(name)).unwrap();
+        }
+        let held = file::open_dir(&volumes, b".part-held").unwrap();
+        let busy = file::open_dir(&volumes, b"v").unwrap();
+        assert!(lock::try_lock(&held, true).unwrap() && lock::try_lock(&busy, true).unwrap());
+        collect(&volumes).unwrap();
+        assert!(!remove(&volumes, "v").unwrap() && path.join("v").exists());
+        assert!(!path.join(".part-left").exists() && path.join(".part-held").exists());
+        drop(busy);
+        assert!(remove(&volumes, "v").unwrap() && !remove(&volumes, "v").unwrap());
+        std::fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -52,6 +52,8 @@ pub(crate) const HEALTH: &str = "health.json";
 pub(crate) const ORDER: &str = "order.json";
 /// Files that are bound into it, once they have been changed.
 pub(crate) const BOUND: &str = "bound.json";
+/// There when nothing but the nodes of its `/dev` keeps the running container to its devices.
+const NODES: &str = "nodes.json";
 /// There when the container is meant to end.
 const STOPPED: &str = "stopped.json";
 
@@ -246,10 +248,26 @@ impl Folder {
         if stopped {
             return self.write(STOPPED, &true);
         }
-        match rustix::fs::unlinkat(&self.fd, STOPPED, AtFlags::empty()) {
+        self.forget(STOPPED)
+    }
+
+    fn forget(&self, name: &str) -> Result<(), Failure> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(failed_on("unlink", STOPPED)(error)),
+            Err(error) => Err(failed_on("unlink", name)(error)),
         }
+    }
+
+    /// Says by what the container that starts is kept to its devices: by the nodes it has, or by rules. Who joins it is kept in the same way.
+    pub(crate) fn mark_nodes_only(&self, nodes_only: bool) -> Result<(), Failure> {
+        if nodes_only {
+            return self.note(NODES, &true);
+        }
+        self.forget(NODES)
+    }
+
+    pub(crate) fn is_nodes_only(&self) -> bool {
+        rustix::fs::statat(&self.fd, NODES, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

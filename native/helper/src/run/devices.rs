@@ -57,6 +57,28 @@ pub(crate) fn nodes_only(group: &Group, resources: Option<&Resources>, spec: &Sp
     Ok(true)
 }
 
+/// [`nodes_only`] of a process that joins a container: it is kept to devices in the way in which the container was started.
+///
+/// # Errors
+/// `NotPermitted` where the container's rules do not reach the process, or its nodes would not keep it.
+pub(crate) fn joined(started_so: bool, rules_held: bool, resources: Option<&Resources>, process: &Process) -> Result<bool, Failure> {
+    let limited = resources
+        .and_then(|resources| resources.devices.as_deref())
+        .is_some_and(device::limits);
+    let refused = |message: &str| {
+        Failure::new(Code::NotPermitted, "join container", message)
+            .subject("linux.resources.devices")
+            .hint(HINT)
+    };
+    if started_so && may_mount(process.capabilities.as_ref()) {
+        return Err(refused("no cgroup here keeps a process with CAP_SYS_ADMIN from devices"));
+    }
+    if limited && !started_so && !rules_held {
+        return Err(refused("the cgroup that holds it to its devices cannot be reached from here"));
+    }
+    Ok(started_so)
+}
+
 /// Whether a rule allows just what a node in the container gives.
 fn is_node(rule: &DeviceRule, spec: &Spec) -> bool {
     let access = rule.access.as_deref().filter(|access| !access.is_empty()).unwrap_or("rwm");
@@ -135,6 +157,24 @@ mod tests {
         };
         assert!(may_mount(Some(&named("CAP_SYS_ADMIN"))));
         assert!(!may_mount(Some(&named("CAP_MKNOD"))) && !may_mount(None));
+    }
+
+    #[test]
+    fn who_joins_is_kept_to_devices_as_the_container_is() {
+        let limited = Resources {
+            devices: Some(vec![rule(json!({"allow": false, "access": "rwm"}))]),
+            ..Resources::default()
+        };
+        let mut process = spec(&json!([])).process;
+        assert!(joined(true, false, Some(&limited), &process).unwrap());
+        assert!(!joined(false, true, Some(&limited), &process).unwrap());
+        assert_eq!(joined(false, false, Some(&limited), &process).unwrap_err().code, Code::NotPermitted);
+        assert!(!joined(false, false, None, &process).unwrap(), "without rules nothing is kept");
+        process.capabilities = Some(Capabilities {
+            bounding: vec!["CAP_SYS_ADMIN".to_owned()],
+            ..Capabilities::default()
+        });
+        assert!(joined(true, true, Some(&limited), &process).is_err());
     }
 
     #[test]

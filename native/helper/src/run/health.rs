@@ -96,6 +96,7 @@ fn check(context: &Context, order: &Order<'_>, folder: &Folder, pidfd: &OwnedFd,
             log: filter.log,
         }),
         user_namespace: order.user_namespace,
+        nodes_only: folder.is_nodes_only(),
     };
     let process = Process {
         args: health.args.clone(),

@@ -119,6 +119,7 @@ pub(crate) fn spawn(
 ) -> Result<Spawned, Failure> {
     let args = order.args;
     let nodes_only = devices::nodes_only(group, resources, &args.config, &args.config.process)?;
+    folder.mark_nodes_only(nodes_only)?;
     if let Some(sentence) = devices::lost(&args.config.process).filter(|_| nodes_only) {
         context.status.warning(sentence);
     }
