@@ -21,7 +21,8 @@ export function isInline({ cacheTo = [], buildArgs }: Pick<BuildRequest, 'cacheT
 
 /**
  * The records of the steps that made an image, as a field of its configuration. Its layers are the image's own, so that they are not named
- * again, and no time of now is in it: the same steps give the same image.
+ * again, and no time of now is in it: the same steps give the same image. Of what the steps did only their kind is kept: arguments and
+ * environment may hold what the history of the image does not show.
  *
  * @param layers of the image, without those of its base
  */
@@ -43,7 +44,12 @@ export async function inlineCache(
 
 /** A record whose fields stand in one order, whether it was made here or came from a cache. */
 function inOrder({ v, key, op, diffId, base, result, createdAt, isolation }: CacheRecord): CacheRecord {
-  return { v, key, op, diffId, base, ...(result === undefined ? {} : { result }), createdAt, isolation };
+  const more = result === undefined ? {} : { result };
+  return { v, key, op: kindOf(op), diffId, base, ...more, createdAt, isolation };
+}
+
+function kindOf(op: unknown): { readonly type?: unknown } {
+  return typeof op === 'object' && op !== null && 'type' in op ? { type: op.type } : {};
 }
 
 /**

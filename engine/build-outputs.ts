@@ -94,6 +94,14 @@ function stateForSeveral(output: BuildOutput): readonly [string, string] | undef
   return undefined;
 }
 
+/** Refuses rewritten layers in an image that carries its cache, whose records name those that the steps made. @throws `OUTPUT_INVALID` */
+export function refuseRewrittenInline(outputs: readonly BuildOutput[]): void {
+  const output = outputs.find(({ rewriteTimestamp }) => rewriteTimestamp);
+  if (!output) return;
+  const hint = 'Leave rewrite-timestamp out, or write the cache elsewhere: --cache-to type=registry,ref=…';
+  throw faultOf(output, 'rewrite-timestamp gives other layers than those of the cache that type=inline carries', hint);
+}
+
 /** Refuses to rewrite times without one, before anything runs. @throws `OUTPUT_INVALID` */
 export function requireEpoch(outputs: readonly BuildOutput[], epoch: number | undefined): void {
   const output = outputs.find(({ rewriteTimestamp }) => rewriteTimestamp);

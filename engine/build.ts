@@ -3,7 +3,15 @@ import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
 import { inlineCache, isInline } from './build-inline.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
-import { checkOutputs, isKept, packingOf, produceOutputs, requireEpoch, type BuiltImage } from './build-outputs.ts';
+import {
+  checkOutputs,
+  isKept,
+  packingOf,
+  produceOutputs,
+  refuseRewrittenInline,
+  requireEpoch,
+  type BuiltImage,
+} from './build-outputs.ts';
 import { primaryOf, produceSeveral } from './build-several.ts';
 import { exportCaches, importCaches } from './build-cache.ts';
 import { withLayouts } from './build-contexts.ts';
@@ -43,7 +51,7 @@ import { forbiddenValues, refuseSecretsInConfig, refuseSecretsInRequest } from '
  */
 export async function build(parts: Parts, request: BuildRequest, options: ActOptions = {}): Promise<BuildResult> {
   const names = (request.tags ?? []).map(requireTag);
-  isInline(request);
+  if (isInline(request)) refuseRewrittenInline(request.outputs ?? []);
   checkEpoch(request.buildArgs);
   checkOutputs(request.outputs ?? [], names, { isForSeveral: isForSeveral(request) });
   const warnings: WarningEvent[] = [];

@@ -182,6 +182,10 @@ COPY --from=builder /made /made
     const first = await it.build(stages, { ...asked, noCache: true, outputs: [{ type: 'registry', names: [ref] }] });
     expect((await it.build(stages, asked)).imageId).toBe(first.imageId);
     expect((await it.build(stages)).imageId).not.toBe(first.imageId);
+    // What the steps were given has no part in it.
+    expect(await readFile(join(it.root, 'blobs/sha256', first.imageId.slice(7)), 'utf8')).toMatch(
+      /"berth\.cache\.v1":\{"records":\[\{"v":1,"key":"[^"]*","op":\{"type":"[a-z-]*"\}/,
+    );
     const fresh = await openTestEngine();
     const again = await fresh.build(stages, { ...asked, cacheFrom: [{ type: 'registry', ref }], tags: ['again'] });
     expect([again.steps.executed, again.imageId, again.warnings]).toEqual([0, first.imageId, []]);
@@ -191,6 +195,12 @@ COPY --from=builder /made /made
     const bytes = await readFile(join(fresh.root, 'blobs/sha256', imageId.slice(7)), 'utf8');
     expect(bytes).not.toContain('berth.cache');
     await fresh.close();
+  });
+
+  test('in the image is refused beside layers that are rewritten', async () => {
+    const outputs = [{ type: 'registry', names: ['x:1'], rewriteTimestamp: true }] as const;
+    const asked = { cacheTo: [{ type: 'inline', mode: 'min' }], buildArgs: { SOURCE_DATE_EPOCH: '1' } } as const;
+    await expect(it.build(stages, { ...asked, outputs })).rejects.toMatchObject({ code: 'OUTPUT_INVALID' });
   });
 
   test('that is not there, or is none, is a warning', async () => {

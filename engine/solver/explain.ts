@@ -50,7 +50,8 @@ interface Candidate {
 /** Of the same kind, and with the same command or destination, or made at the same place. */
 function findNearest(miss: Miss, records: readonly CacheRecord[]): CacheRecord | undefined {
   const candidates = records
-    .filter(({ op }) => typeOf(op) === typeOf(miss.op))
+    // What came with an image says no more than its kind.
+    .filter(({ op }) => typeOf(op) === typeOf(miss.op) && isObject(op) && Object.keys(op).length > 1)
     .map((record): Candidate => ({
       record,
       isSame: identityOf(record.op) === identityOf(miss.op),
