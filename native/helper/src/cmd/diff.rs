@@ -15,7 +15,11 @@ pub(crate) fn run(context: &Context, args: request::Diff) -> Result<Reply, Failu
         let message = "a cache mount has nothing below it, and is never finished";
         return Err(Failure::new(Code::Request, "read request", message).subject("cacheMount"));
     }
-    let trees = if of_cache_mount { context.cache_mounts()? } else { context.snapshots()? };
+    let trees = if of_cache_mount {
+        context.cache_mounts()?
+    } else {
+        context.snapshots()?
+    };
     let identity = identity(context);
     let secrets = context.secrets.borrow();
     let forbidden = forbidden(&secrets, args.forbidden.as_deref())?;
