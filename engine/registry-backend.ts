@@ -124,8 +124,9 @@ async function fromIndexes(
   reference: string,
 ): Promise<RegistryManifest | undefined> {
   const { store } = parts;
+  const indexes = await store.images.indexes();
   for (const { name, tag } of served) {
-    const { index } = await store.images.resolve(name);
+    const index = indexes.find(({ names }) => names.includes(name));
     if (!index) continue;
     const all = [index.descriptor, ...index.members.map(({ manifest }) => manifest)];
     if (isDigest(reference) ? !all.some(({ digest }) => digest === reference) : tag !== reference) continue;

@@ -235,14 +235,14 @@ async function checkIndexes(store: Store): Promise<{ readonly count: number; rea
   const ids = new Set((await store.images.list()).map(({ id }) => id));
   const indexes = await store.images.indexes();
   const problems: Problem[] = [];
-  for (const { descriptor, members } of indexes) {
+  for (const { descriptor, members, names } of indexes) {
     const lost = [
       ...((await store.content.exists(descriptor)) ? [] : ['its bytes']),
       ...members.filter(({ id }) => !ids.has(id)).map(({ id }) => `image ${id}`),
     ];
     if (lost.length === 0) continue;
     problems.push({
-      message: `the index ${descriptor.digest} lacks ${lost.join(', ')}`,
+      message: `the index ${[descriptor.digest, ...names].join(' ')} lacks ${lost.join(', ')}`,
       repair: () => store.images.removeIndex(descriptor.digest),
     });
   }
