@@ -18,7 +18,7 @@ Machine: ${bounds}. It does SHA-256 at ${machine.sha256} MB/s and gzip at ${mach
 Tools: ${results.peers.map(({ name, version }) => `${name} ${version}`).join(', ')}. docker has no bridge here, and
 buildah and podman are not given one: builds and servers of theirs use the host's network, as ours do where a row does not say otherwise.
 
-![berth beside its peers](performance.svg)
+${(results.notes ?? []).map((note) => `${note}\n\n`).join('')}![berth beside its peers](performance.svg)
 
 ## Wall time
 

@@ -24,6 +24,8 @@ export interface Results {
   readonly machine: Machine;
   readonly peers: readonly { readonly name: PeerName; readonly version: string }[];
   readonly tasks: readonly TaskResults[];
+  /** What a reader must know of this run beside the figures, as sentences. */
+  readonly notes?: readonly string[];
 }
 
 /** A tool's samples of one task as medians. */
