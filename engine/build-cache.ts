@@ -30,10 +30,14 @@ export async function importCaches(parts: Parts, sources: readonly BuildCacheSou
     await safely(`read the cache ${name}`, act, () =>
       withVertex(vertex, act.onEvent, async () => {
         const exchange = createCacheExchange(parts.store, parts.store.records);
-        for (const cache of await openSource(parts, source, act)) {
+        const caches = await openSource(parts, source, act);
+        const read = async (cache: OpenCache): Promise<void> => {
           const available = new Set(cache.manifest.layers.map(({ digest }) => digest));
           await exchange.import(await readIndex(cache, act), available, cache.place);
-        }
+        };
+        // Of several images one without a cache does not keep the others from giving theirs.
+        if (caches.length === 1) for (const cache of caches) await read(cache);
+        else for (const cache of caches) await safely(`read a part of the cache ${name}`, act, () => read(cache));
       }),
     );
   }

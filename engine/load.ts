@@ -7,6 +7,7 @@ import type { Parts } from './connect.ts';
 import type { LoadedImage } from './engine.ts';
 import { assembleManifest } from './image/assemble.ts';
 import { bareDescriptor } from './image/descriptor.ts';
+import { formatPlatform } from './image/platform.ts';
 import type { Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
@@ -45,7 +46,10 @@ export async function loadImages(
         // Names first: a bad one must not be found when the image is there.
         const named = found.map((image) => ({ image, names: image.names.map(requireTag) }));
         const loaded: LoadedImage[] = [];
-        for (const { image, names } of named) loaded.push(await keep(parts, image, names));
+        for (const { image, names } of named) {
+          loaded.push(await keep(parts, image, names));
+          warnOfOthers(image, options.onEvent);
+        }
         return loaded;
       } finally {
         for (const draft of drafts) await draft.abort();
@@ -63,6 +67,17 @@ function requirePlatform(found: readonly FoundImage<Ingest>[], { os, architectur
     `Cannot load the archive: ${other.names[0] ?? 'its image'} is for ${other.config.os}/${other.config.architecture}, and was asked for ${os}/${architecture}`,
     { hint: 'leave --platform out' },
   );
+}
+
+/** One platform of an image is kept; whoever expected more shall hear it. */
+function warnOfOthers({ leftOut = [], names, config }: FoundImage<Ingest>, onEvent: ActOptions['onEvent']): void {
+  if (leftOut.length === 0) return;
+  const others = leftOut.map(formatPlatform).join(', ');
+  onEvent?.({
+    type: 'warning',
+    message: `Of ${names[0] ?? 'the image'} only ${formatPlatform(config)} was loaded; left out: ${others}`,
+    hint: 'load --platform takes another one',
+  });
 }
 
 async function keep(

@@ -130,6 +130,11 @@ suite(named('an image for several platforms'), () => {
       const { stdout } = await run('skopeo', ['inspect', '--raw', `oci-archive:${file}:${tag}`]);
       expect((JSON.parse(stdout) as { manifests: unknown[] }).manifests).toHaveLength(2);
     }
+    const warnings: string[] = [];
+    await other.engine.images.load(from(chunks), {
+      onEvent: (event) => event.type === 'warning' && warnings.push(event.message),
+    });
+    expect(warnings).toEqual([expect.stringContaining('left out: linux/s390x')]);
     for (const { architecture } of PLATFORMS)
       expect(await readFile(join(files ?? '', `linux_${architecture}`, 'out'), 'utf8')).toBe(`for ${architecture}\n`);
   });
@@ -188,3 +193,7 @@ suite(named('an image for several platforms'), () => {
     expect((await it.engine.images.list()).filter(({ partOf }) => partOf)).toEqual([]);
   });
 });
+
+async function* from(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}

@@ -23,6 +23,8 @@ export interface FoundImage<D extends Draft> {
   readonly names: readonly string[];
   /** The files behind the descriptors. */
   readonly files: ReadonlyMap<Digest, ArchiveFile<D>>;
+  /** Platforms under the same name that are in the archive as well, and were not asked for. */
+  readonly leftOut?: readonly Platform[] | undefined;
 }
 
 /** What images are found with. */
@@ -101,7 +103,9 @@ async function fromEntry<D extends Draft>(
   const node = parseGraphNode(bytes, { what, mediaType: entry.mediaType });
   if (node.kind === 'index') {
     if (depth > 1 || !isIndexType(entry.mediaType)) throw invalid('its indexes are nested too deep');
-    return await fromEntry(files, choosePlatform(node.index, options.platform, what), names, options, depth + 1);
+    const chosen = choosePlatform(node.index, options.platform, what);
+    const image = await fromEntry(files, chosen, names, options, depth + 1);
+    return { ...image, leftOut: othersOf(files, node.index.manifests, chosen) };
   }
   const { config, layers } = requireImage(node.manifest, what);
   const file = blobOf(files, config, `the config of ${what}`);
@@ -112,6 +116,19 @@ async function fromEntry<D extends Draft>(
   const parts = [config, ...layers.map((layer, at) => checkedLayer(layer, parsed, at))];
   const blobs = [...parts, entry].map((part) => [part.digest, blobOf(files, part, `a blob of ${what}`)] as const);
   return { config: parsed, descriptors: { config, layers }, manifest: entry, names, files: new Map(blobs) };
+}
+
+/** Docker writes the whole index of an image of which it has one platform: what is not in the archive is nobody's loss. */
+function othersOf<D extends Draft>(
+  files: ArchiveFiles<D>,
+  manifests: readonly Descriptor[],
+  chosen: Descriptor,
+): readonly Platform[] {
+  return manifests.flatMap((one) =>
+    one.digest === chosen.digest || isAttestation(one) || !one.platform || !files.has(blobName(one.digest))
+      ? []
+      : [one.platform],
+  );
 }
 
 /** A layer that is not packed is its own plain tar. */

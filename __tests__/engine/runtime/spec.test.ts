@@ -154,7 +154,7 @@ describe('resolveMounts', () => {
     const found = await resolveMounts([{ type: 'bind', source: '/tmp', target: '/cache' }], config, place);
     const [volume] = found.volumes;
     expect(found.volumes).toEqual([
-      { name: expect.stringMatching(/^[0-9a-f]{64}$/), target: '/data', anonymous: true },
+      { name: expect.stringMatching(/^[0-9a-f]{64}$/), target: '/data', anonymous: true, invented: true },
     ]);
     const options = ['rbind', 'rprivate', 'rw'];
     expect(found.mounts).toEqual([
