@@ -128,7 +128,8 @@ fn seen_from(space: &Space, client: &Space, host: &str, port: u16) -> Option<IpA
     let listener = space.inside(|| TcpListener::bind(("0.0.0.0", port)).unwrap());
     let address = SocketAddr::new(host.parse().unwrap(), port);
     let reached = client.inside(|| {
-        let connected = TcpStream::connect_timeout(&address, Duration::from_secs(1));
+        // The first packet may be lost while an interface comes up; the next one goes a second later.
+        let connected = TcpStream::connect_timeout(&address, Duration::from_secs(3));
         connected.map(|mut stream| stream.write_all(b"hello").unwrap())
     });
     reached.ok()?;
