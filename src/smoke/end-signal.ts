@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContainer } from './container.ts';
 
 /** A signal that also fires when the container's process ends. */
@@ -21,4 +22,21 @@ export function endSignal(
       signal?.removeEventListener('abort', abort);
     },
   };
+}
+
+/** Waits, but not longer than the container lives. @throws the signal's reason */
+export async function waitWhileAlive(
+  milliseconds: number,
+  container: TestContainer,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const ended = endSignal(container, signal);
+  try {
+    await delay(milliseconds, undefined, { signal: ended.signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!ended.signal.aborted) throw error;
+  } finally {
+    ended.dispose();
+  }
 }

@@ -1,7 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerConfig } from '../../engine/index.ts';
 import type { TestContainer } from './container.ts';
-import { endSignal } from './end-signal.ts';
+import { endSignal, waitWhileAlive } from './end-signal.ts';
 import { HttpFailure, sendHttp } from './http.ts';
 import { jsonOf, type Json } from './json.ts';
 import type { JsonPath } from './jsonpath.ts';
@@ -139,7 +138,7 @@ export async function askModels(
     if (isSilent) return { kind: 'silent', told: told.join('; ') };
     if (performance.now() >= options.deadline || container.ended() !== undefined)
       return { kind: 'none', told: told.join('; ') };
-    await pause(options.periodSeconds * 1000, container, options.signal);
+    await waitWhileAlive(options.periodSeconds * 1000, container, options.signal);
   }
 }
 
@@ -171,17 +170,4 @@ async function ask(
 function textsOf(path: JsonPath, value: Json): readonly string[] {
   const found = path.select(value).map((node) => node.value);
   return [...new Set(found.filter((name): name is string => typeof name === 'string' && isModelName(name)))];
-}
-
-/** Waits, but not longer than the container lives. */
-async function pause(milliseconds: number, container: TestContainer, signal: AbortSignal | undefined): Promise<void> {
-  const ended = endSignal(container, signal);
-  try {
-    await delay(milliseconds, undefined, { signal: ended.signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (!ended.signal.aborted) throw error;
-  } finally {
-    ended.dispose();
-  }
 }

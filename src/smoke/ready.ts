@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContainer } from './container.ts';
-import { endSignal } from './end-signal.ts';
+import { waitWhileAlive } from './end-signal.ts';
 import { createLoopbackWatch, listenersOf } from './loopback.ts';
 import { probeOnce } from './probe.ts';
 import type { ExitReason } from './report.ts';
@@ -81,7 +80,7 @@ export async function waitReady(
     }
     const pause =
       round.kind === 'down' ? Math.min(DOWN_PERIOD, probe.periodSeconds * 1000) : probe.periodSeconds * 1000;
-    await sleep(Math.min(pause, Math.max(0, deadline - performance.now())), container, options.signal);
+    await waitWhileAlive(Math.min(pause, Math.max(0, deadline - performance.now())), container, options.signal);
   }
 }
 
@@ -101,19 +100,6 @@ async function timedOut(
       : `The container listens on ${others.join(', ')}: set readinessProbe.httpGet.port: ${other}`;
   const message = `not ready within ${probe.startupTimeoutSeconds} s (the process is still running); last probe: ${last}`;
   return { kind: 'failed', reason: 'not-ready', message, hint };
-}
-
-/** Waits, but not longer than the container lives. */
-async function sleep(milliseconds: number, container: TestContainer, signal: AbortSignal | undefined): Promise<void> {
-  const ended = endSignal(container, signal);
-  try {
-    await delay(milliseconds, undefined, { signal: ended.signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (!ended.signal.aborted) throw error;
-  } finally {
-    ended.dispose();
-  }
 }
 
 function secondsSince(start: number): number {
