@@ -5,6 +5,7 @@ import type { ContainersDependencies } from './dependencies.ts';
 import { copyFiles } from './copy.ts';
 import { execInContainer } from './exec.ts';
 import { inspectContainer } from './inspect.ts';
+import { toldEnd } from './events.ts';
 import { findContainer, isAlive, listContainers, toSummary } from './list.ts';
 import { sendLogs } from './logs.ts';
 import { unlessGone } from './meanwhile.ts';
@@ -76,10 +77,17 @@ export function createContainers(dependencies: ContainersDependencies): Containe
     wait: async (nameOrId) => {
       const connection = await connect();
       const { state } = await findContainer(connection, nameOrId);
-      const ended = state.ended ?? (await on(nameOrId, () => waitContainer(connection, state.id)));
-      return ended.exitCode ?? 0;
+      // One that is started again keeps the end of the run before; one that was never started has none, as with Docker.
+      if (!isAlive(state.status) && state.ended) return state.ended.exitCode ?? 0;
+      const ended = await on(nameOrId, () => waitContainer(connection, state.id));
+      if (ended || state.status === 'created') return ended?.exitCode ?? 0;
+      // Nobody kept it, and it was taken away before its record was read.
+      return (await toldEnd(connection, state.id)) ?? KILLED;
     },
     remove: async (nameOrId, how = {}) => await removeContainer(await connect(), nameOrId, how),
     copy: async (source, target, options = {}) => await copyFiles(dependencies, source, target, options),
   };
 }
+
+/** The exit code of a container whose end nobody saw. */
+const KILLED = 137;

@@ -11,13 +11,13 @@ export async function stopContainer(
   seconds: number,
 ): Promise<Ended> {
   const { ended } = await helper.call('kill', { container: id, signal, waitSeconds: seconds, last: true });
-  return ended ?? NEVER_RAN;
+  return ended ?? UNSEEN;
 }
 
-/** Waits for the end without a signal. */
-export async function waitContainer({ helper }: Connection, id: string): Promise<Ended> {
+/** Waits for the end without a signal, that of a container's last run; null for one that was never started. */
+export async function waitContainer({ helper }: Connection, id: string): Promise<Ended | null> {
   const { ended } = await helper.call('kill', { container: id, signal: '', waitSeconds: null, last: false });
-  return ended ?? NEVER_RAN;
+  return ended;
 }
 
 /**
@@ -40,7 +40,7 @@ export async function killContainer({ helper }: Connection, { state, record }: F
 }
 
 /** A container whose end nobody saw: its monitor was killed. */
-const NEVER_RAN: Ended = {
+const UNSEEN: Ended = {
   exitCode: 137,
   signal: null,
   oomKilled: false,

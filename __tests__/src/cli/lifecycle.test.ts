@@ -62,6 +62,20 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect(journal.stdout.match(/container die /g)).toHaveLength(3);
   });
 
+  test('wait gives the end of a later run, not that of the run before it', async () => {
+    const script = 'test -e /tmp/again && { sleep 1; exit 6; }; touch /tmp/again; exit 5';
+    await berth('run', '-d', '--name', 'later', '--restart', 'on-failure:1', 'box', 'sh', '-c', script);
+    await until(async () => (await berth('inspect', '-f', '{{.RestartCount}}', 'later')).stdout, /1/);
+    expect((await berth('wait', 'later')).stdout).toBe('6\n');
+  });
+
+  test('wait gives the exit code of a container that nobody keeps, and 0 for one that was never started', async () => {
+    await berth('run', '-d', '--rm', '--name', 'passing', 'box', 'sh', '-c', 'sleep 1; exit 5');
+    expect((await berth('wait', 'passing')).stdout).toBe('5\n');
+    await berth('create', '--name', 'never', 'box', 'true');
+    expect((await berth('wait', 'never')).stdout).toBe('0\n');
+  });
+
   test('a container that is always started again stays stopped when it is stopped', async () => {
     await berth('run', '-d', '--name', 'always', '--restart', 'always', 'box', 'true');
     await until(async () => (await berth('inspect', '-f', '{{.RestartCount}}', 'always')).stdout, /[1-9]/);
