@@ -24,7 +24,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'engine/runtime': ['engine/store', 'engine/native', 'engine'],
   'engine/solver': ['engine/graph', 'engine/store', 'engine/context', 'engine/cache', 'engine/native'],
   'engine/compose': ['engine/runtime'],
+  'engine/contract': ['engine/native', 'engine/store', 'engine/graph'],
   engine: [
+    'engine/contract',
     'engine/archive',
     'engine/dockerfile',
     'engine/context',
