@@ -20,7 +20,8 @@ export async function imageFor(
   // The index says which manifest is its own: the image may have been packed otherwise for another name.
   const manifest = index?.members.find(({ id }) => id === found.id)?.manifest ?? found.manifest;
   if (isSameMachine(found.config, platform)) return { ...found, manifest };
+  const asked = formatPlatform(platform);
   const there = image.index?.members.map((member) => formatPlatform(member.platform)) ?? [formatPlatform(image.config)];
-  const message = `Cannot ${act} ${name} for ${formatPlatform(platform)}: it is for ${there.join(', ')}`;
+  const message = `Cannot ${act} ${name} for ${asked}: its platform (${there.join(', ')}) does not match the specified platform (${asked})`;
   throw new EngineError('PLATFORM_NOT_FOUND', message, { hint: `--platform ${there[0] ?? ''}` });
 }
