@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { join, posix } from 'node:path';
+import { join, posix, resolve } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { suggest } from '../base/suggest.ts';
@@ -22,8 +22,23 @@ export interface Listed {
 export function createMissing(root: string, listed: Listed): (source: string) => EngineError {
   return (source) => {
     const clean = posix.resolve('/', source).slice(1);
-    const { state, hint } = explain(root, clean, listed);
+    const { state, hint } = explainAbove(root, source) ?? explain(root, clean, listed);
     return new EngineError('COPY_SOURCE_NOT_FOUND', `Cannot copy "${escapeControl(source)}": ${state}`, { hint });
+  };
+}
+
+/** A source that climbs out: what is above the context is not sent, whatever is there. */
+function explainAbove(
+  root: string,
+  source: string,
+): { readonly state: string; readonly hint?: string | undefined } | undefined {
+  const climb = /^(?:\.\.\/)+/.exec(source)?.[0];
+  if (climb === undefined) return undefined;
+  const above = resolve(root, climb);
+  const path = escapeControl(source.slice(climb.length));
+  return {
+    state: `the build context ${root} does not hold what is above it`,
+    hint: `Build with the context ${above} and name the Dockerfile with --file, or add --build-context above=${above} and write COPY --from=above ${path}`,
   };
 }
 
@@ -37,6 +52,11 @@ function explain(
   if (special) return { state: `it is ${special.reason}` };
   if (ignorePath !== undefined && exists(join(root, clean))) {
     return { state: `${ignorePath} hides it from the build context`, hint: `Add !${shown} to ${ignorePath}` };
+  }
+  // A path of this machine, as COPY does not take it.
+  const own = `/${clean}`.startsWith(`${root}/`) ? `/${clean}`.slice(root.length + 1) : undefined;
+  if (own !== undefined && tree.get(Buffer.from(own))) {
+    return { state: 'its paths begin at the build context', hint: `Write ${escapeControl(own)}` };
   }
   const names =
     clean.length > MAX_LENGTH ? [] : tree.entries.slice(0, MAX_CANDIDATES).map(({ path }) => path.toString('utf8'));

@@ -14,6 +14,7 @@ import type { Platform } from '../image/types.ts';
 import { atStage } from './at-stage.ts';
 import type { GraphOptions } from './options.ts';
 import { lintDefaults, lintFromNames, lintPlatform, namesInFrom } from './lint/from.ts';
+import { missingArg, sentenceOf, type MissingArg } from './missing-arg.ts';
 import { contextNamed } from './named.ts';
 import { copySource, findByName } from './reference.ts';
 import { globalScope } from './scope.ts';
@@ -21,8 +22,16 @@ import { globalScope } from './scope.ts';
 /** A stage whose base is known by name only. */
 export interface LinkedStage {
   readonly stage: Stage;
-  readonly base: ScratchBase | StageBase | FilesBase | { readonly type: 'image'; readonly name: string };
+  readonly base: ScratchBase | StageBase | FilesBase | NamedImage;
   readonly platform: Platform;
+}
+
+/** FROM an image that is known by name only. */
+export interface NamedImage {
+  readonly type: 'image';
+  readonly name: string;
+  /** What to type when the name is none: variables of it have no value. */
+  readonly hint?: string | undefined;
 }
 
 /** FROM scratch. */
@@ -56,10 +65,15 @@ export function linkStages(source: Stages, options: GraphOptions): readonly Link
     lintFromNames(source, stage, known, unmatched);
     return text;
   };
+  const baseOf = (stage: Stage): Named => {
+    const { matched, unmatched } = expander.words(stage.base, (name) => scope.get(name));
+    const empty = [...matched, ...unmatched].filter((name) => (scope.get(name) ?? '') === '');
+    return { name: expand(stage, stage.base), missing: empty.map((name) => missingArg(source, name, scope)) };
+  };
   lintDefaults(source, options);
   return source.stages.map((stage) =>
     locate(source.ast, stage, () => ({
-      ...linkBase(source, stage, expand(stage, stage.base), options),
+      ...linkBase(source, stage, baseOf(stage), options),
       platform: platformOf(source, stage, { options, scope, expand }),
     })),
   );
@@ -90,29 +104,33 @@ export function reachableFrom(source: Stages, linked: readonly LinkedStage[], ta
   return linked.filter(({ stage }) => reached.has(stage.index));
 }
 
+/** The name of a base, and what is wrong with the variables in it that have no value. */
+interface Named {
+  readonly name: string;
+  readonly missing: readonly MissingArg[];
+}
+
 function linkBase(
   source: Stages,
   stage: Stage,
-  name: string,
+  { name, missing }: Named,
   { contexts = {} }: GraphOptions,
 ): Pick<LinkedStage, 'stage' | 'base'> {
   if (name === '') {
-    throw new SyntaxMistake(
-      'bad-value',
-      `the base "${stage.base}" is empty`,
-      'Give the ARG a default, or pass --build-arg',
-    );
+    const states = missing.map(({ state }) => `: ${state}`).slice(0, 1);
+    throw new SyntaxMistake('bad-value', `the base "${stage.base}" is empty${states.join('')}`, missing[0]?.hint);
   }
   // A context with the name of a stage takes the place of the whole stage, as in BuildKit.
   const instead = contextNamed(contexts, stage.name);
   if (instead) return { stage: { ...stage, instructions: [] }, base: instead };
   const earlier = findByName(source.stages.slice(0, stage.index), name);
   if (earlier) return { stage, base: { type: 'stage', index: earlier.index } };
-  return { stage, base: contextNamed(contexts, name) ?? imageBase(name) };
+  return { stage, base: contextNamed(contexts, name) ?? imageBase(name, missing) };
 }
 
-function imageBase(name: string): LinkedStage['base'] {
-  return name === 'scratch' ? { type: 'scratch' } : { type: 'image', name };
+function imageBase(name: string, [missing]: readonly MissingArg[]): LinkedStage['base'] {
+  if (name === 'scratch') return { type: 'scratch' };
+  return { type: 'image', name, ...(missing ? { hint: sentenceOf(missing) } : {}) };
 }
 
 function readPlatform(source: Stages, stage: Stage, text: string, scope: ReadonlyMap<string, string>): Platform {

@@ -22,10 +22,15 @@ export function stageSource(source: string): string {
   return trimSlash(posix.resolve('/', source));
 }
 
-/** A source in the context: relative, `..` stops at its root, which is `.`. */
+/**
+ * A source in the context: relative, `..` stops at its root, which is `.`. What climbs out of it keeps its `..`, for the message when the
+ * context has no such file.
+ */
 export function contextSource(source: string): string {
   const path = stageSource(source).slice(1);
-  return path === '' ? '.' : path;
+  if (path === '') return '.';
+  const asWritten = posix.normalize(source.replace(/^\/+/, ''));
+  return asWritten.startsWith('../') ? trimSlash(asWritten) : path;
 }
 
 /**

@@ -74,7 +74,7 @@ async function resolveOne(
 ): Promise<ResolvedStage> {
   const { stage, base, platform } = linked;
   const [pinned, sources] = await Promise.all([
-    base.type === 'image' ? pin(stage, base.name, platform) : base,
+    base.type === 'image' ? pin(stage, base.name, platform, base.hint) : base,
     resolveSources(source, linked, pin, options),
   ]);
   if (base.type !== 'image' || pinned.type !== 'image') return { stage, platform, base: pinned, sources };

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { EngineError } from '../../../engine/base/errors.ts';
 import type { WarningEvent } from '../../../engine/base/progress.ts';
@@ -288,6 +288,25 @@ describe('select', () => {
     expect(error.code).toBe('COPY_SOURCE_NOT_FOUND');
     expect(error.message).toContain('"dir/cc.txt"');
     expect(error.hint).toBe('Did you mean dir/c.txt?');
+  });
+
+  test('says of a source above the context that it is not sent, and what to do', async () => {
+    const error = await errorOf(select(['../../lib/a.py']));
+    expect(error.message).toBe(
+      `Cannot copy "../../lib/a.py": the build context ${root} does not hold what is above it`,
+    );
+    const above = resolve(root, '../..');
+    expect(error.hint).toContain(`--build-context above=${above} and write COPY --from=above lib/a.py`);
+    // As with Docker, `..` stops at the context.
+    expect(await select(['../a.txt'])).toHaveLength(1);
+  });
+
+  test('takes no path of this machine, and says how it is written', async () => {
+    const error = await errorOf(select([join(root, 'a.txt')]));
+    expect([error.message, error.hint]).toEqual([
+      `Cannot copy "${join(root, 'a.txt')}": its paths begin at the build context`,
+      'Write a.txt',
+    ]);
   });
 
   test('refuses a pattern that matches nothing, by name', async () => {

@@ -205,9 +205,9 @@ describe('COPY', () => {
     ]);
   });
 
-  test('clamps sources that climb out', async () => {
+  test('clamps sources that climb out, and keeps what was written of the context for its message', async () => {
     const graph = await graphOf('FROM a AS x\nFROM b\nCOPY ../../etc/passwd . ./\nCOPY --from=x ../../etc /e\n');
-    expect(copies(graph).map(({ sources }) => sources)).toEqual([['etc/passwd', '.'], ['/etc']]);
+    expect(copies(graph).map(({ sources }) => sources)).toEqual([['../../etc/passwd', '.'], ['/etc']]);
   });
 
   test('takes owner and mode as written, and the stage as second input', async () => {

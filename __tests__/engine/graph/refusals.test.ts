@@ -97,6 +97,41 @@ describe('a graph is refused', () => {
     });
   });
 
+  test.each([
+    ['ARG BASE\nFROM $BASE', {}, 'empty: ARG BASE has no value', 'Pass --build-arg BASE=VALUE, or give it a default'],
+    ['ARG BASE=a\nFROM ${BASE}', { BASE: '' }, 'empty: ARG BASE is empty', 'Pass --build-arg BASE=VALUE'],
+    [
+      'FROM $BASE',
+      { BASE: 'a' },
+      'no ARG BASE stands above the first FROM',
+      'Write ARG BASE=VALUE above the first FROM',
+    ],
+    ['FROM a\nARG BASE=b\nFROM $BASE', {}, 'ARG BASE on line 2 belongs to its stage', 'Write ARG BASE=VALUE above'],
+    ['ARG PYTHON_IMAGE=a\nFROM $PYTHON_IMGAE', {}, 'no ARG PYTHON_IMGAE', 'Did you mean $PYTHON_IMAGE?'],
+    ['FROM $TARGETVARIANT', {}, 'TARGETVARIANT is empty for this platform', 'Leave TARGETVARIANT out'],
+  ])(
+    'for a base of variables without value, naming the one and how to give it: %j',
+    async (text, buildArgs, state, hint) => {
+      const error = await errorOf(graphOf(`${text}\n`, { buildArgs }));
+      expect(error).toMatchObject({ code: 'DOCKERFILE_INVALID', location: { startLine: text.split('\n').length } });
+      expect(error.message).toContain(state);
+      expect(error.hint).toContain(hint);
+    },
+  );
+
+  test('for a base that is no name without the value of a variable', async () => {
+    const invalid = new EngineError('REFERENCE_INVALID', "Cannot use 'python:-slim' as an image name: …", {
+      hint: '…',
+    });
+    const resolver: Resolver = { resolve: () => Promise.reject(invalid) };
+    const text = 'ARG PYTHON_VERSION\nFROM python:${PYTHON_VERSION}-slim\n';
+    expect(await errorOf(graphOf(text, {}, resolver))).toMatchObject({
+      code: 'REFERENCE_INVALID',
+      hint: 'ARG PYTHON_VERSION has no value. Pass --build-arg PYTHON_VERSION=VALUE, or give it a default above the first FROM: ARG PYTHON_VERSION=VALUE',
+      location: { startLine: 2 },
+    });
+  });
+
   test.each(['FROM b', 'ONBUILD RUN b', 'MAINTAINER b', 'RUN a\nRUN b', 'NOSUCH b', 'RUN --mount=type=none b', ''])(
     'for a trigger of the base that is none, naming it: %j',
     async (trigger) => {
