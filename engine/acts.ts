@@ -2,7 +2,7 @@
 export { build } from './build.ts';
 export { applyChanges } from './changes.ts';
 export { createDescriptions } from './describe.ts';
-export { bringIndex } from './image-index.ts';
+export { completeIndex } from './image-index.ts';
 export { importImage } from './import-image.ts';
 export { loadImages } from './load.ts';
 export { serveRegistry } from './registry-backend.ts';

@@ -88,7 +88,7 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
             async () => {
               const image = await store.images.resolve(nameOrId);
               if (!image.index) return await complete(parts, image, act);
-              return (await (await import('./acts.ts')).bringIndex(parts, image.index, act ?? {})).index.descriptor;
+              return (await (await import('./acts.ts')).completeIndex(parts, image.index, act ?? {})).descriptor;
             },
             act,
           ),

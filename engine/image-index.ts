@@ -1,6 +1,7 @@
 import type { ActOptions } from './base/progress.ts';
 import type { LayoutImage, LayoutIndex } from './archive/layout.ts';
 import { bringImage, toLayoutImage } from './complete-image.ts';
+import { complete } from './complete.ts';
 import type { Parts } from './connect.ts';
 import { assembleIndex } from './image/assemble.ts';
 import { DOCKER_INDEX } from './image/media-type.ts';
@@ -34,6 +35,16 @@ export async function renewIndex(
   await store.images.putIndex(renewed);
   await store.images.removeIndex(index.descriptor.digest);
   return renewed;
+}
+
+/** The index over manifests whose blobs are here, or can be had where they are known to lie: nothing is fetched for it. */
+export async function completeIndex(parts: Parts, index: StoredIndex, options: ActOptions): Promise<StoredIndex> {
+  const members: IndexMember[] = [];
+  for (const member of index.members) {
+    const manifest = await complete(parts, await memberImage(parts, index, member), options);
+    members.push({ ...member, manifest });
+  }
+  return await renewIndex(parts, index, members);
 }
 
 /** The index with all blobs of its images here, and these. */

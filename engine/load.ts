@@ -1,4 +1,4 @@
-import { findImages, type FoundImage } from './archive/images.ts';
+import { findImages, type FoundImage, type FoundIndex } from './archive/images.ts';
 import { readArchive } from './archive/read.ts';
 import { EngineError } from './base/errors.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
@@ -11,7 +11,7 @@ import { formatPlatform } from './image/platform.ts';
 import type { Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
-import type { Ingest } from './store/index.ts';
+import type { IndexMember, Ingest } from './store/index.ts';
 
 const SMALL = 8 * 1024 * 1024;
 
@@ -39,7 +39,8 @@ export async function loadImages(
       try {
         const files = await readArchive(source, open, options.signal);
         const found = await findImages(files, {
-          platform: platform ?? hostPlatform(),
+          host: hostPlatform(),
+          platform,
           read: ({ draft }) => draft.read(SMALL),
         });
         if (platform) requirePlatform(found, platform);
@@ -47,7 +48,9 @@ export async function loadImages(
         const named = found.map((image) => ({ image, names: image.names.map(requireTag) }));
         const loaded: LoadedImage[] = [];
         for (const { image, names } of named) {
-          loaded.push(await keep(parts, image, names));
+          const { index, leftOut } = image;
+          const kept = index ? await keepIndex(parts, index, names) : await keep(parts, image, names);
+          loaded.push(leftOut?.length ? { ...kept, leftOut } : kept);
           warnOfOthers(image, options.onEvent);
         }
         return loaded;
@@ -78,6 +81,23 @@ function warnOfOthers({ leftOut = [], names, config }: FoundImage<Ingest>, onEve
     message: `Of ${names[0] ?? 'the image'} only ${formatPlatform(config)} was loaded; left out: ${others}`,
     hint: 'load --platform takes another one',
   });
+}
+
+/** All images of an index, then the index, with the names. */
+async function keepIndex(
+  parts: Parts,
+  { descriptor: entry, file, members: found }: FoundIndex<Ingest>,
+  names: readonly string[],
+): Promise<LoadedImage> {
+  const members: IndexMember[] = [];
+  for (const { platform, image } of found) {
+    const { id } = await keep(parts, image, []);
+    members.push({ id, manifest: bareDescriptor(image.manifest ?? image.descriptors.config), platform });
+  }
+  await file.draft.commit(entry.digest);
+  const descriptor = bareDescriptor(entry);
+  await parts.store.images.putIndex({ descriptor, members, names });
+  return { id: descriptor.digest, names };
 }
 
 async function keep(

@@ -15,6 +15,7 @@ const named = (name: string): string => (NO_CONTAINERS === undefined ? name : `$
 const HOST = hostPlatform();
 const FOREIGN = { os: 'linux', architecture: 's390x' };
 const PLATFORMS = [FOREIGN, HOST];
+const BOTH = 'docker.io/library/both:1';
 /** Cross-compiles: what runs, runs on this machine. */
 const DOCKERFILE = `${SHELL.replace('FROM ', 'FROM --platform=$BUILDPLATFORM ')}ARG TARGETARCH
 RUN echo "for $TARGETARCH" > /out
@@ -130,10 +131,16 @@ suite(named('an image for several platforms'), () => {
       const { stdout } = await run('skopeo', ['inspect', '--raw', `oci-archive:${file}:${tag}`]);
       expect((JSON.parse(stdout) as { manifests: unknown[] }).manifests).toHaveLength(2);
     }
+    expect(await other.engine.images.load(from(chunks))).toEqual([{ id: built.imageId, names: [BOTH] }]);
+    const { index, config } = await other.engine.images.resolve(BOTH);
+    expect(index?.members.map(({ manifest }) => manifest)).toEqual(built.platforms?.map(({ manifest }) => manifest));
+    expect(config.architecture).toBe(HOST.architecture);
     const warnings: string[] = [];
-    await other.engine.images.load(from(chunks), {
+    const [only] = await other.engine.images.load(from(chunks), {
+      platform: HOST,
       onEvent: (event) => event.type === 'warning' && warnings.push(event.message),
     });
+    expect(only?.id).toBe(built.platforms?.[1]?.imageId);
     expect(warnings).toEqual([expect.stringContaining('left out: linux/s390x')]);
     for (const { architecture } of PLATFORMS)
       expect(await readFile(join(files ?? '', `linux_${architecture}`, 'out'), 'utf8')).toBe(`for ${architecture}\n`);

@@ -1,6 +1,6 @@
-import { EngineError } from '../base/errors.ts';
+import { EngineError, isEngineError } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
-import { choosePlatform, isAttestation } from '../image/choose.ts';
+import { bestFor, choosePlatform, isAttestation } from '../image/choose.ts';
 import { MAX_CONFIG_SIZE, parseConfig } from '../image/config.ts';
 import { isDigest } from '../image/digest.ts';
 import { type Field, listOf, member, objectOf, rootField, stringOf, isSet } from '../image/fields.ts';
@@ -8,7 +8,7 @@ import { requireImage } from '../image/image-manifest.ts';
 import { readJson } from '../image/json.ts';
 import { MAX_LAYERS, MAX_MANIFEST_SIZE, parseGraphNode, parseIndex } from '../image/manifest.ts';
 import { isIndexType, layerType, OCI_CONFIG } from '../image/media-type.ts';
-import type { Descriptor, Digest, ImageConfig, Platform } from '../image/types.ts';
+import type { Descriptor, Digest, ImageConfig, Index, Platform } from '../image/types.ts';
 import { blobName } from './layout.ts';
 import { type ArchiveFile, type ArchiveFiles, compressionOfHead, type Draft, invalid } from './read.ts';
 
@@ -23,13 +23,25 @@ export interface FoundImage<D extends Draft> {
   readonly names: readonly string[];
   /** The files behind the descriptors. */
   readonly files: ReadonlyMap<Digest, ArchiveFile<D>>;
-  /** Platforms under the same name that are in the archive as well, and were not asked for. */
+  /** Platforms under the same name that are in the archive as well, and were not asked for, or cannot be had whole. */
   readonly leftOut?: readonly Platform[] | undefined;
+  /** The index that it was found by, when all that it names is in the archive, and no platform was asked for. */
+  readonly index?: FoundIndex<D> | undefined;
+}
+
+/** An image for several platforms, all of it. */
+export interface FoundIndex<D extends Draft> {
+  readonly descriptor: Descriptor;
+  readonly file: ArchiveFile<D>;
+  readonly members: readonly { readonly platform: Platform; readonly image: FoundImage<D> }[];
 }
 
 /** What images are found with. */
 export interface FindOptions<D extends Draft> {
-  readonly platform: Platform;
+  /** This machine. */
+  readonly host: Platform;
+  /** The one image of an index that is wanted; undefined: all of it where it is whole, else that of this machine. */
+  readonly platform?: Platform | undefined;
   /** The bytes of a small file. */
   readonly read: (file: ArchiveFile<D>) => Promise<Buffer>;
 }
@@ -103,7 +115,9 @@ async function fromEntry<D extends Draft>(
   const node = parseGraphNode(bytes, { what, mediaType: entry.mediaType });
   if (node.kind === 'index') {
     if (depth > 1 || !isIndexType(entry.mediaType)) throw invalid('its indexes are nested too deep');
-    const chosen = choosePlatform(node.index, options.platform, what);
+    const whole = depth > 0 || options.platform ? undefined : await wholeIndex(files, entry, node.index, options);
+    if (whole) return { ...imageOf(whole, options.host), names, index: whole };
+    const chosen = choosePlatform(node.index, options.platform ?? options.host, what);
     const image = await fromEntry(files, chosen, names, options, depth + 1);
     return { ...image, leftOut: othersOf(files, node.index.manifests, chosen) };
   }
@@ -116,6 +130,38 @@ async function fromEntry<D extends Draft>(
   const parts = [config, ...layers.map((layer, at) => checkedLayer(layer, parsed, at))];
   const blobs = [...parts, entry].map((part) => [part.digest, blobOf(files, part, `a blob of ${what}`)] as const);
   return { config: parsed, descriptors: { config, layers }, manifest: entry, names, files: new Map(blobs) };
+}
+
+/**
+ * An index all of whose images are there, each for a platform. One that names more than that could not be pushed again: an attestation, an
+ * image of which the archive has less.
+ */
+async function wholeIndex<D extends Draft>(
+  files: ArchiveFiles<D>,
+  descriptor: Descriptor,
+  { manifests }: Index,
+  options: FindOptions<D>,
+): Promise<FoundIndex<D> | undefined> {
+  const members: FoundIndex<D>['members'][number][] = [];
+  for (const entry of manifests) {
+    const { platform } = entry;
+    if (!platform || isAttestation(entry) || isIndexType(entry.mediaType)) return undefined;
+    try {
+      members.push({ platform, image: await fromEntry(files, entry, [], options, 1) });
+    } catch (error) {
+      if (isEngineError(error, 'ARCHIVE_INVALID')) return undefined;
+      throw error;
+    }
+  }
+  const file = files.get(blobName(descriptor.digest));
+  return file && members.length > 0 ? { descriptor, file, members } : undefined;
+}
+
+/** The image of an index that stands for it here; the first where none runs here. */
+function imageOf<D extends Draft>({ members }: FoundIndex<D>, host: Platform): FoundImage<D> {
+  const found = bestFor(members, host, ({ platform }) => platform) ?? members[0];
+  if (!found) throw invalid('an index of it names no image');
+  return found.image;
 }
 
 /** Docker writes the whole index of an image of which it has one platform: what is not in the archive is nobody's loss. */

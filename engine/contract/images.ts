@@ -24,9 +24,12 @@ export interface SaveOptions {
 }
 
 export interface LoadedImage {
+  /** Of an image for several platforms, the digest of the index. */
   readonly id: Digest;
   /** In full; none when the archive gives none. */
   readonly names: readonly string[];
+  /** Platforms under the same name that the archive has as well, and that were not taken. */
+  readonly leftOut?: readonly Platform[] | undefined;
 }
 
 export interface ImportOptions {

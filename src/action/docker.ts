@@ -42,6 +42,13 @@ export async function findDocker(host: string | undefined, signal: AbortSignal):
   }
 }
 
+/** Docker's image store as it comes takes one image, and no index of several. */
+export function indexForDocker(): EngineError {
+  return new EngineError('INPUT_REFUSED', "Cannot use input 'load' with several platforms: Docker takes one image", {
+    hint: 'Delete the line, or write oci-layout: image, which holds the images of all platforms',
+  });
+}
+
 /**
  * A `docker load` of the archive that `save` writes.
  *

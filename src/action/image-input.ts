@@ -1,7 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError, isEngineError, type ActOptions, type Digest, type Engine } from '../../engine/index.ts';
+import {
+  EngineError,
+  formatPlatform,
+  isEngineError,
+  type ActOptions,
+  type Digest,
+  type Engine,
+} from '../../engine/index.ts';
 import type { RunnerContext } from './environment.ts';
 import { isLayout, readLayout } from './layout.ts';
 import { resolveInputPath } from './paths.ts';
@@ -22,6 +29,7 @@ const BUILD_ONLY = [
   'build-contexts',
   'outputs',
   'cache-to',
+  'platforms',
 ];
 
 /** Where a given image is. */
@@ -41,25 +49,37 @@ export async function findImageSource(image: string, runner: RunnerContext): Pro
 }
 
 /**
- * The id of a given image, loaded into the store where it comes from a folder or a file.
+ * The id of a given image, or the digest of an index, loaded into the store where it comes from a folder or a file.
  *
  * @throws `IMAGE_NOT_FOUND`; `INPUT_INVALID` for several images; what the engine says of a bad archive
  */
 export async function takeImage(source: ImageSource, engine: Engine, act: ActOptions): Promise<Digest> {
   if (source.kind === 'stored') {
-    const { id } = await engine.images.resolve(source.reference).catch((error: unknown) => {
+    const { id, index } = await engine.images.resolve(source.reference).catch((error: unknown) => {
       throw imageMissing(source.reference, error);
     });
-    return id;
+    return index?.descriptor.digest ?? id;
   }
   const { kind, path } = source;
   const bytes = kind === 'layout' ? readLayout(path) : (createReadStream(path) as AsyncIterable<Uint8Array>);
-  const ids = new Set((await engine.images.load(bytes, act)).map(({ id }) => id));
+  const images = await engine.images.load(bytes, act);
+  const lost = images.flatMap(({ leftOut = [] }) => leftOut.map(formatPlatform));
+  if (lost.length > 0) throw partly(path, lost);
+  const ids = new Set(images.map(({ id }) => id));
   const [only] = ids;
   if (only !== undefined && ids.size === 1) return only;
   throw new EngineError('INPUT_INVALID', `Cannot use input 'image': ${path} holds ${ids.size} images`, {
     hint: 'Save one image only',
   });
+}
+
+/** What would be pushed is less than what was given. */
+function partly(path: string, lost: readonly string[]): EngineError {
+  return new EngineError(
+    'INPUT_INVALID',
+    `Cannot use input 'image': the images of ${path} for ${lost.join(', ')} cannot be kept`,
+    { hint: 'Save an index whose images are all there and which names nothing else, such as attestations' },
+  );
 }
 
 function notThere(error: unknown): undefined {

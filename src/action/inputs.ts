@@ -1,11 +1,13 @@
-import { EngineError, type BuildOutput } from '../../engine/index.ts';
+import { EngineError, type BuildOutput, type Platform } from '../../engine/index.ts';
 import { parseCacheInputs, type CacheSettings, type OtherCaches } from './cache-input.ts';
 import { parseContextInput, type ContextInput } from './context-input.ts';
 import { parseList } from './csv.ts';
+import { indexForDocker } from './docker.ts';
 import type { RunnerContext } from './environment.ts';
 import { parseImageInput } from './image-input.ts';
 import { BUILD_PUSH_INPUTS } from './input-table.ts';
 import { parseOutputs } from './output-input.ts';
+import { checkTestable, parsePlatforms } from './platforms-input.ts';
 import { parseRunInputs, type RunInputs } from './run-inputs.ts';
 import { findSecret, type Secret } from './secrets.ts';
 import { parseBoolean, parseChoice, parsePairs, parseSize } from './values.ts';
@@ -36,8 +38,8 @@ export interface ActionInputs {
   /** Stages that are built without cache. */
   readonly noCacheFilter: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
-  /** `linux/amd64`; undefined is the runner's own. */
-  readonly platform: string | undefined;
+  /** What the image is for; none is the runner's own. */
+  readonly platforms: readonly Platform[];
   /** `auto`, `off`, a path or YAML. */
   readonly smokeTest: string;
   /** Host and port that username and password are for; undefined: that of the tags. */
@@ -133,7 +135,7 @@ export function parseInputs(
     noCache: flag('no-cache', false),
     noCacheFilter: parseList('no-cache-filters', raw.get('no-cache-filters') ?? ''),
     annotations: parsePairs('annotations', lines(raw, 'annotations').map(ofManifest), () => ''),
-    platform: platformOf(parseList('platforms', raw.get('platforms') ?? '')),
+    platforms: parsePlatforms(raw.get('platforms') ?? ''),
     smokeTest: (raw.get('smoke-test') ?? '').trim() || 'auto',
     registry: text('registry') || undefined,
     username: text('username'),
@@ -151,6 +153,8 @@ export function parseInputs(
     secrets,
   };
   checkPush(inputs, runner);
+  checkTestable(inputs.platforms, inputs.smokeTest);
+  if (inputs.load && inputs.platforms.length > 1) throw indexForDocker();
   checkSecrets(inputs);
   return inputs;
 }
@@ -196,13 +200,6 @@ export function signingKeyOf(raw: ReadonlyMap<string, string>): string | undefin
   if (Buffer.byteLength(key) >= MIN_KEY) return key;
   throw new EngineError('INPUT_INVALID', `Cannot use input 'cache-signing-key': it has fewer than ${MIN_KEY} bytes`, {
     hint: 'Make one with openssl rand -base64 32, and keep it as a secret of the repository',
-  });
-}
-
-function platformOf(platforms: readonly string[]): string | undefined {
-  if (platforms.length <= 1) return platforms[0];
-  throw new EngineError('INPUT_REFUSED', `Cannot use input 'platforms': ${platforms.length} platforms were given`, {
-    hint: 'Build one platform a job, each on a runner of that architecture',
   });
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { delimiter, join, relative } from 'node:path';
-import { EngineError, type EngineOptions } from '../../engine/index.ts';
+import type { EngineOptions } from '../../engine/index.ts';
 import { readSettings, parseMirrors } from '../cli/settings.ts';
 import { version } from '../cli/version.ts';
 import type { PipelineRequest, RunRequest } from '../pipeline/index.ts';
@@ -15,6 +15,7 @@ import { commandEnvironment, type RunnerContext } from './environment.ts';
 import { createBuiltScopes, findImageSource, type BuiltScopes, type ImageSource } from './image-input.ts';
 import { parseInputs, type ActionInputs, type MutableEnvironment } from './inputs.ts';
 import { resolveDockerfile, resolveInputPath, resolveNewPath } from './paths.ts';
+import { scopeOfPlatforms } from './platforms-input.ts';
 import type { Runner } from './runner.ts';
 import type { Secret } from './secrets.ts';
 import { chooseStorePlace } from './store-place.ts';
@@ -58,11 +59,10 @@ export interface Given {
 export async function prepare({ env, raw, context, secrets, build, runner, redact }: Given): Promise<Job> {
   build.check();
   const inputs = parseInputs(raw, context, secrets, env);
-  refuseOtherPlatform(inputs.platform);
   const files = await findFiles(inputs, context);
   const contexts = await readBuildContexts(inputs.buildContexts, context);
   const settings = await engineSettings(env, inputs, context);
-  const scopeParts = [...files.scopeParts, inputs.target ?? '', `linux/${process.arch}`];
+  const scopeParts = [...files.scopeParts, inputs.target ?? '', scopeOfPlatforms(inputs.platforms)];
   const folder = join(jobFolder(context), `${context.runId}-${process.pid}`);
   const cache = createActionsCache({
     access: readCacheAccess(env),
@@ -155,6 +155,7 @@ function requestOf(inputs: ActionInputs, context: RunnerContext): Omit<PipelineR
     noCacheFilter: inputs.noCacheFilter,
     annotations: inputs.annotations,
     pull: inputs.pull,
+    platforms: inputs.platforms,
     outputs: inputs.outputs,
     cacheFrom: inputs.cache.from,
     cacheTo: inputs.cache.to,
@@ -190,16 +191,6 @@ export async function readEvent(path: string | undefined): Promise<unknown> {
     // No event: then no pull request either, and no default branch to save on.
     return undefined;
   }
-}
-
-function refuseOtherPlatform(platform: string | undefined): void {
-  const own = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
-  if (platform === undefined || platform === own || platform === `${own}/v8`) return;
-  throw new EngineError(
-    'INPUT_REFUSED',
-    `Cannot use input 'platforms': ${platform} was asked for, and this runner is ${own}`,
-    { hint: `Use a runner of that architecture, or write platforms: ${own}` },
-  );
 }
 
 /** The toolkit's choice: zstd where the program is on the PATH. */

@@ -58,7 +58,7 @@ function tagsOf(result: PipelineResult | undefined, tags: readonly string[]): re
 /** docker/build-push-action's keys, for the steps that read them. */
 function metadataOf({ build, pushedDigest, pushes }: PipelineResult): Readonly<Record<string, unknown>> {
   return {
-    ...(build === undefined ? {} : { 'containerimage.config.digest': build.imageId }),
+    ...(build === undefined || build.platforms ? {} : { 'containerimage.config.digest': build.imageId }),
     ...(build?.manifest === undefined
       ? {}
       : {

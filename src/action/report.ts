@@ -1,5 +1,5 @@
-import { isEngineError, messageOf, type VertexEvent } from '../../engine/index.ts';
-import type { PipelineResult } from '../pipeline/index.ts';
+import { formatPlatform, isEngineError, messageOf, type VertexEvent } from '../../engine/index.ts';
+import { testedPlatform, untestedPlatforms, type PipelineResult } from '../pipeline/index.ts';
 import { gantt, nameSteps } from './gantt.ts';
 import { block, code, details, escapeMarkdown, table } from './markdown.ts';
 
@@ -34,14 +34,18 @@ export function formatSummary(result: PipelineResult, options: ReportOptions): s
 
 /** What a person needs to know in ten seconds, in a line. */
 export function firstLine(result: PipelineResult): string {
-  const { smoke, testedDigest = 'nothing', pushedDigest } = result;
+  const { smoke, build, testedDigest = 'nothing', pushedDigest } = result;
   if (!result.ok) return `### ✘ ${result.exitReason ?? 'failed'}: ${escapeMarkdown(reasonOf(result))}`;
   const tested = smoke?.verdict === 'passed';
+  const member = testedPlatform(result);
+  const platform = member ? ` (${formatPlatform(member.platform)})` : '';
   const words = [
-    tested ? `tested ${testedDigest}` : `UNTESTED ${testedDigest}`,
-    ...(pushedDigest === undefined ? [] : [`${tested ? '=' : ''} pushed ${pushedDigest}`.trim()]),
+    tested ? `tested ${testedDigest}${platform}` : `UNTESTED ${build?.manifest?.digest ?? testedDigest}`,
+    ...(pushedDigest === undefined ? [] : [`${tested ? (member ? 'in' : '=') : ''} pushed ${pushedDigest}`.trim()]),
   ].join(' ');
+  const others = tested ? untestedPlatforms(result) : [];
   const figures = [
+    ...(others.length === 0 ? [] : [`built only ${others.join(', ')}`]),
     ...(smoke?.passedIn === undefined ? [] : [`passed in ${escapeMarkdown(smoke.passedIn)}`]),
     ...(smoke?.readySeconds === undefined ? [] : [`ready ${smoke.readySeconds.toFixed(1)} s`]),
     ...(smoke?.firstPredictMs === undefined ? [] : [`first predict ${smoke.firstPredictMs.toFixed(0)} ms`]),
@@ -69,7 +73,7 @@ function overview(result: PipelineResult, { cache, isolation, push }: ReportOpti
       `${code(build.imageId)} · ${total} steps, ${cached} cached, ${executed} run · ${size(build.size)}`,
     ]);
   }
-  rows.push(['tested', testedText(result)]);
+  rows.push(['tested', testedText(result)], ...platformRows(result));
   for (const { name, digest, uploaded, existed, mounted } of pushes) {
     const blobs = `${uploaded.blobs} uploaded (${size(uploaded.bytes)}), ${existed} existing, ${mounted} mounted`;
     rows.push(['pushed', `${code(`${name}@${digest}`)} · blobs: ${blobs}`]);
@@ -100,6 +104,17 @@ function testedText({ smoke }: PipelineResult): string {
   const earlier =
     smoke.passedIn === undefined ? '' : `not started again: passed in ${escapeMarkdown(smoke.passedIn)} · `;
   return `${earlier}${smoke.verdict === 'untested' ? '<strong>UNTESTED</strong>: ' : ''}${counts.join(', ') || smoke.verdict}`;
+}
+
+/** Of an image for several platforms: what came of each. */
+function platformRows(result: PipelineResult): readonly (readonly string[])[] {
+  const { build, smoke } = result;
+  const tested = smoke === undefined || smoke.verdict === 'off' ? undefined : testedPlatform(result);
+  const items = (build?.platforms ?? []).map((one) => {
+    const fate = one !== tested ? 'built only' : smoke?.verdict === 'passed' ? 'tested' : (smoke?.verdict ?? '');
+    return `${escapeMarkdown(formatPlatform(one.platform))} ${fate}: ${code(one.manifest.digest)}`;
+  });
+  return items.length === 0 ? [] : [['platforms', items.join(' · ')]];
 }
 
 function failureText({ error, smoke }: PipelineResult): string {

@@ -7,7 +7,7 @@ import { runPipeline, type PassedBefore, type PipelineResult } from '../pipeline
 import type { RestoreReport } from './cache.ts';
 import { tellsOfLost } from './cache/source.ts';
 import { engineIdentity } from './identity.ts';
-import { findDocker, loadIntoDocker, type Docker } from './docker.ts';
+import { findDocker, indexForDocker, loadIntoDocker, type Docker } from './docker.ts';
 import { takeImage } from './image-input.ts';
 import type { Job } from './job.ts';
 import { writeLayout } from './layout.ts';
@@ -45,6 +45,7 @@ export async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
     await offerTools(job);
     const docker = job.inputs.load ? await findDocker(job.dockerHost, signal) : undefined;
     const image = job.image && (await takeImage(job.image, engine, { signal }));
+    if (docker && image && (await engine.images.resolve(image)).index) throw indexForDocker();
     const restored = await cache.restore(engine, signal, image && (await job.scopes.find(image)));
     runner.commands.info(`cache: ${restored.text}`);
     const identity = await engineIdentity(settings.helper, rung);
@@ -72,8 +73,9 @@ async function handOver(
   signal: AbortSignal,
 ): Promise<Pick<Done, 'layout' | 'result'>> {
   if (!result.ok || !result.build) return { layout: undefined, result };
-  const { imageId } = result.build;
+  const { imageId, platforms } = result.build;
   try {
+    if (docker && platforms) throw indexForDocker();
     if (docker) {
       const names = request.tags.length > 0 ? request.tags : [imageId];
       await loadIntoDocker(docker, (write) => engine.images.save(names, { write, signal }), signal);

@@ -1,7 +1,8 @@
-import { escapeControl, isEngineError, messageOf } from '../../engine/index.ts';
+import { escapeControl, formatPlatform, isEngineError, messageOf } from '../../engine/index.ts';
 import type { Check, SmokeReport } from '../smoke/index.ts';
 import { createPaint, type Paint } from './paint.ts';
 import type { PipelineResult } from './result.ts';
+import { testedPlatform, untestedPlatforms } from './tested.ts';
 import { formatTimeline } from './timeline.ts';
 
 /** How a report is written. */
@@ -33,11 +34,22 @@ export function formatReport(result: PipelineResult, options: FormatOptions = {}
 export function verdict(result: PipelineResult, paint: Paint = createPaint(false)): string {
   const { testedDigest, pushedDigest, smoke } = result;
   if (!result.ok) return paint.bad(`✘ ${result.exitReason ?? 'failed'}: nothing was vouched for${pushNote(result)}`);
-  const tested = smoke?.verdict === 'off' || smoke?.verdict === 'untested' ? 'UNTESTED' : 'tested';
-  const digest = testedDigest ?? 'nothing';
-  if (pushedDigest === undefined) return paint.good(`✔ ${tested} ${digest} (not pushed: push is not set)`);
-  const line = `${tested} ${digest} == pushed ${pushedDigest}`;
-  return tested === 'tested' ? paint.good(`✔ ${line}`) : paint.warn(`! ${line}`);
+  const isTested = smoke?.verdict !== 'off' && smoke?.verdict !== 'untested';
+  const subject = isTested
+    ? `tested ${testedDigest ?? 'nothing'}`
+    : `UNTESTED ${result.build?.manifest?.digest ?? 'nothing'}`;
+  const of = isTested ? ofPlatforms(result) : '';
+  if (pushedDigest === undefined) return paint.good(`✔ ${subject}${of} (not pushed: push is not set)`);
+  const line = of === '' ? `${subject} == pushed ${pushedDigest}` : `${subject}${of} in pushed ${pushedDigest}`;
+  return isTested ? paint.good(`✔ ${line}`) : paint.warn(`! ${line}`);
+}
+
+/** Of several platforms one is tested: which one, and which were not. */
+function ofPlatforms(result: PipelineResult): string {
+  const tested = testedPlatform(result);
+  if (!tested) return '';
+  const others = untestedPlatforms(result);
+  return ` (${formatPlatform(tested.platform)}${others.length === 0 ? '' : `; built only: ${others.join(', ')}`})`;
 }
 
 function pushNote({ pushes }: PipelineResult): string {

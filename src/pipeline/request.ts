@@ -45,6 +45,8 @@ export interface PipelineRequest {
   /** Caches beside that of the store; they are written when the build ends, whatever the smoke test then says. */
   readonly cacheFrom?: BuildRequest['cacheFrom'];
   readonly cacheTo?: BuildRequest['cacheTo'];
+  /** What the image is for; with more than one an index is built, and the image for this machine is tested. */
+  readonly platforms?: BuildRequest['platforms'];
   /** Ask the registry again for base images. */
   readonly pull?: boolean | undefined;
   /** Variables that the smoke test may take over and its command gets; default none. */

@@ -31,10 +31,10 @@ export interface PipelineResult {
   readonly junit?: string | undefined;
   /** What a pass of this image can be remembered by; undefined when the test was off. */
   readonly passKey?: PassKey | undefined;
-  /** Digest of the manifest that was built, and tested unless the test was off. */
+  /** Digest of the manifest that was built, and tested unless the test was off; of an index, of the image in it for this machine. */
   readonly testedDigest?: Digest | undefined;
   readonly pushes: readonly PushResult[];
-  /** Digest that every push gave; set only when they all gave the same one. */
+  /** Digest that every push gave, which is the one that was built; of an index, its own. */
   readonly pushedDigest?: Digest | undefined;
   /** Milliseconds of the whole. */
   readonly milliseconds: number;

@@ -15,6 +15,7 @@ import { passKeyOf, type PassedBefore, type PassKey } from './passed.ts';
 import type { PipelineRequest } from './request.ts';
 import type { PipelineExitReason, PipelineResult, StepName } from './result.ts';
 import { createRecorder } from './recorder.ts';
+import { testedPlatform } from './tested.ts';
 
 /** What the pipeline needs of the engine. */
 export interface PipelineEngine {
@@ -49,7 +50,7 @@ export async function runPipeline(
     const test = await step('check', () => check(request));
     if (test.kind === 'spec') options.onSecrets?.(test.spec.run.secrets);
     done.build = await step('build', () => build(request, act));
-    done.testedDigest = digestOf(done.build);
+    done.testedDigest = await subjectOf(done.build, act);
     done.passKey = passKeyOf(done.testedDigest, test);
     done.smoke = passedBefore(request, done, options.passedBefore);
     done.smoke ??= await step('smoke', () => runSmoke(request, test, done, act));
@@ -124,8 +125,8 @@ async function check(request: PipelineRequest): Promise<SmokeTest> {
 async function build(request: PipelineRequest, { engine, ...act }: Act): Promise<BuildResult> {
   if (request.image !== undefined) return await take(request.image, engine, act);
   const { context, contexts, file, target, buildArgs, labels, annotations, noCache, noCacheFilter, pull } = request;
-  const { cacheFrom, cacheTo, run } = request;
-  const files = { context, contexts, file, target, buildArgs, labels, annotations };
+  const { cacheFrom, cacheTo, platforms, run } = request;
+  const files = { context, contexts, file, target, platforms, buildArgs, labels, annotations };
   const caching = { noCache, noCacheFilter, cacheFrom, cacheTo, pull };
   // No tag yet: a name moves only to an image that passed.
   return await engine.build({ ...files, ...caching, outputs: outputsOf(request), ...run, complete: true }, act);
@@ -143,10 +144,22 @@ function outputsOf({ outputs = [], tags }: PipelineRequest): readonly BuildOutpu
 
 /** An image that is there, in the words of a build that had nothing to do. */
 async function take(reference: string, engine: PipelineEngine, act: ActOptions): Promise<BuildResult> {
-  const { id, config, size } = await engine.images.resolve(reference);
-  const manifest = await engine.images.complete(id, act);
-  const steps = { total: 0, cached: 0, executed: 0 };
-  return { imageId: id, manifest, names: [], config: config.config ?? {}, steps, warnings: [], size };
+  const found = await engine.images.resolve(reference);
+  const manifest = await engine.images.complete(found.index?.descriptor.digest ?? found.id, act);
+  // Completing may have packed a lost layer again, and that is another index.
+  const { id, config, size, index } = found.index ? await engine.images.resolve(manifest.digest) : found;
+  const platforms = index?.members.map((member) => ({ ...member, imageId: member.id }));
+  const about = { names: [], config: config.config ?? {}, steps: NO_STEPS, warnings: [], size };
+  return { imageId: index?.descriptor.digest ?? id, manifest, platforms, ...about };
+}
+
+const NO_STEPS = { total: 0, cached: 0, executed: 0 };
+
+/** The manifest that the test is of: of an index, that of the image for this machine. */
+async function subjectOf(built: BuildResult, { engine }: Act): Promise<Digest> {
+  if (built.platforms === undefined) return digestOf(built);
+  const { id } = await engine.images.resolve(built.imageId);
+  return built.platforms.find(({ imageId }) => imageId === id)?.manifest.digest ?? digestOf(built);
 }
 
 function digestOf(built: BuildResult): Digest {
@@ -163,14 +176,16 @@ function passedBefore(
   return push || noCache === true || passKey === undefined ? undefined : ask?.(passKey);
 }
 
-async function runSmoke(request: PipelineRequest, test: SmokeTest, { build }: Done, act: Act): Promise<SmokeReport> {
+async function runSmoke(request: PipelineRequest, test: SmokeTest, done: Done, act: Act): Promise<SmokeReport> {
+  const { build, testedDigest } = done;
   if (build === undefined) throw new Error('smoke runs after build');
-  const { imageId, config, manifest } = build;
+  const { imageId } = testedPlatform(done) ?? build;
+  const { config } = build;
   const { size } = await act.engine.images.resolve(imageId);
   const { secrets, logFile, workingDirectory, environment = {} } = request;
   const host = { env: environment, workingDirectory };
   return await withVertex({ id: 'smoke', name: 'smoke test' }, act.onEvent, () =>
-    smoke({ reference: imageId, digest: manifest?.digest, config, size }, test, { ...act, secrets, host, logFile }),
+    smoke({ reference: imageId, digest: testedDigest, config, size }, test, { ...act, secrets, host, logFile }),
   );
 }
 
@@ -207,13 +222,15 @@ async function push({ tags }: PipelineRequest, done: Done, { engine, ...act }: A
   for (const tag of tags) done.pushes.push(await engine.push(done.build.imageId, tag, act));
 }
 
-/** The promise of the whole: what the registry has is what was tested. */
-function compare({ testedDigest, pushes }: Done): Digest {
-  const other = pushes.find(({ digest }) => digest !== testedDigest);
-  if (testedDigest !== undefined && other === undefined) return testedDigest;
+/** The promise of the whole: what the registry has is what was tested, or the index that names it. */
+function compare({ build, pushes }: Done): Digest {
+  if (build === undefined) throw new Error('a comparison needs a build');
+  const wanted = digestOf(build);
+  const other = pushes.find(({ digest }) => digest !== wanted);
+  if (other === undefined) return wanted;
   throw new EngineError(
     'DIGEST_MISMATCH',
-    `Cannot vouch for ${other?.name ?? 'the image'}: tested ${testedDigest ?? 'nothing'}, pushed ${other?.digest ?? 'nothing'}`,
+    `Cannot vouch for ${other.name}: ${build.platforms === undefined ? 'tested' : 'built'} ${wanted}, pushed ${other.digest}`,
     { hint: 'Delete that tag; the registry, or a proxy before it, changed the manifest' },
   );
 }

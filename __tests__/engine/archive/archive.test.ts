@@ -35,7 +35,7 @@ async function* pieces(content: Buffer, size = 700): AsyncGenerator<Uint8Array> 
 
 const read = (content: Buffer): Promise<ArchiveFiles<Kept>> => readArchive(pieces(content), openDraft);
 const find = async (content: Buffer): Promise<readonly FoundImage<Kept>[]> =>
-  findImages(await read(content), { platform, read: async ({ draft }) => draft.bytes() });
+  findImages(await read(content), { host: platform, read: async ({ draft }) => draft.bytes() });
 
 type Members = Readonly<Record<string, Buffer | string | Partial<Header>>>;
 

@@ -4,11 +4,13 @@ import { mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { formatPlatform } from '../../../engine/index.ts';
 import { gitToken, parseContextInput, readBuildContexts } from '../../../src/action/context-input.ts';
 import { parseList } from '../../../src/action/csv.ts';
 import { readRunnerContext } from '../../../src/action/environment.ts';
 import { BUILD_PUSH_INPUTS, OWN_INPUTS } from '../../../src/action/input-table.ts';
 import { parseInputs, secretsOf, takeInputs, type ActionInputs } from '../../../src/action/inputs.ts';
+import { parsePlatforms, scopeOfPlatforms } from '../../../src/action/platforms-input.ts';
 
 const PUSHED = {
   GITHUB_SHA: 'abc',
@@ -95,6 +97,35 @@ describe('inputs', () => {
     for (const place of ['index', 'manifest[linux/amd64]', 'index,manifest', 'manifest-descriptor']) {
       expect(() => read({ annotations: `${place}:a=b` })).toThrow(`there is no ${place} to annotate`);
     }
+  });
+
+  test('read platforms each once and in one spelling, and have a scope of the cache for each set of them', () => {
+    const own = { os: 'linux', architecture: 'amd64' };
+    const given = 'linux/amd64, arm64\nlinux/arm64/v8,linux/arm/v7';
+    const platforms = parsePlatforms(given, own);
+    expect(platforms.map(formatPlatform)).toEqual(['linux/amd64', 'linux/arm64', 'linux/arm/v7']);
+    expect(scopeOfPlatforms(platforms, own)).toBe(scopeOfPlatforms(platforms.toReversed(), own));
+    expect(scopeOfPlatforms(platforms, own)).not.toBe(scopeOfPlatforms(platforms.slice(1), own));
+    expect(scopeOfPlatforms(parsePlatforms('linux/x86_64', own), own)).toBe(scopeOfPlatforms([], own));
+  });
+
+  test.each([
+    ['linux/amd64,linux//v7', /input 'platforms':.*'linux\/\/v7'/],
+    ['linux/amd64,linux', /input 'platforms':.*'linux'.*no architecture/],
+    ['linux/amd64\nwindows/amd64', /input 'platforms': windows\/amd64 is not Linux/],
+    [
+      'linux/riscv64,linux/s390x',
+      /'platforms': linux\/riscv64, linux\/s390x was asked for, and this runner is linux\//,
+    ],
+  ])('refuse the platforms %p, naming the item', (platforms, message) => {
+    expect(() => read({ platforms })).toThrow(message);
+  });
+
+  test('build for other machines alone where nothing is started', () => {
+    for (const smoke of ['off', 'structure-only'])
+      expect(read({ platforms: 'linux/riscv64', 'smoke-test': smoke }).platforms).toHaveLength(1);
+    expect(() => read({ platforms: 'linux/amd64,linux/arm64', load: 'true' })).toThrow("input 'load' with several");
+    expect(() => read({ platforms: 'linux/amd64', image: 'x' })).toThrow("'image' beside platforms");
   });
 
   test('read what RUN is given as docker/build-push-action reads it', () => {

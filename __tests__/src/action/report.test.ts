@@ -5,7 +5,7 @@ import { gantt, nameSteps } from '../../../src/action/gantt.ts';
 import { block, code, escapeMarkdown } from '../../../src/action/markdown.ts';
 import { outputsOf } from '../../../src/action/outputs.ts';
 import { firstLine, formatSummary } from '../../../src/action/report.ts';
-import type { PipelineResult } from '../../../src/pipeline/index.ts';
+import { verdict, type PipelineResult } from '../../../src/pipeline/index.ts';
 
 const DIGEST: Digest = `sha256:${'a'.repeat(64)}`;
 const OPTIONS = { cache: 'hit', isolation: 'root', push: true, redact: (text: string) => text };
@@ -56,6 +56,27 @@ describe('summary', () => {
       `### ⚠ UNTESTED ${DIGEST} · pushed ${DIGEST}`.replace(' · pushed', ' pushed'),
     );
     expect(firstLine(result({ ok: false, exitReason: 'not-ready' }))).toMatch(/^### ✘ not-ready/);
+  });
+
+  test('says of several platforms which was tested, and which were only built', () => {
+    const member: Digest = `sha256:${'b'.repeat(64)}`;
+    const other: Digest = `sha256:${'c'.repeat(64)}`;
+    const platforms = (['amd64', 'arm64'] as const).map((architecture, at) => {
+      const digest = at === 0 ? member : other;
+      const manifest = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: 1 };
+      return { platform: { os: 'linux', architecture }, imageId: digest, manifest };
+    });
+    const one = result();
+    const several = result({ build: one.build && { ...one.build, platforms }, testedDigest: member });
+    expect(firstLine(several)).toBe(
+      `### ✔ tested ${member} (linux/amd64) in pushed ${DIGEST} · built only linux/arm64 · ready 3.1 s · first predict 84 ms · 412 MB peak`,
+    );
+    expect(formatSummary(several, OPTIONS)).toContain(`linux/arm64 built only: <code>${other}</code>`);
+    expect(verdict(several)).toBe(`✔ tested ${member} (linux/amd64; built only: linux/arm64) in pushed ${DIGEST}`);
+    const untested = { ...several, smoke: { verdict: 'off', checks: [] } } as const;
+    expect(firstLine(untested)).toBe(`### ⚠ UNTESTED ${DIGEST} pushed ${DIGEST}`);
+    expect(verdict(untested)).toBe(`! UNTESTED ${DIGEST} == pushed ${DIGEST}`);
+    expect(formatSummary(untested, OPTIONS)).toContain(`linux/amd64 built only: <code>${member}</code>`);
   });
 
   test('is never larger than 64 KiB: the verdict stays, details go', () => {

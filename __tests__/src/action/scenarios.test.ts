@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { execFileSync, spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatPlatform, hostPlatform, type Platform } from '../../../engine/index.ts';
 import { APP_DOCKERFILE, APP_SMOKE_TEST, writeApp } from '../../helpers/action-app.ts';
 import { bundleAction, type ActionBundle } from '../../helpers/action-bundle.ts';
 import { holds, leaksIn, watchProcesses } from '../../helpers/canary.ts';
@@ -19,6 +20,12 @@ const PASSWORD = 'canary-7f3a"%&+ö-pässword';
 const HTPASSWD = `${USER}:\$2y\$05\$abcdefghijklmnopqrstuu745zkJXG/fupTgh5RXWPnrJgm3WUsQ.`;
 const KEY = '-----BEGIN KEY-----\ncanary-key "a" 100% b&c+d/ö\n-----END KEY-----';
 const MAIN: Scope = { Scope: 'refs/heads/main', Permission: 3 };
+
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+/** The app for any machine: what runs while it is built runs on this one. */
+const CROSS_DOCKERFILE = APP_DOCKERFILE.replace('FROM scratch', 'FROM --platform=$BUILDPLATFORM scratch')
+  .replace('FROM builder', 'FROM scratch\nCOPY --from=builder / /')
+  .replace(/^RUN echo .*\n/m, '');
 
 let bundle: ActionBundle;
 let registry: DockerRegistry;
@@ -142,6 +149,20 @@ async function manifest(
   const answer = await fetch(`http://${registry.address}/v2/app/manifests/${tag}`, { headers });
   await answer.body?.cancel();
   return { status: answer.status, digest: answer.headers.get('docker-content-digest') };
+}
+
+/** What a tag of the registry names: the digest of an index, and those of its images by platform. */
+async function indexOf(
+  tag: string,
+): Promise<{ readonly digest: string | null; readonly members: Readonly<Record<string, string>> }> {
+  const authorization = `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString('base64')}`;
+  const headers = { authorization, accept: INDEX };
+  const answer = await fetch(`http://${registry.address}/v2/app/manifests/${tag}`, { headers });
+  const { manifests } = (await answer.json()) as {
+    readonly manifests: readonly { readonly digest: string; readonly platform: Platform }[];
+  };
+  const members = Object.fromEntries(manifests.map(({ digest, platform }) => [formatPlatform(platform), digest]));
+  return { digest: answer.headers.get('docker-content-digest'), members };
 }
 
 /** A pull request of a stranger. */
@@ -475,6 +496,64 @@ report: { junit: reports/smoke.xml }
     const missing = await job.main(options({ image: `sha256:${'0'.repeat(64)}` }));
     expect(missing.annotations[0]?.message).toContain("Cannot use input 'image'");
     await job.post(options());
+  });
+
+  test('several platforms: an index whose member for this machine was tested, pushed whole, and all of it from the cache again', async () => {
+    const own = formatPlatform(hostPlatform());
+    const platforms = `${own},linux/s390x`;
+    await writeApp(job.workspace, { Dockerfile: CROSS_DOCKERFILE });
+    const first = await run({ platforms, 'smoke-test': 'auto' });
+    expect({ code: first.exitCode, annotations: first.annotations }).toEqual({ code: 0, annotations: [] });
+    const { digest = '', imageid, metadata = '', 'tested-digest': tested = '' } = first.outputs;
+    expect(imageid).toBe(digest);
+    expect(JSON.parse(metadata)).toEqual({
+      'containerimage.descriptor': { mediaType: INDEX, digest, size: expect.any(Number) as unknown },
+      'containerimage.digest': digest,
+      'image.name': `${registry.address}/app:1`,
+    });
+    const index = await indexOf('1');
+    expect(index.digest).toBe(digest);
+    expect(index.members).toEqual({ [own]: tested, 'linux/s390x': expect.stringMatching(/^sha256:/) as unknown });
+    expect(tested).not.toBe(digest);
+    expect(first.summary.split('\n')[0]).toContain(
+      `✔ tested ${tested} (${own}) in pushed ${digest} · built only linux/s390x · ready`,
+    );
+    expect(first.summary).toContain(`linux/s390x built only: <code>${index.members['linux/s390x'] ?? ''}</code>`);
+    // The cache knows the steps of every platform, and the image that passed.
+    cache.forgetRequests();
+    const second = await run({ platforms: `linux/s390x\n${own}`, push: 'false', 'smoke-test': 'auto' });
+    expect(second.outputs).toMatchObject({
+      'tested-digest': tested,
+      'steps-cached': first.outputs['steps-total'],
+      'cache-bytes-restored': '0',
+    });
+    expect(second.summary).toContain('passed in run 1001');
+    // A later step of the job, or another job that has the folder, pushes all of it.
+    const built = await job.main(options({ platforms, push: 'false', 'smoke-test': 'off', 'oci-layout': 'layout' }));
+    expect(built.outputs['digest']).toBe(digest);
+    expect(built.summary).toContain(`UNTESTED ${digest}`);
+    const given = { image: digest, tags: `${registry.address}/app:2`, 'smoke-test': 'auto' };
+    const pushed = await job.main(options(given));
+    expect(pushed.outputs).toMatchObject({ digest, 'tested-digest': tested });
+    expect((await indexOf('2')).digest).toBe(digest);
+    for (const { state } of [pushed, built]) await job.post({ ...options(), state });
+    await job.nextJob();
+    const tags = `${registry.address}/app:3`;
+    const loaded = await job.main(options({ image: 'layout', tags, cache: 'off', 'smoke-test': 'auto' }));
+    expect(loaded.outputs).toMatchObject({ digest, 'tested-digest': tested });
+    await job.post(options());
+  });
+
+  test('a RUN for another machine without an emulator: red before anything is built, with its line', async () => {
+    const Dockerfile = `FROM scratch AS first\nCOPY busybox /bin/busybox\nRUN ["/bin/busybox", "true"]\n`;
+    await writeApp(job.workspace, { Dockerfile });
+    const done = await run({ platforms: `${formatPlatform(hostPlatform())},linux/loong64` });
+    expect(done.outputs).toMatchObject({ 'exit-reason': 'build-failed', digest: '', 'tested-digest': '' });
+    expect(done.annotations).toMatchObject([{ kind: 'error', properties: { file: 'Dockerfile', line: '3' } }]);
+    expect(done.annotations[0]?.message).toMatch(/Cannot build for linux\/loong64: .*RUN.* must run/);
+    expect(done.summary).toContain('docker/setup-qemu-action');
+    expect(done.log).not.toMatch(/RUN.*\n.*DONE/);
+    expect((await manifest('1')).status).toBe(404);
   });
 
   test('offers berth to later steps, on the store of the job, and once a version', async () => {
