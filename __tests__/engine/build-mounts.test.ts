@@ -158,6 +158,7 @@ RUN --mount=type=secret,id=token,target=/root/.netrc,mode=0440,uid=7,gid=8 stat 
     ! echo x 2>/dev/null > /root/.netrc
 RUN --mount=type=secret,id=token,env=TOKEN test \${#TOKEN} = 20 && test ! -e /run/secrets/token
 RUN --mount=type=secret,id=other test ! -e /run/secrets/other
+RUN --mount=type=secret,id=other,env=OTHER test "\${OTHER-unset}" = "" && test ! -e /run/secrets/other
 RUN test ! -e /run/secrets && test -z "$TOKEN" && ! grep -r canary-value /proc/self/environ /proc/self/mountinfo
 `,
       { secrets, complete: true },

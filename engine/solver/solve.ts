@@ -115,6 +115,12 @@ function createRun(
   const refs = new Map<VertexId, Ref>();
   const executed = new Set<VertexId>();
   const running = new Set<Promise<unknown>>();
+  const delays = new Map<VertexId, Delay>();
+  const delayOf = (id: VertexId): Delay => {
+    const delay = delays.get(id) ?? createDelay();
+    delays.set(id, delay);
+    return delay;
+  };
 
   const vertexOf = (id: VertexId): Vertex => {
     const vertex = vertices.get(id);
@@ -136,6 +142,14 @@ function createRun(
   });
 
   const keyOf = memo(async (id: VertexId): Promise<StepKey> => {
+    try {
+      return await computeKey(id);
+    } finally {
+      delayOf(id).settle(false);
+    }
+  });
+
+  async function computeKey(id: VertexId): Promise<StepKey> {
     const vertex = vertexOf(id);
     switch (vertex.op.type) {
       case 'scratch':
@@ -153,7 +167,7 @@ function createRun(
         return linkKey(base.key, layer.key);
       }
     }
-  });
+  }
 
   /** The key of the layer that a `COPY --link` makes on nothing. */
   const layerKeyOf = memo(async (id: VertexId): Promise<StepKey> => {
@@ -282,13 +296,14 @@ function createRun(
     const mounted = stagesOf(op);
     // What is mounted of the context has a key of content, which needs no copy of it.
     const stages = mounted.filter((index) => !vertexOf(inputOf(vertex, index)).internal);
-    for (const index of stages) void begin(inputOf(vertex, index)).catch(() => undefined);
+    void begin(vertex, stages).catch(() => undefined);
     const base = (await keyOf(inputOf(vertex, 0))).key;
     if (mounted.length === 0) return execKey(op, platform, base);
     const inputs = await inputKeys(vertex, mounted);
     const definition = execDefinitionKey(op, platform, base, inputs);
     const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
     if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
+    if (stages.length > 0) delayOf(vertex.id).settle(true);
     const digests = await mountDigests(vertex, op, inputs);
     return { ...execKey(op, platform, base, digests), definition: stages.length > 0 ? definition : undefined };
   }
@@ -336,18 +351,22 @@ function createRun(
   ): Promise<StepKey> {
     const { op } = vertex;
     const stages = stagesOf(op);
-    for (const index of stages) void begin(inputOf(vertex, index)).catch(() => undefined);
+    // What is put on nothing waits for nothing below it.
+    if (!op.link) void begin(vertex, stages).catch(() => undefined);
     const base = (await below.key()).key;
     if (stages.length === 0) {
       const shape = await shapeOf(vertex, base);
-      if (shape && (vertex.ignoreCache || (await cache.find(shape.key)) === undefined))
+      if (shape && (vertex.ignoreCache || (await cache.find(shape.key)) === undefined)) {
+        delayOf(vertex.id).settle(true);
         return await executeFirst(vertex, await below.ref(), { below: base, shape });
+      }
       return { ...contentKey(op, await contextDigests(vertex, op), base), shape };
     }
     const fromContext = await contextDigests(vertex, op);
     const definition = definitionKey(op, fromContext, base, await inputKeys(vertex, stages));
     const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
     if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
+    delayOf(vertex.id).settle(true);
     return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition };
   }
 
@@ -370,14 +389,28 @@ function createRun(
   }
 
   /**
-   * Starts a stage that is copied from as soon as it is clear that it must be built: nothing is remembered of it, so neither is a copy by
-   * its definition. Else the keys of the copies, which wait for each other, would put independent stages in a row.
+   * Starts the stages that a step takes files from while its own key still waits for a step below it to be done. Else stages that do not need
+   * each other would be built in a row. A stage whose end is remembered is left: the step may be found without its files.
    */
-  async function begin(id: VertexId): Promise<void> {
-    const isKnown =
-      !(await isVolatile(id)) && isStep(vertexOf(id)) && (await cache.find((await keyOf(id)).key)) !== undefined;
-    if (!isKnown && isStep(vertexOf(id))) await refOf(id);
+  async function begin(vertex: Vertex, stages: readonly number[]): Promise<void> {
+    if (stages.length === 0) return;
+    if (!(await isUnknown(vertex, stages)) && !(await isDelayed(vertex.id))) return;
+    for (const index of stages) void beginStage(inputOf(vertex, index)).catch(() => undefined);
   }
+
+  async function beginStage(id: VertexId): Promise<void> {
+    if (!isStep(vertexOf(id))) return;
+    const isKnown = !(await isVolatile(id)) && (await cache.find((await keyOf(id)).key)) !== undefined;
+    if (!isKnown) await refOf(id);
+  }
+
+  /**
+   * Whether the key of a vertex waits for a step to be done, its own or one below it: something was not found by what is known before. Said as
+   * soon as it is clear; where all is found nothing is delayed, and no stage is started that the target does not need.
+   */
+  const isDelayed = memo((id: VertexId): Promise<boolean> =>
+    anyOf([delayOf(id).value, ...vertexOf(id).inputs.map((input) => isDelayed(input))]),
+  );
 
   async function contextDigests(vertex: Vertex, op: FileOp): Promise<readonly (readonly string[])[]> {
     const digests = op.actions.map(async (action) =>
@@ -496,6 +529,24 @@ function memo<T>(act: (id: VertexId) => Promise<T>): (id: VertexId) => Promise<T
     known.set(id, started);
     return started;
   };
+}
+
+/** Whether the key of one vertex waits for work; the first answer counts. */
+interface Delay {
+  readonly value: Promise<boolean>;
+  settle(isDelayed: boolean): void;
+}
+
+function createDelay(): Delay {
+  let settle: Delay['settle'] = () => undefined;
+  const value = new Promise<boolean>((resolve) => (settle = resolve));
+  return { value, settle };
+}
+
+/** True as soon as one is, false when none is. */
+async function anyOf(all: readonly Promise<boolean>[]): Promise<boolean> {
+  const first = all.map(async (one) => ((await one) ? true : await new Promise<never>(() => undefined)));
+  return await Promise.race([...first, Promise.all(all).then((values) => values.includes(true))]);
 }
 
 async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {

@@ -73,6 +73,32 @@ describe('solve', () => {
     expect(refs.has('pip')).toBe(true);
   });
 
+  test('starts no stage of which nothing is remembered when all that is copied from them is found', async () => {
+    const [executor, cache, base] = [counting(), memoryCache(), scratch()];
+    const [one, two] = [run('stage 1', base), run('stage 2', base)];
+    const first = copy('/one', run('below', base), one);
+    const second = copy('/two', first, two);
+    const last = copy('/more', run('between', second), one);
+    const graph = graphOf(last, [base, one, two, run('below', base), first, second, run('between', second), last]);
+    await solved(graph, executor, cache);
+    executor.runs.length = 0;
+    // As a cache that holds the steps of the image alone.
+    for (const [key, { op }] of cache.records) if (/stage \d/.test(JSON.stringify(op))) cache.records.delete(key);
+    const { steps } = await solved(graph, executor, cache);
+    expect([executor.runs, executor.checksums.length, steps.executed]).toEqual([[], 3, 0]);
+    // A change below all of them makes every stage necessary.
+    const changed = { ...run('below, changed', base), id: 'below' };
+    await solved(
+      graphOf(
+        last,
+        graph.vertices.map((one) => (one.id === 'below' ? changed : one)),
+      ),
+      executor,
+      cache,
+    );
+    expect([...executor.runs].sort()).toContain('stage 2');
+  });
+
   test('keeps what stands on a rebuilt stage whose copied files are equal', async () => {
     const executor = counting({ content: () => 'same bytes' });
     const cache = memoryCache();

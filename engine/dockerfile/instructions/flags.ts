@@ -62,6 +62,10 @@ function unknown(name: string, types: FlagTypes): SyntaxMistake {
   const near = suggest(name, Object.keys(types));
   const known = Object.keys(types).map((flag) => `--${flag}`);
   const hint =
-    near !== undefined ? `Did you mean --${near}?` : known.length > 0 ? `Known here: ${known.join(', ')}` : undefined;
+    near !== undefined
+      ? `Did you mean --${near}?`
+      : known.length > 0
+        ? `Known here: ${known.join(', ')}`
+        : `This instruction has no flags; what a program is given is written as JSON: ["--${name}"]`;
   return new SyntaxMistake('unknown-flag', `the flag --${name} is not known`, hint);
 }

@@ -73,7 +73,7 @@ export async function withLent<T>(
       const sources: BuildMount[] = [];
       for (const mount of byDepth(given))
         sources.push(...(await lend(parts, step, mount, { borrowed, cacheOf, options })));
-      return await act({ mounts: sources, ...secretsOf(parts.lender, given) });
+      return await act({ mounts: sources, ...secretsOf(parts.lender, mounts) });
     });
   } finally {
     await Promise.allSettled(borrowed.agents.map((agent) => agent.close()));
@@ -163,12 +163,15 @@ function ownerOf({ mode, uid, gid }: SecretMount | SshMount): {
   return { mode, owner: { uid, gid } };
 }
 
+/** A variable is set also where its secret was not given, to nothing, as in BuildKit; a file is not there then. */
 function secretsOf(lender: Lender, mounts: readonly ExecMount[]): Pick<Lent, 'secretEnv' | 'secrets'> {
-  const used = mounts.filter((mount) => mount.type === 'secret');
-  const ids = [...new Set(used.map(({ id }) => id))];
+  const used = mounts
+    .filter((mount) => mount.type === 'secret')
+    .map(({ id, env }) => ({ id, env, value: lender.secret(id) }))
+    .filter(({ env, value }) => env !== undefined || value !== undefined);
   return {
     secretEnv: used.flatMap(({ id, env }) => (env === undefined ? [] : [{ name: env, secret: id }])),
-    secrets: ids.map((id) => ({ id, value: lender.secret(id) ?? new Uint8Array() })),
+    secrets: [...new Map(used.map(({ id, value = new Uint8Array() }) => [id, { id, value }])).values()],
   };
 }
 
