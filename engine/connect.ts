@@ -56,7 +56,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     host: hostPlatform(),
     onWarning: (message) => warnings.emit({ type: 'warning', message }),
   });
-  const store = { ...opened, records: trackRecords(opened.records) };
+  const store = { ...opened, records: trackRecords(opened.records, options.cacheScope) };
   const keyring = createKeyring(lockHelper);
   const credentials = options.keyring ? withKeyring(options.credentials, keyring) : options.credentials;
   const registry = createRegistry({ ...options, credentials, onEvent: warnings.emit });

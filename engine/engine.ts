@@ -80,6 +80,11 @@ export interface EngineOptions {
    * several use. Left out: those of all who give none.
    */
   readonly cacheMountScope?: string | undefined;
+  /**
+   * Who is to find the finished steps of this engine's builds again, in a store that several use: builds of the same scope. Left out: all, and what
+   * scopes have made is not looked at.
+   */
+  readonly cacheScope?: string | undefined;
 }
 
 /** The engine: builds, keeps, runs, pulls and pushes images. One per process; `close` gives its locks back. */

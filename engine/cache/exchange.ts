@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { CacheRecord, CacheRecords, LayerRecord, Store } from '../store/types.ts';
 import type { CacheIndex, IndexedLayer, IndexedRecord } from './exchange-index.ts';
+import { scopeRecords } from './scoped.ts';
 
 /** The place in a layer's sources that stands for the cache outside this machine. No repository is named so: those have a slash. */
 export const CACHE_PLACE = 'external-cache';
@@ -53,15 +54,19 @@ export interface TrackedRecords extends CacheRecords {
   readonly used: ReadonlySet<string>;
   /** The same records without the memory: what an import does is no use. */
   readonly untracked: CacheRecords;
+  /** Those of every scope, for what cleans and checks the store. */
+  readonly all: CacheRecords;
 }
 
-/** @returns the same records, with the keys that were hit or put since */
-export function trackRecords(records: CacheRecords): TrackedRecords {
+/** @returns the records that a scope sees, with the keys that were hit or put since */
+export function trackRecords(all: CacheRecords, scope?: string): TrackedRecords {
   const used = new Set<string>();
+  const records = scopeRecords(all, scope);
   return {
     ...records,
     used,
     untracked: records,
+    all,
     get: async (key) => {
       const record = await records.get(key);
       if (record) used.add(key);

@@ -61,6 +61,7 @@ function isCacheRecord(value: unknown): value is CacheRecord {
     (value.diffId === null || isDigest(value.diffId)) &&
     (value.base === null || isDigest(value.base)) &&
     (value.result === undefined || isDigest(value.result)) &&
+    (value.scope === undefined || typeof value.scope === 'string') &&
     typeof value.createdAt === 'string' &&
     !Number.isNaN(Date.parse(value.createdAt)) &&
     typeof value.isolation === 'string'

@@ -159,6 +159,8 @@ export interface CacheRecord {
   readonly createdAt: string;
   readonly isolation: RungName;
   readonly provenance?: Readonly<Record<string, string>> | undefined;
+  /** Whose builds alone may use it; left out: all. */
+  readonly scope?: string | undefined;
 }
 
 /** `records/cache/`. */

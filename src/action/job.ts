@@ -7,7 +7,7 @@ import { version } from '../cli/version.ts';
 import type { PipelineRequest, RunRequest } from '../pipeline/index.ts';
 import { createActionsCache, type ActionsCache } from './cache.ts';
 import type { Compression } from './cache/names.ts';
-import { mountScopeOf, readCacheAccess } from './cache/policy.ts';
+import { mountScopeOf, readCacheAccess, stepScopeOf } from './cache/policy.ts';
 import type { ReadSecrets } from './build-secrets.ts';
 import { gitToken, readBuildContexts } from './context-input.ts';
 import { createCredentials } from './credentials.ts';
@@ -85,7 +85,12 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
     redact,
     context,
     inputs,
-    settings: { ...settings, cacheSource: cache.source, cacheMountScope: mountScopeOf(context) },
+    settings: {
+      ...settings,
+      cacheSource: cache.source,
+      cacheMountScope: mountScopeOf(context),
+      cacheScope: stepScopeOf(context),
+    },
     cache,
     scopes: createBuiltScopes(join(jobFolder(context), 'scopes')),
     folder,

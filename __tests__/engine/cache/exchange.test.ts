@@ -141,3 +141,35 @@ describe('parseCacheIndex', () => {
     expect(parseCacheIndex(good)).toEqual(good);
   });
 });
+
+describe('records of a scope', () => {
+  test('are seen by it alone, and change nothing of what all have', async () => {
+    const { records } = from.store;
+    const [all, pull, other] = [undefined, 'pull 7', 'pull 8'].map((scope) => trackRecords(records, scope));
+    const [ours, theirs] = [record('ours'), record('theirs')];
+    await all?.put(ours);
+    await pull?.put(theirs);
+    await pull?.put({ ...ours, diffId: digestOf('poison') });
+    expect(await pull?.get(theirs.key)).toEqual(theirs);
+    expect(await pull?.get(ours.key)).toEqual(ours);
+    for (const stranger of [all, other]) {
+      expect(await stranger?.get(theirs.key)).toBeUndefined();
+      expect(await stranger?.list()).toEqual([ours]);
+      expect(stranger?.used).not.toContain(theirs.key);
+    }
+    expect(await all?.all.list()).toHaveLength(2);
+    // What all make themselves is theirs, whoever had it first.
+    await all?.put(theirs);
+    expect(await other?.get(theirs.key)).toEqual(theirs);
+  });
+
+  test('go into no index of another', async () => {
+    const pull = trackRecords(from.store.records, 'pull 7');
+    await pull.put(record('theirs'));
+    const { exchange } = exchangeOf(from);
+    expect((await exchange.export(NOW)).index.records).toEqual([]);
+    const { index } = await createCacheExchange({ ...from.store, records: pull }, pull).export(NOW);
+    expect(index.records).toMatchObject([{ key: record('theirs').key }]);
+    expect(index.records[0]).not.toHaveProperty('scope');
+  });
+});

@@ -65,6 +65,14 @@ export function mountScopeOf({ repository, ref, eventName, fork }: RunnerContext
   return JSON.stringify([repository.toLowerCase(), ref, isStrange ? eventName : '']);
 }
 
+/**
+ * Whose finished steps a run adds to, for a store that outlives its job: those of strangers' events are found again by the same event of the same
+ * ref alone, so that nothing which they made is taken for a step of another run. undefined: those of all.
+ */
+export function stepScopeOf(runner: RunnerContext): string | undefined {
+  return runner.fork || UNTRUSTED.test(runner.eventName) ? mountScopeOf(runner) : undefined;
+}
+
 /** Whether what this run wrote may be used here: a release takes nothing that a stranger's event wrote. */
 export function isTrusted(provenance: Provenance, runner: RunnerContext): boolean {
   if (provenance.repository.toLowerCase() !== runner.repository.toLowerCase()) return false;

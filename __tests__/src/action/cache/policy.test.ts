@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { mountScopeOf, readCacheAccess } from '../../../../src/action/cache/policy.ts';
+import { mountScopeOf, stepScopeOf, readCacheAccess } from '../../../../src/action/cache/policy.ts';
 import { readRunnerContext } from '../../../../src/action/environment.ts';
 
 const SERVICE = { ACTIONS_RESULTS_URL: 'https://results.example/', ACTIONS_RUNTIME_TOKEN: 't' };
@@ -46,4 +46,16 @@ describe('the local cache mounts of a job', () => {
     ];
     expect(new Set([main, ...others]).size).toBe(others.length + 1);
   });
+});
+
+test('finished steps are for all when the repository made them, and for the same ref when a stranger may have', () => {
+  const scopeOf = (env: Readonly<Record<string, string>>, event: unknown = {}): string | undefined =>
+    stepScopeOf(readRunnerContext({ GITHUB_REPOSITORY: 'octo/app', ...env }, event));
+  expect(scopeOf({ GITHUB_EVENT_NAME: 'push', GITHUB_REF: 'refs/heads/next' })).toBeUndefined();
+  expect(scopeOf({ GITHUB_EVENT_NAME: 'schedule', GITHUB_REF: 'refs/heads/main' })).toBeUndefined();
+  const [one, other] = ['refs/pull/7/merge', 'refs/pull/8/merge'].map((GITHUB_REF) =>
+    scopeOf({ GITHUB_EVENT_NAME: 'pull_request', GITHUB_REF }, { pull_request: {} }),
+  );
+  expect(one).toBeDefined();
+  expect(other).not.toBe(one);
 });
