@@ -2,6 +2,9 @@ import type { ActOptions } from '../base/progress.ts';
 import type { CacheScope } from '../store/prune-cache.ts';
 import type { StoredImage } from '../store/types.ts';
 
+/** What a check of the store found. */
+export type { Findings as FsckReport } from '../store/fsck.ts';
+
 /** Gives credentials for a registry (`ghcr.io`, `127.0.0.1:5000`), or undefined for anonymous access. */
 export type CredentialSource = (registry: string) => Promise<Credentials | undefined>;
 
@@ -51,19 +54,6 @@ export interface DiskUsage {
   readonly active: number;
   readonly bytes: number;
   readonly reclaimable: number;
-}
-
-export interface FsckReport {
-  readonly checked: {
-    readonly blobs: number;
-    readonly images: number;
-    readonly layers: number;
-    readonly snapshots: number;
-    readonly records: number;
-  };
-  /** Each as a sentence naming the thing. */
-  readonly problems: readonly string[];
-  readonly repaired: readonly string[];
 }
 
 export interface PruneOptions extends ActOptions {

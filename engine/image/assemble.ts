@@ -1,4 +1,4 @@
-import { CONTAINER_KEYS, HISTORY_KEYS } from './config.ts';
+import { CONTAINER_KEYS, IMAGE_KEYS, HISTORY_KEYS } from './config.ts';
 import { bareDescriptor } from './descriptor.ts';
 import { digestOf } from './digest.ts';
 import { continueHistory, newest } from './history.ts';
@@ -149,23 +149,11 @@ function toImageConfig({ draft, layers, created, more = {} }: AssembleRequest): 
   };
 }
 
-const OWN = [
-  'created',
-  'author',
-  'architecture',
-  'os',
-  'variant',
-  'os.version',
-  'os.features',
-  'config',
-  'rootfs',
-  'history',
-];
 /** These tell how the base itself was made and would be lies about the image. */
 const STALE = /^(?:container|container_config|id|parent|moby\.buildkit\..*|berth\..*)$/;
 
 function keptFromBase(base: ImageConfig | undefined): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(unknownOf(base, OWN)).filter(([key]) => !STALE.test(key)));
+  return Object.fromEntries(Object.entries(unknownOf(base, IMAGE_KEYS)).filter(([key]) => !STALE.test(key)));
 }
 
 function unknownOf(value: object | undefined, known: readonly string[]): Readonly<Record<string, unknown>> {

@@ -21,7 +21,8 @@ import type { ContainerConfig, Digest, Healthcheck, History, ImageConfig } from 
 /** Bytes of the largest image configuration that is read. */
 export const MAX_CONFIG_SIZE = 4 * 1024 * 1024;
 
-const KEYS = [
+/** In the order in which Go writes them. */
+export const IMAGE_KEYS: readonly string[] = [
   'created',
   'author',
   'architecture',
@@ -33,7 +34,7 @@ const KEYS = [
   'rootfs',
   'history',
 ];
-/** In the order in which Go writes them. */
+/** Those of `config`, in the same order. */
 export const CONTAINER_KEYS: readonly string[] = [
   'User',
   'ExposedPorts',
@@ -81,12 +82,12 @@ export function parseConfig(
 }
 
 function configOf(field: Field): ImageConfig {
-  const raw = objectOf(field, KEYS);
+  const raw = objectOf(field, IMAGE_KEYS);
   const rootfs = member(field, 'rootfs');
   objectOf(rootfs, ['type', 'diff_ids']);
   if (stringOf(member(rootfs, 'type')) !== 'layers') throw invalid(field, "rootfs.type must be 'layers'");
   return {
-    ...unknownFields(raw, KEYS),
+    ...unknownFields(raw, IMAGE_KEYS),
     architecture: stringOf(member(field, 'architecture')),
     os: stringOf(member(field, 'os')),
     ...optional(field, 'created', timeOf),

@@ -18,6 +18,7 @@ export interface Findings {
     readonly snapshots: number;
     readonly records: number;
   };
+  /** Each as a sentence naming the thing. */
   readonly problems: readonly string[];
   readonly repaired: readonly string[];
 }

@@ -3,12 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '../../../engine/image/digest.ts';
 import { hasProxy } from '../../../engine/registry/proxy.ts';
 import { bytesOf, createRegistryBench, failureOf } from '../../helpers/registry-bench.ts';
+import { BAD_PROXIES, startBadProxy } from '../../helpers/bad-proxy.ts';
 import { hasProgram } from '../../helpers/docker-registry.ts';
 import { type Script, type ScriptedServer, startScriptedServer } from '../../helpers/scripted-server.ts';
 
@@ -154,25 +155,14 @@ describe('a proxy', () => {
     expect(hasProxy(new URL(url), { [name]: 'http://proxy.test' })).toBe(isAsked);
   });
 
-  test.each<[string, (socket: Socket) => void, string]>([
-    ['hangs up', (socket) => socket.destroy(), 'gave no connection (UND_ERR_SOCKET) (after 5 attempts)'],
-    ['keeps silent', () => undefined, 'gave no connection (UND_ERR_HEADERS_TIMEOUT) (after 5 attempts)'],
-    ['wants a password', (socket) => void socket.end('HTTP/1.1 407 No\r\n\r\n'), 'answered 407'],
-  ])('that %s is an error that names it', async (_, behave, said) => {
-    const proxy = createServer();
-    proxy.on('connect', (_request, socket: Socket) => {
-      socket.on('error', () => undefined);
-      behave(socket);
-    });
-    proxy.listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
-    const host = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  test.each(BAD_PROXIES)('that %s is an error that names it', async (what, behave, said) => {
+    const proxy = await startBadProxy(behave);
     try {
-      const client = bench.client({ httpsProxy: host, timing: { connect: 50, minRetry: 1, maxRetry: 2 } });
+      const client = bench.client({ httpsProxy: proxy.host, timing: { connect: 50, minRetry: 1, maxRetry: 2 } });
       const error = await failureOf(client.repository('registry.test/a').resolve('v1'));
-      expect(error.message).toBe(`Cannot pull registry.test/a:v1: the proxy ${host} ${said}`);
+      const tries = what === 'wants a password' ? '' : ' (after 5 attempts)';
+      expect(error.message).toBe(`Cannot pull registry.test/a:v1: the proxy ${proxy.host} ${said}${tries}`);
     } finally {
-      proxy.closeAllConnections();
       proxy.close();
     }
   });
