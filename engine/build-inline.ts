@@ -7,6 +7,8 @@ import type { BuildRequest } from './engine.ts';
 import { MAX_CONFIG_SIZE } from './image/config.ts';
 import { isConfigType } from './image/media-type.ts';
 import type { Digest, Fetcher, ImageConfig, Manifest } from './image/types.ts';
+import type { Vertex, VertexId } from './graph/index.ts';
+import type { RecordKeys } from './solver/index.ts';
 import type { CacheRecord } from './store/index.ts';
 
 /** Where an image's configuration holds the records of its steps. It is not kept when another image is built on it. */
@@ -24,22 +26,47 @@ export function isInline({ cacheTo = [], buildArgs }: Pick<BuildRequest, 'cacheT
  * again, and no time of now is in it: the same steps give the same image. Of what the steps did only their kind is kept: arguments and
  * environment may hold what the history of the image does not show.
  *
- * @param layers of the image, without those of its base
+ * Of the steps of other stages only those records are there that tell a key from another, so that it is known without the stage's files: other
+ * images and builds of this engine have no part in it.
  */
 export async function inlineCache(
   { store }: Pick<Parts, 'store'>,
-  layers: ReadonlySet<Digest>,
+  { own, others }: InlineKeys,
   { onTooLarge }: { readonly onTooLarge: (message: string) => void },
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { records } = store;
-  const used = (await records.list())
-    .filter(({ key, diffId }) => records.used.has(key) && (diffId === null || layers.has(diffId)))
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .map(inOrder);
-  const found = { records: used };
+  const recordOf = async (key: Digest): Promise<readonly CacheRecord[]> => {
+    const record = await store.records.untracked.get(key);
+    if (!record) return [];
+    return [inOrder(own.has(key) ? record : { ...record, diffId: null, base: null })];
+  };
+  const all = [...new Set([...own, ...others])].sort();
+  const found = { records: (await Promise.all(all.map(recordOf))).flat() };
   if (JSON.stringify(found).length <= MAX_SIZE) return { [KEY]: found };
   onTooLarge(`The image carries no cache: the records of its steps take more than ${MAX_SIZE} bytes`);
   return {};
+}
+
+/** Keys of records that an image carries. */
+export interface InlineKeys {
+  /** Of the steps whose layers it stands on. */
+  readonly own: ReadonlySet<Digest>;
+  /** Of other stages, without their layers. */
+  readonly others: ReadonlySet<Digest>;
+}
+
+/** What an image carries, of the keys that its build has asked for. @param chain ids of the vertices whose layers it stands on */
+export function inlineKeysOf(
+  vertices: readonly Vertex[],
+  chain: ReadonlySet<VertexId>,
+  keys: ReadonlyMap<VertexId, RecordKeys>,
+): InlineKeys {
+  const [own, others] = [new Set<Digest>(), new Set<Digest>()];
+  for (const { id } of vertices) {
+    const { key, found } = keys.get(id) ?? { key: undefined, found: [] };
+    if (key !== undefined && chain.has(id)) own.add(key);
+    for (const one of found) (chain.has(id) ? own : others).add(one);
+  }
+  return { own, others };
 }
 
 /** A record whose fields stand in one order, whether it was made here or came from a cache. */

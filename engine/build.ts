@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
-import { inlineCache, isInline } from './build-inline.ts';
+import { inlineCache, inlineKeysOf, isInline } from './build-inline.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
 import {
   checkOutputs,
@@ -31,7 +31,6 @@ import type { Digest } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import {
-  diffIdsOf,
   explainMiss,
   solveAll,
   type Executor,
@@ -116,7 +115,7 @@ async function buildFrom(
     const made: BuiltImage[] = [];
     for (const [at, { graph, epoch }] of plans.entries()) {
       const target = solved.targets[at] ?? { layers: [] };
-      const more = isInline(request) ? await carriedCache(parts, graph, target, act) : undefined;
+      const more = isInline(request) ? await carriedCache(parts, graph, solved.keys, act) : undefined;
       const how = { more, target, refs: solved.refs, blobs, names: isAlone ? names : [], epoch, isKept: isImageKept };
       made.push(toBuilt(graph, await exportImage(parts, graph, how), { names, request, epoch }));
     }
@@ -261,11 +260,16 @@ function packedVertices(
   targets: readonly VertexId[],
   allStages: boolean,
 ): (id: VertexId) => boolean {
-  const vertices = new Map(all.map((vertex) => [vertex.id, vertex]));
-  const chain = new Set<VertexId>();
-  for (const target of targets)
-    for (let id: VertexId | undefined = target; id !== undefined; id = vertices.get(id)?.inputs[0]) chain.add(id);
+  const chain = new Set(targets.flatMap((target) => chainOf(all, target)));
   return (id) => allStages || chain.has(id);
+}
+
+/** A vertex and those whose layers it stands on. */
+function chainOf(all: readonly Vertex[], target: VertexId): readonly VertexId[] {
+  const below = new Map(all.map(({ id, inputs }) => [id, inputs[0]]));
+  const chain: VertexId[] = [];
+  for (let id: VertexId | undefined = target; id !== undefined; id = below.get(id)) chain.push(id);
+  return chain;
 }
 
 /** Layers and draft become config and, with blobs, manifest; names are given last, when everything they name is there. */
@@ -310,13 +314,12 @@ async function exportImage(
 
 async function carriedCache(
   parts: Parts,
-  { image: { base } }: Graph,
-  target: Ref,
+  { vertices, target }: Graph,
+  keys: SolvedAll['keys'],
   { onEvent }: ActOptions,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const below = base?.rootfs.diff_ids.length ?? 0;
   const onTooLarge = (message: string): void => onEvent?.({ type: 'warning', message });
-  return await inlineCache(parts, new Set(diffIdsOf(target).slice(below)), { onTooLarge });
+  return await inlineCache(parts, inlineKeysOf(vertices, new Set(chainOf(vertices, target)), keys), { onTooLarge });
 }
 
 async function sizeOf({ store }: Parts, layers: ReadonlySet<Digest>): Promise<number> {

@@ -152,6 +152,21 @@ COPY busybox /bin/busybox
 COPY --from=builder /made /made
 `;
 
+  /** The stage that is copied from has files of another itself: its key is known without them. */
+  const nested = stages.replace(
+    'FROM scratch\n',
+    `FROM builder AS last
+COPY busybox /context
+RUN ["/bin/busybox", "sh", "-c", "echo more > /more"]
+FROM builder
+COPY --from=last /more /more
+RUN ["/bin/busybox", "sh", "-c", "cat /more > /again"]
+FROM scratch
+COPY --from=1 /more /more
+COPY --from=2 /again /again
+`,
+  );
+
   test('in a registry and in a folder serves another machine, whose image is the same', async () => {
     const dest = join(folder, 'cache');
     const first = await it.build(stages, {
@@ -179,15 +194,17 @@ COPY --from=builder /made /made
     ['BUILDKIT_INLINE_CACHE', { buildArgs: { BUILDKIT_INLINE_CACHE: '1' } }],
   ] as const)('in the image by %s serves another machine, whose image is the same', async (_how, asked) => {
     const ref = `${host}/me/inline:1`;
-    const first = await it.build(stages, { ...asked, noCache: true, outputs: [{ type: 'registry', names: [ref] }] });
-    expect((await it.build(stages, asked)).imageId).toBe(first.imageId);
-    expect((await it.build(stages)).imageId).not.toBe(first.imageId);
-    // What the steps were given has no part in it.
+    const first = await it.build(nested, { ...asked, noCache: true, outputs: [{ type: 'registry', names: [ref] }] });
+    expect((await it.build(nested, asked)).imageId).toBe(first.imageId);
+    expect((await it.build(nested)).imageId).not.toBe(first.imageId);
+    // What this engine has built beside it has no part in it, nor what the steps were given.
+    await it.build(nested.replace('echo made', 'echo other'), asked);
+    expect((await it.build(nested, asked)).imageId).toBe(first.imageId);
     expect(await readFile(join(it.root, 'blobs/sha256', first.imageId.slice(7)), 'utf8')).toMatch(
       /"berth\.cache\.v1":\{"records":\[\{"v":1,"key":"[^"]*","op":\{"type":"[a-z-]*"\}/,
     );
     const fresh = await openTestEngine();
-    const again = await fresh.build(stages, { ...asked, cacheFrom: [{ type: 'registry', ref }], tags: ['again'] });
+    const again = await fresh.build(nested, { ...asked, cacheFrom: [{ type: 'registry', ref }], tags: ['again'] });
     expect([again.steps.executed, again.imageId, again.warnings]).toEqual([0, first.imageId, []]);
     await fresh.engine.push('again', `${host}/me/from-inline:1`);
     // What stands on it has a cache of its own, or none.

@@ -4,4 +4,4 @@ export { createExecutor, type ExecutorParts } from './executor.ts';
 export { diffIdsOf, solve, solveAll, type SolveParts } from './solve.ts';
 export type { AgentSocket, Lender } from './ops/lend.ts';
 export { StepError } from './step-error.ts';
-export type { Executor, Ref, RefLayer, Solved, SolvedAll } from './types.ts';
+export type { Executor, RecordKeys, Ref, RefLayer, Solved, SolvedAll } from './types.ts';

@@ -28,7 +28,7 @@ import {
   shapeKey,
   type Key,
 } from './key.ts';
-import type { Executor, FileResult, Ref, Solved, SolvedAll } from './types.ts';
+import type { Executor, FileResult, RecordKeys, Ref, Solved, SolvedAll } from './types.ts';
 
 /** What solving needs beside the graph. */
 export interface SolveParts {
@@ -86,7 +86,7 @@ export async function solveAll(
   for (const vertex of vertices) if (isCounted(vertex)) announce(vertex, options);
   try {
     const refs = await Promise.all(targets.map((id) => run.refOf(id)));
-    return { targets: refs, refs: run.refs, steps: finish(vertices, run, options) };
+    return { targets: refs, refs: run.refs, keys: run.keys, steps: finish(vertices, run, options) };
   } catch (error) {
     failed.abort(error);
     await run.idle();
@@ -100,6 +100,7 @@ interface Run {
   /** Resolves when no step runs any more. */
   idle(): Promise<void>;
   readonly refs: ReadonlyMap<VertexId, Ref>;
+  readonly keys: ReadonlyMap<VertexId, RecordKeys>;
   readonly executed: ReadonlySet<VertexId>;
 }
 
@@ -114,6 +115,7 @@ function createRun(
   const limit = createLimit(parts.concurrency);
   const refs = new Map<VertexId, Ref>();
   const executed = new Set<VertexId>();
+  const keys = new Map<VertexId, RecordKeys>();
   const running = new Set<Promise<unknown>>();
   const delays = new Map<VertexId, Delay>();
   const delayOf = (id: VertexId): Delay => {
@@ -143,7 +145,9 @@ function createRun(
 
   const keyOf = memo(async (id: VertexId): Promise<StepKey> => {
     try {
-      return await computeKey(id);
+      const key = await computeKey(id);
+      if (!isLink(vertexOf(id))) keys.set(id, recordKeysOf(key));
+      return key;
     } finally {
       delayOf(id).settle(false);
     }
@@ -174,7 +178,9 @@ function createRun(
     const vertex = vertexOf(id);
     if (vertex.op.type !== 'file') throw new Error(`Vertex ${vertex.name} makes no layer on nothing`);
     const nothing = { key: async () => scratchKey(), ref: async () => NOTHING };
-    return await fileKey({ ...vertex, op: vertex.op }, nothing);
+    const key = await fileKey({ ...vertex, op: vertex.op }, nothing);
+    keys.set(id, recordKeysOf(key));
+    return key;
   });
 
   /** A vertex whose definition says nothing about its result: it, or something below it, is built without cache. */
@@ -302,7 +308,7 @@ function createRun(
     const inputs = await inputKeys(vertex, mounted);
     const definition = execDefinitionKey(op, platform, base, inputs);
     const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
-    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
+    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition };
     if (stages.length > 0) delayOf(vertex.id).settle(true);
     const digests = await mountDigests(vertex, op, inputs);
     return { ...execKey(op, platform, base, digests), definition: stages.length > 0 ? definition : undefined };
@@ -365,7 +371,7 @@ function createRun(
     const fromContext = await contextDigests(vertex, op);
     const definition = definitionKey(op, fromContext, base, await inputKeys(vertex, stages));
     const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
-    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op };
+    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition };
     delayOf(vertex.id).settle(true);
     return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition };
   }
@@ -456,6 +462,7 @@ function createRun(
   return {
     refOf,
     refs,
+    keys,
     executed,
     idle: async () => {
       while (running.size > 0) await Promise.allSettled([...running]);
@@ -465,6 +472,15 @@ function createRun(
 
 function isStep(vertex: Vertex): vertex is Step {
   return vertex.op.type === 'exec' || vertex.op.type === 'file';
+}
+
+/** A copy on nothing, whose record is that of its own layer. */
+function isLink({ op }: Vertex): boolean {
+  return op.type === 'file' && op.link === true;
+}
+
+function recordKeysOf({ key, definition, shape }: StepKey): RecordKeys {
+  return { key, found: [definition?.key, shape?.key].filter((one) => one !== undefined) };
 }
 
 /** A step that the user wrote. */

@@ -64,6 +64,12 @@ export interface Executor {
   has(layer: Digest, below: readonly Digest[]): Promise<boolean>;
 }
 
+/** The records of a step: the one of its layer, and those that tell its key before its files are read. */
+export interface RecordKeys {
+  readonly key: Digest;
+  readonly found: readonly Digest[];
+}
+
 /** What `solveAll` found out: a ref for each target, in their order. */
 export type SolvedAll = Omit<Solved, 'target'> & { readonly targets: readonly Ref[] };
 
@@ -72,5 +78,7 @@ export interface Solved {
   readonly target: Ref;
   /** Refs of the vertices that were needed. A vertex behind a cache hit is not among them. */
   readonly refs: ReadonlyMap<VertexId, Ref>;
+  /** Of the vertices whose key was needed; those behind a cache hit are among them. */
+  readonly keys: ReadonlyMap<VertexId, RecordKeys>;
   readonly steps: { readonly total: number; readonly cached: number; readonly executed: number };
 }
