@@ -69,6 +69,12 @@ describe('a bad Dockerfile', () => {
 
   test.each([
     ['FROM a\nRNU b\n', 'Did you mean RUN?'],
+    ['FROM a\nRUN b &&\n  curl c\n', 'If it belongs to RUN above, end line 2 with a backslash'],
+    ['FROM a # the base\n', 'Put the comment on a line of its own'],
+    [
+      'FROM a\nCMD --port 80\n',
+      'This instruction has no flags; what a program is given is written as JSON: ["--port"]',
+    ],
     ['FROM a\nCOPY --form=b c d\n', 'Did you mean --from?'],
     ['FROM a AS builder\nFROM a\nCOPY --from=biulder b c\n', 'Did you mean the stage --from=builder?'],
     ['FROM a\nHEALTHCHECK --intervall=1s CMD b\n', 'Did you mean --interval?'],

@@ -14,10 +14,10 @@ import { lintDescription, lintFile, lintFrom } from './lint/file.ts';
 export function parseStages(ast: Ast): Stages {
   const globalArgs: ArgInstruction[] = [];
   const stages: OpenStage[] = [];
-  for (const node of ast.instructions) {
+  for (const [at, node] of ast.instructions.entries()) {
     locate(ast, node, () => {
       if (node.value.toLowerCase() === 'from') stages.push(openStage(ast, node, stages.length));
-      else place(readLinted(ast, node), globalArgs, stages.at(-1));
+      else place(readLinted(ast, node, ast.instructions[at - 1]), globalArgs, stages.at(-1));
     });
   }
   lintFile(ast.instructions, stages, ast.findings);
@@ -34,9 +34,9 @@ function openStage({ findings }: Ast, node: AstNode, index: number): OpenStage {
   return { ...stage, instructions: [] };
 }
 
-function readLinted({ findings }: Ast, node: AstNode): Instruction {
+function readLinted({ findings }: Ast, node: AstNode, before: AstNode | undefined): Instruction {
   if (node.value.toLowerCase() === 'maintainer') findings.report('MaintainerDeprecated', node);
-  const instruction = readInstruction(node);
+  const instruction = readInstruction(node, before);
   if (instruction.kind === 'arg') {
     lintDescription(
       node,

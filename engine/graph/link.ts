@@ -13,7 +13,7 @@ import { parsePlatform } from '../image/platform.ts';
 import type { Platform } from '../image/types.ts';
 import { atStage } from './at-stage.ts';
 import type { GraphOptions } from './options.ts';
-import { lintDefaults, lintFromNames, lintPlatform, namesInFrom } from './lint/from.ts';
+import { isReference, lintDefaults, lintFromNames, lintPlatform, namesInFrom } from './lint/from.ts';
 import { missingArg, sentenceOf, type MissingArg } from './missing-arg.ts';
 import { contextNamed } from './named.ts';
 import { copySource, findByName } from './reference.ts';
@@ -130,7 +130,7 @@ function linkBase(
 
 function imageBase(name: string, [missing]: readonly MissingArg[]): LinkedStage['base'] {
   if (name === 'scratch') return { type: 'scratch' };
-  return { type: 'image', name, ...(missing ? { hint: sentenceOf(missing) } : {}) };
+  return { type: 'image', name, ...(missing && !isReference(name) ? { hint: sentenceOf(missing) } : {}) };
 }
 
 function readPlatform(source: Stages, stage: Stage, text: string, scope: ReadonlyMap<string, string>): Platform {

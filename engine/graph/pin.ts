@@ -1,4 +1,3 @@
-import { isEngineError } from '../base/errors.ts';
 import type { Range, Stages } from '../dockerfile/index.ts';
 import { formatPlatform } from '../image/platform.ts';
 import type { Descriptor, ImageConfig, Platform } from '../image/types.ts';
@@ -29,19 +28,7 @@ export function createPin(source: Stages, resolver: Resolver): Pin {
     try {
       return { type: 'image', ...(await answer) };
     } catch (error) {
-      throw atStage(source, place, error, isNoImage(error) ? hint : undefined);
+      throw atStage(source, place, error, hint);
     }
   };
 }
-
-/** The name is none, or of nothing that this user may have: the name may be what is wrong. */
-function isNoImage(error: unknown): boolean {
-  return isEngineError(error) && NAME_CODES.includes(error.code);
-}
-
-const NAME_CODES: readonly string[] = [
-  'REFERENCE_INVALID',
-  'IMAGE_NOT_FOUND',
-  'REGISTRY_DENIED',
-  'REGISTRY_UNAUTHORIZED',
-];

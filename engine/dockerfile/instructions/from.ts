@@ -17,7 +17,7 @@ export function readFrom(node: AstNode, index: number): Stage {
     throw new SyntaxMistake(
       'argument-count',
       'FROM takes an image, or an image, AS and a name',
-      'Write FROM image AS name',
+      as?.startsWith('#') ? 'Put the comment on a line of its own' : 'Write FROM image AS name',
     );
   }
   const name = writtenName.toLowerCase();

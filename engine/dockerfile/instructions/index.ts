@@ -40,15 +40,17 @@ const READERS: Readonly<Record<InstructionKind, (node: AstNode) => Instruction>>
 };
 
 /**
- * A node as typed instruction; anything but FROM.
+ * A node as typed instruction; anything but FROM. `before` is what stands above it, for the hint when its line is no instruction.
  *
  * @throws SyntaxMistake
  */
-export function readInstruction(node: AstNode): Instruction {
+export function readInstruction(node: AstNode, before?: AstNode): Instruction {
   const kind = node.value.toLowerCase();
   if (isKind(kind)) return READERS[kind](node);
   const near = suggest(node.value, [...Object.keys(READERS), 'from']);
-  const hint = near === undefined ? undefined : `Did you mean ${near.toUpperCase()}?`;
+  const goesOn =
+    before && `If it belongs to ${before.value.toUpperCase()} above, end line ${before.endLine} with a backslash`;
+  const hint = near === undefined ? goesOn : `Did you mean ${near.toUpperCase()}?`;
   const word = node.value.length > 60 ? `${node.value.slice(0, 60)}…` : node.value;
   throw new SyntaxMistake('unknown-instruction', `there is no instruction "${word}"`, hint);
 }

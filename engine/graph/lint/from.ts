@@ -78,7 +78,8 @@ function namesPlatform(name: string, { os, architecture }: Platform): boolean {
   return name.includes(os) || name.includes(architecture);
 }
 
-function isReference(name: string): boolean {
+/** Whether an image may be called so. */
+export function isReference(name: string): boolean {
   return attempt(() => parseReference(name)) !== undefined;
 }
 
