@@ -9,6 +9,8 @@ import { findPreset, GENERIC, presetNames, type Preset } from './presets.ts';
 import type { RawProbe, RawSpec } from './raw.ts';
 import type { Load } from './load-run.ts';
 import type { Placed, ReadinessProbe, RequestItem, Shutdown, SmokeSpec } from './spec.ts';
+import { secretValues } from './secret-values.ts';
+import type { StructureFile } from './structure/types.ts';
 import { parseThreshold, type Threshold } from './threshold.ts';
 
 /** A checked raw spec with its defaults, its preset and its files; problems go to the context. */
@@ -25,7 +27,7 @@ export async function buildSpec(
   return {
     source,
     preset: raw.preset,
-    run: { ...run, secrets: [...run.secrets, ...structure.flatMap(({ options }) => options.secrets)] },
+    run: { ...run, secrets: [...run.secrets, ...secretsOf(run.env, structure)] },
     readinessProbe: buildProbe(raw.readinessProbe, preset, context),
     requests,
     model: buildModel(raw, preset, context),
@@ -45,6 +47,13 @@ export async function buildSpec(
       raw.run?.mounts === undefined &&
       structure.every(({ options }) => options.env.length === 0 && options.mounts.length === 0),
   };
+}
+
+/** Values that are written in plain text and are none to show. */
+function secretsOf(env: Readonly<Record<string, string>>, structure: readonly StructureFile[]): readonly string[] {
+  const written = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const ofTests = structure.flatMap(({ commands }) => commands.flatMap((test) => test.env.map(({ key, value }) => `${key}=${value}`)));
+  return [...secretValues([...written, ...ofTests]), ...structure.flatMap(({ options }) => options.secrets)];
 }
 
 /** What only a server can answer; a file with structure tests and none of these may be for an image that is no server. */

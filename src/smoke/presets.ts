@@ -22,7 +22,7 @@ export interface Preset {
   readonly detect?: {
     readonly labels?: readonly string[];
     readonly env?: readonly string[];
-    /** What its command must name as well, where images for other work are built upon the same base. */
+    /** What its command must name as well, since images for other work are built upon the same base. */
     readonly command?: string;
   };
   /** The only port, whatever the image EXPOSEs. */
@@ -95,14 +95,27 @@ export function findPreset(name: string): Preset | undefined {
   return PRESETS.find((preset) => preset.name === name);
 }
 
-/** The preset whose label or variable an image has. */
+/**
+ * The preset whose label or variable an image has. They are inherited from its base, so they count where it has such a server to run: a command
+ * that names it, or at least one that is more than a shell.
+ */
 export function detectPreset({ Env = [], Labels = {}, Entrypoint, Cmd }: ContainerConfig): Preset | undefined {
   const [variables, labels] = [Env.map((pair) => pair.split('=', 1)[0]), Object.keys(Labels ?? {})];
-  const command = [...(Entrypoint ?? []), ...(Cmd ?? [])].join(' ');
+  const command = [...(Entrypoint ?? []), ...(Cmd ?? [])];
   return PRESETS.find(
-    ({ detect = {} }) =>
-      (detect.command === undefined || command.includes(detect.command)) &&
+    ({ detect = {}, run = {} }) =>
+      (detect.command === undefined
+        ? run.args !== undefined || !isIdle(command)
+        : command.join(' ').includes(detect.command)) &&
       ((detect.env ?? []).some((name) => variables.includes(name)) ||
         (detect.labels ?? []).some((prefix) => labels.some((label) => label.startsWith(prefix)))),
+  );
+}
+
+/** Nothing, or what base images start: it ends at once where nobody types. */
+function isIdle(command: readonly string[]): boolean {
+  const [program = '', ...more] = command;
+  return (
+    more.length === 0 && /^(?:|(?:ba|da|a|z|k)?sh|i?python[\d.]*|node|R|julia)$/.test(program.replace(/^.*\//, ''))
   );
 }

@@ -40,6 +40,11 @@ describe('loadSmokeTest', () => {
     expect(await load(value)).toEqual({ kind });
   });
 
+  test('masks what a variable in plain text holds when its name says that it is secret', async () => {
+    const { run } = await parseSpec('run: { env: { API_KEY: abcdefgh12, MODE: production } }', 's.yaml', []);
+    expect(run.secrets).toEqual(['abcdefgh12']);
+  });
+
   test('takes one line of YAML, whose payload goes to the route of the preset', async () => {
     const loaded = await load('{ preset: fastapi, payload: row.json }');
     expect(loaded).toMatchObject({

@@ -189,7 +189,7 @@ describe('a server that is ready', () => {
   test('is taken at its word by auto, which knows it by a variable, and told of as a warning', async () => {
     const engine = createProcessEngine();
     const image = await scriptImage(server(`{ 'GET /v2/health/ready': {}, 'POST /v2/repository/index': [200, []] }`));
-    const config = { ...image.config, Env: ['MLSERVER_MODELS_DIR=/mnt/models'] };
+    const config = { ...image.config, Env: ['MLSERVER_MODELS_DIR=/mnt/models'], Cmd: ['mlserver', 'start', '.'] };
     const report = await smoke({ ...image, config }, { kind: 'auto' }, { engine });
     expect(report).toMatchObject({
       verdict: 'passed',
@@ -212,6 +212,25 @@ describe('a kind of server that was only guessed', () => {
   test('is none where the variable is of the base image and the command another one', () => {
     expect(looksLikeServer({ ...triton, Cmd: ['python3', 'convert.py'] })).toBe(false);
     expect(looksLikeServer({ ...triton, Cmd: ['sh', '-c', 'tritonserver --model-repository=/m'] })).toBe(true);
+  });
+
+  test.each([
+    ['MLSERVER_MODELS_DIR=/m', ['mlserver', 'start', '/m'], ['python', 'train.py']],
+    ['BENTO_PATH=/home/bentoml/bento', ['bentoml', 'serve', '.'], ['python3', 'export.py']],
+    ['R8_COG_VERSION=0.14', ['python', '-m', 'cog.server.http'], ['python', 'train.py']],
+    ['AIP_HTTP_PORT=8080', ['uvicorn', 'app:app'], ['/usr/bin/python3.12']],
+  ])('%s is read where there is such a server to run', (variable, server, other) => {
+    expect(looksLikeServer({ Env: [variable], Cmd: server })).toBe(true);
+    expect(looksLikeServer({ Env: [variable], Cmd: other })).toBe(false);
+    expect(looksLikeServer({ Env: [variable] })).toBe(false);
+    // EXPOSE says it, whatever the base image was.
+    expect(looksLikeServer({ Env: [variable], Cmd: other, ExposedPorts: { '80/tcp': {} } })).toBe(true);
+  });
+
+  test('is known by its label where `serve` takes the place of the command', () => {
+    const Labels = { 'com.amazonaws.sagemaker.capabilities.multi-models': 'true' };
+    expect(looksLikeServer({ Labels })).toBe(true);
+    expect(looksLikeServer({ Labels, Cmd: ['python3'] })).toBe(true);
   });
 
   test('is looked for at the ports of the image before its own', async () => {

@@ -1,4 +1,5 @@
 import { linesOf } from '../build-run.ts';
+import { secretValues } from '../secret-values.ts';
 import { findSource } from '../workspace.ts';
 import type { Mount } from '../../../engine/index.ts';
 import type { Path } from '../place.ts';
@@ -22,7 +23,7 @@ export async function buildRunOptions(raw: RawOptions = {}, at: Path, context: S
     capDrop: texts(raw.drop_capabilities, [...at, 'drop_capabilities'], context),
     mounts: (raw.bindMounts ?? []).flatMap((mount, index) => toMount(mount, [...at, 'bindMounts', index], context)),
     network: raw.network === '' ? undefined : raw.network,
-    secrets: borrowed.flatMap(([, value]) => linesOf(value)),
+    secrets: [...borrowed.flatMap(([, value]) => linesOf(value)), ...secretValues(fromFile)],
   };
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { secretValues } from '../../../../src/smoke/secret-values.ts';
 import { parseEnvFile } from '../../../../src/smoke/structure/env-file.ts';
 import { expand } from '../../../../src/smoke/structure/expand.ts';
 import { goMode } from '../../../../src/smoke/structure/go-mode.ts';
@@ -86,6 +87,18 @@ test.each([
       ]),
     ),
   ).toBe(wanted);
+});
+
+test('of variables in plain text those values are masked whose names say so, and passwords in URLs', () => {
+  const file = `API_KEY=abcdefgh12\nexport DB_PASSWORD="two words"\nHF_TOKEN=hf_abcdefgh\nDATABASE_URL=postgres://app:p%40ss@db/x
+MAX_TOKENS=40960000\nTOKENIZERS_PARALLELISM=disabled\nKEY_PATH=/etc/keys/one\nTOKEN=true\nAPI_TOKEN=12345678\nMODE=production\n`;
+  expect(secretValues(parseEnvFile(file, 'test.env'))).toEqual([
+    'abcdefgh12',
+    'two words',
+    'hf_abcdefgh',
+    'p%40ss',
+    'p@ss',
+  ]);
 });
 
 test('an envFile is read as godotenv reads it', () => {
