@@ -56,6 +56,8 @@ export interface EngineOptions {
   /** Registries (host and port) that may be spoken to without TLS; loopback always may. */
   readonly insecureRegistries?: readonly string[] | undefined;
   readonly credentials?: CredentialSource | undefined;
+  /** Hears of every password and token of registries, so that it can be masked. */
+  readonly onSecret?: ((value: string) => void) | undefined;
   /** Ask the kernel's keyring for credentials that `credentials` does not know. */
   readonly keyring?: boolean | undefined;
   /** PEM bundle of certificate authorities that every client trusts, beside Node's. */

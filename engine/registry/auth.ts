@@ -43,18 +43,25 @@ export interface AuthorizerOptions {
   /** The name that its credentials are asked for by. */
   readonly registry: string;
   readonly credentials: CredentialSource | undefined;
+  readonly onSecret?: ((value: string) => void) | undefined;
   readonly timing: Timing;
 }
 
 export function createAuthorizer(transport: Transport, options: AuthorizerOptions): Authorizer {
-  const { origin, registry, credentials: source, timing } = options;
+  const { origin, registry, credentials: source, timing, onSecret } = options;
   const tokens = new Map<string, Promise<Token>>();
   let credentials: Promise<Credentials | undefined> | undefined;
   let scheme: Challenge | undefined;
   const getCredentials = async (): Promise<Credentials | undefined> => {
-    const asked = (credentials ??= source?.(registry) ?? Promise.resolve(undefined));
+    const asked = (credentials ??= heard(source?.(registry)));
     asked.catch(() => credentials === asked && (credentials = undefined));
     return asked;
+  };
+
+  const heard = async (given: ReturnType<CredentialSource> | undefined): Promise<Credentials | undefined> => {
+    const own = await given;
+    for (const value of [own?.password, own?.identityToken]) if (value) onSecret?.(value);
+    return own;
   };
 
   const freshToken = async (operation: Operation, scopes: readonly Scope[], signal?: AbortSignal): Promise<Token> => {
@@ -70,7 +77,7 @@ export function createAuthorizer(transport: Transport, options: AuthorizerOption
   const askForToken = async (operation: Operation, scopes: readonly Scope[], signal?: AbortSignal): Promise<Token> => {
     const own = await getCredentials();
     const realm = trustedRealm(scheme?.params.get('realm'), origin, operation.act, own !== undefined);
-    return fetchToken(transport, {
+    const token = await fetchToken(transport, {
       realm,
       registry,
       service: scheme?.params.get('service'),
@@ -80,6 +87,8 @@ export function createAuthorizer(transport: Transport, options: AuthorizerOption
       timing,
       signal,
     });
+    onSecret?.(token.value);
+    return token;
   };
 
   const header: Authorizer['header'] = async (operation, scopes, signal) => {

@@ -40,6 +40,7 @@ export interface Answer {
 
 export interface ClientOptions {
   readonly credentials?: CredentialSource | undefined;
+  readonly onSecret?: ((value: string) => void) | undefined;
   readonly timing: Timing;
   /** Receives every `Warning` header. */
   readonly onWarning: (host: string, header: string) => void;
@@ -63,6 +64,7 @@ export function createClient(transport: Transport, endpoint: Endpoint, options: 
         origin,
         registry: endpoint.registry,
         credentials: options.credentials,
+        onSecret: options.onSecret,
         timing,
       }),
     };

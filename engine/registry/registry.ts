@@ -30,12 +30,13 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
   const transport = createTransport(dispatchers, options.userAgent ?? 'berth', timing);
   const clients = new Map<string, Client>();
   const onWarning = createWarner(options);
+  const { credentials, onSecret } = options;
 
   const clientOf = (endpoint: Endpoint): Client => {
     const key = endpoint.isMirror ? `mirror ${endpoint.origin ?? ''}/${endpoint.prefix}` : endpoint.registry;
     const known = clients.get(key);
     if (known) return known;
-    const made = createClient(transport, endpoint, { credentials: options.credentials, timing, onWarning });
+    const made = createClient(transport, endpoint, { credentials, onSecret, timing, onWarning });
     clients.set(key, made);
     return made;
   };
@@ -52,10 +53,10 @@ export function createRegistry(options: RegistryOptions = {}): Registry {
     });
   };
 
-  const logIn: Registry['logIn'] = async (name, credentials, how) => {
+  const logIn: Registry['logIn'] = async (name, given, how) => {
     const endpoint = originOf(name, options.insecureRegistries);
     // A client of its own: no token of other credentials may answer for these.
-    const client = createClient(transport, endpoint, { credentials: async () => credentials, timing, onWarning });
+    const client = createClient(transport, endpoint, { credentials: async () => given, onSecret, timing, onWarning });
     const call = { method: 'GET' as const, target: '', scopes: [], expect: [200], signal: how?.signal };
     await discard(await client.send({ act: `log in to ${endpoint.registry}` }, call));
   };

@@ -14,6 +14,8 @@ export interface Credentials {
 /** What a registry client is made with. Nothing is read from the environment. */
 export interface RegistryOptions {
   readonly credentials?: CredentialSource | undefined;
+  /** Hears of every password and every token, before it is sent anywhere: so that it can be masked. */
+  readonly onSecret?: ((value: string) => void) | undefined;
   /** By registry: `docker.io` → `http://127.0.0.1:5000`; a path becomes the first part of the repository's name there. */
   readonly mirrors?: Readonly<Record<string, string>> | undefined;
   /** Registries (host and port) that may be spoken to without TLS; loopback always may. */

@@ -56,6 +56,25 @@ export function readTokens(env: Environment): readonly { readonly name: string; 
   return TOKENS.map((name) => ({ name, value: env[name] ?? '' })).filter(({ value }) => value !== '');
 }
 
+const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [name, name.toLowerCase()]);
+
+/** Passwords in the addresses of proxies, as they are written and as they are sent. */
+export function readProxyPasswords(env: Environment): readonly string[] {
+  return PROXIES.flatMap((name) => {
+    const address = env[name] ?? '';
+    const { password } = URL.canParse(address) ? new URL(address) : { password: '' };
+    return password === '' ? [] : [password, decoded(password)];
+  });
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** The same variables, of which the tokens can be read by name and are not listed: no child process inherits them. */
 export function withHiddenTokens(env: Environment): Record<string, string | undefined> {
   const copy: Record<string, string | undefined> = { ...env };

@@ -17,7 +17,7 @@ import { parseInputs, type ActionInputs, type MutableEnvironment } from './input
 import { resolveDockerfile, resolveInputPath, resolveNewPath } from './paths.ts';
 import { scopeOfPlatforms } from './platforms-input.ts';
 import type { Runner } from './runner.ts';
-import type { Secret } from './secrets.ts';
+import { maskForms, type Secret } from './secrets.ts';
 import { chooseStorePlace } from './store-place.ts';
 
 /** Everything that is known before the engine opens. */
@@ -90,6 +90,7 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
       cacheSource: cache.source,
       cacheMountScope: mountScopeOf(context),
       cacheScope: stepScopeOf(context),
+      onSecret: createMasker(runner),
     },
     cache,
     scopes: createBuiltScopes(join(jobFolder(context), 'scopes')),
@@ -196,6 +197,19 @@ export async function readEvent(path: string | undefined): Promise<unknown> {
     // No event: then no pull request either, and no default branch to save on.
     return undefined;
   }
+}
+
+/** A shorter one would be found in every line. */
+const SHORTEST = 8;
+
+/** Masks what registries and their helpers give on the way, each once (hardening.md 5, rule 1). */
+function createMasker({ commands }: Runner): (value: string) => void {
+  const known = new Set<string>();
+  return (value) => {
+    if (known.has(value) || value.length < SHORTEST) return;
+    known.add(value);
+    commands.mask(maskForms(value));
+  };
 }
 
 /** The toolkit's choice: zstd where the program is on the PATH. */

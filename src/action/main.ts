@@ -4,7 +4,7 @@ import { messageOf } from '../../engine/index.ts';
 import { formatReport, verdict } from '../pipeline/index.ts';
 import { annotate, annotationsOf, errorAnnotation } from './annotations.ts';
 import { asSecrets, readBuildSecrets } from './build-secrets.ts';
-import { readRunnerContext, readTokens } from './environment.ts';
+import { readProxyPasswords, readRunnerContext, readTokens } from './environment.ts';
 import { secretsOf, takeInputs, type MutableEnvironment } from './inputs.ts';
 import { prepare, readEvent, type Job } from './job.ts';
 import { outputsOf, type CacheFigures } from './outputs.ts';
@@ -28,6 +28,7 @@ export async function main(env: MutableEnvironment, runner: Runner): Promise<num
   const build = await readBuildSecrets(raw, env, context);
   const secrets = [...asSecrets(build.secrets), ...secretsOf(raw, readTokens(env))];
   runner.commands.mask(secrets.flatMap(({ value }) => maskForms(value)));
+  runner.commands.mask(readProxyPasswords(env).flatMap(maskForms));
   runner.commands.mask(basicForms((raw.get('username') ?? '').trim(), (raw.get('password') ?? '').trim()));
   const redact = createRedactor(secrets);
   const cancellation = listen((code) => process.exit(code));

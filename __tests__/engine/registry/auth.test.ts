@@ -121,12 +121,19 @@ describe('token authentication', () => {
     const server = await bench.server(
       guarded((_, response) => sendJson(response, 200, { token: 'good', expires_in: 300 })),
     );
-    const repository = bench.client({ credentials }).repository(`${server.address}/a`);
+    const heard: string[] = [];
+    const onSecret = (value: string): void => {
+      const uses = [BASIC, `Bearer ${value}`].slice(value === 'good' ? 1 : 0);
+      expect(server.seen.some(({ authorization = '' }) => uses.includes(authorization))).toBe(false);
+      heard.push(value);
+    };
+    const repository = bench.client({ credentials, onSecret }).repository(`${server.address}/a`);
     for (let i = 0; i < 3; i += 1) expect(await bytesOf(repository.fetch(DESCRIPTOR))).toEqual(BLOB);
     const tokens = server.seen.filter(({ url }) => url.startsWith('/token'));
     expect(tokens.map(({ url, authorization }) => [url, authorization])).toEqual([
       ['/token?service=test&scope=repository%3Aa%3Apull&account=me', BASIC],
     ]);
+    expect(heard).toEqual(['canary', 'good']);
     const others = server.seen.filter(({ url }) => !url.startsWith('/token'));
     expect(new Set(others.map(({ authorization }) => authorization))).toEqual(new Set([undefined, 'Bearer good']));
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { readProxyPasswords } from '../../../src/action/environment.ts';
 import { basicForms, createRedactor, findSecret, maskForms } from '../../../src/action/secrets.ts';
 
 const LINES = '-----BEGIN KEY-----\nabcdefgh/+==\n--\n-----END KEY-----\n';
@@ -44,6 +45,11 @@ describe('findSecret', () => {
     expect(findSecret('correct horse', secrets)).toBeUndefined();
     expect(findSecret(Buffer.from('incorrect horse').toString('base64'), secrets)).toBeUndefined();
   });
+});
+
+test('the password of a proxy is known as it is written and as it is sent', () => {
+  const env = { HTTPS_PROXY: 'http://me:p%40ss-word@proxy:3128', http_proxy: 'http://proxy:3128', ALL_PROXY: 'none' };
+  expect(readProxyPasswords(env)).toEqual(['p%40ss-word', 'p@ss-word']);
 });
 
 test('the redactor leaves no rest of a longer secret behind', () => {
