@@ -114,7 +114,7 @@ describe('an odd Dockerfile is read as BuildKit reads it', () => {
   });
 });
 
-/** Where each case of the catalogue's parts A to D, L and M is tested: a file, and words of the test's name in it. */
+/** Where each case of the catalogue's parts A to D, H and J to M is tested: a file, and words of the test's name in it. */
 const COVERED: readonly (readonly [number, string, string])[] = [
   [2, 'engine/bad-inputs.test.ts', 'no build stage'],
   [7, 'engine/dockerfile/parse.test.ts', 'names line and column of a NUL byte'],
@@ -167,6 +167,31 @@ const COVERED: readonly (readonly [number, string, string])[] = [
   [86, '../native/helper/src/seal.rs', 'sealed'],
   [87, '../native/helper/tests/process.rs', 'a_background_process_that_holds_the_output_cannot_delay_the_end'],
   [88, '../native/helper/tests/process.rs', 'the_upper_holds_what_the_process_wrote_and_no_trace_of_the_mounts'],
+  [184, 'src/action/cache/policy.test.ts', 'is trusted by one of'],
+  [184, 'src/action/cache/signature.test.ts', 'is good for its text, its entry and its key'],
+  [185, 'src/action/cache/archive.test.ts', 'refuses'],
+  [186, 'src/action/cache/exchange.test.ts', 'reads what the base branch saved, and nothing of another pull request'],
+  [188, 'src/action/cache/exchange.test.ts', 'asks again for an address that has expired, once'],
+  [188, 'src/action/cache/exchange.test.ts', 'masks each signed address before it is used'],
+  [189, 'src/action/cache/exchange.test.ts', 'leaves a layer out that another job has begun to save'],
+  [191, 'src/action/cache/exchange.test.ts', 'says that it is limited, and asks no second time'],
+  [195, 'src/action/cache/archive.test.ts', 'stops a bomb of bytes that no header has announced'],
+  [196, 'src/action/cache/policy.test.ts', 'is none without a word where the runner offers none'],
+  [211, 'src/smoke/smoke.test.ts', "'not-ready'"],
+  [212, 'src/smoke/smoke.test.ts', 'it exits 0 early'],
+  [214, 'src/smoke/smoke.test.ts', 'its headers are a megabyte'],
+  [214, 'src/smoke/smoke.test.ts', 'its answer is 20 MB'],
+  [215, 'src/smoke/smoke.test.ts', 'its text makes the pattern backtrack'],
+  [217, 'src/smoke/structure/structure.test.ts', 'head -c 5000000 /dev/zero'],
+  [222, 'src/smoke/load.test.ts', 'masks what a variable in plain text holds'],
+  [223, 'src/action/inputs.test.ts', 'are values and never words of a shell'],
+  [227, 'src/action/inputs.test.ts', 'refuse a secret in %s, raw or encoded, naming the place and not the value'],
+  [228, 'src/action/inputs.test.ts', 'stop a push with an empty password before the build, and say why'],
+  [229, 'src/action/inputs.test.ts', 'cut the blanks around a password and no byte within it'],
+  [231, 'src/action/paths.test.ts', 'leads out and is refused by name'],
+  [234, 'engine/native/session.test.ts', 'gives the helper an empty environment'],
+  [237, 'src/action/secrets.test.ts', 'the password of a proxy is known as it is written and as it is sent'],
+  [238, 'src/action/scenarios.test.ts', '{ debug: true }'],
   [239, 'src/action/scenarios.test.ts', 'what a RUN and a container print is shown and never obeyed'],
   [246, 'src/cli/hostile.test.ts', 'a full disk is named, fails the step alone and leaves the store whole'],
   [248, '../native/helper/tests/process.rs', 'a_background_process_that_holds_the_output_cannot_delay_the_end'],

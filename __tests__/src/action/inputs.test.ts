@@ -86,6 +86,19 @@ describe('inputs', () => {
     expect(() => read({ [name]: value })).toThrow(`'${name}'`);
   });
 
+  test('are values and never words of a shell', () => {
+    const given = 'A=$(touch /x); `id` && "b"\nB=--help -rf\n';
+    expect(read({ 'build-args': given, target: '$(id)' })).toMatchObject({
+      buildArgs: { A: '$(touch /x); `id` && "b"', B: '--help -rf' },
+      target: '$(id)',
+    });
+  });
+
+  test('cut the blanks around a password and no byte within it', () => {
+    const password = `${'pä55 "\u{1f511}%&+'.repeat(10_000)}x`;
+    expect(read({ password: ` ${password}\n` }).password).toBe(password);
+  });
+
   test('name the input that has an open quote', () => {
     expect(() => read({ 'build-args': 'A=1\n"B=2' })).toThrow("Cannot read input 'build-args'");
     expect(parseList('tags', '"a""b",c')).toEqual(['a"b', 'c']);

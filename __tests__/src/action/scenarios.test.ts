@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync, spawn } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { appendFile, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { formatPlatform, hostPlatform, type Platform } from '../../../engine/index.ts';
 import { APP_DOCKERFILE, APP_SMOKE_TEST, writeApp } from '../../helpers/action-app.ts';
 import { bundleAction, type ActionBundle } from '../../helpers/action-bundle.ts';
@@ -21,6 +23,14 @@ const HTPASSWD = `${USER}:\$2y\$05\$abcdefghijklmnopqrstuu745zkJXG/fupTgh5RXWPnr
 const KEY = '-----BEGIN KEY-----\ncanary-key "a" 100% b&c+d/ö\n-----END KEY-----';
 const MAIN: Scope = { Scope: 'refs/heads/main', Permission: 3 };
 
+/** Of action.yml: all are set, however a step ends. */
+const OUTPUTS = Object.keys(
+  (
+    parse(readFileSync(join(import.meta.dirname, '../../../action.yml'), 'utf8')) as {
+      readonly outputs: Readonly<Record<string, unknown>>;
+    }
+  ).outputs,
+).toSorted();
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 /** The app for any machine: what runs while it is built runs on this one. */
 const CROSS_DOCKERFILE = APP_DOCKERFILE.replace('FROM scratch', 'FROM --platform=$BUILDPLATFORM scratch')
@@ -71,7 +81,7 @@ function options(
   more: StepOptions & {
     readonly scopes?: readonly Scope[];
     /** A secret was put where it will be found. */
-    readonly planted?: boolean;
+    readonly planted?: 'in the workspace' | 'everywhere';
   } = {},
 ): StepOptions {
   const { scopes = [MAIN], planted: _, ...step } = more;
@@ -108,18 +118,20 @@ async function run(
   expect(post.exitCode).toBe(0);
   // A machine that stays is left as it was: nothing of the store, and nothing on its way to the cache.
   expect((await readdir(job.temp)).filter((name) => name.startsWith('berth'))).toEqual([]);
-  if (more.planted !== true) await expectNowhere(main, post);
+  if (more.planted !== 'everywhere')
+    await expectNowhere([main, post], more.planted === undefined ? [job.workspace] : []);
   await job.nextJob();
   return { ...main, post };
 }
 
 /** The password is in nothing that a job printed, wrote, pushed or saved. Arguments and environments are watched by the tests of secrets. */
-async function expectNowhere(...steps: readonly StepResult[]): Promise<void> {
+async function expectNowhere(steps: readonly StepResult[], more: readonly string[] = [job.workspace]): Promise<void> {
   for (const { raw, summary, outputs } of steps) {
     const printed = raw.replaceAll(/^::add-mask::.*$/gm, '');
     expect(holds(Buffer.from(printed + summary + JSON.stringify(outputs)), PASSWORD)).toBe(false);
   }
-  for (const folder of [job.temp, job.toolCache, registry.storage]) expect(await leaksIn(folder, PASSWORD)).toEqual([]);
+  for (const folder of [...more, job.temp, job.toolCache, registry.storage])
+    expect(await leaksIn(folder, PASSWORD)).toEqual([]);
   expect(cache.entries.filter(({ content }) => holds(content ?? Buffer.alloc(0), PASSWORD))).toEqual([]);
 }
 
@@ -302,6 +314,7 @@ report: { junit: reports/smoke.xml }
       'tested-digest': '',
       metadata: '{}',
     });
+    expect(Object.keys(done.outputs).toSorted()).toEqual(OUTPUTS);
     const line = APP_DOCKERFILE.split('\n').length;
     expect(done.annotations[0]).toMatchObject({
       kind: 'error',
@@ -342,6 +355,7 @@ report: { junit: reports/smoke.xml }
     expect(refused.exitCode).toBe(1);
     expect(refused.annotations[0]?.message).toMatch(/pull requests from forks get no secrets/);
     expect(refused.outputs).toMatchObject({ 'exit-reason': 'invalid-request', digest: '' });
+    expect(Object.keys(refused.outputs).toSorted()).toEqual(OUTPUTS);
   });
 
   test('cache mounts outlive the job; a fork reads them, and saves nothing', async () => {
@@ -455,7 +469,10 @@ report: { junit: reports/smoke.xml }
     expect(done.obeyed.filter((command) => !/^(?:group|endgroup|error|warning|debug)/.test(command))).toEqual([]);
     expect(done.masks).not.toContain('ok');
     expect(done.annotations.some(({ message }) => message === 'forged')).toBe(false);
-    expect(done.log).toContain('set-output name=digest::sha256:forged');
+    // Each of them, from the RUN and from the container, with no more than a backslash in it.
+    const shown = done.log.split('\n');
+    for (const line of forged)
+      expect(shown.filter((text) => text.replaceAll('\\', '').includes(line)).length).toBeGreaterThanOrEqual(2);
     expect(done.env).not.toHaveProperty('EVIL');
   });
 
@@ -568,6 +585,13 @@ report: { junit: reports/smoke.xml }
     const again = await job.main(options({ push: 'false' }));
     expect(again.path).toEqual(done.path);
     await job.post(options());
+    // A tool cache outlives the jobs that may write to it: what is not ours is never offered.
+    const program = join(folder ?? '', '../cli/index.js');
+    await appendFile(program, '\nthrow new Error("not ours")\n');
+    const clean = await job.main(options({ push: 'false', 'smoke-test': 'off' }));
+    expect(clean.path).toEqual(done.path);
+    expect(await readFile(program, 'utf8')).not.toContain('not ours');
+    await job.post(options());
   });
 });
 
@@ -595,7 +619,11 @@ suite('cancelling', () => {
     const ended = await step.result;
     expect(ended.signal).toBeNull();
     if (ended.exitCode !== 0) expect(ended).toMatchObject({ exitCode: 130, outputs: { 'exit-reason': 'cancelled' } });
-    expect((await job.post(given)).exitCode).toBe(0);
+    expect(Object.keys(ended.outputs).toSorted()).toEqual(OUTPUTS);
+    await expectNowhere([ended]);
+    const post = await job.post(given);
+    expect(post.exitCode).toBe(0);
+    await expectNowhere([post]);
     await expectNothingLeft();
   });
 });
@@ -607,7 +635,7 @@ suite('secrets', () => {
     await writeApp(job.workspace, {
       Dockerfile: `${APP_DOCKERFILE}${look}${outcome === 'fails' ? fail : ''}RUN ! test -e /run/secrets/key\n`,
     });
-    const given = options({ secrets: `"key=${KEY.replaceAll('"', '""')}"` });
+    const given = options({ secrets: `"key=${KEY.replaceAll('"', '""')}"` }, { debug: true });
     const token = given.env?.['ACTIONS_RUNTIME_TOKEN'] ?? '';
     const watches = [PASSWORD, KEY, token].map((secret) =>
       // The program that the runner starts has its inputs in its first environment, for good.
@@ -647,7 +675,7 @@ suite('secrets', () => {
     ],
   ])('in %s stop the build, naming the place', async (_name, line, wanted) => {
     await writeApp(job.workspace, { Dockerfile: `${APP_DOCKERFILE}${line}` });
-    const done = await run({ secrets: `"key=${KEY.replaceAll('"', '""')}"` });
+    const done = await run({ secrets: `"key=${KEY.replaceAll('"', '""')}"` }, { planted: 'in the workspace' });
     expect(done.outputs).toMatchObject({ 'exit-reason': 'build-failed', digest: '' });
     expect(done.annotations[0]?.message).toMatch(wanted);
     expect((await manifest('1')).status).toBe(404);
@@ -665,7 +693,7 @@ suite('secrets', () => {
       'arguments',
       'environment',
     ]);
-    const done = await run({ 'allow-secret-in-layer': 'true' }, { planted: true });
+    const done = await run({ 'allow-secret-in-layer': 'true' }, { planted: 'everywhere' });
     expect(done.exitCode).toBe(0);
     expect(await leaksIn(registry.storage, PASSWORD)).not.toEqual([]);
     expect(cache.entries.some(({ content }) => holds(content ?? Buffer.alloc(0), PASSWORD))).toBe(true);

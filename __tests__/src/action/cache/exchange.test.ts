@@ -267,6 +267,22 @@ describe('the Actions cache', () => {
     expect(server.entries).toEqual([]);
   });
 
+  test('leaves a layer out that another job has begun to save, without a word of warning', async () => {
+    const [taken, free] = [await makeBlob(5_000_000), await makeBlob(6_000_000)];
+    const plan = planOf(exportOf([taken, free]));
+    const upload = plan?.uploads.find(({ files }) => files[0]?.digest === taken.descriptor.digest);
+    if (!plan || !upload) throw new Error('nothing to save');
+    const url = `${server.url}twirp/github.actions.results.api.v1.CacheService/CreateCacheEntry`;
+    const body = JSON.stringify({ key: upload.key, version: versionOf(upload.path, plan.compression) });
+    const headers = { authorization: `Bearer ${server.token([MAIN])}`, 'content-type': 'application/json' };
+    expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(200);
+    const warnings: string[] = [];
+    expect(await save(plan, { warnings })).toMatchObject({ entries: 1, indexSaved: true });
+    expect(warnings).toEqual([]);
+    const source = await restore();
+    expect([...(source?.available ?? [])]).toEqual([free.descriptor.digest]);
+  });
+
   test('saves nothing twice: not in the next run, not from another scope', async () => {
     const blobs = [await makeBlob(1000), await makeBlob(5_000_000)];
     await saved(blobs);
@@ -353,7 +369,7 @@ describe('a job with the Actions cache', () => {
     return blobs;
   }
 
-  function open(names: readonly string[], warnings: string[]): ActionsCache {
+  function open(names: readonly string[], warnings: string[], env: NodeJS.ProcessEnv = {}): ActionsCache {
     return createActionsCache({
       access: {
         kind: 'service',
@@ -362,7 +378,7 @@ describe('a job with the Actions cache', () => {
         writable: true,
       },
       settings: { read: true, write: 'trusted', scope: undefined },
-      runner: readRunnerContext({ GITHUB_REPOSITORY: 'octo/app', GITHUB_REF: 'refs/heads/main' }, undefined),
+      runner: readRunnerContext({ GITHUB_REPOSITORY: 'octo/app', GITHUB_REF: 'refs/heads/main', ...env }, undefined),
       scopeParts: [],
       compressions: ['zstd-without-long', 'gzip'],
       proxies: {},
@@ -389,6 +405,24 @@ describe('a job with the Actions cache', () => {
     // The rest of an engine is not asked.
     return { engine: { cache } as unknown as CacheEngine, calls };
   }
+
+  test('takes nothing for a release from an index that a pull request wrote', async () => {
+    const blob = await makeBlob(1000);
+    const plan = planOf(exportOf([blob]), { provenance: { ...PROVENANCE, event: 'pull_request' } });
+    expect(plan && (await save(plan))).toMatchObject({ indexSaved: true });
+    for (const [env, state] of [
+      [{ GITHUB_REF_TYPE: 'tag' }, 'miss'],
+      [{}, 'hit'],
+    ] as const) {
+      const cache = open([], [], env);
+      const { engine } = engineOf(() => Promise.resolve(0));
+      const report = await cache.restore(engine, never, '0123456789abcdef');
+      expect(report.state).toBe(state);
+      if (state === 'miss')
+        expect(report.text).toMatch(/written by a pull_request run, which a release does not trust/);
+      await cache.close();
+    }
+  });
 
   test('keeps what it has read when a registry that may have a lost layer does not answer', async () => {
     await saveBoth();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { mountScopeOf, stepScopeOf, readCacheAccess } from '../../../../src/action/cache/policy.ts';
+import { isTrusted, mountScopeOf, readCacheAccess, stepScopeOf } from '../../../../src/action/cache/policy.ts';
 import { readRunnerContext } from '../../../../src/action/environment.ts';
 
 const SERVICE = { ACTIONS_RESULTS_URL: 'https://results.example/', ACTIONS_RUNTIME_TOKEN: 't' };
@@ -46,6 +46,30 @@ describe('the local cache mounts of a job', () => {
     ];
     expect(new Set([main, ...others]).size).toBe(others.length + 1);
   });
+});
+
+test.each([
+  ['push', {}, true],
+  ['push', { GITHUB_REPOSITORY: 'Octo/App' }, true],
+  ['push', { GITHUB_REPOSITORY: 'octo/other' }, false],
+  ['pull_request', {}, true],
+  ['pull_request', { GITHUB_REF_TYPE: 'tag' }, false],
+  ['pull_request_target', { GITHUB_EVENT_NAME: 'release' }, false],
+  ['issue_comment', { GITHUB_EVENT_NAME: 'release' }, false],
+  ['workflow_run', { GITHUB_REF_TYPE: 'tag' }, false],
+  ['push', { GITHUB_REF_TYPE: 'tag' }, true],
+  ['schedule', { GITHUB_EVENT_NAME: 'release' }, true],
+])('an index of a %s run is trusted by one of %j: %p', (event, env, wanted) => {
+  const runner = readRunnerContext({ GITHUB_REPOSITORY: 'octo/app', GITHUB_EVENT_NAME: 'push', ...env }, {});
+  const provenance = {
+    repository: 'octo/app',
+    ref: 'refs/heads/main',
+    event,
+    sha: 'c0ffee',
+    runId: '1',
+    engine: '0.1.0',
+  };
+  expect(isTrusted(provenance, runner)).toBe(wanted);
 });
 
 test('finished steps are for all when the repository made them, and for the same ref when a stranger may have', () => {
