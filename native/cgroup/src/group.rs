@@ -126,6 +126,20 @@ impl Group {
         Ok(())
     }
 
+    /// The folder that each group has in a container's `/sys/fs/cgroup`, with its path here; a v2 group that is alone has none.
+    #[must_use]
+    pub fn folders(&self) -> Vec<(String, String)> {
+        let name = |member: &Member| match (member.v2, self.members.len()) {
+            (true, 1) => String::new(),
+            (true, _) => "unified".to_owned(),
+            (false, _) => {
+                let joined = member.controllers.join(",");
+                joined.strip_prefix("name=").map_or(joined.clone(), str::to_owned)
+            }
+        };
+        self.members.iter().map(|member| (name(member), member.path.clone())).collect()
+    }
+
     /// Figures so far; those that no hierarchy counts are `None`.
     #[must_use]
     pub fn usage(&self) -> Usage {

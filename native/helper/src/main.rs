@@ -8,6 +8,7 @@ mod context;
 mod fail;
 mod idmap;
 mod journal;
+mod oci;
 mod run;
 mod seal;
 mod secrets;
@@ -23,10 +24,16 @@ const MUTE: u8 = 125;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if !(0..=2).all(berth_sys::process::is_open) || berth_sys::process::close_from(3).is_err() {
+    if !(0..=2).all(berth_sys::process::is_open) {
         return ExitCode::from(MUTE);
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    if let Some(words) = oci::called(&arguments) {
+        return oci::main(words);
+    }
+    if berth_sys::process::close_from(3).is_err() {
+        return ExitCode::from(MUTE);
+    }
     let status = Status::new();
     let word = arguments.get(1).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let result = match word.as_str() {

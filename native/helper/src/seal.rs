@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 /// The argument that says that this process was started from the copy.
-const MARK: &str = "--sealed";
+pub(crate) const MARK: &str = "--sealed";
 /// The name of the program and of the copy.
 const NAME: &str = "berth-native";
 const SEAL_ATTEMPTS: u32 = 100;
@@ -19,11 +19,22 @@ const SEAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Returns in a process whose program is a sealed copy: at once, or by starting it anew.
 pub(crate) fn ensure(arguments: &[OsString]) -> Result<(), Failure> {
+    let says = arguments.iter().any(|argument| argument == MARK);
+    restart(says, arguments.iter().skip(1).map(OsString::as_os_str).chain([OsStr::new(MARK)]))
+}
+
+/// The same for a command line with words of others at its end: `says` tells whether the mark was in its own place, where `words` have it.
+pub(crate) fn ensure_words(says: bool, words: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let words: Vec<OsString> = words.map(OsString::from).collect();
+    restart(says, words.iter().map(OsString::as_os_str))
+}
+
+fn restart<'a>(says: bool, words: impl Iterator<Item = &'a OsStr>) -> Result<(), Failure> {
     let program = open_program()?;
     if is_sealed(&program) {
         return Ok(());
     }
-    if arguments.iter().any(|argument| argument == MARK) {
+    if says {
         return Err(Failure::new(
             Code::NotPermitted,
             "re-execute",
@@ -32,10 +43,7 @@ pub(crate) fn ensure(arguments: &[OsString]) -> Result<(), Failure> {
     }
     let copy = sealed_copy(&program)?;
     // The first argument is ours: where the helper lies on the host is nobody's business inside.
-    let argv = [OsStr::new(NAME)]
-        .into_iter()
-        .chain(arguments.iter().skip(1).map(OsString::as_os_str))
-        .chain([OsStr::new(MARK)]);
+    let argv = [OsStr::new(NAME)].into_iter().chain(words);
     let argv: Result<Vec<CString>, _> = argv.map(|text| CString::new(text.as_bytes())).collect();
     let argv = argv.map_err(|_| failed("re-execute")(Errno::INVAL))?;
     let error = process::execveat(&copy, &argv, &[]);

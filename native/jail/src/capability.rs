@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 /// Names by number, from capability.h.
-const NAMES: [&str; 41] = [
+pub(crate) const NAMES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",
@@ -120,12 +120,16 @@ pub(crate) fn available(wanted: Wanted, reporter: &Reporter) -> Result<Wanted, F
             missing.join(", ")
         ));
     }
+    let possible = wanted.permitted & wanted.inheritable;
+    if !possible.contains(wanted.ambient) {
+        reporter.warn("the ambient capabilities that are not both permitted and inheritable are left out");
+    }
     Ok(Wanted {
         bounding: wanted.bounding & held,
         effective: wanted.effective & held,
         permitted: wanted.permitted & held,
         inheritable: wanted.inheritable & held,
-        ambient: wanted.ambient & held,
+        ambient: wanted.ambient & possible & held,
     })
 }
 

@@ -20,17 +20,17 @@ pub fn start(jail: Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> ! {
 
 fn prepare(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Failure {
     match steps(jail, gate, reporter) {
-        Ok(()) => identity::become_process(&jail.confinement, &jail.life, reporter, jail.init),
+        Ok(()) => identity::become_process(&jail.confinement, jail.life.as_ref(), reporter, jail.init),
         Err(failure) => failure,
     }
 }
 
 fn steps(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
-    identity::tie(&jail.life)?;
+    identity::tie(jail.life.as_ref())?;
     wait(gate)?;
     rustix::process::umask(Mode::empty());
     rustix::process::setsid().map_err(failed("setsid"))?;
-    new_keyring()?;
+    new_keyring(&jail.confinement)?;
     score(&jail.confinement, reporter)?;
     if jail.namespaces.has(Namespaces::CGROUP) {
         process::unshare(Namespaces::CGROUP).map_err(failed("unshare cgroup namespace"))?;
@@ -42,7 +42,7 @@ fn steps(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Result<(), Fai
 }
 
 /// Runs in a further process of a container, whose namespaces were entered already. Never returns.
-pub fn join(confinement: &Confinement<'_>, stdio: &Stdio, life: &OwnedFd, reporter: &Reporter) -> ! {
+pub fn join(confinement: &Confinement<'_>, stdio: &Stdio, life: Option<&OwnedFd>, reporter: &Reporter) -> ! {
     let failure = match join_steps(confinement, stdio, life, reporter) {
         Ok(()) => identity::become_process(confinement, life, reporter, false),
         Err(failure) => failure,
@@ -51,17 +51,17 @@ pub fn join(confinement: &Confinement<'_>, stdio: &Stdio, life: &OwnedFd, report
     process::exit_now(1)
 }
 
-fn join_steps(confinement: &Confinement<'_>, streams: &Stdio, life: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
+fn join_steps(confinement: &Confinement<'_>, streams: &Stdio, life: Option<&OwnedFd>, reporter: &Reporter) -> Result<(), Failure> {
     identity::tie(life)?;
     rustix::process::setsid().map_err(failed("setsid"))?;
-    new_keyring()?;
+    new_keyring(confinement)?;
     let terminal = match streams {
         Stdio::Terminal => {
             let root =
                 rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed("open /"))?;
             Some(terminal::open(&root, confinement.process, false, reporter)?)
         }
-        Stdio::Pipes { .. } => None,
+        Stdio::Pipes { .. } | Stdio::Inherited => None,
     };
     stdio(streams, terminal.as_ref())
 }
@@ -77,7 +77,11 @@ pub fn score(confinement: &Confinement<'_>, reporter: &Reporter) -> Result<(), F
     result
 }
 
-fn wait(gate: &OwnedFd) -> Result<(), Failure> {
+/// Waits until the parent lets this process on.
+///
+/// # Errors
+/// `Cancelled` when the parent is gone.
+pub fn wait(gate: &OwnedFd) -> Result<(), Failure> {
     match rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut [0_u8; 1])).map_err(failed("read gate"))? {
         0 => Err(Failure::new(
             Code::Cancelled,
@@ -89,7 +93,10 @@ fn wait(gate: &OwnedFd) -> Result<(), Failure> {
 }
 
 /// A kernel without keys, or a filter around the helper that hides them, has none to protect.
-fn new_keyring() -> Result<(), Failure> {
+fn new_keyring(confinement: &Confinement<'_>) -> Result<(), Failure> {
+    if confinement.extra.keeps_keyring {
+        return Ok(());
+    }
     match process::new_session_keyring() {
         Ok(()) | Err(Errno::NOSYS | Errno::PERM | Errno::ACCESS) => Ok(()),
         Err(error) => Err(failed("keyctl")(error)),
@@ -101,12 +108,13 @@ fn stdio(streams: &Stdio, terminal: Option<&OwnedFd>) -> Result<(), Failure> {
         terminal::take(terminal)?;
         return duplicate(terminal, terminal, terminal);
     }
-    let Stdio::Pipes { stdin, stdout, stderr } = streams else {
-        return Err(failed("open terminal")(Errno::BADF));
-    };
-    match stdin {
-        Some(stdin) => duplicate(stdin, stdout, stderr),
-        None => duplicate(&null()?, stdout, stderr),
+    match streams {
+        Stdio::Terminal => Err(failed("open terminal")(Errno::BADF)),
+        Stdio::Inherited => Ok(()),
+        Stdio::Pipes { stdin, stdout, stderr } => match stdin {
+            Some(stdin) => duplicate(stdin, stdout, stderr),
+            None => duplicate(&null()?, stdout, stderr),
+        },
     }
 }
 

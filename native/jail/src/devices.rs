@@ -36,12 +36,15 @@ const OPEN: [(&str, Option<&str>); 3] = [("/dev", Some("tmpfs")), ("/dev/pts", S
 
 /// Fills `/dev`, when the configuration mounts one of its own there.
 pub(crate) fn make(jail: &Jail<'_>, root: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
-    if !has_own(jail) {
-        return if jail.spec.linux.devices.is_empty() {
+    if !has_own(jail) && !has_none(jail) {
+        return if jail.spec.linux.devices.is_empty() || jail.is_bundle() {
             Ok(())
         } else {
             Err(refused("linux.devices", "there is no tmpfs on /dev to make them in"))
         };
+    }
+    if has_none(jail) {
+        target::ensure(root, "/dev", true, reporter)?;
     }
     let dev = berth_sys::path::open_in_root(root, b"/dev", OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed_on("open", "/dev"))?;
     for (name, major, minor) in DEFAULT {
@@ -72,6 +75,11 @@ pub(crate) fn make(jail: &Jail<'_>, root: &OwnedFd, reporter: &Reporter) -> Resu
 fn has_own(jail: &Jail<'_>) -> bool {
     let mut mounts = jail.spec.mounts.iter();
     mounts.any(|mount| mount.destination.trim_end_matches('/') == "/dev" && mount.kind.as_deref() == Some("tmpfs"))
+}
+
+/// Whether a bundle leaves `/dev` as its root has it: the nodes are made there then.
+fn has_none(jail: &Jail<'_>) -> bool {
+    jail.is_bundle() && !jail.spec.mounts.iter().any(|mount| folded(&mount.destination) == "/dev")
 }
 
 fn node(jail: &Jail<'_>, root: &OwnedFd, dev: &OwnedFd, device: &Device, reporter: &Reporter) -> Result<(), Failure> {

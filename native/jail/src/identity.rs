@@ -8,11 +8,12 @@ use crate::fail::failed;
 use crate::init;
 use crate::limits;
 use crate::plan::Confinement;
-use crate::report::Reporter;
+use crate::report::{Message, Reporter};
 use berth_sys::process;
+use berth_wire::oci::Process;
 use berth_wire::{Code, Failure};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Gid, Uid};
@@ -20,20 +21,34 @@ use rustix::thread::CapabilitySet;
 
 /// Confines this process and becomes the program of the configuration, below a process 1 of ours where `init` asks for it, which is confined in
 /// the same way. Returns only with a failure.
-pub(crate) fn become_process(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter, init: bool) -> Failure {
-    let ready = confine(confinement, life, reporter).and_then(|program| {
-        if init {
-            init::interpose(confinement.user_namespace)?;
-        }
-        Ok(program)
+pub(crate) fn become_process(confinement: &Confinement<'_>, life: Option<&OwnedFd>, reporter: &Reporter, init: bool) -> Failure {
+    let ready = confine(confinement, life, reporter).and_then(|confined| {
+        let Some(before_exec) = confinement.extra.before_exec else {
+            return finish(confinement, confined, init);
+        };
+        let late = before_exec(reporter)?;
+        // Who has told its last word to the first parent tells the next one to whoever starts it.
+        let failure =
+            finish(confinement, confined, init).map_or_else(|failure| failure, |program| command::exec(&program, confinement.process));
+        late.tell(&Message::Failure(failure));
+        process::exit_now(1)
     });
     ready.map_or_else(|failure| failure, |program| command::exec(&program, confinement.process))
 }
 
-fn confine(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -> Result<command::Program, Failure> {
+/// What is left to do before exec when the program was found.
+struct Confined {
+    program: command::Program,
+    wanted: capability::Wanted,
+}
+
+/// Up to the last step that needs calls which the filter may forbid.
+fn confine(confinement: &Confinement<'_>, life: Option<&OwnedFd>, reporter: &Reporter) -> Result<Confined, Failure> {
     let spec = confinement.process;
     // No descriptor of the host is left for the working directory or the program to lead to; process and parent end without dropping any.
-    process::close_all_but(&[life.as_fd(), reporter.as_fd()]).map_err(failed("close_range"))?;
+    let kept = life.into_iter().map(AsFd::as_fd).chain([reporter.as_fd()]);
+    let kept: Vec<_> = kept.chain(confinement.extra.kept.iter().copied()).collect();
+    process::close_all_but(confinement.extra.preserved, &kept).map_err(failed("close_range"))?;
     let mut wanted = capability::available(capability::wanted(spec.capabilities.as_ref())?, reporter)?;
     if confinement.nodes_only {
         wanted = wanted.without(CapabilitySet::MKNOD);
@@ -45,13 +60,7 @@ fn confine(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -
     capability::bound(&wanted)?;
     become_user(confinement)?;
     tie(life)?;
-    // Loading a filter without `no_new_privs` needs this capability until the very end.
-    let extra = if spec.no_new_privileges {
-        CapabilitySet::empty()
-    } else {
-        CapabilitySet::SYS_ADMIN
-    };
-    capability::set(&wanted, extra)?;
+    capability::set(&wanted, late_capability(spec))?;
     if late_directory {
         enter_directory(&spec.cwd)?;
     }
@@ -61,14 +70,31 @@ fn confine(confinement: &Confinement<'_>, life: &OwnedFd, reporter: &Reporter) -
         rustix::thread::set_no_new_privs(true).map_err(failed("prctl PR_SET_NO_NEW_PRIVS"))?;
     }
     berth_sys::signal::reset().map_err(failed("reset signals"))?;
-    process::close_on_exec_from(3).map_err(failed("close_range"))?;
+    process::close_on_exec_from(3_u32.saturating_add(confinement.extra.preserved)).map_err(failed("close_range"))?;
+    Ok(Confined { program, wanted })
+}
+
+/// Loading a filter without `no_new_privs` needs this capability until the very end.
+fn late_capability(spec: &Process) -> CapabilitySet {
+    if spec.no_new_privileges {
+        CapabilitySet::empty()
+    } else {
+        CapabilitySet::SYS_ADMIN
+    }
+}
+
+fn finish(confinement: &Confinement<'_>, confined: Confined, init: bool) -> Result<command::Program, Failure> {
+    let Confined { program, wanted } = confined;
     if let Some(filter) = &confinement.filter {
         berth_sys::seccomp::install(&filter.instructions, filter.log).map_err(failed("seccomp"))?;
     }
-    if !extra.is_empty() {
+    if !late_capability(confinement.process).is_empty() {
         capability::set(&wanted, CapabilitySet::empty())?;
     }
     capability::set_ambient(&wanted)?;
+    if init {
+        init::interpose(confinement.user_namespace)?;
+    }
     Ok(program)
 }
 
@@ -106,7 +132,9 @@ fn become_user(confinement: &Confinement<'_>) -> Result<(), Failure> {
     let user = &confinement.process.user;
     rustix::thread::set_keep_capabilities(true).map_err(failed("prctl PR_SET_KEEPCAPS"))?;
     let groups: Vec<Gid> = user.additional_gids.iter().copied().map(Gid::from_raw).collect();
-    rustix::thread::set_thread_groups(&groups).map_err(|error| unmapped("setgroups", error, confinement))?;
+    if !confinement.extra.fixed_groups {
+        rustix::thread::set_thread_groups(&groups).map_err(|error| unmapped("setgroups", error, confinement))?;
+    }
     let gid = Gid::from_raw(user.gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|error| unmapped("setresgid", error, confinement))?;
     let uid = Uid::from_raw(user.uid);
@@ -124,8 +152,9 @@ fn unmapped(step: &str, error: Errno, confinement: &Confinement<'_>) -> Failure 
     failure
 }
 
-/// Ties this process to the life of its parent, and ends it when the parent is gone already.
-pub(crate) fn tie(life: &OwnedFd) -> Result<(), Failure> {
+/// Ties this process to the life of its parent, and ends it when the parent is gone already; without `life` it outlives its parent.
+pub(crate) fn tie(life: Option<&OwnedFd>) -> Result<(), Failure> {
+    let Some(life) = life else { return Ok(()) };
     process::die_with_parent().map_err(failed("prctl PR_SET_PDEATHSIG"))?;
     let mut polled = [PollFd::new(life, PollFlags::IN)];
     rustix::event::poll(&mut polled, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })).map_err(failed("poll"))?;

@@ -6,7 +6,7 @@ use crate::fail::failed_on;
 use crate::mounts::{attach, clone_tree, make, place};
 use crate::options::Options;
 use crate::overlay::Store;
-use crate::plan::{Jail, Lent, Origin};
+use crate::plan::{Lent, Origin, Recipe};
 use crate::report::Reporter;
 use berth_sys::file;
 use berth_sys::mount::{self, Attributes};
@@ -21,8 +21,8 @@ const SPARE: usize = 64 * 1024;
 const VALUE: &str = "value";
 
 /// Makes all of them, in their order.
-pub(crate) fn all(jail: &Jail<'_>, root: &OwnedFd, store: &Store, reporter: &Reporter) -> Result<(), Failure> {
-    for (number, lent) in jail.recipe.lent.iter().enumerate() {
+pub(crate) fn all(recipe: &Recipe, root: &OwnedFd, store: &Store, reporter: &Reporter) -> Result<(), Failure> {
+    for (number, lent) in recipe.lent.iter().enumerate() {
         let tree = tree(store, lent, &format!("mounts/{number}"))?;
         restrict(&tree, lent)?;
         let directory = file::stat_fd(&tree).map_err(failed_on("stat", &lent.destination))?.is_dir();

@@ -6,8 +6,10 @@
 mod capability;
 pub mod child;
 mod command;
+mod copy_up;
 mod devices;
 mod fail;
+pub mod features;
 mod identity;
 mod init;
 mod lent;
@@ -23,5 +25,5 @@ mod rootfs;
 mod target;
 mod terminal;
 
-pub use plan::{Confinement, Jail, Recipe};
+pub use plan::{Confinement, Extra, Jail, Recipe, Rootfs};
 pub use report::{Message, Reporter, Stub};

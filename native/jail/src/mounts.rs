@@ -1,8 +1,9 @@
 //! The mounts of a configuration, each as a detached mount that is then attached to a resolved target by descriptor.
 
+use crate::copy_up;
 use crate::fail::{attack, failed_on, refused};
 use crate::options::{self, Options};
-use crate::plan::{CgroupView, Jail};
+use crate::plan::{CgroupView, Jail, Recipe};
 use crate::report::Reporter;
 use crate::target::{self, Target};
 use berth_sys::mount::{self, Attributes};
@@ -13,21 +14,20 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
-/// Makes all mounts, in the order of the configuration, then those of our own files.
-pub(crate) fn all(
-    jail: &Jail<'_>,
-    root: &OwnedFd,
-    container: &OwnedFd,
-    shared: Option<&OwnedFd>,
-    reporter: &Reporter,
-) -> Result<(), Failure> {
+/// Makes all mounts, in the order of the configuration.
+pub(crate) fn all(jail: &Jail<'_>, root: &OwnedFd, shared: Option<&OwnedFd>, reporter: &Reporter) -> Result<(), Failure> {
     for mount in &jail.spec.mounts {
         match shared.filter(|_| mount.destination == "/dev/shm" && mount.kind.as_deref() == Some("tmpfs")) {
             Some(shared) => place(root, &mount.destination, shared, true, reporter)?,
             None => one(jail, root, mount, reporter)?,
         }
     }
-    for (destination, name) in &jail.recipe.files {
+    Ok(())
+}
+
+/// Makes the mounts of our own files.
+pub(crate) fn files(recipe: &Recipe, root: &OwnedFd, container: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
+    for (destination, name) in &recipe.files {
         let path = format!("files/{name}");
         let source =
             berth_sys::path::open_beneath(container, path.as_bytes(), OFlags::PATH | OFlags::NOFOLLOW).map_err(failed_on("open", &path))?;
@@ -61,12 +61,19 @@ fn one(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, reporter: &Reporter) -> R
     }
     let kind = mount.kind.as_deref().unwrap_or("none");
     let options = options::parse(&mount.destination, &mount.options, kind == "bind")?;
+    if options.copy_up && kind != "tmpfs" {
+        return Err(refused(
+            "mounts.options",
+            format!("only a tmpfs takes \"tmpcopyup\" ({})", mount.destination),
+        ));
+    }
     match kind {
         _ if options.bind => bind(root, mount, &options, reporter),
         "proc" => kernel(root, mount, &options, reporter),
         "sysfs" => sysfs(jail, root, mount, &options, reporter),
-        "tmpfs" | "mqueue" | "devpts" => fresh(root, mount, kind, &options, reporter),
+        "tmpfs" | "mqueue" | "devpts" => fresh(jail, root, mount, &options, reporter),
         "cgroup" | "cgroup2" => cgroup(jail, root, mount, &options, reporter),
+        other if jail.is_bundle() && other != "none" => foreign(root, mount, other, &options, reporter),
         other => Err(refused(
             "mounts.type",
             format!("this helper does not mount {other:?} ({})", mount.destination),
@@ -92,9 +99,34 @@ fn bind(root: &OwnedFd, mount: &Mount, options: &Options, reporter: &Reporter) -
 }
 
 /// tmpfs, mqueue, devpts: a file system made for this container.
-fn fresh(root: &OwnedFd, mount: &Mount, kind: &str, options: &Options, reporter: &Reporter) -> Result<(), Failure> {
-    let tree =
-        make(kind, options).map_err(|error| failed_on("mount", &mount.destination)(error).hint(format!("mounting {kind} failed")))?;
+fn fresh(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, options: &Options, reporter: &Reporter) -> Result<(), Failure> {
+    let kind = mount.kind.as_deref().unwrap_or_default();
+    // Programs see what a bundle calls the device; ours go by their kind.
+    let source = mount
+        .source
+        .as_deref()
+        .filter(|source| jail.is_bundle() && !source.is_empty())
+        .unwrap_or(kind);
+    let mut first = options.clone();
+    if options.copy_up {
+        first.attributes.set &= !mount::RDONLY;
+    }
+    let tree = make_from(kind, source, &first)
+        .map_err(|error| failed_on("mount", &mount.destination)(error).hint(format!("mounting {kind} failed")))?;
+    if options.copy_up {
+        let target = target::ensure(root, &mount.destination, true, reporter)?;
+        copy_up::fill(&target.fd, &tree)
+            .and_then(|()| restrict(&tree, options, false))
+            .map_err(failed_on("copy into tmpfs", &mount.destination))?;
+    }
+    place(root, &mount.destination, &tree, true, reporter)
+}
+
+/// Any other file system that the kernel knows: a bundle's configuration comes from whoever may mount it.
+fn foreign(root: &OwnedFd, mount: &Mount, kind: &str, options: &Options, reporter: &Reporter) -> Result<(), Failure> {
+    let source = mount.source.as_deref().unwrap_or(kind);
+    let tree = make_from(kind, source, options)
+        .map_err(|error| failed_on("mount", &mount.destination)(error).hint(format!("Mounting {kind} from {source:?} failed")))?;
     place(root, &mount.destination, &tree, true, reporter)
 }
 
@@ -144,23 +176,43 @@ fn cgroup(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, options: &Options, rep
             place(root, &mount.destination, &tree, true, reporter)
         }
         CgroupView::V1 { hierarchies, unified } => cgroup_v1(root, mount, options, (hierarchies, *unified), reporter),
+        CgroupView::Folders(folders) => cgroup_folders(root, mount, options, folders, reporter),
     }
+}
+
+/// The container's own groups, bound: without a cgroup namespace a fresh mount would show those of the whole machine.
+fn cgroup_folders(
+    root: &OwnedFd,
+    mount: &Mount,
+    options: &Options,
+    folders: &[(String, String)],
+    reporter: &Reporter,
+) -> Result<(), Failure> {
+    let bound = |path: &str| -> Result<OwnedFd, Failure> {
+        let tree = clone_tree(CWD, path, false).map_err(failed_on("open_tree", path))?;
+        let attributes = Attributes {
+            propagation: mount::PRIVATE,
+            ..options.attributes
+        };
+        mount::set_attributes(&tree, attributes, false).map_err(failed_on("mount_setattr", path))?;
+        Ok(tree)
+    };
+    if let [(name, path)] = folders
+        && name.is_empty()
+    {
+        return place(root, &mount.destination, &bound(path)?, true, reporter);
+    }
+    let tree = cgroup_tmpfs(root, mount, options, reporter)?;
+    for (name, path) in folders {
+        inside(&tree, name, &bound(path)?)?;
+    }
+    seal(&tree, mount, options)
 }
 
 /// A tmpfs with a folder for each hierarchy; the cgroup namespace makes the container's own group the root of each.
 fn cgroup_v1(root: &OwnedFd, mount: &Mount, options: &Options, view: (&[String], bool), reporter: &Reporter) -> Result<(), Failure> {
     let (hierarchies, unified) = view;
-    let writable = Options {
-        attributes: Attributes {
-            set: options.attributes.set & !mount::RDONLY,
-            ..Attributes::default()
-        },
-        ..Options::default()
-    };
-    let mut tmpfs = bare(&writable);
-    tmpfs.data.push(("mode".to_owned(), Some("755".to_owned())));
-    let tree = make("tmpfs", &tmpfs).map_err(failed_on("mount tmpfs", &mount.destination))?;
-    place(root, &mount.destination, &tree, true, reporter)?;
+    let tree = cgroup_tmpfs(root, mount, options, reporter)?;
     for hierarchy in hierarchies {
         let mut wanted = bare(options);
         wanted.data = hierarchy
@@ -179,8 +231,28 @@ fn cgroup_v1(root: &OwnedFd, mount: &Mount, options: &Options, view: (&[String],
     if unified && let Ok(group) = make("cgroup2", &bare(options)) {
         inside(&tree, "unified", &group)?;
     }
+    seal(&tree, mount, options)
+}
+
+/// The tmpfs that holds the folders, writable as yet.
+fn cgroup_tmpfs(root: &OwnedFd, mount: &Mount, options: &Options, reporter: &Reporter) -> Result<OwnedFd, Failure> {
+    let writable = Options {
+        attributes: Attributes {
+            set: options.attributes.set & !mount::RDONLY,
+            ..Attributes::default()
+        },
+        ..Options::default()
+    };
+    let mut tmpfs = bare(&writable);
+    tmpfs.data.push(("mode".to_owned(), Some("755".to_owned())));
+    let tree = make("tmpfs", &tmpfs).map_err(failed_on("mount tmpfs", &mount.destination))?;
+    place(root, &mount.destination, &tree, true, reporter)?;
+    Ok(tree)
+}
+
+fn seal(tree: &OwnedFd, mount: &Mount, options: &Options) -> Result<(), Failure> {
     mount::set_attributes(
-        &tree,
+        tree,
         Attributes {
             set: options.attributes.set,
             ..Attributes::default()
@@ -211,9 +283,14 @@ fn bare(options: &Options) -> Options {
 
 /// A detached mount of a new file system.
 pub(crate) fn make(kind: &str, options: &Options) -> Result<OwnedFd, Errno> {
+    make_from(kind, kind, options)
+}
+
+/// A detached mount of a file system that lies in `source`.
+fn make_from(kind: &str, source: &str, options: &Options) -> Result<OwnedFd, Errno> {
     let fs = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     // What programs see as the device of the mount; a file system that takes none shows "none".
-    let _ = rustix::mount::fsconfig_set_string(&fs, "source", kind);
+    let _ = rustix::mount::fsconfig_set_string(&fs, "source", source);
     for (key, value) in &options.data {
         match value {
             Some(value) => rustix::mount::fsconfig_set_string(&fs, key.as_str(), value.as_str())?,

@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) data: Vec<(String, Option<String>)>,
     pub(crate) bind: bool,
     pub(crate) recursive: bool,
+    /// What the directory below holds is copied into it.
+    pub(crate) copy_up: bool,
 }
 
 /// Reads the options of the mount at `destination`; `bind` says that its type is already `bind`.
@@ -57,7 +59,8 @@ impl Options {
                     format!("{word:?} would show mounts of the container on the host ({destination})"),
                 ));
             }
-            "tmpcopyup" | "copy-symlink" | "idmap" | "ridmap" | "remount" => {
+            "tmpcopyup" => self.copy_up = true,
+            "copy-symlink" | "idmap" | "ridmap" | "remount" => {
                 return Err(refused("mounts.options", format!("{word:?} is not built yet ({destination})")));
             }
             other => self.data.push(split(other)),
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn refuses_what_it_does_not_do_by_name() {
-        for (text, bind) in [("rshared", true), ("tmpcopyup", false), ("size=3", true)] {
+        for (text, bind) in [("rshared", true), ("idmap", false), ("size=3", true)] {
             let failure = parse("/x", &words(text), bind).unwrap_err();
             assert!(
                 failure.message.contains(text.split('=').next().unwrap()),

@@ -228,6 +228,38 @@ pub(crate) fn freeze(root: &OwnedFd) -> Result<(), Failure> {
     berth_sys::mount::set_attributes(root, attributes, false).map_err(failed("mount_setattr"))
 }
 
+/// Makes a directory of the host the root: bound onto itself, with what is mounted below, since only a mount can become a root.
+pub(crate) fn bind(path: &str) -> Result<OwnedFd, Failure> {
+    let folder = directory(CWD, path)?;
+    let tree = crate::mounts::clone_tree(folder.as_fd(), "", true).map_err(failed_on("open_tree", path))?;
+    crate::mounts::attach(&tree, &folder).map_err(failed_on("move_mount", path))?;
+    // Looked up again, the name leads to the root of the mount.
+    directory(CWD, path)
+}
+
+/// Moves the new root over the old one, where `pivot_root` is not possible: the root of an initramfs cannot be let go of.
+pub(crate) fn cover(root: &OwnedFd) -> Result<(), Failure> {
+    rustix::process::fchdir(root).map_err(failed("fchdir"))?;
+    rustix::mount::mount_move(".", "/").map_err(failed("move mount to /"))?;
+    rustix::process::chroot(".").map_err(failed("chroot"))?;
+    rustix::process::chdir("/").map_err(failed("chdir"))
+}
+
+/// Says what the root's mounts tell those of the host, and hear of them: nothing unless a slave is wanted.
+pub(crate) fn propagate(wanted: Option<&str>) -> Result<(), Failure> {
+    let recursive = match wanted {
+        Some("private") => false,
+        Some("rprivate") => true,
+        _ => return Ok(()),
+    };
+    let attributes = berth_sys::mount::Attributes {
+        propagation: berth_sys::mount::PRIVATE,
+        ..Default::default()
+    };
+    let root = directory(CWD, "/")?;
+    berth_sys::mount::set_attributes(&root, attributes, recursive).map_err(failed("mount_setattr"))
+}
+
 /// Moves into the new root and lets go of the old one.
 pub(crate) fn pivot(root: &OwnedFd) -> Result<(), Failure> {
     rustix::process::fchdir(root).map_err(failed("fchdir"))?;

@@ -1,6 +1,7 @@
 //! The checked form of a configuration: what is asked for and not done is refused here, before the first privileged call.
 
 use crate::fail::refused;
+use crate::report::Reporter;
 use berth_sys::process::Namespaces;
 use berth_sys::seccomp::Instruction;
 use berth_wire::Failure;
@@ -28,6 +29,15 @@ pub struct Recipe {
     pub files: Vec<(String, String)>,
     /// Mounts of a RUN.
     pub lent: Vec<Lent>,
+}
+
+/// What becomes the root of the container.
+#[derive(Debug)]
+pub enum Rootfs {
+    /// Snapshots of the store.
+    Snapshots(Recipe),
+    /// A directory of the host, as the bundle of a foreign engine has it: an absolute path.
+    Folder(String),
 }
 
 /// A mount whose source is of the store, or of memory.
@@ -90,6 +100,37 @@ impl std::fmt::Debug for Origin {
     }
 }
 
+/// May refuse that the way goes on.
+pub type BeforePivot<'a> = &'a dyn Fn(&Reporter) -> Result<(), Failure>;
+/// Gives the reporter of what may still fail.
+pub type BeforeExec<'a> = &'a dyn Fn(&Reporter) -> Result<Reporter, Failure>;
+
+/// What the OCI command line wants of a process beside what the configuration says.
+#[derive(Default)]
+pub struct Extra<'a> {
+    /// Descriptors that `before_exec` uses.
+    pub kept: Vec<BorrowedFd<'a>>,
+    /// How many descriptors from 3 on the program gets.
+    pub preserved: u32,
+    /// The user namespace forbids to change the groups.
+    pub fixed_groups: bool,
+    /// The process keeps the session keyring of its caller.
+    pub keeps_keyring: bool,
+    /// The root is moved over the old one, which stays below it, in place of `pivot_root`.
+    pub no_pivot: bool,
+    pub domain_name: Option<&'a str>,
+    /// Called in the namespaces of the container when its root is ready, with that of the host still there.
+    pub before_pivot: Option<BeforePivot<'a>>,
+    /// Called when all is done but the filter and exec.
+    pub before_exec: Option<BeforeExec<'a>>,
+}
+
+impl std::fmt::Debug for Extra<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extra").field("preserved", &self.preserved).finish_non_exhaustive()
+    }
+}
+
 /// How a process is confined, for the first process of a container and for a further one alike.
 pub struct Confinement<'a> {
     pub process: &'a Process,
@@ -102,6 +143,7 @@ pub struct Confinement<'a> {
     pub requested_rlimits: Vec<String>,
     /// `NAME=value` beside the environment of `process`, and in place of what is there of the same name: secrets, which no file may hold.
     pub secret_env: Vec<CString>,
+    pub extra: Extra<'a>,
 }
 
 impl std::fmt::Debug for Confinement<'_> {
@@ -121,6 +163,8 @@ pub enum CgroupView {
         hierarchies: Vec<String>,
         unified: bool,
     },
+    /// Without a cgroup namespace: the container's own groups, by the name of their folder and their path on the host.
+    Folders(Vec<(String, String)>),
     #[default]
     None,
 }
@@ -128,7 +172,7 @@ pub enum CgroupView {
 /// Everything that the child needs.
 pub struct Jail<'a> {
     pub spec: &'a Spec,
-    pub recipe: Recipe,
+    pub rootfs: Rootfs,
     pub confinement: Confinement<'a>,
     pub namespaces: Namespaces,
     /// Namespaces of running containers to live in: kind, and a process that is in it.
@@ -139,14 +183,21 @@ pub struct Jail<'a> {
     pub init: bool,
     /// Brings the network namespace up.
     pub network: &'a dyn Fn() -> Result<(), Failure>,
-    /// The reading end of a pipe whose writing end only the parent holds.
-    pub life: OwnedFd,
+    /// The reading end of a pipe whose writing end only the parent holds; without one the process outlives its parent.
+    pub life: Option<OwnedFd>,
+}
+
+impl Jail<'_> {
+    /// Whether the root is one of a foreign bundle, whose configuration says all.
+    pub(crate) fn is_bundle(&self) -> bool {
+        matches!(self.rootfs, Rootfs::Folder(_))
+    }
 }
 
 impl std::fmt::Debug for Jail<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Jail")
-            .field("recipe", &self.recipe)
+            .field("rootfs", &self.rootfs)
             .field("namespaces", &self.namespaces)
             .finish_non_exhaustive()
     }
@@ -163,6 +214,8 @@ pub enum Stdio {
     },
     /// A terminal of the container, handed to the parent by the report channel.
     Terminal,
+    /// Those of the parent, as they are.
+    Inherited,
 }
 
 impl Stdio {
@@ -170,7 +223,7 @@ impl Stdio {
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let ends = match self {
             Self::Pipes { stdin, stdout, stderr } => [stdin.as_ref(), Some(stdout), Some(stderr)],
-            Self::Terminal => [None, None, None],
+            Self::Terminal | Self::Inherited => [None, None, None],
         };
         ends.into_iter().flatten().map(AsFd::as_fd)
     }

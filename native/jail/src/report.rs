@@ -26,6 +26,10 @@ pub enum Message {
     Failure(Failure),
     /// The other end of the container's terminal comes with this message.
     Terminal,
+    /// The process waits to be let on, with its namespaces and root ready.
+    Prepared,
+    /// Nothing can fail any more before the process is started.
+    Ready,
 }
 
 /// A mount target that exists only because something was mounted over it.
@@ -69,6 +73,12 @@ pub fn channel() -> Result<(Receiver, Reporter), Failure> {
 impl AsFd for Reporter {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Reporter {
+    fn from(socket: OwnedFd) -> Self {
+        Self { socket }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The root file system of the container, from an empty mount namespace to a pivoted root.
 
 use crate::fail::{failed, failed_on};
-use crate::plan::Jail;
+use crate::plan::{Jail, Rootfs};
 use crate::report::Reporter;
-use crate::{devices, lent, mask, mounts, overlay, proc, terminal};
+use crate::{devices, lent, mask, mounts, overlay, proc, target, terminal};
 use berth_sys::process::{self, Namespaces};
 use berth_wire::Failure;
 use rustix::fd::OwnedFd;
@@ -31,14 +31,27 @@ pub(crate) fn build(jail: &Jail<'_>, shared: Option<&OwnedFd>, reporter: &Report
     // What the host unmounts later vanishes here too; nothing of ours shows there.
     rustix::mount::mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
         .map_err(failed("make mounts slave"))?;
-    let store = overlay::Store::open(&jail.recipe)?;
-    let root = store.mount()?;
-    mounts::all(jail, &root, &store.container, shared, reporter)?;
-    devices::make(jail, &root, reporter)?;
-    lent::all(jail, &root, &store, reporter)?;
+    let root = match &jail.rootfs {
+        Rootfs::Snapshots(recipe) => {
+            let store = overlay::Store::open(recipe)?;
+            let root = store.mount()?;
+            mounts::all(jail, &root, shared, reporter)?;
+            mounts::files(recipe, &root, &store.container, reporter)?;
+            devices::make(jail, &root, reporter)?;
+            lent::all(recipe, &root, &store, reporter)?;
+            root
+        }
+        Rootfs::Folder(path) => {
+            let root = overlay::bind(path)?;
+            mounts::all(jail, &root, shared, reporter)?;
+            devices::make(jail, &root, reporter)?;
+            target::ensure(&root, &jail.confinement.process.cwd, true, reporter)?;
+            root
+        }
+    };
     let terminal = match jail.stdio {
         crate::plan::Stdio::Terminal => Some(terminal::open(&root, &jail.spec.process, true, reporter)?),
-        crate::plan::Stdio::Pipes { .. } => None,
+        crate::plan::Stdio::Pipes { .. } | crate::plan::Stdio::Inherited => None,
     };
     if jail.confinement.nodes_only {
         devices::keep_to_dev(jail, &root)?;
@@ -49,11 +62,26 @@ pub(crate) fn build(jail: &Jail<'_>, shared: Option<&OwnedFd>, reporter: &Report
         overlay::freeze(&root)?;
     }
     set_hostname(jail)?;
-    overlay::pivot(&root)?;
+    if let Some(before_pivot) = jail.confinement.extra.before_pivot {
+        before_pivot(reporter)?;
+    }
+    if jail.confinement.extra.no_pivot {
+        overlay::cover(&root)?;
+    } else {
+        overlay::pivot(&root)?;
+    }
+    if jail.is_bundle() {
+        overlay::propagate(jail.spec.linux.rootfs_propagation.as_deref())?;
+    }
     Ok(terminal)
 }
 
 fn set_hostname(jail: &Jail<'_>) -> Result<(), Failure> {
-    let Some(name) = &jail.spec.hostname else { return Ok(()) };
-    rustix::system::sethostname(name.as_bytes()).map_err(failed_on("sethostname", name))
+    if let Some(name) = &jail.spec.hostname {
+        rustix::system::sethostname(name.as_bytes()).map_err(failed_on("sethostname", name))?;
+    }
+    if let Some(name) = jail.confinement.extra.domain_name {
+        rustix::system::setdomainname(name.as_bytes()).map_err(failed_on("setdomainname", name))?;
+    }
+    Ok(())
 }

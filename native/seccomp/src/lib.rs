@@ -13,6 +13,27 @@ pub mod table;
 
 pub use filter::{Compiled, compile};
 
+/// Every action that is done, by its name in the specification.
+pub const ACTIONS: [&str; 7] = [
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_TRAP",
+];
+/// Every comparison of an argument.
+pub const OPERATORS: [&str; 7] = [
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_NE",
+];
+
 /// Machines that the helper runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Architecture {
@@ -36,7 +57,9 @@ impl Architecture {
         }
     }
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// Its name in the specification.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "SCMP_ARCH_X86_64",
             Self::Aarch64 => "SCMP_ARCH_AARCH64",

@@ -280,14 +280,14 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     close_range(first, libc::CLOSE_RANGE_CLOEXEC)
 }
 
-/// Closes every descriptor above 2 but `kept`. For a child that uses nothing else of what it inherited, and ends by [`exit_now`].
+/// Closes every descriptor above 2 but the first `preserved` of them, and `kept`. For a child that uses nothing else of what it inherited, and ends by [`exit_now`].
 ///
 /// # Errors
 /// Those of `close_range(2)`.
-pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+pub fn close_all_but(preserved: u32, kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut numbers: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(fd.as_raw_fd()).ok()).collect();
     numbers.sort_unstable();
-    let mut first = 3;
+    let mut first = 3_u32.saturating_add(preserved);
     for number in numbers {
         if number > first {
             close_span(first, number - 1, 0)?;

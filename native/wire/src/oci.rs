@@ -42,8 +42,11 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", ts(optional))]
     pub console_size: Option<ConsoleSize>,
+    #[serde(default)]
     pub user: User,
+    #[serde(default)]
     pub args: Vec<String>,
+    #[serde(default)]
     pub env: Vec<String>,
     pub cwd: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +135,7 @@ pub struct Mount {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
 pub struct Linux {
+    #[serde(default)]
     pub namespaces: Vec<Namespace>,
     #[serde(default)]
     pub devices: Vec<Device>,

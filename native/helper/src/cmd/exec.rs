@@ -11,7 +11,7 @@ use crate::run::engine::Listener;
 use crate::run::launch::{self, Launched};
 use crate::run::{detach, devices, ended, pipes, spawn};
 use berth_cgroup::{Group, Layout};
-use berth_jail::plan::{self, Confinement, Filter, Stdio};
+use berth_jail::plan::{self, Confinement, Extra, Filter, Stdio};
 use berth_jail::report::{self, Reporter};
 use berth_monitor::{Attendance, Command, Engine, attend, process_id};
 use berth_sys::process::{self, Child, Forked, Namespaces};
@@ -241,6 +241,7 @@ fn between((process, nodes_only): (&Process, bool), target: &Target, ends: &Ends
         nodes_only,
         requested_rlimits: Vec::new(),
         secret_env: Vec::new(),
+        extra: Extra::default(),
     };
     match enter(target, &confinement, ends, gate) {
         Ok(Some(pid)) => {
@@ -253,8 +254,8 @@ fn between((process, nodes_only): (&Process, bool), target: &Target, ends: &Ends
                 .into_iter()
                 .chain(ends.stdio.descriptors());
             let kept: Vec<_> = kept.collect();
-            let _ = (life, process::close_all_but(&kept));
-            berth_jail::child::join(&confinement, &ends.stdio, &ends.notice, &ends.reporter)
+            let _ = (life, process::close_all_but(0, &kept));
+            berth_jail::child::join(&confinement, &ends.stdio, Some(&ends.notice), &ends.reporter)
         }
         Err(failure) => {
             ends.reporter.tell(&berth_jail::Message::Failure(failure));

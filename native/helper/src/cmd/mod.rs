@@ -9,7 +9,7 @@ mod kill;
 mod logs;
 mod network;
 mod pause;
-mod probe;
+pub(crate) mod probe;
 pub(crate) mod remove;
 pub(crate) mod start;
 mod state;

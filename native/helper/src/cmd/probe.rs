@@ -144,7 +144,7 @@ fn userns(context: &Context, sub: Option<&IdMap>) -> Result<(), Failure> {
 }
 
 /// Whether the user namespace of this process maps ids widely enough for images: in the initial one, all.
-fn owns_everything() -> bool {
+pub(crate) fn owns_everything() -> bool {
     let map = idmap::read_small(c"/proc/self/uid_map").unwrap_or_default();
     let last = map
         .lines()

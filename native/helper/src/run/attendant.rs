@@ -108,7 +108,7 @@ pub(crate) fn behind(kept: &[BorrowedFd<'_>], body: impl FnOnce()) -> Result<(),
 
 /// Closes all but `kept`. The standard descriptors belong to the engine's conversation, in which this process has no part.
 fn alone(kept: &[BorrowedFd<'_>]) -> Result<(), Failure> {
-    process::close_all_but(kept).map_err(failed("close_range"))?;
+    process::close_all_but(0, kept).map_err(failed("close_range"))?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(failed("open /dev/null"))?;
     rustix::stdio::dup2_stdin(&null)
         .and_then(|()| rustix::stdio::dup2_stdout(&null))

@@ -81,7 +81,7 @@ impl Checker {
 
 fn check(context: &Context, order: &Order<'_>, folder: &Folder, pidfd: &OwnedFd, notice: &OwnedFd, health: &Health) -> Result<(), Failure> {
     let kept = [context.store.as_fd(), folder.fd.as_fd(), pidfd.as_fd(), notice.as_fd()];
-    process::close_all_but(&kept).map_err(failed("close_range"))?;
+    process::close_all_but(0, &kept).map_err(failed("close_range"))?;
     // Its own standard descriptors belong to the engine's conversation, in which it has no part.
     caller::leave()?;
     process::die_with_parent().map_err(failed("prctl PR_SET_PDEATHSIG"))?;

@@ -50,6 +50,8 @@ fn converse(receiver: &Receiver, mut engine: Option<&mut Listener<'_>>, status: 
             Message::Stub(stub) => launched.stubs.push(stub),
             Message::Warning(sentence) => status.warning(sentence),
             Message::Terminal => launched.terminal = descriptor,
+            // Said to the OCI command line alone.
+            Message::Prepared | Message::Ready => {}
             Message::Failure(failure) => return Err(failure),
         }
     }

@@ -9,7 +9,7 @@ use crate::run::pipes::{self, Ours};
 use crate::run::way_out::{self, WayOut};
 use crate::run::{devices, network, proxy};
 use berth_cgroup::{Group, Layout};
-use berth_jail::plan::{CgroupView, Confinement, Filter, Jail, Recipe, Stdio};
+use berth_jail::plan::{CgroupView, Confinement, Extra, Filter, Jail, Recipe, Rootfs, Stdio};
 use berth_jail::report::{self, Reporter};
 use berth_monitor::process_id;
 use berth_net::Listener as Port;
@@ -206,10 +206,11 @@ fn enter(
         nodes_only,
         requested_rlimits: requested.split(',').map(|name| name.trim().to_owned()).collect(),
         secret_env,
+        extra: Extra::default(),
     };
     let jail = Jail {
         spec: &args.config,
-        recipe,
+        rootfs: Rootfs::Snapshots(recipe),
         confinement,
         namespaces: order.namespaces,
         joins: joins.into_iter().map(|one| (one.kind, one.namespace)).collect(),
@@ -217,13 +218,13 @@ fn enter(
         stdio,
         init: args.init,
         network: &network,
-        life,
+        life: Some(life),
     };
     berth_jail::child::start(jail, gate, reporter)
 }
 
 /// How `/sys/fs/cgroup` looks inside.
-fn view(layout: &Layout) -> CgroupView {
+pub(crate) fn view(layout: &Layout) -> CgroupView {
     match layout.mode() {
         berth_cgroup::Mode::V2 => CgroupView::V2,
         berth_cgroup::Mode::None => CgroupView::None,
