@@ -11,7 +11,7 @@ import { assembleIndex } from './image/assemble.ts';
 import { isDigest } from './image/digest.ts';
 import { parseGraphNode, parseIndex } from './image/manifest.ts';
 import type { Digest, Platform } from './image/types.ts';
-import { loadImages } from './load.ts';
+import { loadLocked } from './load.ts';
 import type { IndexMember } from './store/index.ts';
 
 /** Named contexts in the words of the graph: images, and files that are opened by the name. */
@@ -27,7 +27,8 @@ export function graphContexts(
 }
 
 /**
- * The request with images in place of the OCI layouts among its named contexts: what they name is loaded into the store.
+ * The request with images in place of the OCI layouts among its named contexts: what they name is loaded into the store, whose lock is held,
+ * so that none of it is pruned before it is used.
  *
  * @throws `CONTEXT_INVALID`, and the errors of loading an archive
  */
@@ -61,7 +62,7 @@ async function loadLayout(
   const found = new Map<Digest, IndexMember>();
   for (const platform of platforms) {
     try {
-      const [loaded] = await loadImages(parts, writeTar(await entriesOf(layout)), { ...act, platform });
+      const [loaded] = await loadLocked(parts, writeTar(await entriesOf(layout)), { ...act, platform });
       const image = loaded && (await parts.store.images.resolve(loaded.id));
       if (image?.manifest) found.set(image.id, { id: image.id, manifest: image.manifest, platform: image.config });
     } catch (error) {
@@ -80,7 +81,7 @@ async function loadLayout(
 
 /** The one image of a layout, whatever it is for. */
 async function loadOnly(parts: Parts, layout: Layout, act: ActOptions): Promise<BuildNamedContext> {
-  const [image] = await loadImages(parts, writeTar(await entriesOf(layout)), act);
+  const [image] = await loadLocked(parts, writeTar(await entriesOf(layout)), act);
   if (!image) throw invalid(layout, 'it holds no image for this machine');
   return { type: 'image', reference: image.id };
 }

@@ -57,8 +57,11 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
   // Probed while the lock is waited for; what it finds is asked for below.
   parts.machine(act).catch(() => undefined);
-  const asked = await withLayouts(parts, request, { ...act, platforms: [...platformsOf(request), hostPlatform()] });
-  return await withStore(parts, act, () => buildLocked(parts, asked, { names, warnings, act }));
+  const platforms = [...platformsOf(request), hostPlatform()];
+  return await withStore(parts, act, async () => {
+    const asked = await withLayouts(parts, request, { ...act, platforms });
+    return await buildLocked(parts, asked, { names, warnings, act });
+  });
 }
 
 async function buildLocked(

@@ -26,6 +26,7 @@ export async function renewIndex(
   { store }: Pick<Parts, 'store'>,
   index: StoredIndex,
   members: readonly IndexMember[],
+  { onEvent }: ActOptions,
 ): Promise<StoredIndex> {
   const isSame = members.every(({ manifest }, at) => manifest.digest === index.members[at]?.manifest.digest);
   if (isSame) return index;
@@ -34,6 +35,9 @@ export async function renewIndex(
   const renewed = { descriptor, members, names: index.names };
   await store.images.putIndex(renewed);
   await store.images.removeIndex(index.descriptor.digest);
+  const name = index.names[0] ?? index.descriptor.digest;
+  const message = `${name} has the digest ${descriptor.digest} from now on: layers that were lost had to be packed again`;
+  onEvent?.({ type: 'warning', message });
   return renewed;
 }
 
@@ -44,7 +48,7 @@ export async function completeIndex(parts: Parts, index: StoredIndex, options: A
     const manifest = await complete(parts, await memberImage(parts, index, member), options);
     members.push({ ...member, manifest });
   }
-  return await renewIndex(parts, index, members);
+  return await renewIndex(parts, index, members, options);
 }
 
 /** The index with all blobs of its images here, and these. */
@@ -60,7 +64,7 @@ export async function bringIndex(
     images.push(image);
     members.push({ ...member, id: image.id, manifest: image.manifest ?? member.manifest });
   }
-  return { index: await renewIndex(parts, index, members), images };
+  return { index: await renewIndex(parts, index, members, options), images };
 }
 
 /** The index of images that {@link bringIndex} or a build brought, for an archive. */

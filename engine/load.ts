@@ -5,10 +5,11 @@ import { withVertex, type ActOptions } from './base/progress.ts';
 import { hostPlatform } from './host-platform.ts';
 import type { Parts } from './connect.ts';
 import type { LoadedImage } from './engine.ts';
-import { assembleManifest } from './image/assemble.ts';
+import { assembleIndex, assembleManifest } from './image/assemble.ts';
 import { bareDescriptor } from './image/descriptor.ts';
+import { DOCKER_INDEX } from './image/media-type.ts';
 import { formatPlatform } from './image/platform.ts';
-import type { Platform } from './image/types.ts';
+import type { Descriptor, Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import type { IndexMember, Ingest } from './store/index.ts';
@@ -26,39 +27,49 @@ export async function loadImages(
   source: AsyncIterable<Uint8Array>,
   { platform, ...options }: ActOptions & { readonly platform?: Platform | undefined } = {},
 ): Promise<readonly LoadedImage[]> {
-  const { store } = parts;
+  return await withStore(parts, options, () => loadLocked(parts, source, { ...options, platform }));
+}
+
+/** {@link loadImages} for who holds the lock `store` already. */
+export async function loadLocked(
+  parts: Parts,
+  source: AsyncIterable<Uint8Array>,
+  { platform, ...options }: ActOptions & { readonly platform?: Platform | undefined },
+): Promise<readonly LoadedImage[]> {
   const vertex = { id: 'load archive', name: 'loading images' };
-  return await withStore(parts, options, () =>
-    withVertex(vertex, options.onEvent, async () => {
-      const drafts: Ingest[] = [];
-      const open = async (): Promise<Ingest> => {
-        const draft = await store.content.openIngest();
-        drafts.push(draft);
-        return draft;
-      };
-      try {
-        const files = await readArchive(source, open, options.signal);
-        const found = await findImages(files, {
-          host: hostPlatform(),
-          platform,
-          read: ({ draft }) => draft.read(SMALL),
-        });
-        if (platform) requirePlatform(found, platform);
-        // Names first: a bad one must not be found when the image is there.
-        const named = found.map((image) => ({ image, names: image.names.map(requireTag) }));
-        const loaded: LoadedImage[] = [];
-        for (const { image, names } of named) {
-          const { index, leftOut } = image;
-          const kept = index ? await keepIndex(parts, index, names) : await keep(parts, image, names);
-          loaded.push(leftOut?.length ? { ...kept, leftOut } : kept);
-          warnOfOthers(image, options.onEvent);
-        }
-        return loaded;
-      } finally {
-        for (const draft of drafts) await draft.abort();
-      }
-    }),
-  );
+  return await withVertex(vertex, options.onEvent, async () => {
+    const drafts: Ingest[] = [];
+    const open = async (): Promise<Ingest> => {
+      const draft = await parts.store.content.openIngest();
+      drafts.push(draft);
+      return draft;
+    };
+    try {
+      const files = await readArchive(source, open, options.signal);
+      const found = await findImages(files, { host: hostPlatform(), platform, read: ({ draft }) => draft.read(SMALL) });
+      if (platform) requirePlatform(found, platform);
+      // Names first: a bad one must not be found when the image is there.
+      const named = found.map((image) => ({ image, names: image.names.map(requireTag) }));
+      const loaded: LoadedImage[] = [];
+      for (const { image, names } of named) loaded.push(await keepFound(parts, image, names, options));
+      return loaded;
+    } finally {
+      for (const draft of drafts) await draft.abort();
+    }
+  });
+}
+
+async function keepFound(
+  parts: Parts,
+  image: FoundImage<Ingest>,
+  names: readonly string[],
+  { onEvent }: ActOptions,
+): Promise<LoadedImage> {
+  const { index, leftOut } = image;
+  const kept = index ? await keepIndex(parts, index, names) : await keep(parts, image, names);
+  warnOfOthers(image, onEvent);
+  if (index && !index.file) warnOfIndex(names[0], index, onEvent);
+  return leftOut?.length ? { ...kept, leftOut } : kept;
 }
 
 /** @throws `PLATFORM_MISMATCH` for an archive of another platform than was asked for */
@@ -83,6 +94,13 @@ function warnOfOthers({ leftOut = [], names, config }: FoundImage<Ingest>, onEve
   });
 }
 
+/** The images are as they were; the index over them is another. */
+function warnOfIndex(name: string | undefined, { members }: FoundIndex<Ingest>, onEvent: ActOptions['onEvent']): void {
+  const platforms = members.map(({ platform }) => formatPlatform(platform)).join(', ');
+  const what = 'its attestations, and images that the archive lacks, are left out, so that its digest is another';
+  onEvent?.({ type: 'warning', message: `Of ${name ?? 'the image'} ${platforms} were loaded: ${what}` });
+}
+
 /** All images of an index, then the index, with the names. */
 async function keepIndex(
   parts: Parts,
@@ -94,10 +112,21 @@ async function keepIndex(
     const { id } = await keep(parts, image, []);
     members.push({ id, manifest: bareDescriptor(image.manifest ?? image.descriptors.config), platform });
   }
-  await file.draft.commit(entry.digest);
-  const descriptor = bareDescriptor(entry);
+  const descriptor = file ? bareDescriptor(entry) : await writeIndex(parts, entry, members);
+  await file?.draft.commit(entry.digest);
   await parts.store.images.putIndex({ descriptor, members, names });
   return { id: descriptor.digest, names };
+}
+
+/** An index of those images alone. */
+async function writeIndex(
+  { store }: Parts,
+  { mediaType }: Descriptor,
+  members: readonly IndexMember[],
+): Promise<Descriptor> {
+  const { descriptor, content } = assembleIndex(members, { docker: mediaType === DOCKER_INDEX });
+  await store.content.write(descriptor.mediaType, content);
+  return descriptor;
 }
 
 async function keep(

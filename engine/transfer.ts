@@ -95,7 +95,7 @@ async function pushIndex(parts: Parts, index: StoredIndex, reference: Reference,
     results.push(pushed.result);
     members.push({ ...member, id: pushed.ids[0] ?? member.id, manifest: pushed.manifest });
   }
-  const { descriptor } = await renewIndex(parts, index, members);
+  const { descriptor } = await renewIndex(parts, index, members, act);
   const repository = registry.repository(nameOf(reference));
   const { signal } = act;
   await repository.push(descriptor, () => store.content.fetch(descriptor, { signal }), { signal });

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { OnEvent } from '../../engine/base/progress.ts';
 import { hostPlatform, type BuildResult, type RegistryServer } from '../../engine/index.ts';
 import { NO_CONTAINERS } from '../helpers/berth.ts';
 import { openTestEngine, SHELL, type TestEngine } from '../helpers/engine.ts';
@@ -15,6 +17,7 @@ const named = (name: string): string => (NO_CONTAINERS === undefined ? name : `$
 const HOST = hostPlatform();
 const FOREIGN = { os: 'linux', architecture: 's390x' };
 const PLATFORMS = [FOREIGN, HOST];
+const UNKNOWN = { os: 'unknown', architecture: 'unknown' };
 const BOTH = 'docker.io/library/both:1';
 /** Cross-compiles: what runs, runs on this machine. */
 const DOCKERFILE = `${SHELL.replace('FROM ', 'FROM --platform=$BUILDPLATFORM ')}ARG TARGETARCH
@@ -24,6 +27,10 @@ ARG TARGETPLATFORM
 ENV FOR=$TARGETPLATFORM
 COPY --from=shell /out /out
 `;
+
+interface Index {
+  readonly manifests: readonly { readonly digest: string; readonly size: number }[];
+}
 
 let it: TestEngine;
 let other: TestEngine;
@@ -158,6 +165,44 @@ suite(named('an image for several platforms'), () => {
       expect(environmentOf(await it.engine.images.inspect(imageId))).toContain(`FOR=linux/${platform.architecture}`);
     const alone = await it.build('FROM base\nLABEL layout=2\n', { platforms: [FOREIGN], contexts });
     expect((await it.engine.images.inspect(alone.imageId))['Architecture']).toBe('s390x');
+  });
+
+  test('is loaded for each platform that is there, beside attestations too', async () => {
+    const path = join(folder, 'attested');
+    const outputs = [{ type: 'oci', dest: path, tar: false, names: ['attested:1'] }] as const;
+    await it.build(DOCKERFILE, { platforms: PLATFORMS, outputs });
+    const blob = (digest: string): string => join(path, 'blobs/sha256', digest.slice('sha256:'.length));
+    const root = JSON.parse(await readFile(join(path, 'index.json'), 'utf8')) as Index;
+    const index = JSON.parse(await readFile(blob(root.manifests[0]?.digest ?? ''), 'utf8')) as Index;
+    const attestation = { ...index.manifests[0], digest: `sha256:${'0'.repeat(64)}`, platform: UNKNOWN };
+    const text = JSON.stringify({ ...index, manifests: [...index.manifests, attestation] });
+    const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+    await writeFile(blob(digest), text);
+    const manifests = [{ ...root.manifests[0], digest, size: text.length }];
+    await writeFile(join(path, 'index.json'), JSON.stringify({ ...root, manifests }));
+    const { stdout } = await run('tar', ['-c', '-C', path, '.'], { encoding: 'buffer', maxBuffer: 1e9 });
+    const warnings: string[] = [];
+    const onEvent: OnEvent = (event) => event.type === 'warning' && warnings.push(event.message);
+    const [loaded] = await other.engine.images.load(from([stdout]), { onEvent });
+    // The same images, under an index of them alone.
+    expect(loaded?.id).toBe(built.imageId);
+    expect(warnings).toEqual([expect.stringContaining('its attestations')]);
+    expect((await other.engine.images.resolve('attested:1')).index?.members).toHaveLength(2);
+  });
+
+  test('whose blob is lost is found by a check; its names stay with the image of this machine', async () => {
+    const broken = await openTestEngine();
+    await broken.write({ 'bin/program': 'no program of this machine' });
+    const { platforms = [], imageId } = await broken.build(DOCKERFILE, { platforms: PLATFORMS, tags: ['both:1'] });
+    await rm(join(broken.root, 'blobs/sha256', platforms[0]?.manifest.digest.slice('sha256:'.length) ?? ''));
+    const { problems } = await broken.engine.system.fsck();
+    expect(problems).toContainEqual(
+      `the index ${imageId} ${BOTH} lacks manifest ${String(platforms[0]?.manifest.digest)}`,
+    );
+    await broken.engine.system.fsck({ repair: true });
+    expect((await broken.engine.system.fsck()).problems).toEqual([]);
+    expect((await broken.engine.images.resolve(BOTH)).id).toBe(platforms[1]?.imageId);
+    await broken.close();
   });
 
   test('says what to install where a program of another machine does not start', async () => {

@@ -25,14 +25,15 @@ export interface FoundImage<D extends Draft> {
   readonly files: ReadonlyMap<Digest, ArchiveFile<D>>;
   /** Platforms under the same name that are in the archive as well, and were not asked for, or cannot be had whole. */
   readonly leftOut?: readonly Platform[] | undefined;
-  /** The index that it was found by, when all that it names is in the archive, and no platform was asked for. */
+  /** The index that it was found by, when several images of it are in the archive, or all, and no platform was asked for. */
   readonly index?: FoundIndex<D> | undefined;
 }
 
-/** An image for several platforms, all of it. */
+/** An image for several platforms, as far as it is there. */
 export interface FoundIndex<D extends Draft> {
   readonly descriptor: Descriptor;
-  readonly file: ArchiveFile<D>;
+  /** Undefined where it names more than what can be had: attestations, or images that the archive lacks. */
+  readonly file: ArchiveFile<D> | undefined;
   readonly members: readonly { readonly platform: Platform; readonly image: FoundImage<D> }[];
 }
 
@@ -40,7 +41,7 @@ export interface FoundIndex<D extends Draft> {
 export interface FindOptions<D extends Draft> {
   /** This machine. */
   readonly host: Platform;
-  /** The one image of an index that is wanted; undefined: all of it where it is whole, else that of this machine. */
+  /** The one image of an index that is wanted; undefined: all that are there. */
   readonly platform?: Platform | undefined;
   /** The bytes of a small file. */
   readonly read: (file: ArchiveFile<D>) => Promise<Buffer>;
@@ -115,8 +116,8 @@ async function fromEntry<D extends Draft>(
   const node = parseGraphNode(bytes, { what, mediaType: entry.mediaType });
   if (node.kind === 'index') {
     if (depth > 1 || !isIndexType(entry.mediaType)) throw invalid('its indexes are nested too deep');
-    const whole = depth > 0 || options.platform ? undefined : await wholeIndex(files, entry, node.index, options);
-    if (whole) return { ...imageOf(whole, options.host), names, index: whole };
+    const found = depth > 0 || options.platform ? undefined : await indexOf(files, entry, node.index, options);
+    if (found) return { ...imageOf(found, options.host), names, index: found };
     const chosen = choosePlatform(node.index, options.platform ?? options.host, what);
     const image = await fromEntry(files, chosen, names, options, depth + 1);
     return { ...image, leftOut: othersOf(files, node.index.manifests, chosen) };
@@ -133,10 +134,10 @@ async function fromEntry<D extends Draft>(
 }
 
 /**
- * An index all of whose images are there, each for a platform. One that names more than that could not be pushed again: an attestation, an
- * image of which the archive has less.
+ * An index with those of its images that are there, each for a platform; undefined where that is one of several. Attestations are not kept:
+ * an index that names them, or an image of which the archive has less, could not be pushed again as it is.
  */
-async function wholeIndex<D extends Draft>(
+async function indexOf<D extends Draft>(
   files: ArchiveFiles<D>,
   descriptor: Descriptor,
   { manifests }: Index,
@@ -145,16 +146,16 @@ async function wholeIndex<D extends Draft>(
   const members: FoundIndex<D>['members'][number][] = [];
   for (const entry of manifests) {
     const { platform } = entry;
-    if (!platform || isAttestation(entry) || isIndexType(entry.mediaType)) return undefined;
+    if (!platform || isAttestation(entry) || isIndexType(entry.mediaType)) continue;
     try {
       members.push({ platform, image: await fromEntry(files, entry, [], options, 1) });
     } catch (error) {
-      if (isEngineError(error, 'ARCHIVE_INVALID')) return undefined;
-      throw error;
+      if (!isEngineError(error, 'ARCHIVE_INVALID')) throw error;
     }
   }
-  const file = files.get(blobName(descriptor.digest));
-  return file && members.length > 0 ? { descriptor, file, members } : undefined;
+  const isWhole = members.length > 0 && members.length === manifests.length;
+  if (!isWhole && members.length < 2) return undefined;
+  return { descriptor, file: isWhole ? files.get(blobName(descriptor.digest)) : undefined, members };
 }
 
 /** The image of an index that stands for it here; the first where none runs here. */

@@ -41,6 +41,8 @@ export interface HashesOptions {
   readonly hashLarge?: HashLarge | undefined;
   /** The work tree in which the root lies. Asked for only when there is a file that the stat cache does not know. */
   readonly git?: (() => Promise<WorkTree | undefined>) | undefined;
+  /** All files of the context as it is now: of many others the stat cache forgets what it knows. */
+  readonly listed?: readonly ContextEntry[] | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -56,8 +58,25 @@ const BREATH = 200;
  */
 const RACY_MS = 40_000;
 
+/** In front of the ids of git's blobs; paths are absolute. */
+const GIT = 'git:';
+/** Beside twice the files of a context; other ignore files, or another branch, see other files of it. */
+const SLACK = 1000;
+
+/** Bounds a stat cache by the files that there are: what is known of others goes first, then the oldest blobs of git. */
+function forgetOthers(cache: Map<string, string>, root: Buffer, listed: readonly ContextEntry[]): void {
+  const most = 2 * listed.length + SLACK;
+  if (cache.size <= most) return;
+  const there = new Set(listed.map(({ path }) => keyOf(joinBytes(root, path))));
+  for (const key of cache.keys()) if (!key.startsWith(GIT) && !there.has(key)) cache.delete(key);
+  for (const key of cache.keys()) {
+    if (cache.size <= most) return;
+    if (key.startsWith(GIT)) cache.delete(key);
+  }
+}
+
 /** {@link Hashes} that read only what neither the stat cache nor git knows. */
-export function createHashes({ root, statCache, hashLarge = noHelper, git, now }: HashesOptions): Hashes {
+export function createHashes({ root, statCache, hashLarge = noHelper, git, listed, now }: HashesOptions): Hashes {
   let loaded: Promise<Map<string, string>> | undefined;
   const load = (): Promise<Map<string, string>> =>
     (loaded ??= statCache?.load() ?? Promise.resolve(new Map<string, string>()));
@@ -82,7 +101,9 @@ export function createHashes({ root, statCache, hashLarge = noHelper, git, now }
     }
     for (const [key, value] of blobs) put(key, value);
     blobs.clear();
-    if (isNew) await statCache?.save(cache);
+    if (!isNew) return;
+    if (listed) forgetOthers(cache, root, listed);
+    await statCache?.save(cache);
   }
 
   /** Small files are read synchronously: other work gets its turn now and then. */
@@ -148,7 +169,7 @@ function hashOfBlob(cache: ReadonlyMap<string, string>, tree: WorkTree, entry: C
 
 /** No absolute path begins like this. */
 function blobKey(oid: string): string {
-  return `git:${oid}`;
+  return `${GIT}${oid}`;
 }
 
 function toHashes(entries: readonly ContextEntry[], contents: Buffer): readonly string[] {

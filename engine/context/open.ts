@@ -70,7 +70,7 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const hashLarge: HashLarge | undefined = contents && ((files, how) => contents(real, toFileRecords(files), how));
   let opened: Promise<WorkTree | undefined> | undefined;
   const git = options.modes === 'tracked' ? () => (opened ??= openWorkTree(real, options.git)) : undefined;
-  const hashes = createHashes({ root: rootBytes, statCache, hashLarge, git, now });
+  const hashes = createHashes({ root: rootBytes, statCache, hashLarge, git, listed: entries, now });
   const tracked = createTracked(rootBytes, git);
   const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });
   const gitConfig = tree.get(Buffer.from(GIT_CONFIG));

@@ -200,13 +200,25 @@ async function checkImages(store: Store): Promise<{ readonly count: number; read
     const lost = image ? await lostLayers(store, image) : ['its configuration'];
     const blobs = image && lost.length === 0 ? await lostBlobs(store, image) : [];
     if (lost.length > 0)
-      problems.push({ message: `image ${id} lacks ${lost.join(', ')}`, repair: () => store.images.remove(id) });
+      problems.push({ message: `image ${id} lacks ${lost.join(', ')}`, repair: () => removeImage(store, id) });
     if (blobs.length > 0) {
       const message = `the manifest of image ${id} names what is not there: ${blobs.join(', ')}`;
       problems.push({ message, repair: () => store.images.forgetManifest(id) });
     }
   }
   return { count: ids.length, problems };
+}
+
+/** Removes an image; the names of an index that it is of stay with another one of it. */
+async function removeImage(store: Store, id: Digest): Promise<void> {
+  const left = new Set((await store.images.list()).map((image) => image.id).filter((other) => other !== id));
+  for (const { descriptor, members } of await store.images.indexes()) {
+    if (!members.some((member) => member.id === id)) continue;
+    const primary = await heirOf(store, descriptor.digest);
+    const heir = members.map((member) => member.id).find((other) => left.has(other));
+    await store.images.removeIndex(descriptor.digest, primary !== undefined && primary !== id ? primary : heir);
+  }
+  await store.images.remove(id);
 }
 
 async function lostLayers(store: Store, { config }: StoredImage): Promise<readonly string[]> {
@@ -231,23 +243,30 @@ async function lostBlobs(store: Store, { manifest, config }: StoredImage): Promi
   return (await Promise.all(lost)).flat();
 }
 
-/** Every index is there with all its images. */
+/** Every index is there with all its images, and what their manifests in it name. Of a broken one the names stay with an image that is there. */
 async function checkIndexes(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
-  const ids = new Set((await store.images.list()).map(({ id }) => id));
+  const images = new Map((await store.images.list()).map((image) => [image.id, image]));
   const indexes = await store.images.indexes();
   const problems: Problem[] = [];
   for (const { descriptor, members, names } of indexes) {
-    const lost = [
-      ...((await store.content.exists(descriptor)) ? [] : ['its bytes']),
-      ...members.filter(({ id }) => !ids.has(id)).map(({ id }) => `image ${id}`),
-    ];
+    const lost = (await store.content.exists(descriptor)) ? [] : ['its bytes'];
+    for (const { id, manifest } of members) {
+      const image = images.get(id);
+      lost.push(...(image ? await lostBlobs(store, { ...image, manifest }) : [`image ${id}`]));
+    }
     if (lost.length === 0) continue;
     problems.push({
       message: `the index ${[descriptor.digest, ...names].join(' ')} lacks ${lost.join(', ')}`,
-      repair: () => store.images.removeIndex(descriptor.digest),
+      repair: async () => store.images.removeIndex(descriptor.digest, await heirOf(store, descriptor.digest)),
     });
   }
   return { count: indexes.length, problems };
+}
+
+/** The image that stands for an index without those that are not there: that for this machine, where it has one. */
+async function heirOf({ images }: Store, index: Digest): Promise<Digest | undefined> {
+  const found = await images.find(index);
+  return found?.id;
 }
 
 async function checkNames(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {

@@ -24,9 +24,14 @@ export function matchFor(nameOrId: string, platform: Platform, snapshot: Snapsho
   return bestFor(candidates, platform, ({ config }) => config);
 }
 
-/** Images that came from the same index of a registry: they have its digest among their places. */
+/**
+ * Images that came from the same index of a registry: they have its digest among their places. It is that which the image was last found by: one
+ * of an index before it may be of another version.
+ */
 function siblingsOf({ id, repoDigests }: StoredImage, { images }: Snapshot): readonly StoredImage[] {
-  return images.filter((other) => other.id !== id && other.repoDigests.some((place) => repoDigests.includes(place)));
+  const newest = new Map(repoDigests.map((place) => [place.replace(/@.*$/, ''), place]));
+  const places = [...newest.values()];
+  return images.filter((other) => other.id !== id && other.repoDigests.some((place) => places.includes(place)));
 }
 
 function lookUp(nameOrId: string, snapshot: Snapshot): StoredImage | StoredIndex | undefined {

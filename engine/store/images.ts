@@ -86,7 +86,8 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
           v: 1,
           id,
           manifest: manifest ?? old?.manifest,
-          repoDigests: [...new Set([...(old?.repoDigests ?? []), ...repoDigests])],
+          // The newest last, also when it was there before.
+          repoDigests: [...(old?.repoDigests ?? []).filter((place) => !repoDigests.includes(place)), ...repoDigests],
         };
         if (JSON.stringify(record) !== JSON.stringify(old)) await replaceFile(pathOf(id), JSON.stringify(record));
         return added.length > 0 ? new Map([...found, ...added.map((name) => [name, id] as const)]) : undefined;
@@ -116,9 +117,13 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
         await rm(pathOf(id), { force: true });
         return undefined;
       }),
-    removeIndex: (digest) =>
+    removeIndex: (digest, heir) =>
       change(async (found) => {
-        await names.write(new Map([...found].filter(([, other]) => other !== digest)));
+        const left = [...found].flatMap(([name, id]) => {
+          if (id !== digest) return [[name, id] as const];
+          return heir === undefined ? [] : [[name, heir] as const];
+        });
+        await names.write(new Map(left));
         await records.remove(digest);
         return undefined;
       }),

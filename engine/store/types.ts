@@ -93,8 +93,8 @@ export interface ImageStore {
   indexes(): Promise<readonly StoredIndex[]>;
   /** Adds an index (its bytes and its images are stored first by the caller) and points `names` to it. */
   putIndex(index: Omit<StoredIndex, 'names'> & { readonly names?: readonly string[] }): Promise<void>;
-  /** Forgets an index and its names. Its images stay. */
-  removeIndex(digest: Digest): Promise<void>;
+  /** Forgets an index. Its images stay, and its names with the one that is its heir; without one they go. */
+  removeIndex(digest: Digest, heir?: Digest): Promise<void>;
   /** Adds or replaces the image (config blob is written first by the caller) and points `names` to it. */
   put(image: {
     readonly id: Digest;

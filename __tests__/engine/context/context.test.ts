@@ -546,6 +546,26 @@ describe('the stat cache', () => {
     expect(entries.size).toBe(1);
   });
 
+  test('forgets files that are gone, where it knows many more than there are', async () => {
+    write('a.txt');
+    write('gone.txt');
+    const other = new Map<string, string>();
+    const kept = { load: () => Promise.resolve(other), save: () => Promise.resolve() };
+    const now = (): number => Date.now() + 60_000;
+    await digest(await openContext(root, { statCache: kept, now }));
+    rmSync(join(root, 'gone.txt'));
+    write('new.txt');
+    await digest(await openContext(root, { statCache: kept, now }));
+    expect([...other.keys()].filter((key) => key.endsWith('gone.txt'))).toHaveLength(1);
+    for (let at = 0; at < 1100; at += 1) other.set(`git:${at}`, '1:0');
+    write('newer.txt');
+    await digest(await openContext(root, { statCache: kept, now }));
+    expect([...other.keys()].filter((key) => key.endsWith('gone.txt'))).toHaveLength(0);
+    expect([...other.keys()].filter((key) => key.endsWith('new.txt'))).toHaveLength(1);
+    expect(other.size).toBeLessThan(1020);
+    expect([other.has('git:0'), other.has('git:1099')]).toEqual([false, true]);
+  });
+
   test('with nonsense in it is read past', async () => {
     write('a');
     const { cache, entries } = memoryCache();
