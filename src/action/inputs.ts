@@ -163,14 +163,18 @@ function lines(raw: ReadonlyMap<string, string>, name: string): readonly string[
   return parseList(name, raw.get(name) ?? '', { ignoreComma: true, comment: name !== 'tags' });
 }
 
-/** `manifest:key=value` is what `key=value` means; there is no index to annotate. */
+/** `manifest:key=value` is what `key=value` means; nothing else is annotated. */
 function ofManifest(line: string): string {
   const [, kinds, pair = line] =
     /^((?:manifest|index|manifest-descriptor|index-descriptor)(?:\[[^\]]*\])?(?:,[a-z-]+)*):(.*)$/s.exec(line) ?? [];
   if (kinds === undefined || kinds === 'manifest') return pair;
-  throw new EngineError('INPUT_REFUSED', `Cannot use input 'annotations': there is no ${kinds} to annotate`, {
-    hint: 'Write key=value, which annotates the manifest',
-  });
+  throw new EngineError(
+    'INPUT_REFUSED',
+    `Cannot use input 'annotations': only manifests are annotated, and ${kinds} was asked for`,
+    {
+      hint: 'Write key=value, which annotates the manifest of every platform',
+    },
+  );
 }
 
 /** Inputs of docker/build-push-action that ask for something that is not done. */

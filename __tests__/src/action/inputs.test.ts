@@ -104,11 +104,13 @@ describe('inputs', () => {
     expect(parseList('tags', '"a""b",c')).toEqual(['a"b', 'c']);
   });
 
-  test('read annotations of the manifest, and refuse those of an index, which there is not', () => {
+  test('read annotations of the manifest, and refuse those of an index by name', () => {
     const annotations = 'a=b,c\nmanifest:d=e:f\norg.x:y=z';
     expect(read({ annotations }).annotations).toEqual({ a: 'b,c', d: 'e:f', 'org.x:y': 'z' });
     for (const place of ['index', 'manifest[linux/amd64]', 'index,manifest', 'manifest-descriptor']) {
-      expect(() => read({ annotations: `${place}:a=b` })).toThrow(`there is no ${place} to annotate`);
+      expect(() => read({ annotations: `${place}:a=b` })).toThrow(
+        `only manifests are annotated, and ${place} was asked for`,
+      );
     }
   });
 
