@@ -124,7 +124,7 @@ suite('the example workflows under nektos/act, on the host', () => {
     return { status: answer.status, digest: answer.headers.get('docker-content-digest') };
   }
 
-  test('a release pushes what it tested and fills the cache; a pull request then builds nothing and pushes nothing', async () => {
+  test('a release pushes what it tested and fills the cache; a pull request then builds nothing, or what it changed, and pushes nothing', async () => {
     const repository = await createRepository();
     const release = await run(repository, 'release.yml', 'push', { ref: 'refs/heads/main' });
     expect({ code: release.code, output: release.output.slice(-4000) }).toMatchObject({ code: 0 });
@@ -141,6 +141,13 @@ suite('the example workflows under nektos/act, on the host', () => {
     expect(pull.output).toContain('not pushed');
     expect(pull.output).toMatch(/ready after \d+\.\d+ s, exit reason ''/);
     expect((await manifest('pr-7')).status).toBe(404);
+    // One line of the app is another: what comes before its COPY is there.
+    writeFileSync(join(repository, 'www/page'), 'new\n');
+    const changed = await run(repository, 'pull-request.yml', 'pull_request', PULL);
+    expect({ code: changed.code, output: changed.output.slice(-4000) }).toMatchObject({ code: 0 });
+    const [, total, cached] = /built sha256:\w+: (\d+) steps, (\d+) cached, 2 executed/.exec(changed.output) ?? [];
+    expect(Number(total) - Number(cached)).toBe(2);
+    expect(holds(Buffer.from(pull.output + changed.output), PASSWORD)).toBe(false);
   });
 
   test('a predict that fails makes the job red, with its reason for later steps', async () => {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { APP_DOCKERFILE, writeApp } from '../helpers/action-app.ts';
@@ -45,6 +45,16 @@ RUN --mount=type=secret,id=plain,env=PLAIN --mount=type=cache,target=/cache test
 EXPOSE`,
 );
 
+/** A trace, once all that it is of has ended. */
+async function whenWritten(path: string): Promise<string> {
+  for (;;) {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+    if (!lines.some((line) => line.startsWith('strace') && line.includes(path))) return await readFile(path, 'utf8');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 suite('canaries', () => {
   let bundle: ActionBundle;
   let registry: DockerRegistry;
@@ -67,9 +77,12 @@ suite('canaries', () => {
     await registry.close();
   });
 
-  async function begin(through: readonly string[] = []): Promise<StepOptions> {
+  async function begin(
+    through: readonly string[] = [],
+    files: Readonly<Record<string, string>> = {},
+  ): Promise<StepOptions> {
     job = await createJob({ script: bundle.script, through });
-    await writeApp(job.workspace, { Dockerfile: DOCKERFILE });
+    await writeApp(job.workspace, { Dockerfile: DOCKERFILE, ...files });
     const quoted = Object.entries(SECRETS).map(([id, value]) => `"${id}=${value.replaceAll('"', '""')}"`);
     return {
       event: { repository: { default_branch: 'main' } },
@@ -155,6 +168,63 @@ suite('canaries', () => {
     // All of it was seen: the helper, the container's processes, and what packs the cache.
     const programs = [...ofMain, ...ofPost].map(({ path }) => path).join('\n');
     for (const program of [HELPER, '/bin/sh', '/tar']) expect(programs).toContain(program);
+    expect(await leaks(options)).toEqual([]);
+  });
+
+  const WRONG = 'canary-wrong-password-31';
+  /** How else a job may end: what is not as in one that passes, and what its log then says. */
+  const ENDINGS: Readonly<
+    Record<
+      string,
+      {
+        readonly files?: Readonly<Record<string, string>>;
+        readonly with?: Readonly<Record<string, string>>;
+        readonly cancelAt?: RegExp;
+        readonly says: RegExp;
+      }
+    >
+  > = {
+    'a RUN fails': { files: { Dockerfile: `${DOCKERFILE}RUN exit 3\n` }, says: /exit(?:ed with)? (?:code:? )?3/ },
+    'a request fails': {
+      files: { 'www/cgi-bin/predict': '#!/bin/sh\nprintf "Status: 500\\r\\n\\r\\n"\n' },
+      says: /got 500/,
+    },
+    'the registry refuses the password': { with: { password: WRONG }, says: /push: / },
+    'it is cancelled': { cancelAt: /start the container/, says: /Cancelled by SIGINT/ },
+  };
+  test.each(Object.keys(ENDINGS))('are in no argument, environment, output and file when %s (S6, S9)', async (name) => {
+    const trace = join(home, 'trace');
+    const { files, with: other, cancelAt, says } = ENDINGS[name] ?? { says: /never/ };
+    const [strace = '', ...words] = straced(trace);
+    // Traced by a grandchild, so that the signals of the runner go to the program itself.
+    const begun = await begin([strace, '-D', ...words], files);
+    const options = { ...begun, with: { ...begun.with, ...other } };
+    const step = job.start('main', options);
+    if (cancelAt) {
+      await step.seen(cancelAt);
+      await step.cancel();
+    }
+    const main = await step.result;
+    expect(main.exitCode).toBe(cancelAt ? 130 : 1);
+    expect(main.log + main.annotations.map(({ message }) => message).join('\n')).toMatch(says);
+    const [own, ...others] = parseExecves(await whenWritten(trace));
+    expect(own?.argv.at(-1)?.toString()).toBe(bundle.script);
+    const allowed = ['plain in the environment of /bin/sh'];
+    expect(carried(others, options).filter((leak) => !allowed.includes(leak))).toEqual([]);
+    await rm(trace);
+    const post = await job.post(options);
+    await whenWritten(trace);
+    await rm(trace);
+    expect(post.exitCode).toBe(0);
+    for (const [canary, value] of [...canaries(options), ['wrong password', WRONG] as const]) {
+      const printed = [main, post]
+        .flatMap(({ raw, summary, outputs }) => [raw, summary, JSON.stringify(outputs)])
+        .join('\n');
+      expect([canary, holds(Buffer.from(printed.replaceAll(/^::add-mask::.*$/gm, '')), value)]).toEqual([
+        canary,
+        false,
+      ]);
+    }
     expect(await leaks(options)).toEqual([]);
   });
 
