@@ -8,7 +8,14 @@ import { hostPlatform } from './host-platform.ts';
 import type { Digest, Fetcher } from './image/types.ts';
 import { createKeyring, type Keyring, withKeyring } from './keyring.ts';
 import { folderOfPlace, layoutFetcher } from './layout-place.ts';
-import { createHelper, createLauncher, createMachineProbe, type Helper, type Isolation } from './native/index.ts';
+import {
+  createHelper,
+  createLauncher,
+  createMachineProbe,
+  createSeriesHelper,
+  type Helper,
+  type Isolation,
+} from './native/index.ts';
 import { createRegistry, type Registry } from './registry/index.ts';
 import { createSnapshots, openLayout, openStore, type FetchBlob, type Snapshots, type Store } from './store/index.ts';
 
@@ -42,6 +49,8 @@ export interface Parts {
   readonly snapshots: (options?: ActOptions) => Promise<Snapshots>;
   /** Lets `act` hear of store records and registry messages that deserve a warning, each once. */
   readonly withWarnings: <T>(onEvent: ActOptions['onEvent'], act: () => Promise<T>) => Promise<T>;
+  /** Ends the helpers that wait for work, and gives back connections and locks. */
+  readonly close: () => Promise<void>;
 }
 
 /** Opens store and clients. Nothing is probed and no helper runs until something needs it. */
@@ -63,9 +72,12 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const serve = createServe(registry, options.cacheSource);
   const fetchBlob = createFetchBlob(serve);
   const { find, probe, watch } = createMachineProbe(options, { launcher, store: place });
+  const closing: (() => Promise<void>)[] = [];
   const machine = once(async (act: ActOptions = {}): Promise<Machine> => {
     const isolation = await find(act);
-    return { isolation, helper: watch(createHelper(launcher, { store: place, ...isolation })) };
+    const helper = createSeriesHelper(launcher, { store: place, ...isolation });
+    closing.push(helper.close);
+    return { isolation, helper: watch(helper) };
   });
   return {
     options: { ...options, credentials },
@@ -81,6 +93,9 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     userHelper: lockHelper,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
     withWarnings: warnings.during,
+    close: async () => {
+      await Promise.all([...closing.map((close) => close()), registry.close(), store.close()]);
+    },
   };
 }
 

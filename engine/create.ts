@@ -122,10 +122,7 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
     },
     system: createSystem(parts, containers),
     serveRegistry: async (how) => (await import('./acts.ts')).serveRegistry(parts, how),
-    close: async () => {
-      await parts.registry.close();
-      await store.close();
-    },
+    close: parts.close,
   };
 }
 

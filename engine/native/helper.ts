@@ -1,6 +1,8 @@
+import { isEngineError } from '../base/errors.ts';
 import { createBinaryCheck, type Binary } from './binary.ts';
 import { PROTOCOL_VERSION, type IdMap, type Operation, type Request, type StoreLocation } from './protocol.ts';
-import { openSession, type Command } from './session.ts';
+import { createSharedSeries } from './series.ts';
+import { notStarted, openSession, type Command } from './session.ts';
 import type { ArgumentsOf, CallOptions, Helper, OperationName, ResultOf, Session } from './types.ts';
 
 /** Starts helpers: directly, or through sudo. */
@@ -23,24 +25,87 @@ export function createLauncher(binary: Binary, sudo?: string): Launcher {
   };
 }
 
+/** Where a helper works, and as whom. */
+export interface Place {
+  readonly store: StoreLocation;
+  readonly idMap: IdMap;
+  readonly elevation: Elevation;
+}
+
 /** The helper, bound to a store and an id map. With elevation `sudo` every operation but `lock` goes through sudo (DESIGN.md 4). */
-export function createHelper(
-  launcher: Launcher,
-  place: { readonly store: StoreLocation; readonly idMap: IdMap; readonly elevation: Elevation },
-): Helper {
+export function createHelper(launcher: Launcher, place: Place): Helper {
   const open = <O extends OperationName>(op: O, args: ArgumentsOf<O>, whole: boolean, options?: CallOptions): Session<O> =>
     openSession<O>(toRequest(place, op, args), {
-      command: place.elevation === 'sudo' && op !== 'lock' && launcher.sudo ? launcher.sudo : launcher.direct,
+      command: commandOf(launcher, place, op),
       action: actionOf(op, args),
       whole,
     }, options);
+  return bound(place, open);
+}
+
+/**
+ * A {@link Helper} whose operations share a process where they come one after another; the process is started at once. What comes while it is
+ * busy has a process of its own, as with {@link createHelper}.
+ */
+export function createSeriesHelper(launcher: Launcher, place: Place): Helper & { readonly close: () => Promise<void> } {
+  const own = createHelper(launcher, place);
+  const shared = createSharedSeries(commandOf(launcher, place, 'state'));
+  const open = <O extends OperationName>(op: O, args: ArgumentsOf<O>, whole: boolean, options?: CallOptions): Session<O> => {
+    const alone = (): Session<O> => (whole ? sessionOf(own.call(op, args, options)) : own.open(op, args, options));
+    if (ALONE.has(op) || (!whole && !LAST.has(op))) return alone();
+    const plan = { action: actionOf(op, args), whole, last: LAST.has(op) };
+    return later(async () => {
+      const series = await shared.take().catch((error: unknown) => {
+        throw isEngineError(error) ? error : notStarted(plan.action, error);
+      });
+      // Nothing is awaited between the question and the request.
+      return series.isFree() ? series.open<O>(toRequest(place, op, args), plan, options) : alone();
+    });
+  };
+  // Whoever needs it hears of a failure.
+  shared.take().catch(() => undefined);
+  return { ...bound(place, open), close: shared.close };
+}
+
+/** Operations that the helper runs in this process or holds for long: it refuses them in a series. */
+const ALONE: ReadonlySet<OperationName> = new Set(['probe', 'lock', 'extract', 'keyring']);
+/** Operations that are talked to while they run: the helper ends after one. */
+const LAST: ReadonlySet<OperationName> = new Set(['start', 'resume', 'exec', 'attach', 'copy-in']);
+
+function bound(
+  { idMap }: Place,
+  open: <O extends OperationName>(op: O, args: ArgumentsOf<O>, whole: boolean, options?: CallOptions) => Session<O>,
+): Helper {
   return {
-    idMap: place.idMap,
-    idMapName: idMapName(place.idMap),
+    idMap,
+    idMapName: idMapName(idMap),
     call: async <O extends OperationName>(op: O, args: ArgumentsOf<O>, options?: CallOptions): Promise<ResultOf<O>> =>
       await open(op, args, true, options).result,
     open: (op, args, options) => open(op, args, false, options),
   };
+}
+
+function commandOf(launcher: Launcher, { elevation }: Place, op: OperationName): () => Promise<Command> {
+  return elevation === 'sudo' && op !== 'lock' && launcher.sudo ? launcher.sudo : launcher.direct;
+}
+
+/** A session that is still being opened. */
+function later<O extends OperationName>(open: () => Promise<Session<O>>): Session<O> {
+  const opened = open();
+  const result = opened.then((session) => session.result);
+  result.catch(() => undefined);
+  return {
+    result,
+    control: async (message) => await (await opened).control(message),
+    write: async (chunk) => await (await opened).write(chunk),
+    close: (how) => void opened.then((session) => session.close(how), () => undefined),
+  };
+}
+
+/** A call as a session that nobody talks to. */
+function sessionOf<O extends OperationName>(result: Promise<ResultOf<O>>): Session<O> {
+  const nothing = (): Promise<void> => Promise.resolve();
+  return { result, control: nothing, write: nothing, close: () => undefined };
 }
 
 /** Folder below `snapshots/` of an id map (DESIGN.md 7). */

@@ -17,21 +17,30 @@ export async function readLines(
   source: AsyncIterable<Uint8Array>,
   listeners: { readonly onEvent: (event: Event) => void; readonly onResult: () => void },
 ): Promise<Spoken> {
-  let reply: Reply | undefined;
-  let failure: Failure | undefined;
-  let noise = '';
-  for await (const text of splitLines(source)) {
-    const line = parseLine(text);
-    if (!line) noise = (noise + text + '\n').slice(-MAX_NOISE);
+  let spoken: Spoken = { noise: '' };
+  await eachLine(source, (line, text) => {
+    if (!line) spoken = addNoise(spoken, text);
     else if ('event' in line) listeners.onEvent(line.event);
-    else if (!reply && !failure) {
+    else if (!spoken.reply && !spoken.failure) {
       // The first result counts: upon it fd 0 is closed, and a helper on its way out may take that for a cancellation.
-      if ('reply' in line) reply = line.reply;
-      else failure = line.failure;
+      spoken = { ...spoken, ...line };
       listeners.onResult();
     }
-  }
-  return { reply, failure, noise: noise.trim() };
+  });
+  return { ...spoken, noise: spoken.noise.trim() };
+}
+
+/** Hands each line on; undefined with its text for one that is not of the protocol. */
+export async function eachLine(
+  source: AsyncIterable<Uint8Array>,
+  onLine: (line: Line | undefined, text: string) => void,
+): Promise<void> {
+  for await (const text of splitLines(source)) onLine(parseLine(text), text);
+}
+
+/** Keeps the end of what is not of the protocol. */
+export function addNoise(spoken: Spoken, text: string): Spoken {
+  return { ...spoken, noise: (spoken.noise + text + '\n').slice(-MAX_NOISE) };
 }
 
 async function* splitLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<string> {

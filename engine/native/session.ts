@@ -9,10 +9,11 @@ import { signalNumber } from './signals.ts';
 import { FRAME, type Control, type Request } from './protocol.ts';
 import type { CallOptions, OperationName, ResultOf, Session } from './types.ts';
 
-type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+/** A helper that runs. */
+export type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 /** How long a helper that was told to stop may take, in milliseconds: its container gets 3 s, then it is killed. */
-const END_TIMEOUT = 10_000;
+export const END_TIMEOUT = 10_000;
 /** How long pipes may stay open after the helper has ended, in milliseconds: a process outside our tree may have inherited them. */
 const DRAIN_TIMEOUT = 2_000;
 
@@ -32,7 +33,8 @@ export interface SessionPlan {
   readonly whole: boolean;
 }
 
-interface Outcome {
+/** What a helper said, and how it ended. */
+export interface Outcome {
   readonly spoken: Spoken;
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -80,7 +82,18 @@ async function start(
   options.signal?.throwIfAborted();
   const { program, args } = await plan.command();
   options.signal?.throwIfAborted();
-  const child = spawn(program, [...args, request.operation.op], {
+  const child = await spawnHelper(program, [...args, request.operation.op]).catch((error: unknown) => {
+    throw notStarted(plan.action, error);
+  });
+  child.stdin.write(encodeFrame(FRAME.request, Buffer.from(JSON.stringify(request))));
+  const outcome = follow(child, plan, options);
+  outcome.catch(() => undefined);
+  return { child, outcome };
+}
+
+/** Starts a helper with pipes on its fds 0 to 2. @throws the system's error; {@link notStarted} says it to the user */
+export async function spawnHelper(program: string, args: readonly string[]): Promise<Child> {
+  const child = spawn(program, args, {
     cwd: '/',
     env: {},
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -88,13 +101,10 @@ async function start(
     detached: true,
   });
   // Node gives a child without pipes where there are no file descriptors for them.
-  if (child.pid === undefined) throw notStarted(plan.action, await failureOf(child));
+  if (child.pid === undefined) throw await failureOf(child);
   // The helper may refuse before it has read everything: its own words on fd 2 say why, an EPIPE does not.
   child.stdin.on('error', () => undefined);
-  child.stdin.write(encodeFrame(FRAME.request, Buffer.from(JSON.stringify(request))));
-  const outcome = follow(child, plan, options);
-  outcome.catch(() => undefined);
-  return { child, outcome };
+  return child;
 }
 
 /** Why the child is not there: Node tells it in the next turn. */
@@ -102,9 +112,13 @@ async function failureOf(child: Child): Promise<NodeJS.ErrnoException> {
   return await new Promise((resolve) => child.once('error', resolve));
 }
 
-function notStarted(action: string, error: NodeJS.ErrnoException): EngineError {
-  const hint = error.code === undefined ? undefined : NOT_STARTED[error.code];
-  return new EngineError('HELPER_NOT_STARTED', `Cannot ${action}: ${error.message}`, { cause: error, hint });
+/** A helper could not be started at all: what to do about it. */
+export function notStarted(action: string, error: unknown): EngineError {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+  return new EngineError('HELPER_NOT_STARTED', `Cannot ${action}: ${messageOf(error)}`, {
+    cause: error,
+    hint: NOT_STARTED[code],
+  });
 }
 
 const NOT_STARTED: Readonly<Record<string, string>> = {
@@ -116,13 +130,14 @@ const NOT_STARTED: Readonly<Record<string, string>> = {
 };
 
 /** Sends what follows the request. */
-async function feed(child: Child, plan: SessionPlan, options: CallOptions): Promise<void> {
+export async function feed(child: Child, plan: Pick<SessionPlan, 'whole'>, options: CallOptions): Promise<void> {
   for await (const chunk of options.data ?? []) for (const frame of dataFrames(chunk)) await send(child, frame);
   for (const secret of options.secrets ?? []) await send(child, secretFrame(secret));
   if (plan.whole) await send(child, encodeFrame(FRAME.end, new Uint8Array()));
 }
 
-async function send(child: Child, frame: Uint8Array): Promise<void> {
+/** Writes a frame, and waits where the helper is slower. */
+export async function send(child: Child, frame: Uint8Array): Promise<void> {
   if (!child.stdin.writable) return;
   if (child.stdin.write(frame)) return;
   await new Promise<void>((resolve) => {
@@ -172,7 +187,7 @@ async function follow(child: Child, plan: SessionPlan, options: CallOptions): Pr
 }
 
 /** Closes pipes that stay open after the end of the helper; bytes that wait for a slow consumer are not ours to drop. */
-function drain(child: Child, after: (milliseconds: number, act: () => void) => void): void {
+export function drain(child: Child, after: (milliseconds: number, act: () => void) => void): void {
   after(DRAIN_TIMEOUT, () => {
     if (child.stdout.readableLength > 0) drain(child, after);
     else closePipes(child);
@@ -192,7 +207,8 @@ async function deliver(child: Child, options: CallOptions): Promise<void> {
   }
 }
 
-function isClosed(error: unknown): boolean {
+/** The helper has gone before its stream was read to the end; its exit says why. */
+export function isClosed(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE';
 }
 
@@ -226,13 +242,15 @@ async function exited(
   return { spoken: await streams.spoken, ...exit };
 }
 
-function closePipes(child: Child): void {
+/** Lets go of a helper's pipes. */
+export function closePipes(child: Child): void {
   child.stdin.destroy();
   child.stdout.destroy();
   child.stderr.destroy();
 }
 
-function settle<O extends OperationName>(outcome: Outcome, action: string, signal?: AbortSignal): ResultOf<O> {
+/** Result of an operation, or its error. */
+export function settle<O extends OperationName>(outcome: Outcome, action: string, signal?: AbortSignal): ResultOf<O> {
   const { reply, failure, noise } = outcome.spoken;
   // Type: the reply's tag is the operation's, by the protocol.
   if (reply) return ('result' in reply ? reply.result : undefined) as ResultOf<O>;

@@ -25,10 +25,9 @@ export function createReadAccounts(helper: Helper, { remember = false } = {}): R
     const key = snapshots.join(' ');
     const found = known.get(key);
     if (found) return found;
-    const [passwd, group] = await Promise.all([
-      readText(helper, snapshots, '/etc/passwd', options.signal),
-      readText(helper, snapshots, '/etc/group', options.signal),
-    ]);
+    // One after the other, which one process of the helper does; side by side they would take two.
+    const passwd = await readText(helper, snapshots, '/etc/passwd', options.signal);
+    const group = await readText(helper, snapshots, '/etc/group', options.signal);
     const accounts = { users: parsePasswd(passwd), groups: parseGroup(group) };
     if (remember) {
       const oldest = known.size >= REMEMBERED ? known.keys().next().value : undefined;

@@ -36,6 +36,8 @@ pub(crate) struct Input {
     fd: BorrowedFd<'static>,
     buffer: Vec<u8>,
     start: usize,
+    /// One request follows another.
+    series: bool,
 }
 
 impl Input {
@@ -45,12 +47,47 @@ impl Input {
             fd,
             buffer: Vec::new(),
             start: 0,
+            series: false,
         })
+    }
+
+    /// Lets a further request come when one has been answered.
+    pub(crate) fn take_series(&mut self) {
+        self.series = true;
+    }
+
+    /// Whether the next frame is a further request: the engine may have its answer before the worker has ended.
+    pub(crate) fn holds_request(&self) -> bool {
+        self.series && self.buffer.get(self.start) == Some(&(Kind::Request as u8))
     }
 
     /// The first frame, which must be the request.
     pub(crate) fn request(&mut self) -> Result<Vec<u8>, Failure> {
         let frame = self.wait_frame()?;
+        Self::request_of(frame)
+    }
+
+    /// The request after one that has been answered, whose end frame may still be here; `None` when the engine closed its end in between.
+    pub(crate) fn next_request(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            match self.next()? {
+                Some(Frame { kind: Kind::End, .. }) => {}
+                Some(frame) => return Self::request_of(frame).map(Some),
+                None => {
+                    wait_for(self.fd, PollFlags::IN)?;
+                    if self.fill()? == Fill::Closed {
+                        return if self.start == self.buffer.len() {
+                            Ok(None)
+                        } else {
+                            Err(cancelled())
+                        };
+                    }
+                }
+            }
+        }
+    }
+
+    fn request_of(frame: Frame) -> Result<Vec<u8>, Failure> {
         match frame.kind {
             Kind::Request if frame.payload.len() <= MAX_REQUEST => Ok(frame.payload),
             Kind::Request => Err(protocol(format!(
@@ -100,8 +137,7 @@ impl Input {
 
     /// Reads once; call it when fd 0 is readable.
     pub(crate) fn fill(&mut self) -> Result<Fill, Failure> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
+        self.make_room();
         let old = self.buffer.len();
         self.buffer.resize(old.saturating_add(CHUNK), 0);
         let result = rustix::io::retry_on_intr(|| rustix::io::read(self.fd, self.buffer.get_mut(old..).unwrap_or_default()));
@@ -112,6 +148,23 @@ impl Input {
             // A socket whose other end was closed with unread bytes.
             Err(Errno::CONNRESET) => Ok(Fill::Closed),
             Err(error) => Err(failed("read fd 0")(error)),
+        }
+    }
+
+    /// Moves what is pending to the front, and the whole to where a chunk fits behind it. Part of a secret may be pending: no copy stays behind.
+    fn make_room(&mut self) {
+        let pending = self.buffer.len().saturating_sub(self.start);
+        if self.start > 0 {
+            self.buffer.copy_within(self.start.., 0);
+            secrets::wipe(self.buffer.get_mut(pending..).unwrap_or_default());
+            self.buffer.truncate(pending);
+            self.start = 0;
+        }
+        if self.buffer.capacity().saturating_sub(pending) < CHUNK {
+            let mut larger = Vec::with_capacity(pending.saturating_mul(2).saturating_add(CHUNK));
+            larger.extend_from_slice(&self.buffer);
+            secrets::wipe(&mut self.buffer);
+            self.buffer = larger;
         }
     }
 

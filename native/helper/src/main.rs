@@ -54,6 +54,9 @@ fn serve(word: &str, arguments: &[OsString], status: &Status) -> Result<Outcome,
         seal::ensure(arguments)?;
     }
     let mut input = Input::new()?;
+    if word == cmd::SERIES {
+        return supervise::series(input, status);
+    }
     let request = read_request(&mut input, word)?;
     supervise::run(request, input, status)
 }
@@ -82,15 +85,19 @@ pub(crate) fn conclude(status: &Status, result: Result<Reply, Failure>) -> u8 {
 }
 
 fn read_request(input: &mut Input, word: &str) -> Result<Request, Failure> {
-    let bytes = input.request()?;
-    check_version(&bytes)?;
-    let request: Request = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let request = parse_request(&input.request()?)?;
     let tag = cmd::word(&request.operation);
     if tag == word {
         Ok(request)
     } else {
         Err(malformed(format!("the command is {word:?}, the request is for {tag:?}")))
     }
+}
+
+/// The request of a frame.
+pub(crate) fn parse_request(bytes: &[u8]) -> Result<Request, Failure> {
+    check_version(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))
 }
 
 /// Looks at the version alone first, so that a newer request is refused for its version and not for a field that it added.

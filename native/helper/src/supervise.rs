@@ -55,8 +55,33 @@ fn style(operation: &Operation) -> Style {
     }
 }
 
+/// Takes one request after another until fd 0 ends, so that a command of the engine needs one process of ours. Each runs in a worker; one that
+/// watches fd 0 itself is the last. A failure of this process is the last word as well: what fd 0 or fd 1 holds may be half of something.
+pub(crate) fn series(mut input: Input, status: &channel::Status) -> Result<Outcome, Failure> {
+    input.take_series();
+    while let Some(bytes) = input.next_request()? {
+        let request = crate::parse_request(&bytes)?;
+        match style(&request.operation) {
+            Style::Direct => return Err(refused(&request.operation)),
+            Style::Streaming { .. } => return run(request, input, status),
+            // The worker has answered, and with a failure it is the request that failed.
+            Style::Watched { .. } => input = turn(request, input, status)?.1,
+        }
+    }
+    Ok(Outcome::Done(0))
+}
+
+fn refused(operation: &Operation) -> Failure {
+    let message = "this operation has a process of its own";
+    Failure::new(Code::Request, "read request", message).subject(cmd::word(operation))
+}
+
 /// Runs the operation of `request` where it belongs.
-pub(crate) fn run(request: Request, mut input: Input, status: &channel::Status) -> Result<Outcome, Failure> {
+pub(crate) fn run(request: Request, input: Input, status: &channel::Status) -> Result<Outcome, Failure> {
+    turn(request, input, status).map(|(outcome, _)| outcome)
+}
+
+fn turn(request: Request, mut input: Input, status: &channel::Status) -> Result<(Outcome, Input), Failure> {
     hide()?;
     // Without them a container that runs could be taken for one that has ended.
     process::check_pidfds().map_err(|(call, error)| failed(call)(error))?;
@@ -71,21 +96,26 @@ pub(crate) fn run(request: Request, mut input: Input, status: &channel::Status) 
     if let Some(tree) = cmd::transfer::tree_of(&operation) {
         context.running_root = crate::container::tree::running(&context, tree)?;
     }
+    let outcome = act(&mut context, operation, &id_map)?;
+    Ok((outcome, context.input.into_inner()))
+}
+
+fn act(context: &mut Context, operation: Operation, id_map: &IdMap) -> Result<Outcome, Failure> {
     let namespace = matches!(id_map, IdMap::Sub { .. });
     match style(&operation) {
-        Style::Direct => dispatch(&context, operation).map(Outcome::Reply),
+        Style::Direct => dispatch(context, operation).map(Outcome::Reply),
         Style::Streaming { enters_user_namespace } if !(namespace && enters_user_namespace) => {
-            dispatch(&context, operation).map(Outcome::Reply)
+            dispatch(context, operation).map(Outcome::Reply)
         }
         Style::Streaming { .. } => {
-            let worker = spawn(&mut context, operation, Some(&id_map))?;
+            let worker = spawn(context, operation, Some(id_map))?;
             finished(process::wait(worker.pid).map_err(failed("wait for worker"))?)
         }
         Style::Watched { enters_user_namespace } => {
             if let Operation::Remove(args) = &operation {
-                cmd::remove::stop(&context, args)?;
+                cmd::remove::stop(context, args)?;
             }
-            let worker = spawn(&mut context, operation, (namespace && enters_user_namespace).then_some(&id_map))?;
+            let worker = spawn(context, operation, (namespace && enters_user_namespace).then_some(id_map))?;
             watch(&worker, context.input.get_mut())
         }
     }
@@ -100,6 +130,10 @@ fn spawn(context: &mut Context, operation: Operation, id_map: Option<&IdMap>) ->
             drop((gate, ready));
             let status = context.status;
             let result = work(context, operation, id_map, reader, announce);
+            if result.is_err() {
+                // Nothing more of this request comes, also where another one follows. Nobody is left to tell when this fails.
+                let _ = channel::Output::new().end();
+            }
             process::exit_now(i32::from(conclude(&status, result)))
         }
         Forked::Parent(worker) => {
@@ -163,7 +197,8 @@ fn read_on(input: &mut Input) -> Result<(), Failure> {
     if input.fill()? == Fill::Closed {
         return Err(cancelled());
     }
-    while let Some(frame) = input.next()? {
+    while !input.holds_request() {
+        let Some(frame) = input.next()? else { break };
         if frame.kind != Kind::End {
             return Err(Failure::new(
                 Code::Request,

@@ -10,7 +10,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use support::{END, REQUEST, Session, as_root, each_rung, frame, spec, start, with};
 
@@ -217,5 +217,51 @@ fn the_probe_finds_the_rung_that_the_test_stands_on() {
             assert!(!one["reason"].as_str().unwrap().is_empty(), "{one}");
         }
         assert_eq!(std::fs::read_dir(&store.root).unwrap().count(), 0, "the probe left something");
+    });
+}
+
+#[test]
+fn a_series_answers_one_request_after_another_and_ends_with_fd_0() {
+    as_root(|store| {
+        let all = serde_json::to_vec(&store.request("state", &json!({"containers": []}))).unwrap();
+        let one = serde_json::to_vec(&store.request("state", &json!({"containers": ["nobody"]}))).unwrap();
+        let mut child = support::spawn(store.command().arg("series"));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut stdin = child.stdin.take().unwrap();
+        // A request that fails is no end; the next one may come before the worker of the last has gone.
+        for (request, answer) in [
+            (&all, "reply"),
+            (&one, "failure"),
+            (&all, "reply"),
+            (&one, "failure"),
+            (&all, "reply"),
+        ] {
+            stdin.write_all(&[frame(REQUEST, request), frame(END, &[])].concat()).unwrap();
+            let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+            assert!(line.get(answer).is_some(), "{line}");
+        }
+        drop(stdin);
+        let ended = child.wait().unwrap();
+        // The worker of the last request may not have gone when fd 0 ends, which then counts as a cancellation; its answer is out already.
+        match lines.next() {
+            None => assert!(ended.success()),
+            Some(line) => assert!(line.unwrap().contains(r#""code":"cancelled""#)),
+        }
+        assert!(lines.next().is_none());
+    });
+}
+
+#[test]
+fn a_series_refuses_what_has_a_process_of_its_own_and_half_a_request() {
+    as_root(|store| {
+        let probe = serde_json::to_vec(&store.request("probe", &json!({"sub": null}))).unwrap();
+        let half = frame(REQUEST, &probe);
+        for (bytes, code) in [(frame(REQUEST, &probe), "request"), (half[..half.len() - 1].to_vec(), "cancelled")] {
+            let mut child = support::spawn(store.command().arg("series"));
+            child.stdin.take().unwrap().write_all(&bytes).unwrap();
+            let output = child.wait_with_output().unwrap();
+            let line: Value = serde_json::from_slice(&output.stderr).unwrap();
+            assert_eq!(line["failure"]["code"], code, "{line}");
+        }
     });
 }

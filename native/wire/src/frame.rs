@@ -2,6 +2,8 @@
 //!
 //! Engine to helper, fd 0: one `Request`, then any of `Data` (standard input of a process, or a list of paths), `Secret` and `Control`, then
 //! `End`. End of file before the result, be it before or after `End`, means that the engine is gone: the helper stops its work, unmounts and exits.
+//! The process of the word `series` takes a further `Request` when it has answered one: its last line and its `End` are out, in either order.
+//! It ends when fd 0 does, or with the first operation that is talked to while it runs (`start`, `exec` and their like).
 //! Helper to engine, fd 1: `Data` (standard output or file content), `ErrorData` (standard error), then `End`. fd 2 carries JSON lines.
 
 /// The length of a frame's head in bytes.

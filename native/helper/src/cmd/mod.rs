@@ -77,6 +77,9 @@ pub(crate) fn run(context: &Context, operation: Operation) -> Result<Reply, Fail
     }
 }
 
+/// The command word of a process that takes one request after another.
+pub(crate) const SERIES: &str = "series";
+
 /// The command word of an operation: its tag in the request.
 pub(crate) fn word(operation: &Operation) -> &'static str {
     match operation {
