@@ -38,6 +38,11 @@ export const KEPT: Readonly<Record<string, Kept>> = {
   'mount-targets-mount': MOUNT_POINTS,
   'own: a shell, a command, an entrypoint, and what resets what': workdirTime('relative'),
   'own: folders that WORKDIR and COPY make, and whose they are': workdirTime('made'),
+  'own: a folder that COPY makes for a file with a mode': {
+    outcome: ["made: mode 755, Docker's 644"],
+    reason:
+      'a folder with the mode of a file can be entered by root alone: the Docker before 28.1 made it with 755, and its users report the change as a bug',
+  },
   'own: linked copies, and one on what is there': {
     outcome: ["d: mode 755, Docker's 700"],
     reason:

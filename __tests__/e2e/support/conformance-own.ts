@@ -289,6 +289,13 @@ COPY --chmod=u+x,go-r f /moded/f
 `,
   ),
   own(
+    'a folder that COPY makes for a file with a mode',
+    'echo f > f',
+    `FROM BUSYBOX
+COPY --chmod=644 f /made/f
+`,
+  ),
+  own(
     'what a RUN writes to a volume, a mount point and the files of the engine',
     'echo c > c',
     `FROM BUSYBOX
