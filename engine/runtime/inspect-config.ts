@@ -6,11 +6,37 @@ import { MASKED_PATHS, READONLY_PATHS } from './profile.ts';
 /** Bytes of /dev/shm where nobody gave a size. */
 const SHM_SIZE = 64 * 1024 * 1024;
 
+/** What Docker has a flag for and is refused here (src/cli/commands/run-flags.ts), or is for Windows: templates that ask for it find it unset. */
+const NEVER_SET = {
+  BlkioDeviceReadBps: [],
+  BlkioDeviceReadIOps: [],
+  BlkioDeviceWriteBps: [],
+  BlkioDeviceWriteIOps: [],
+  BlkioWeight: 0,
+  BlkioWeightDevice: [],
+  Cgroup: '',
+  CgroupParent: '',
+  ConsoleSize: [0, 0],
+  ContainerIDFile: '',
+  CpuCount: 0,
+  CpuPercent: 0,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  IOMaximumBandwidth: 0,
+  IOMaximumIOps: 0,
+  Isolation: '',
+  Links: null,
+  Runtime: 'berth',
+  UsernsMode: '',
+  VolumeDriver: '',
+} as const;
+
 /** What was asked for of the machine, as `HostConfig` of `docker inspect`: the daemon's values where nothing was said. */
 export function hostConfigOf(spec: RunSpec): Record<string, unknown> {
   const { mounts = [], limits = {}, security = {} } = spec;
   const bare = spec.privileged === true || security.systemPathsUnconfined === true;
   return {
+    ...NEVER_SET,
     ...limitsOf(limits),
     AutoRemove: spec.rm ?? false,
     Annotations: spec.annotations ?? {},
@@ -69,6 +95,7 @@ export function containerConfigOf({ record }: Pick<Found, 'record'>): Record<str
     Env: config.Env ?? [],
     Cmd: spec.command && spec.command.length > 0 ? spec.command : spec.entrypoint ? null : (config.Cmd ?? null),
     Entrypoint: spec.entrypoint ?? config.Entrypoint ?? null,
+    OnBuild: null,
     Image: record.image,
     WorkingDir: config.WorkingDir ?? '',
     Labels: config.Labels ?? {},

@@ -18,9 +18,15 @@ export function inspectContainer({ state, record }: Found, place: VolumePlace): 
     Args: args,
     State: stateOf({ state, record }),
     Image: record.imageId,
+    ...filesOf(state.id, place),
     Name: `/${record.name}`,
     Driver: 'overlay',
     Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: null,
+    GraphDriver: { Name: 'overlay', Data: null },
     Mounts: [
       ...(spec.mounts ?? []).filter(({ type }) => type !== 'volume').map(mountOf),
       ...(record.volumes ?? []).map((use) => volumeOf(use, place)),
@@ -32,12 +38,36 @@ export function inspectContainer({ state, record }: Found, place: VolumePlace): 
   };
 }
 
+/** Where the files of a container are that programs on this machine read. */
+function filesOf(id: string, { root }: VolumePlace): Record<string, string> {
+  const folder = `${root}/containers/${id}`;
+  return {
+    // In the order in which they are bound (bound-files.ts).
+    HostsPath: `${folder}/files/0`,
+    ResolvConfPath: `${folder}/files/1`,
+    HostnamePath: `${folder}/files/2`,
+    LogPath: `${folder}/log.json`,
+  };
+}
+
 function networkSettings({ state, record }: Found): Record<string, unknown> {
   const memberships = record.memberships ?? [];
   const running = ONLINE.has(state.status);
   const [first] = memberships.filter(({ name }) => name === 'bridge');
   return {
+    Bridge: '',
+    SandboxID: '',
+    SandboxKey: running && state.process ? `/proc/${state.process.pid}/ns/net` : '',
     Ports: portBindings(state.ports),
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPv6Gateway: '',
     Gateway: running ? (first?.gateway ?? '') : '',
     IPAddress: running ? (first?.address ?? (memberships.length > 0 ? '' : (record.address ?? ''))) : '',
     IPPrefixLen: running ? (first?.prefix ?? 0) : 0,

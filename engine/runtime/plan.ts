@@ -97,7 +97,7 @@ export async function planContainer(
       devices: devices.nodes,
       deviceRules: devices.rules,
       oomScoreAdj: spec.oomScoreAdj,
-      sysctls: { ...spec.sysctls, ...(spec.domainname ? { 'kernel.domainname': spec.domainname } : {}) },
+      sysctls: parametersOf(spec, { isOwn: network !== 'host' && !donor, idMap: helper.idMap }),
       annotations: spec.annotations,
       rlimits: toRlimits(spec.ulimits ?? []),
       resources: toResources(spec.limits ?? {}, availableParallelism()),
@@ -131,6 +131,22 @@ export async function planContainer(
         ? [`Published ports are discarded when using ${network} network mode`]
         : []),
     ],
+  };
+}
+
+/**
+ * Kernel parameters of its namespaces. In a network of its own no port is too low for a user, and everybody may ping, as with Docker; the
+ * latter not in a user namespace, which does not know the groups that Docker names.
+ */
+function parametersOf(
+  { sysctls, domainname }: RunSpec,
+  { isOwn, idMap }: { readonly isOwn: boolean; readonly idMap: IdMap },
+): Record<string, string> {
+  return {
+    ...(isOwn ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
+    ...(isOwn && idMap.kind === 'root' ? { 'net.ipv4.ping_group_range': '0 2147483647' } : {}),
+    ...sysctls,
+    ...(domainname ? { 'kernel.domainname': domainname } : {}),
   };
 }
 

@@ -69,10 +69,10 @@ async function toolFiles({ cli, helper }: ToolSource, node: string): Promise<rea
   ];
 }
 
-/** Finds its own folder without a tool from the PATH; the single quotes keep any path whole. */
+/** Finds its own folder without a tool from the PATH; the single quotes keep any path whole, and `--` keeps Node from reading our `--env-file`. */
 function shim(node: string): string {
   const quoted = `'${node.replaceAll("'", `'\\''`)}'`;
-  return `#!/bin/sh\nself=$0\ncase $self in */*) ;; *) self=$(command -v "$self") ;; esac\nexec ${quoted} "\${self%/*}/../cli/index.js" "$@"\n`;
+  return `#!/bin/sh\nself=$0\ncase $self in */*) ;; *) self=$(command -v "$self") ;; esac\nexec ${quoted} -- "\${self%/*}/../cli/index.js" "$@"\n`;
 }
 
 async function write(folder: string, files: readonly ToolFile[]): Promise<void> {

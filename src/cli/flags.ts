@@ -1,4 +1,4 @@
-import { UsageError } from './usage-error.ts';
+import { OperandsError, UsageError } from './usage-error.ts';
 import { parseCount } from './values/numbers.ts';
 
 /** A flag of a command: what the user types, what help says, and how its words become a value. The one place that knows a flag. */
@@ -29,6 +29,11 @@ export type Values<F extends FlagTable> = { readonly [K in keyof F]: F[K] extend
 /** `-x, --name` as a switch. `fallback` is its value when it is not given. */
 export function toggle(names: string, docs: string, fallback = false): Flag<boolean> {
   return { ...split(names), docs, parse: (words) => (words.length === 0 ? fallback : words.at(-1) === 'true') };
+}
+
+/** A switch that has no value of its own when it is not given. */
+export function maybe(names: string, docs: string): Flag<boolean | undefined> {
+  return { ...split(names), docs, parse: (words) => (words.length === 0 ? undefined : words.at(-1) === 'true') };
 }
 
 /** A flag with one value; the last one given counts. */
@@ -103,6 +108,7 @@ function attempt<T>(word: string, flag: Pick<Flag<unknown>, 'short' | 'long'>, p
     return parse(word);
   } catch (error) {
     if (!(error instanceof UsageError) || error.message.startsWith('Cannot ')) throw error;
-    throw new UsageError(`invalid argument "${word}" for "${spelled(flag)}" flag: ${error.message}`, error.hint);
+    const Mistake = error instanceof OperandsError ? OperandsError : UsageError;
+    throw new Mistake(`invalid argument "${word}" for "${spelled(flag)}" flag: ${error.message}`, error.hint);
   }
 }

@@ -42,6 +42,8 @@ function readTemplate({ fail }: Pick<Context, 'fail'>, format: string): Template
 /** A field that one of them has not is told, as Docker does, after an empty line; exit code 1 then. */
 function printAll(context: Context, found: readonly Fields[], template: Template): number {
   let exitCode = 0;
+  // As with Docker: what is found is a line each, and nothing at all is an empty one.
+  if (found.length === 0) context.stdout.write('\n');
   for (const object of found) {
     try {
       context.stdout.write(`${template(object)}\n`);

@@ -6,7 +6,8 @@ import { text, toggle } from './flags.ts';
 import { listHelp, type Row } from './help.ts';
 import { insteadOf } from './instead.ts';
 import { parseWords } from './normalize.ts';
-import { UsageError } from './usage-error.ts';
+import type { Writer } from './output.ts';
+import { OperandsError, UsageError } from './usage-error.ts';
 import { version } from './version.ts';
 
 /** Flags before the command; Docker's others are for the daemon that berth does not have. */
@@ -29,9 +30,10 @@ export async function createProgram(context: Context): Promise<number> {
     command: '',
   });
   const [first, ...words] = operands;
-  if (given.has('version')) return print(context, `berth ${version()}\n`, 0);
-  if (given.has('help') || (first === 'help' && words.length === 0)) return print(context, programHelp(context), 0);
-  if (first === undefined) return print(context, programHelp(context), 1);
+  if (given.has('version')) return printTo(context.stdout, `berth ${version()}\n`);
+  if (given.has('help') || (first === 'help' && words.length === 0))
+    return printTo(context.stdout, programHelp(context));
+  if (first === undefined) return printTo(context.stderr, programHelp(context));
   if (first === 'help') return await createProgram(changed(context, { argv: [...words, '--help'] }));
   const folder = given.get('config')?.at(-1);
   const inner =
@@ -70,7 +72,7 @@ async function runGroup(
     const rows = Object.entries(group.commands).map(([word, { docs }]): Row => [word, docs]);
     const more = `Run 'berth ${name} COMMAND --help' for more information on a command.`;
     const help = listHelp({ usage: `berth ${name} COMMAND`, docs: group.docs, more }, { Commands: rows }, context);
-    return print(context, help, second === undefined ? 1 : 0);
+    return printTo(second === undefined ? context.stderr : context.stdout, help);
   }
   const command = Object.hasOwn(group.commands, second) ? group.commands[second] : undefined;
   if (command) return await command.run(context, `${name} ${second}`, words);
@@ -82,9 +84,10 @@ function unknown(path: string, word: string, names: readonly string[]): UsageErr
   if (REFUSED_COMMANDS.has(path))
     return new UsageError(`Cannot use "berth ${path}": not supported yet`, insteadOf(path));
   const near = suggest(word, names);
-  const what = word.startsWith('-') ? 'flag' : 'command';
-  return new UsageError(
-    `unknown ${what}: ${path === word ? '' : 'berth '}${path}`,
+  const isFlag = word.startsWith('-');
+  const Mistake = isFlag ? UsageError : OperandsError;
+  return new Mistake(
+    `unknown ${isFlag ? 'flag' : 'command'}: ${path === word ? '' : 'berth '}${path}`,
     near ? `did you mean ${near}?` : 'berth --help lists them',
   );
 }
@@ -108,7 +111,7 @@ function programHelp(context: Context): string {
   );
 }
 
-function print({ stdout, stderr }: Context, text: string, code: number): number {
-  (code === 0 ? stdout : stderr).write(text);
-  return code;
+function printTo(stream: Writer, text: string): number {
+  stream.write(text);
+  return 0;
 }

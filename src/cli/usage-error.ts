@@ -9,5 +9,5 @@ export class UsageError extends Error {
   }
 }
 
-/** Too few or too many operands, or a filter that is not known: Docker's exit code is 1 then. */
+/** Too few or too many operands, a command or filter that is not known, no terminal for `-it`: Docker's exit code is 1 then. */
 export class OperandsError extends UsageError {}

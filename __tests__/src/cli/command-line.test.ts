@@ -25,10 +25,7 @@ describe('berth', () => {
   });
 
   test.each([
-    [['imges'], 'unknown command: imges', 'did you mean images?'],
-    [['image', 'lss'], 'unknown command: berth image lss', 'did you mean ls?'],
     [['compose', 'up'], 'Cannot use "berth compose": not supported yet', 'hint'],
-    [['container', 'checkpoint', 'x'], 'unknown command: berth container checkpoint', ''],
     [['run', '--runtime', 'runc', 'x'], 'Cannot use --runtime: not supported yet', ''],
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
     [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],
@@ -41,18 +38,38 @@ describe('berth', () => {
     expect(code).toBe(125);
   });
 
+  test.each([[['image']], [[]]])('prints the help of %j on standard error, which is no fault', async (args) => {
+    const { code, stdout, stderr } = await store.berth(args);
+    expect([code, stdout]).toEqual([0, '']);
+    expect(stderr).toMatch(/^Usage: +berth/);
+  });
+
   test.each([
+    [['imges'], 'unknown command: imges', 'did you mean images?'],
+    [['image', 'lss'], 'unknown command: berth image lss', 'did you mean ls?'],
+    [['container', 'checkpoint', 'x'], 'unknown command: berth container checkpoint', ''],
+    [['ps', '--filter', 'status=gone'], `invalid argument "status=gone" for "-f, --filter" flag`, 'running'],
+    [['logs', '--since', 'soon', 'x'], 'invalid argument "soon" for "--since" flag: invalid time', ''],
+    [
+      ['events', '--filter', 'type=bogus'],
+      'invalid argument "type=bogus" for "-f, --filter" flag: invalid filter',
+      'container',
+    ],
+    [['run', '-it', 'x'], 'Cannot attach a terminal: the input device is not a TTY', 'leave out -t'],
     [['ps', '--filter', 'bogus=x'], `Cannot filter by bogus: invalid filter 'bogus'`, 'volume'],
     [['run'], '"berth run" requires at least 1 argument', 'usage: berth run'],
     [['tag', 'a', 'b', 'c'], '"berth tag" accepts 2 arguments: got "c" as well', 'usage: berth tag'],
     [['ps', '--format', '{{.Nope}}', 'x'], '"berth ps" accepts no arguments', ''],
-  ])('answers %j with exit code 1, as Docker does for operands', async (args, message, hint) => {
-    const { code, stdout, stderr } = await store.berth(args);
-    expect(stderr).toContain(`berth: ${message}`);
-    expect(stderr).toContain(hint);
-    expect(stdout).toBe('');
-    expect(code).toBe(1);
-  });
+  ])(
+    'answers %j with exit code 1, as Docker does for what its daemon or its operands refuse',
+    async (args, message, hint) => {
+      const { code, stdout, stderr } = await store.berth(args);
+      expect(stderr).toContain(`berth: ${message}`);
+      expect(stderr).toContain(hint);
+      expect(stdout).toBe('');
+      expect(code).toBe(1);
+    },
+  );
 
   test('names a variable that it cannot use', async () => {
     const { code, stderr } = await store.berth(['ps'], { env: { BERTH_ISOLATION: 'vm' } });

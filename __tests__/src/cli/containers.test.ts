@@ -274,7 +274,7 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
 
     for (const name of ['live', 'done']) {
       expect((await berth('cp', '-q', join(here, 'tree'), `${name}:/srv/`)).stderr).toBe('');
-      expect((await berth('cp', `${join(here, 'tree')}/.`, `${name}:/srv/flat`)).stderr).toMatch(
+      expect((await berth('cp', '--quiet=false', `${join(here, 'tree')}/.`, `${name}:/srv/flat`)).stderr).toMatch(
         /Successfully copied .* to \w+:\/srv\/flat/,
       );
       expect((await berth('cp', `${name}:/srv/tree/sub/a`, '-')).stdout).toContain('mine\n');

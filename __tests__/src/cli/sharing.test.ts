@@ -180,6 +180,18 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     const acts = ['events', '--since', '10m', '--until', '0s', '-f', 'type=image'];
     const told = await berth(...acts, '--format', '{{.Action}} {{.Actor.Attributes.name}}');
     expect(told.stdout).toBe('tag local.test/box:2\nuntag local.test/box:2\n');
+    const [archive, files] = ['image.tar', 'files.tar'].map((name) => join(store.work, name)) as [string, string];
+    const container = (await berth('create', 'box', 'true')).stdout.trim();
+    await berth('export', '-o', files, container);
+    await berth('save', '-o', archive, 'box');
+    await berth('load', '-q', '-i', archive);
+    await berth('import', files, 'local.test/flat:1');
+    await berth('rmi', 'local.test/flat:1');
+    await berth('rm', container);
+    const later = await berth(...acts, '--format', '{{.Action}} {{.Actor.Attributes.name}}');
+    expect(later.stdout.slice(told.stdout.length)).toMatch(
+      /^save box\n(?:load \S*box\S*\n)+import local\.test\/flat:1\nuntag local\.test\/flat:1\ndelete sha256:\w+\n$/,
+    );
     expect((await berth('push', '-a', 'local.test/box:1')).stderr).toContain("tag can't be used with --all-tags");
     expect((await berth('push', '-a', 'local.test/ghost')).stderr).toContain('does not exist locally');
   });

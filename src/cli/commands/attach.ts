@@ -1,7 +1,7 @@
 import { attach as join, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import { single, toggle } from '../flags.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../values/detach-keys.ts';
 
 /** `berth attach`. */
@@ -19,7 +19,7 @@ export const attach = defineCommand({
     const summary = await containers.resolve(name);
     const interactive = summary.interactive && !values.noStdin;
     if (summary.tty && interactive && !context.stdin.isTTY) {
-      throw new UsageError(
+      throw new OperandsError(
         'Cannot attach to a container with a terminal: the input device is not a TTY',
         'berth attach --no-stdin shows its output',
       );

@@ -2,7 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import type { CopySource, CopyTarget } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { toggle } from '../flags.ts';
+import { maybe, toggle } from '../flags.ts';
 import { humanSize } from '../units.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -14,7 +14,7 @@ export const cp = defineCommand({
   flags: {
     archive: toggle('-a, --archive', 'keep user and group'),
     followLink: toggle('-L, --follow-link', 'copy what a link of the source leads to'),
-    quiet: toggle('-q, --quiet', 'do not say how much was copied'),
+    quiet: maybe('-q, --quiet', 'do not say how much was copied (default true where standard output is no terminal)'),
   },
   run: async (context, { archive, followLink, quiet }, [from = '', to = '']) => {
     const [source, target] = [parseEnd(from, context.cwd), parseEnd(to, context.cwd)];
@@ -29,7 +29,7 @@ export const cp = defineCommand({
       },
     });
     const place = target.kind === 'container' ? to : target.kind === 'host' ? target.path : undefined;
-    if (!quiet && place !== undefined)
+    if (!(quiet ?? !context.stdout.isTTY) && place !== undefined)
       context.stderr.write(`Successfully copied ${humanSize(report.bytes)} to ${place}\n`);
     return 0;
   },

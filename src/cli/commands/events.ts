@@ -1,9 +1,25 @@
 import { type Act, escapeControl } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
+import { type Filters, hasLabel, matchesAll, parseFilter } from '../filter.ts';
 import { list, single, text } from '../flags.ts';
 import { type Fields, renderTemplate } from '../template/index.ts';
-import { UsageError } from '../usage-error.ts';
 import { parseMoment } from '../values/time.ts';
+
+/** Docker's kinds; there is nothing to tell of those that only a daemon or a swarm has. */
+const TYPES = 'builder config container daemon image network node plugin secret service volume'.split(' ');
+
+const FILTERS: Filters<Act> = {
+  container: ({ kind, id, attributes }, value) =>
+    kind === 'container' && (id.startsWith(value) || attributes['name'] === value),
+  event: ({ action }, value) => action === value || action.startsWith(`${value}:`),
+  image: ({ kind, id, attributes }, value) =>
+    kind === 'image' ? id === value || attributes['name'] === value : attributes['image'] === value,
+  label: ({ attributes }, value) => hasLabel(attributes, value),
+  network: ({ kind, id, attributes }, value) =>
+    kind === 'network' && (id.startsWith(value) || attributes['name'] === value),
+  type: ({ kind }, value) => kind === value,
+  volume: ({ kind, id }, value) => kind === 'volume' && id === value,
+};
 
 /** `berth events`: what happened to containers, images and networks of this store, and what happens. */
 export const events = defineCommand({
@@ -11,7 +27,9 @@ export const events = defineCommand({
   docs: 'Show what happens to containers and images',
   operands: '',
   flags: {
-    filter: list('-f, --filter NAME=VALUE', 'container=, event=, image=, label=, type=', parseFilter),
+    filter: list('-f, --filter NAME=VALUE', `${Object.keys(FILTERS).join('=, ')}=`, (word) =>
+      parseFilter(word, FILTERS, { type: TYPES }),
+    ),
     format: text('--format FORMAT', 'json, or a template such as {{.Type}} {{.Action}} {{.Actor.ID}}'),
     since: single('--since TIME', 'from a time, or a duration ago (10m)', (word) => parseMoment(word, Date.now())),
     until: single('--until TIME', 'up to a time, and then end', (word) => parseMoment(word, Date.now())),
@@ -23,7 +41,7 @@ export const events = defineCommand({
     const end = until === undefined || past ? undefined : AbortSignal.timeout(until - Date.now());
     const onAct = (act: Act): void => {
       const at = Date.parse(act.time);
-      if (at < from || (until !== undefined && at > until) || !matches(act, filter)) return;
+      if (at < from || (until !== undefined && at > until) || !matchesAll(act, filter, FILTERS)) return;
       context.stdout.write(`${format === undefined ? lineOf(act) : renderTemplate(format, fieldsOf(act))}\n`);
     };
     const signal = end ? AbortSignal.any([context.signal, end]) : context.signal;
@@ -35,47 +53,6 @@ export const events = defineCommand({
     return 0;
   },
 });
-
-interface Filter {
-  readonly name: string;
-  readonly value: string;
-}
-
-const FILTERS: Readonly<Record<string, (act: Act, value: string) => boolean>> = {
-  container: ({ kind, id, attributes }, value) =>
-    kind === 'container' && (id.startsWith(value) || attributes['name'] === value),
-  event: ({ action }, value) => action === value || action.startsWith(`${value}:`),
-  image: ({ kind, id, attributes }, value) =>
-    kind === 'image' ? id === value || attributes['name'] === value : attributes['image'] === value,
-  label: ({ attributes }, value) => {
-    const at = value.indexOf('=');
-    const name = at < 0 ? value : value.slice(0, at);
-    return Object.hasOwn(attributes, name) && (at < 0 || attributes[name] === value.slice(at + 1));
-  },
-  network: ({ kind, id, attributes }, value) =>
-    kind === 'network' && (id.startsWith(value) || attributes['name'] === value),
-  type: ({ kind }, value) => kind === value,
-  volume: ({ kind, id }, value) => kind === 'volume' && id === value,
-};
-
-function parseFilter(word: string): Filter {
-  const at = word.indexOf('=');
-  const name = word.slice(0, at);
-  if (at < 1) throw new UsageError('wanted name=value');
-  if (!Object.hasOwn(FILTERS, name)) {
-    throw new UsageError(`Cannot filter by "${name}": not supported`, `${Object.keys(FILTERS).join(', ')} are`);
-  }
-  return { name, value: word.slice(at + 1) };
-}
-
-/** Values of one filter are alternatives, different filters must all hold, labels too. */
-function matches(act: Act, filters: readonly Filter[]): boolean {
-  return Object.entries(FILTERS).every(([name, test]) => {
-    const values = filters.filter((filter) => filter.name === name).map(({ value }) => value);
-    if (name === 'label') return values.every((value) => test(act, value));
-    return values.length === 0 || values.some((value) => test(act, value));
-  });
-}
 
 /** `2026-01-31T10:00:00.000000000Z container start ID (image=x, name=y)`. */
 function lineOf({ time, kind, action, id, attributes }: Act): string {

@@ -2,7 +2,7 @@ import type { ExecSpec } from '../../../engine/index.ts';
 import { attach, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import { list, single, text, toggle, type Values } from '../flags.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../values/detach-keys.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
 
@@ -44,7 +44,7 @@ export const exec = defineCommand({
   run: async (context, values, [container = '', ...command]) => {
     const tty = values.tty && !values.detach;
     if (tty && values.interactive && !context.stdin.isTTY) {
-      throw new UsageError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
+      throw new OperandsError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
     }
     const engine = await context.engine();
     const handle = await engine.containers.exec(

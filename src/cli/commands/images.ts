@@ -72,7 +72,8 @@ export const images = defineCommand({
     const engine = await context.engine();
     const all = await engine.images.list();
     const between = await createdBetween(engine, filter);
-    const rows = all
+    const rows = [...all]
+      .sort(newestFirst)
       .filter((image) => (showAll || !isOther(image)) && between(image) && matchesAll(image, filter, FILTERS))
       .flatMap((image) => rowsOf(image, noTrunc))
       .filter((row) => wanted === undefined || isWanted(row, wanted));
@@ -118,6 +119,12 @@ export const tag = defineCommand({
     return 0;
   },
 });
+
+/** By the time in their configurations; one without goes last. */
+function newestFirst(a: Image, b: Image): number {
+  const [first, second] = [a, b].map(({ config }) => Date.parse(config.created ?? '') || 0);
+  return (second ?? 0) - (first ?? 0);
+}
 
 /** An image for another platform, which shows under the name of the whole. */
 function isOther({ names, partOf }: Image): boolean {

@@ -4,7 +4,8 @@ import { confirm } from '../confirm.ts';
 import { hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
 import { list, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
-import { renderTemplate } from '../template/index.ts';
+import { printObjects } from '../print-objects.ts';
+import { labelOf } from '../template/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseIpv4 } from '../values/host.ts';
 import { parseLabel } from '../values/label.ts';
@@ -82,6 +83,7 @@ const ls = defineCommand({
       Scope: 'local',
       IPv6: 'false',
       Internal: String(one.internal),
+      Label: labelOf(one.labels),
       Labels: Object.entries(one.labels)
         .map(([name, value]) => `${name}=${value}`)
         .join(','),
@@ -133,16 +135,7 @@ const inspect = defineCommand({
   },
   run: async (context, { format }, names) => {
     const { networks } = await context.engine();
-    const found: Record<string, unknown>[] = [];
-    const exitCode = await each(context, names, async (name) => {
-      const one = await networks.inspect(name);
-      if (format !== undefined && format !== 'json') return renderTemplate(format, one);
-      found.push(one);
-      return undefined;
-    });
-    if (format === undefined) context.stdout.write(`${JSON.stringify(found, null, 4)}\n`);
-    if (format === 'json') context.stdout.write(`${JSON.stringify(found)}\n`);
-    return exitCode;
+    return await printObjects(context, names, { format, find: async (name) => await networks.inspect(name) });
   },
 });
 

@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
 import { count, list, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
-import type { Fields } from '../template/index.ts';
+import { type Fields, labelOf } from '../template/index.ts';
 import { humanDuration, humanSize } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
 
@@ -155,6 +155,7 @@ export function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
     Mounts: container.mounts.map(({ source }) => (noTrunc ? source : cut(source, 15))).join(','),
     LocalVolumes: String(container.mounts.filter(({ source }) => !source.startsWith('/')).length),
     Networks: container.networks.map(({ name }) => name).join(','),
+    Label: labelOf(container.labels),
     Labels: Object.entries(container.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(','),

@@ -4,7 +4,7 @@ import { attach, keepEarlySignals, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { createRenderer } from '../progress/index.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError, UsageError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS } from '../values/detach-keys.ts';
 import { REFUSED_RUN_FLAGS, RUN_FLAGS, type StreamName, toRunSpec } from './run-flags.ts';
 
@@ -22,7 +22,7 @@ export const run = defineCommand({
     const streams = streamsOf(values);
     const tty = values.tty && !values.detach;
     if (tty && streams.has('stdin') && !context.stdin.isTTY) {
-      throw new UsageError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
+      throw new OperandsError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
     }
     checkCidfile(values.cidfile);
     const engine = await context.engine();

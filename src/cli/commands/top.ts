@@ -26,6 +26,7 @@ export const top = defineCommand({
       formatTable(
         titles,
         rows.map((row) => row.map(escapeControl)),
+        { narrowest: 20 },
       ),
     );
     return 0;

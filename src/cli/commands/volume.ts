@@ -6,7 +6,7 @@ import { list, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
 import { type Column, printList } from '../print-list.ts';
 import { reportError } from '../report-error.ts';
-import type { Fields } from '../template/index.ts';
+import { type Fields, labelOf } from '../template/index.ts';
 import { humanSize } from '../units.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseLabel } from '../values/label.ts';
@@ -158,6 +158,7 @@ export function rowOf(volume: VolumeSummary): Fields {
   return {
     Driver: 'local',
     Name: volume.name,
+    Label: labelOf(volume.labels),
     Labels: Object.entries(volume.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(','),

@@ -1,7 +1,7 @@
 import { TemplateError } from './error.ts';
 import { FUNCTIONS } from './functions.ts';
 import type { Block, Node, Operand, Pipe } from './parse.ts';
-import { type Fields, goString, isFields, isTrue } from './value.ts';
+import { type Fields, goString, isFields, isMethod, isTrue } from './value.ts';
 
 /** Maps, among what Docker shows: a key that is not there has no value. In anything else a field that is not there is an error. */
 const MAPS = new Set(
@@ -49,10 +49,25 @@ function render(nodes: readonly Node[], outer: Scope): string {
     else if (node.kind === 'print') {
       const [value, inner] = runPipe(node.pipe, scope);
       scope = inner;
-      if (node.pipe.variables.length === 0) text += goString(value);
+      if (node.pipe.variables.length === 0) text += value === null ? textOfNull(node.pipe) : goString(value);
     } else text += attempt(text, () => renderBlock(node, scope));
   }
   return text;
+}
+
+/** What Go prints of fields without a value that are lists or pointers in Docker's sources. */
+const NIL: ReadonlyMap<string, string> = new Map([
+  ...'Aliases CapAdd CapDrop DeviceCgroupRules DeviceRequests ExecIDs GroupAdd Links OnBuild SecurityOpt VolumesFrom Cmd Entrypoint'
+    .split(' ')
+    .map((name) => [name, '[]'] as const),
+  ...'MemorySwappiness PidsLimit IPAMConfig'.split(' ').map((name) => [name, '<nil>'] as const),
+  ...'Volumes DriverOpts'.split(' ').map((name) => [name, 'map[]'] as const),
+]);
+
+function textOfNull({ commands }: Pipe): string {
+  const [operand] = commands.at(-1) ?? [];
+  const field = operand && 'fields' in operand ? (operand.fields.at(-1) ?? '') : '';
+  return NIL.get(field) ?? goString(null);
 }
 
 /** A jump carries what was printed before it. */
@@ -135,6 +150,10 @@ function assign(scope: Scope, name: string, value: unknown, declares: boolean): 
 
 function runCommand([first, ...rest]: readonly Operand[], scope: Scope, piped: readonly unknown[]): unknown {
   if (first?.kind === 'function') return callFunction(first.name, rest, scope, piped);
+  if (first?.kind === 'dot') {
+    const held = follow(scope.dot, first.fields, scope, first.text);
+    if (isMethod(held)) return held(...rest.map((operand) => valueOf(operand, scope)), ...piped);
+  }
   if (!first || rest.length > 0 || piped.length > 0) {
     throw new TemplateError(`can't give argument to non-function ${first ? textOf(first) : ''}`);
   }
@@ -163,8 +182,10 @@ function valueOf(operand: Operand, scope: Scope): unknown {
   switch (operand.kind) {
     case 'constant':
       return operand.value;
-    case 'dot':
-      return follow(scope.dot, operand.fields, scope, operand.text);
+    case 'dot': {
+      const held = follow(scope.dot, operand.fields, scope, operand.text);
+      return isMethod(held) ? held() : held;
+    }
     case 'variable': {
       const held = scope.variables.get(operand.name);
       if (!held) throw new TemplateError(`undefined variable "${operand.name}"`);

@@ -1,9 +1,9 @@
 import { evaluate } from './evaluate.ts';
 import { type Node, type Operand, parse, type Pipe } from './parse.ts';
-import type { Fields } from './value.ts';
+import { type Fields, goString } from './value.ts';
 
 export { TemplateError } from './error.ts';
-export { type Fields, goString } from './value.ts';
+export { type Fields, goString, labelOf } from './value.ts';
 
 /** Makes text of an object. @throws {TemplateError} */
 export type Template = (fields: Fields) => string;
@@ -30,7 +30,8 @@ export function parseRowTemplate(text: string): {
     render: (fields) => evaluate(nodes, fields, missing),
     head: (titleOf) => {
       const names = [...new Set(nodes.flatMap(fieldsOfNode))];
-      return evaluate(nodes.map(plain), Object.fromEntries(names.map((name) => [name, titleOf(name)])), missing);
+      const titles = Object.fromEntries(names.map((name) => [name, titleOf(name)]));
+      return evaluate(nodes.map(plain), { ...titles, Label: titleOfLabel }, missing);
     },
   };
 }
@@ -38,6 +39,12 @@ export function parseRowTemplate(text: string): {
 /** One object by `json` or a template. */
 export function renderTemplate(text: string, fields: Fields): string {
   return text === 'json' ? JSON.stringify(fields) : parseTemplate(text)(fields);
+}
+
+/** `org.example.git-rev` has the head `git rev`. */
+function titleOfLabel(name: unknown): string {
+  const last = goString(name).split('.').at(-1) ?? '';
+  return last.replaceAll(/[-_]/g, ' ');
 }
 
 function unescape(text: string): string {

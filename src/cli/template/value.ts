@@ -1,9 +1,33 @@
+import { TemplateError } from './error.ts';
+
 /** Something with fields, as a template sees it. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Objects with fields, and nothing else. */
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A field that takes arguments: `{{.Label "name"}}`. */
+export type Method = (...args: readonly unknown[]) => unknown;
+
+/** Whether a field is one. */
+export function isMethod(value: unknown): value is Method {
+  return typeof value === 'function';
+}
+
+/** `Label` of a row: the value of one of its labels, empty for one that it has not. */
+export function labelOf(labels: Readonly<Record<string, string>>): Method {
+  return (...names) => {
+    const [name] = names;
+    if (names.length !== 1 || typeof name !== 'string') {
+      throw new TemplateError(
+        `wrong number of args for Label: want 1, a name, got ${names.length}`,
+        '{{.Label "name"}}',
+      );
+    }
+    return Object.hasOwn(labels, name) ? labels[name] : '';
+  };
 }
 
 /** A value as Go's `%v` prints it. */

@@ -1,4 +1,4 @@
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -16,7 +16,7 @@ export function parseMoment(text: string, now: number): number {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : NaN;
   if (Number.isNaN(at))
-    throw new UsageError(
+    throw new OperandsError(
       `invalid time: "${text}": wanted 2026-01-31T10:00:00Z, seconds since 1970, or a duration such as 10m`,
     );
   return at;

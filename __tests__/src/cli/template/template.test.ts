@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { printList } from '../../../../src/cli/print-list.ts';
-import { parseRowTemplate, renderTemplate } from '../../../../src/cli/template/index.ts';
+import { labelOf, parseRowTemplate, renderTemplate } from '../../../../src/cli/template/index.ts';
 import { UsageError } from '../../../../src/cli/usage-error.ts';
 
 const fields = {
@@ -108,8 +108,8 @@ describe('a list', () => {
     return text;
   };
   const rows = [
-    { ID: 'a1', RunningFor: '2 days ago', LocalVolumes: '0' },
-    { ID: 'b2', RunningFor: 'now', LocalVolumes: '1' },
+    { ID: 'a1', RunningFor: '2 days ago', LocalVolumes: '0', Label: labelOf({ 'org.x.git-rev': 'f00' }) },
+    { ID: 'b2', RunningFor: 'now', LocalVolumes: '1', Label: labelOf({}) },
   ];
 
   test.each([
@@ -120,6 +120,8 @@ describe('a list', () => {
     ],
     ['table {{.LocalVolumes}} {{.ID}}', 'LOCAL VOLUMES CONTAINER ID\n0 a1\n1 b2\n'],
     ['{{.ID}}', 'a1\nb2\n'],
+    ['{{.ID}} {{.Label "org.x.git-rev"}}|', 'a1 f00|\nb2 |\n'],
+    ['table {{.ID}}\\t{{.Label "org.x.git-rev"}}', 'CONTAINER ID   git rev\na1             f00\nb2\n'],
     ['json', `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`],
   ])('is printed by %s', (format, text) => expect(print(format, rows)).toBe(text));
 
