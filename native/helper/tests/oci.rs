@@ -2,7 +2,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test, which starts programs as users do"
+    clippy::print_stderr,
+    reason = "a test, which starts programs as users do, and says what it leaves out"
 )]
 
 use serde_json::{Value, json};
