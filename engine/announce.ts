@@ -51,7 +51,10 @@ export function announced(images: Images, announce: Announce): Images {
     },
     load: async (source, act) => {
       const loaded = await images.load(source, act);
-      for (const { id, names } of loaded) await tell('load', id, names[0] ?? id);
+      for (const { id, names } of loaded) {
+        const [name] = names;
+        await tell('load', id, name === undefined ? id : familiarString(parseReference(name)));
+      }
       return loaded;
     },
     import: async (source, how) => {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { type Berth, createBerth, NO_CONTAINERS } from '../../helpers/berth.ts';
 
 const BUSYBOX = '/bin/busybox';
@@ -70,8 +71,15 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
   });
 
   test('wait gives the exit code of a container that nobody keeps, and 0 for one that was never started', async () => {
-    await berth('run', '-d', '--rm', '--name', 'passing', 'box', 'sh', '-c', 'sleep 1; exit 5');
-    expect((await berth('wait', 'passing')).stdout).toBe('5\n');
+    const script = 'until test -e /gate/open; do sleep 0.1; done; exit 5';
+    const gate = join(store.work, 'gate');
+    await mkdir(gate);
+    await berth('run', '-d', '--rm', '--name', 'passing', '-v', `${gate}:/gate`, 'box', 'sh', '-c', script);
+    let waiter = 0;
+    const ended = store.berth(['wait', 'passing'], { onStart: ({ pid = 0 }) => (waiter = pid) });
+    await untilItWatches(waiter);
+    await writeFile(join(gate, 'open'), '');
+    expect((await ended).stdout).toBe('5\n');
     await berth('create', '--name', 'never', 'box', 'true');
     expect((await berth('wait', 'never')).stdout).toBe('0\n');
   });
@@ -168,3 +176,23 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect(mounts).not.toContain(store.root);
   });
 });
+
+/** Until a process below this one watches a folder, as the helper of `wait` does that of its container, or this one has ended. */
+async function untilItWatches(pid: number): Promise<void> {
+  while (existsSync(`/proc/${pid}/exe`)) {
+    for (const each of await processesBelow(pid)) {
+      const files = await readdir(`/proc/${each}/fdinfo`).catch(() => []);
+      for (const file of files) {
+        const text = await readFile(`/proc/${each}/fdinfo/${file}`, 'utf8').catch(() => '');
+        if (text.includes('inotify wd:')) return;
+      }
+    }
+    await turn();
+  }
+}
+
+async function processesBelow(pid: number): Promise<readonly string[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  const children = text.split(' ').filter(Boolean);
+  return [...children, ...(await Promise.all(children.map((child) => processesBelow(Number(child))))).flat()];
+}
