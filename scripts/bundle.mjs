@@ -37,7 +37,21 @@ export async function bundle(outdir) {
     await build({ ...options, entryPoints: { 'action/index': 'src/action/index.ts' } }),
   ];
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
+  await startWithoutNodesFlags(join(outdir, 'cli/index.js'));
   return [...new Set(made.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
+}
+
+/**
+ * Lets the command line start by a shell that says `--` to Node, which otherwise reads `--env-file` among our words as its own: a missing file
+ * ends it, and NODE_OPTIONS in one, meant for a container, is obeyed. To JavaScript the line is a string and a comment.
+ */
+async function startWithoutNodesFlags(path) {
+  const text = await readFile(path, 'utf8');
+  const start = `#!/bin/sh\n':' //; exec node -- "$0" "$@"\n`;
+  await writeFile(
+    path,
+    text.replace(/^#!.*\n/, () => start),
+  );
 }
 
 /** What every bundle of ours is made with. */

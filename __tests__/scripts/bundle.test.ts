@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { bundle } from '../../scripts/bundle.mjs';
 
 let folder: string;
@@ -50,6 +50,16 @@ describe('the bundled command line', () => {
     expect(version).toMatch(/^berth \d+\.\d+\.\d+\n$/);
     const code = { NODE_COMPILE_CACHE: join(folder, 'code') };
     expect([berth(code), berth(code)]).toEqual([version, version]);
+  });
+
+  test('reads the files of --env-file itself, which Node would take for its own', () => {
+    const file = join(folder, 'app.env');
+    writeFileSync(file, 'NODE_OPTIONS=--require=/app/tracing.js\n');
+    const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, HOME: folder, BERTH_ROOT: join(folder, 'store') };
+    const berth = (...words: readonly string[]): string =>
+      spawnSync(join(folder, 'cli/index.js'), words, { encoding: 'utf8', env }).stderr;
+    expect(berth('run', '--env-file', join(folder, 'none'), 'box')).toMatch(/^berth: .*--env-file/);
+    expect(berth('run', '--env-file', file, '--entrypoint')).toMatch(/^berth: flag needs an argument: --entrypoint/);
   });
 });
 
