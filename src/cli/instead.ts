@@ -35,14 +35,15 @@ const COMMANDS: Readonly<Record<string, string>> = {
 const FLAGS: Readonly<Record<string, string>> = {
   '-H': NO_DAEMON,
   '--host': NO_DAEMON,
-  '-c': NO_DAEMON,
+  // Before a command alone: `build -c` is another flag.
+  ' -c': NO_DAEMON,
   '--context': NO_DAEMON,
   '--tls': NO_DAEMON,
   '--tlscacert': NO_DAEMON,
   '--tlscert': NO_DAEMON,
   '--tlskey': NO_DAEMON,
   '--tlsverify': NO_DAEMON,
-  '-l': 'leave it out: berth has no daemon that writes logs',
+  ' -l': 'leave it out: berth has no daemon that writes logs',
   '--log-level': 'leave it out: berth has no daemon that writes logs',
   '-D': 'leave it out; berth build --progress plain shows every step',
   '--debug': 'leave it out; berth build --progress plain shows every step',
