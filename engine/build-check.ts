@@ -1,4 +1,5 @@
 import type { WarningEvent } from './base/progress.ts';
+import { asJsonList } from './base/single-quotes.ts';
 import {
   DockerfileError,
   locate,
@@ -31,16 +32,23 @@ export function shownFindings(ast: Ast, options: CheckOptions): readonly Dockerf
 }
 
 /** A finding as the event that the progress and the annotations show. */
-export function warningOf({ file }: Pick<Ast, 'file'>, finding: DockerfileWarning): WarningEvent {
+export function warningOf(ast: Pick<Ast, 'file' | 'instructions'>, finding: DockerfileWarning): WarningEvent {
   const { rule, message, startLine, endLine } = finding;
   const url = urlOf(ruleOf(rule) ?? { description: '', message: '' });
   return {
     type: 'warning',
     rule,
     message: `${rule}: ${message}`,
-    hint: url === '' ? undefined : url,
-    location: { file, startLine, endLine },
+    hint: [adviceOn(ast, finding), url].filter(Boolean).join('; ') || undefined,
+    location: { file: ast.file, startLine, endLine },
   };
+}
+
+/** Whoever writes single quotes does not see what the rule means. */
+function adviceOn({ instructions }: Pick<Ast, 'instructions'>, { rule, startLine }: DockerfileWarning): string {
+  const found = rule === 'JSONArgsRecommended' && instructions.find((node) => node.startLine === startLine);
+  const list = found ? asJsonList(found.args.join(' ')) : undefined;
+  return found && list ? `Single quotes are no JSON: write ${found.value} ${list}` : '';
 }
 
 /**

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
+import { requireAgents } from './build-agents.ts';
 import { inlineCache, inlineKeysOf, isInline } from './build-inline.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
 import {
@@ -53,6 +54,7 @@ export async function build(parts: Parts, request: BuildRequest, options: ActOpt
   if (isInline(request)) refuseRewrittenInline(request.outputs ?? []);
   checkEpoch(request.buildArgs);
   checkOutputs(request.outputs ?? [], names, { isForSeveral: isForSeveral(request) });
+  await requireAgents(request.ssh ?? []);
   const warnings: WarningEvent[] = [];
   const act = { ...options, onEvent: collecting(warnings, options.onEvent) };
   // Probed while the lock is waited for; what it finds is asked for below.

@@ -40,9 +40,12 @@ function gapsOf(instruction: Instruction): readonly Gap[] {
 function runGaps(run: RunInstruction): readonly Gap[] {
   return [
     ...(run.devices.length > 0 ? [flag('RUN --device', 'Use the device when the container runs')] : []),
-    ...(run.security === 'sandbox' ? [] : [flag(`RUN --security=${run.security}`)]),
+    ...(run.security === 'sandbox' ? [] : [flag(`RUN --security=${run.security}`, INSECURE)]),
   ];
 }
+
+const INSECURE =
+  'Leave the flag out if the command needs no more rights than RUN has; else run it in a container: berth run --privileged';
 
 function flag(what: string, hint?: string): Gap {
   return { what, code: 'UNSUPPORTED_FLAG', hint };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname as hostName } from 'node:os';
 import { EngineError } from '../base/errors.ts';
+import { asJsonList } from '../base/single-quotes.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { Mount, RunSpec } from '../engine.ts';
 import type { IdMap, Join, PublishedPort, StartArgs } from '../native/protocol.ts';
@@ -127,11 +128,19 @@ export async function planContainer(
     joins: shared.joins,
     warnings: [
       ...devices.warnings,
+      ...quotingWarnings(args),
       ...(!hasPorts(network) && ports.length > 0
         ? [`Published ports are discarded when using ${network} network mode`]
         : []),
     ],
   };
+}
+
+/** A command that was meant as a list of words, and is one text for a shell, which finds no such program. */
+function quotingWarnings(args: readonly string[]): readonly string[] {
+  const list = args.at(-2) === '-c' ? asJsonList(args.at(-1) ?? '') : undefined;
+  if (list === undefined) return [];
+  return [`The command ${args.at(-1)} is a text for ${args[0]}, as single quotes are no JSON: ${list} is meant`];
 }
 
 /**

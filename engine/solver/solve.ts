@@ -28,6 +28,7 @@ import {
   shapeKey,
   type Key,
 } from './key.ts';
+import { commentHint } from './ops/comment.ts';
 import type { Executor, FileResult, RecordKeys, Ref, Solved, SolvedAll } from './types.ts';
 
 /** What solving needs beside the graph. */
@@ -572,6 +573,9 @@ async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
 function placeOn(vertex: Vertex, error: unknown): unknown {
   if (!(error instanceof EngineError) || error.vertex !== undefined) return error;
   if (error.location !== undefined && error.vertex === undefined) return error;
-  const { code, message, hint } = error;
+  const { code, message } = error;
+  // A word of a comment is not there, or makes a file of what several sources are to be put into.
+  const isAboutWords = code === 'COPY_SOURCE_NOT_FOUND' || code === 'NATIVE_INVALID';
+  const hint = (isAboutWords ? commentHint(vertex.op) : undefined) ?? error.hint;
   return new EngineError(code, message, { hint, cause: error, location: vertex.location, vertex: vertex.id });
 }

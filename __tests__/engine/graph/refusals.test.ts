@@ -70,6 +70,13 @@ describe('a graph is refused', () => {
     expect(error.location?.startLine).toBe(line);
   });
 
+  test('for rights that RUN does not give, with what can be done instead', async () => {
+    const { hint } = await errorOf(graphOf('FROM a\nRUN --security=insecure b\n'));
+    expect(hint).toBe(
+      'Leave the flag out if the command needs no more rights than RUN has; else run it in a container: berth run --privileged',
+    );
+  });
+
   test('for a target that is no stage, with the list of those that are', async () => {
     const error = await errorOf(graphOf('FROM a AS build\nFROM a\nFROM a AS run\n', { target: 'biuld' }));
     expect(error.code).toBe('TARGET_NOT_FOUND');

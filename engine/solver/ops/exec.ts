@@ -1,5 +1,6 @@
 import { EngineError } from '../../base/errors.ts';
 import type { ActOptions } from '../../base/progress.ts';
+import { asJsonList } from '../../base/single-quotes.ts';
 import type { ExecOp, Vertex } from '../../graph/types.ts';
 import type { Digest } from '../../image/types.ts';
 import type { Ended } from '../../native/protocol.ts';
@@ -33,7 +34,7 @@ export async function runExec(
   };
   const spec = await specOf(op, lowers, { signal });
   const outcome = await withLent({ snapshots, lender }, step, { signal, onEvent }, ({ mounts, secretEnv, secrets }) =>
-    ending(() =>
+    ending(op, () =>
       snapshots.helper.call(
         'start',
         {
@@ -64,18 +65,23 @@ type Ending = {
   readonly exitCode: number;
   readonly state: string;
   readonly hint?: string | undefined;
+  /** Nobody can look around in the state before the step. */
+  readonly isShellLess?: boolean;
   readonly cause?: unknown;
 };
 
-async function ending(start: () => Promise<Ended>): Promise<Ending> {
+async function ending(op: ExecOp, start: () => Promise<Ended>): Promise<Ending> {
   try {
     const ended = await start();
-    return { exitCode: ended.exitCode ?? 255, state: stateOf(ended) };
+    const exitCode = ended.exitCode ?? 255;
+    return { exitCode, state: stateOf(ended), hint: exitCode === 127 ? quotingHint(op) : undefined };
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
     const exitCode = NOT_STARTED[error.code];
     if (exitCode === undefined) throw error;
-    return { exitCode, state: error.message, hint: error.hint, cause: error };
+    return exitCode === 127 && isForShell(op)
+      ? { exitCode, ...withoutShell(op), cause: error }
+      : { exitCode, state: error.message, hint: error.hint, cause: error };
   }
 }
 
@@ -83,6 +89,24 @@ const NOT_STARTED: Readonly<Record<string, number>> = {
   NATIVE_COMMAND_NOT_FOUND: 127,
   NATIVE_COMMAND_NOT_EXECUTABLE: 126,
 };
+
+function isForShell({ args }: ExecOp): boolean {
+  return args.at(-2) === '-c';
+}
+
+/** A file that is there and whose loader is missing cannot be told from one that is not. */
+function withoutShell({ args }: ExecOp): Pick<Ending, 'state' | 'hint' | 'isShellLess'> {
+  return {
+    state: `the stage has no ${args[0]} that could run the command`,
+    hint: 'Write it without a shell, RUN ["/program", "argument"], or begin FROM an image that has a shell',
+    isShellLess: true,
+  };
+}
+
+function quotingHint({ args }: ExecOp): string | undefined {
+  const list = args.at(-2) === '-c' ? asJsonList(args.at(-1) ?? '') : undefined;
+  return list && `Single quotes are no JSON, so a shell has read this: write RUN ${list}`;
+}
 
 function stateOf({ exitCode, signal, oomKilled }: Ended): string {
   if (oomKilled) return 'it was killed because memory ran out';
@@ -92,12 +116,12 @@ function stateOf({ exitCode, signal, oomKilled }: Ended): string {
 
 function stepError(
   { vertex }: ExecStep,
-  { exitCode, state, hint, cause }: Ending,
+  { exitCode, state, hint, isShellLess = false, cause }: Ending,
   log: readonly string[],
   stateImage: string | undefined,
 ): StepError {
   const line = vertex.location ? ` (${vertex.location.file} line ${vertex.location.startLine})` : '';
-  const open = stateImage && `The state before this step is kept: berth run -it --rm ${stateImage} sh`;
+  const open = stateImage && !isShellLess && `The state before this step is kept: berth run -it --rm ${stateImage} sh`;
   return new StepError(
     `Cannot build ${vertex.name}${line}: ${state}`,
     { exitCode, log, stateImage },

@@ -16,6 +16,7 @@ import type { CopyAction, CopySource, Timestamp, TreeFilter } from '../../native
 import type { Snapshots } from '../../store/snapshots.ts';
 import type { ExecutorParts } from '../executor.ts';
 import type { FileResult } from '../types.ts';
+import { commentHint } from './comment.ts';
 import { digestOutside, type Select, type Selection } from './context.ts';
 import { resolveOwner } from './owner.ts';
 
@@ -99,7 +100,8 @@ async function prepareMkdir(
   { path, mode, owner }: MkdirAction,
   options: ActOptions,
 ): Promise<CopyAction> {
-  return { kind: 'mkdir', path, mode, owner: await ownerOf(parts, step, owner, options), created: timeBelow(step) };
+  const found = await ownerOf(parts, step, { owner, what: 'USER' }, options);
+  return { kind: 'mkdir', path, mode, owner: found, created: timeBelow(step) };
 }
 
 async function prepareInline(
@@ -150,7 +152,7 @@ async function placed(
     kind: 'copy',
     dest,
     destIsDirectory,
-    owner: owner === undefined ? null : await ownerOf(parts, step, owner, options),
+    owner: owner === undefined ? null : await ownerOf(parts, step, { owner, what: '--chown' }, options),
     mode: mode ?? null,
     modeChanges: [...(modeChanges ?? [])],
     created: null,
@@ -171,10 +173,10 @@ function patternsOf({ sources, include = [], exclude = [] }: CopyFileAction): {
 async function ownerOf(
   { identifyUser }: FileParts,
   step: FileStep,
-  owner: string,
+  { owner, what }: { readonly owner: string; readonly what: '--chown' | 'USER' },
   options: ActOptions,
 ): Promise<{ uid: number; gid: number }> {
-  return await resolveOwner(owner, (user) => identifyUser(user, step.lowers, options));
+  return await resolveOwner(owner, (user) => identifyUser(user, step.lowers, options), what);
 }
 
 /**
@@ -216,7 +218,8 @@ function sourceNotFound(vertex: Vertex, source: string): never {
     'COPY_SOURCE_NOT_FOUND',
     `Cannot ${act} ${source}: ${vertex.name} finds no such file in the stage`,
     {
-      hint: `Paths after ${flag} count from the root of that stage; its WORKDIR does not matter`,
+      hint:
+        commentHint(vertex.op) ?? `Paths after ${flag} count from the root of that stage; its WORKDIR does not matter`,
       location: vertex.location,
       vertex: vertex.id,
     },

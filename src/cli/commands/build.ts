@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import {
   escapeControl,
   type BuildContext,
@@ -136,7 +137,9 @@ function parsePlatforms(text: string): readonly Platform[] {
 /** As with docker's, a repository over ssh as context is asked for with the agent at hand. */
 function agentsOf(asked: readonly SshAgent[], files: BuildContext, context: Context): readonly SshAgent[] {
   const isOverSsh = typeof files !== 'string' && files.type === 'git' && !/^(?:https?|git):/.test(files.remote);
-  const isGiven = asked.some(({ id }) => id === 'default') || !context.lookup('SSH_AUTH_SOCK');
+  const socket = context.lookup('SSH_AUTH_SOCK');
+  // Nobody asked for it: one that is gone is none.
+  const isGiven = asked.some(({ id }) => id === 'default') || !socket || !existsSync(resolve(context.cwd, socket));
   return isOverSsh && !isGiven ? [...asked, parseSsh('default', context)] : asked;
 }
 

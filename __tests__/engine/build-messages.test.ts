@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../../engine/base/errors.ts';
+import type { WarningEvent } from '../../engine/base/progress.ts';
+import type { BuildRequest } from '../../engine/index.ts';
+import { NO_CONTAINERS } from '../helpers/berth.ts';
+import { openTestEngine, SHELL, type TestEngine } from '../helpers/engine.ts';
+
+const suite = NO_CONTAINERS === undefined ? describe : describe.skip;
+const named = (name: string): string => (NO_CONTAINERS === undefined ? name : `${name} (skipped: ${NO_CONTAINERS})`);
+
+suite(named('a build that cannot go on'), () => {
+  let it: TestEngine;
+  beforeAll(async () => {
+    it = await openTestEngine();
+  });
+  afterAll(async () => await it.close());
+
+  const errorOf = async (text: string, request?: Partial<BuildRequest>): Promise<EngineError> => {
+    const error = await it.build(text, request).then(
+      () => new Error('it was built'),
+      (reason: unknown) => reason,
+    );
+    if (error instanceof EngineError) return error;
+    throw error;
+  };
+
+  test('names the flag and the user that the stage does not have', async () => {
+    expect(await errorOf('FROM scratch\nCOPY --chown=app busybox /b\n')).toMatchObject({
+      code: 'USER_NOT_FOUND',
+      message: 'Cannot use --chown=app: the stage has no user "app" in /etc/passwd',
+      hint: 'Put RUN useradd app before it, or give ids: --chown=1000:1000',
+      location: { startLine: 2 },
+    });
+    expect(await errorOf('FROM scratch\nADD --chown=0:staff busybox /b\n')).toMatchObject({
+      message: 'Cannot use --chown=0:staff: the stage has no group "staff" in /etc/group',
+      hint: 'Put RUN groupadd staff before it, or give ids: --chown=1000:1000',
+    });
+    expect(await errorOf('FROM scratch\nCOPY busybox /b\nUSER app\nWORKDIR /w\n')).toMatchObject({
+      message: 'Cannot use USER app: the stage has no user "app" in /etc/passwd',
+      location: { startLine: 4 },
+    });
+  });
+
+  test('says of a stage without a shell what to write instead, and offers nobody that shell', async () => {
+    const error = await errorOf('FROM scratch\nCOPY busybox /b\nRUN echo hi\n');
+    expect(error).toMatchObject({ code: 'RUN_FAILED', exitCode: 127, location: { startLine: 3 } });
+    expect(error.message).toContain('the stage has no /bin/sh that could run the command');
+    expect(error.hint).toBe(
+      'Write it without a shell, RUN ["/program", "argument"], or begin FROM an image that has a shell',
+    );
+  });
+
+  test('says of a comment behind a COPY that it is none', async () => {
+    await it.write({ conf: 'x' });
+    for (const [line, code] of [
+      ['COPY conf /conf # settings', 'COPY_SOURCE_NOT_FOUND'],
+      ['COPY --from=0 b /c # the program', 'COPY_SOURCE_NOT_FOUND'],
+      ['COPY --from=0 b / #c', 'NATIVE_INVALID'],
+    ] as const) {
+      const error = await errorOf(`FROM scratch\nCOPY busybox /b\nFROM scratch\n${line}\n`);
+      expect(error).toMatchObject({ code, location: { startLine: 4 } });
+      expect(error.hint).toBe('Put the comment on a line of its own: behind COPY, # is read as a path');
+    }
+    expect((await errorOf('FROM scratch\nCOPY nosuch /c#\n')).hint ?? '').not.toContain('comment');
+  });
+
+  test('refuses an agent without a socket before it reads anything', async () => {
+    const path = join(it.context, 'conf');
+    await writeFile(path, '');
+    for (const [socket, state] of [
+      ['/nonexistent', 'there is no such socket'],
+      [path, 'it is no socket'],
+    ] as const) {
+      expect(await errorOf('NONSENSE\n', { ssh: [{ id: 'own', socket }] })).toMatchObject({
+        code: 'SSH_AGENT_UNREACHABLE',
+        message: `Cannot use the SSH agent "own" at ${socket}: ${state}`,
+      });
+    }
+  });
+
+  test('shows the JSON that was meant by single quotes: in RUN, of an image, and of its container', async () => {
+    const error = await errorOf(`${SHELL}RUN ['echo', 'hi']\n`);
+    expect(error).toMatchObject({ code: 'RUN_FAILED', exitCode: 127 });
+    expect(error.hint).toContain('Single quotes are no JSON, so a shell has read this: write RUN ["echo", "hi"]. ');
+    const built = await it.build(`${SHELL}CMD ['echo', 'hi']\n`);
+    expect(built.warnings).toMatchObject([
+      {
+        rule: 'JSONArgsRecommended',
+        hint: expect.stringMatching(/^Single quotes .* write CMD \["echo", "hi"\]; http/),
+      },
+    ]);
+    const told: WarningEvent[] = [];
+    const container = await it.engine.containers.run(
+      { image: built.imageId, network: 'none', rm: true },
+      { onEvent: (event) => void (event.type === 'warning' && told.push(event)) },
+    );
+    expect((await container.ended).exitCode).toBe(127);
+    expect(told.map(({ message }) => message)).toEqual([
+      `The command ['echo', 'hi'] is a text for /bin/sh, as single quotes are no JSON: ["echo", "hi"] is meant`,
+    ]);
+  });
+});
