@@ -13,6 +13,8 @@ export interface CacheFaults {
   cut?: { readonly after: number; readonly resume: boolean } | undefined;
   /** One bit of each downloaded entry that holds this in its key is wrong. */
   flip?: string | undefined;
+  /** Status for pieces that are uploaded by version 1. */
+  upload?: number | undefined;
   /** Signed addresses are expired when they are given out, so many times. */
   expired?: number | undefined;
 }
@@ -42,7 +44,7 @@ export interface SeenRequest {
   readonly body: Buffer;
 }
 
-/** The Actions cache, version 2, on loopback (spec/action.md 4): scopes, versions, immutability, blocks, ranges, signed addresses. */
+/** The Actions cache, versions 1 and 2, on loopback (spec/action.md 4): scopes, versions, immutability, blocks, ranges, signed addresses. */
 export interface CacheServer {
   readonly url: string;
   readonly entries: readonly CacheEntry[];
@@ -56,6 +58,7 @@ export interface CacheServer {
   close(): Promise<void>;
 }
 
+const OLD_SERVICE = '/_apis/artifactcache/';
 const SERVICE = '/twirp/github.actions.results.api.v1.CacheService/';
 
 /** Starts a server on a free port. @param given what it holds from the start, of another server */
@@ -73,6 +76,7 @@ export async function startCacheServer(given: readonly CacheEntry[] = []): Promi
     const body = await readAll(request);
     requests.push({ method: request.method ?? '', path: url.pathname + url.search, headers: request.headers, body });
     if (url.pathname.startsWith(SERVICE)) return service(url.pathname.slice(SERVICE.length), request, body, response);
+    if (url.pathname.startsWith(OLD_SERVICE)) return oldService(url, request, body, response);
     const signature = url.searchParams.get('sig') ?? '';
     if (request.method === 'PUT') return upload(url, signature, body, response);
     return download(request, signature, response);
@@ -99,18 +103,82 @@ export async function startCacheServer(given: readonly CacheEntry[] = []): Promi
     }
   };
 
+  /** Version 1: plain HTTP, with the number of an entry where version 2 has a signed address to upload to. */
+  const oldService = (url: URL, request: IncomingMessage, body: Buffer, response: ServerResponse): void => {
+    if (faults.hang === 'service') return;
+    if (faults.service) return json(response, faults.service.status, { message: 'a fault of the test' });
+    const scopes = scopesOf(request.headers.authorization);
+    if (!scopes) return json(response, 401, { message: 'no valid token' });
+    if (request.headers.accept !== 'application/json;api-version=6.0-preview.1')
+      return json(response, 400, { message: `no version of the interface: ${request.headers.accept}` });
+    const [resource = '', id = ''] = url.pathname.slice(OLD_SERVICE.length).split('/');
+    const entry = entries.find((one) => String(one.id) === id);
+    const message = (): Record<string, unknown> => JSON.parse(body.toString('utf8')) as Record<string, unknown>;
+    switch (`${request.method} ${resource}`) {
+      case 'GET cache': {
+        const [key, ...restoreKeys] = (url.searchParams.get('keys') ?? '').split(',');
+        const asked = { key, restore_keys: restoreKeys, version: url.searchParams.get('version') };
+        const readable = scopes.filter(({ Permission }) => (Permission & 1) === 1);
+        const found = match(entries, readable, asked);
+        if (!found) return void response.writeHead(204).end();
+        return json(response, 200, { cacheKey: found.key, scope: found.scope, archiveLocation: addressOf(found) });
+      }
+      case 'POST caches': {
+        const [own] = scopes.filter(({ Permission }) => (Permission & 2) === 2);
+        if (entry) {
+          if (message()['size'] !== entry.content?.length) return json(response, 400, { message: 'size differs' });
+          entry.finalized = true;
+          return void response.writeHead(204).end();
+        }
+        if (!own) return json(response, 403, { message: 'cache write denied: the token is read-only' });
+        const { key, version } = message();
+        const made = reserve(String(key), String(version), own.Scope);
+        return made ? json(response, 201, { cacheId: made.id }) : json(response, 409, { message: 'already exists' });
+      }
+      case 'PATCH caches': {
+        if (faults.upload !== undefined) return json(response, faults.upload, { message: 'a fault of the test' });
+        const range = /^bytes (\d+)-(\d+)\/\*$/.exec(request.headers['content-range'] ?? '');
+        const [start, end] = [Number(range?.[1]), Number(range?.[2])];
+        if (!entry || entry.finalized || end - start + 1 !== body.length)
+          return json(response, 400, { message: 'bad piece' });
+        const content = Buffer.alloc(Math.max(end + 1, entry.content?.length ?? 0));
+        entry.content?.copy(content);
+        body.copy(content, start);
+        entry.content = content;
+        return void response.writeHead(204).end();
+      }
+      default:
+        return json(response, 404, { message: `no ${request.method} ${resource}` });
+    }
+  };
+
+  /** Undefined where there is one of that name already. */
+  const reserve = (key: string, version: string, scope: string): CacheEntry | undefined => {
+    if (entries.some((entry) => entry.key === key && entry.version === version && entry.scope === scope))
+      return undefined;
+    const createdAt = performance.now();
+    const id = entries.length + 1;
+    const entry: CacheEntry = { id, key, version, scope, createdAt, content: undefined, finalized: false };
+    entries.push(entry);
+    return entry;
+  };
+
+  /** A signed address of an entry's content. */
+  const addressOf = (entry: CacheEntry): string => {
+    const signature = randomBytes(16).toString('hex');
+    const expired = (faults.expired ?? 0) > 0;
+    if (expired) faults.expired = (faults.expired ?? 0) - 1;
+    downloads.set(signature, { entry, expires: expired ? 0 : Date.now() + 600_000 });
+    return `${origin}/acct/cache/${entry.id}?se=${encodeURIComponent(new Date().toISOString())}&sp=r&sig=${signature}`;
+  };
+
   const find = (scopes: readonly Scope[], message: Record<string, unknown>, response: ServerResponse): void => {
     const readable = scopes.filter(({ Permission }) => (Permission & 1) === 1);
     if (readable.length === 0)
       return json(response, 403, { code: 'permission_denied', msg: 'cache read denied: no readable scopes' });
     const found = match(entries, readable, message);
     if (!found) return json(response, 200, { ok: false });
-    const signature = randomBytes(16).toString('hex');
-    const expired = (faults.expired ?? 0) > 0;
-    if (expired) faults.expired = (faults.expired ?? 0) - 1;
-    downloads.set(signature, { entry: found, expires: expired ? 0 : Date.now() + 600_000 });
-    const url = `${origin}/acct/cache/${found.id}?se=${encodeURIComponent(new Date().toISOString())}&sp=r&sig=${signature}`;
-    return json(response, 200, { ok: true, signed_download_url: url, matched_key: found.key });
+    return json(response, 200, { ok: true, signed_download_url: addressOf(found), matched_key: found.key });
   };
 
   const create = (scopes: readonly Scope[], message: Record<string, unknown>, response: ServerResponse): void => {
@@ -119,22 +187,13 @@ export async function startCacheServer(given: readonly CacheEntry[] = []): Promi
       return json(response, 403, { code: 'permission_denied', msg: 'cache write denied: the token is read-only' });
     const [key, version] = [String(message['key']), String(message['version'])];
     if (key.length > 512 || key.includes(',')) return json(response, 400, { code: 'invalid_argument', msg: 'bad key' });
-    if (entries.some((entry) => entry.key === key && entry.version === version && entry.scope === own.Scope)) {
+    const entry = reserve(key, version, own.Scope);
+    if (!entry) {
       return json(response, 409, {
         code: 'already_exists',
         msg: 'cache entry with the same key, version, and scope already exists',
       });
     }
-    const entry: CacheEntry = {
-      id: entries.length + 1,
-      key,
-      version,
-      scope: own.Scope,
-      createdAt: performance.now(),
-      content: undefined,
-      finalized: false,
-    };
-    entries.push(entry);
     const signature = randomBytes(16).toString('hex');
     uploads.set(signature, entry);
     return json(response, 200, {

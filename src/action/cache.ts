@@ -206,10 +206,7 @@ export function createActionsCache(options: ActionsCacheOptions): ActionsCache {
     },
     restore: async (engine, signal, other) => {
       if (!settings.read) return { state: 'off', text: 'reading is switched off', layers: 0 };
-      if (access.kind === 'none') {
-        if (access.warn) options.warn(`There is no cache, and every step runs: ${access.why}`);
-        return { state: 'off', text: access.why, layers: 0 };
-      }
+      if (access.kind === 'none') return { state: 'off', text: access.why, layers: 0 };
       if (!access.readable) return { state: 'off', text: 'the job may not read it', layers: 0 };
       try {
         const budget = AbortSignal.any([

@@ -4,10 +4,10 @@ import { saveCache } from '@actions/cache';
 import { createEngine, messageOf, type Engine } from '../../engine/index.ts';
 import { readSettings } from '../cli/settings.ts';
 import { createCacheHttp } from './cache/http.ts';
-import { versionOf } from './cache/names.ts';
+import { versionOf, type EntryName } from './cache/names.ts';
 import type { SavePlan } from './cache/plan.ts';
 import { readCacheAccess } from './cache/policy.ts';
-import { savePlan } from './cache/save.ts';
+import { confirmedSave, savePlan } from './cache/save.ts';
 import { createCacheService } from './cache/service.ts';
 import { jobFolder } from './job.ts';
 import { readRunnerContext, readTokens, type RunnerContext } from './environment.ts';
@@ -106,16 +106,16 @@ async function save(
   const http = createCacheHttp(readSettings({ ...env, BERTH_ROOT: '/' }, { uid: process.getuid?.() ?? 0 }));
   const service = createCacheService(http, access.endpoint, (values) => runner.commands.mask(values));
   const budget = AbortSignal.any([signal, AbortSignal.timeout(SAVE_TIME)]);
+  const exists = async ({ key, path: inside }: EntryName): Promise<boolean> =>
+    (await service.find({ key, version: versionOf(inside, plan.compression) }, { signal: budget })) !== undefined;
   const folder = join(dirname(path), 'save');
   try {
     const { entries, bytes, indexSaved } = await runner.commands.resumed(() =>
       inFolder(env, folder, () =>
         savePlan(plan, {
           folder,
-          saveCache,
-          exists: async ({ key, path: inside }) =>
-            (await service.find({ key, version: versionOf(inside, plan.compression) }, { signal: budget })) !==
-            undefined,
+          saveCache: confirmedSave({ saveCache, exists }, access.endpoint.version),
+          exists,
           warn,
           signingKey,
           unique: `${context.runId}-${context.runAttempt}-${process.pid}`,

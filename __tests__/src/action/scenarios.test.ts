@@ -254,6 +254,17 @@ report: { junit: reports/smoke.xml }
     expect(second.summary).toContain('UNTESTED');
   });
 
+  test('the older cache service, as GitHub Enterprise Server has it: saved and given back', async () => {
+    const inputs = { push: 'false', 'smoke-test': 'off' };
+    const env = { GITHUB_SERVER_URL: 'https://git.example', ACTIONS_CACHE_URL: cache.url };
+    const first = await run(inputs, { env });
+    const second = await run(inputs, { env, runId: '1002' });
+    expect(second.outputs['imageid']).toBe(first.outputs['imageid']);
+    expect(second.outputs).toMatchObject({ 'cache-state': 'hit', 'steps-cached': first.outputs['steps-total'] });
+    expect([first, second].flatMap(({ annotations, post }) => [...annotations, ...post.annotations])).toEqual([]);
+    expect(cache.requests.filter(({ path }) => path.startsWith('/twirp/'))).toEqual([]);
+  });
+
   test('nothing changed, tested but not pushed: it passed in an earlier run and no layer is downloaded', async () => {
     const base = await run({ tags: `${registry.address}/base:1`, 'smoke-test': 'off', target: 'builder' });
     const Dockerfile = APP_DOCKERFILE.replace(/^FROM scratch[^]*FROM builder/, `FROM ${registry.address}/base:1`);

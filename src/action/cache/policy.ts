@@ -13,30 +13,22 @@ export type CacheAccess =
       readonly readable: boolean;
       readonly writable: boolean;
     }
-  /** `warn`: the user expects a cache and gets none. */
-  | { readonly kind: 'none'; readonly why: string; readonly warn: boolean };
+  | { readonly kind: 'none'; readonly why: string };
 
 /** Events that strangers can cause; what they wrote is not for releases (hardening.md 5, rule 12). */
 const UNTRUSTED = /^(?:pull_request|pull_request_target|pull_request_review.*|issue_comment|workflow_run)$/;
 
 /** What the runner offers. Source: @actions/cache, config.ts; spec/action.md 4. */
 export function readCacheAccess(env: Environment): CacheAccess {
-  const url = env['ACTIONS_RESULTS_URL'];
+  const isOld = isServerOfOwn(env['GITHUB_SERVER_URL']) || !env['ACTIONS_CACHE_SERVICE_V2'];
+  const url = (isOld && env['ACTIONS_CACHE_URL']) || env['ACTIONS_RESULTS_URL'];
   const token = env['ACTIONS_RUNTIME_TOKEN'];
-  if (isServerOfOwn(env['GITHUB_SERVER_URL']) || !env['ACTIONS_CACHE_SERVICE_V2']) {
-    const warn = Boolean(env['ACTIONS_CACHE_URL'] || url);
-    const why =
-      'this server offers version 1 of the cache service (GitHub Enterprise Server, act), and version 2 is needed';
-    return warn
-      ? { kind: 'none', why, warn }
-      : { kind: 'none', why: 'the runner gives no cache service to this step', warn };
-  }
   if (!url || !token || !URL.canParse(url))
-    return { kind: 'none', why: 'the runner gives no cache service to this step', warn: false };
+    return { kind: 'none', why: 'the runner gives no cache service to this step' };
   const mode = (env['ACTIONS_CACHE_MODE'] ?? '').trim().toLowerCase();
   return {
     kind: 'service',
-    endpoint: { url, token },
+    endpoint: { url, token, version: isOld ? 1 : 2 },
     readable: mode !== 'none' && mode !== 'write-only',
     writable: mode !== 'none' && mode !== 'read',
   };

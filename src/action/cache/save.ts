@@ -4,13 +4,14 @@ import { messageOf } from '../../../engine/index.ts';
 import { INDEX_FILE, type CacheDocument } from './document.ts';
 import { indexName, type EntryName } from './names.ts';
 import { withoutEntries, type SavePlan, type Upload } from './plan.ts';
+import type { CacheEndpoint } from './service.ts';
 import { signIndex } from './signature.ts';
 
 /** What saving goes through. */
 export interface SaveParts {
   /** Where entries are laid out for the toolkit: what the toolkit takes for the workspace. */
   readonly folder: string;
-  /** `saveCache` of @actions/cache: a number below 0 when nothing was saved. */
+  /** `saveCache` of @actions/cache, or {@link confirmedSave} of it: a number below 0 when nothing was saved. */
   readonly saveCache: (paths: string[], key: string) => Promise<number>;
   /** True when the service has the entry, whoever saved it. */
   readonly exists: (name: EntryName) => Promise<boolean>;
@@ -21,6 +22,21 @@ export interface SaveParts {
   readonly signingKey?: string | undefined;
   /** Ends everything. */
   readonly signal: AbortSignal;
+}
+
+/**
+ * With version 1 of the service the toolkit gives the number of an entry as soon as it is reserved, whether it could be filled or not: what it
+ * says is believed when the service has the entry.
+ */
+export function confirmedSave(
+  { saveCache, exists }: Pick<SaveParts, 'saveCache' | 'exists'>,
+  version: CacheEndpoint['version'],
+): SaveParts['saveCache'] {
+  if (version === 2) return saveCache;
+  return async (paths, key) => {
+    const id = await saveCache(paths, key);
+    return id >= 0 && (await exists({ key, path: paths[0] ?? '' })) ? id : -1;
+  };
 }
 
 export interface SaveResult {

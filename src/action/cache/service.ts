@@ -4,7 +4,9 @@ import type { CacheHttp } from './http.ts';
 
 /** The cache service of this job. */
 export interface CacheEndpoint {
-  /** ACTIONS_RESULTS_URL. */
+  /** 1 is that of GitHub Enterprise Server and of older servers for `act`, 2 that of github.com. */
+  readonly version: 1 | 2;
+  /** ACTIONS_RESULTS_URL; for version 1 ACTIONS_CACHE_URL where there is one. */
   readonly url: string;
   /** ACTIONS_RUNTIME_TOKEN. */
   readonly token: string;
@@ -30,22 +32,21 @@ export interface CacheService {
   ): Promise<FoundEntry | undefined>;
 }
 
-const METHOD = 'twirp/github.actions.results.api.v1.CacheService/GetCacheEntryDownloadURL';
 const ATTEMPTS = 2;
 const MAX_ANSWER = 64 * 1024;
 
 /** @param onSecret takes what must be masked before anything else is printed: signed URLs and their signatures */
 export function createCacheService(
   http: CacheHttp,
-  { url, token }: CacheEndpoint,
+  { url, token, version: protocol }: CacheEndpoint,
   onSecret: (values: readonly string[]) => void,
 ): CacheService {
-  const target = new URL(METHOD, url.endsWith('/') ? url : `${url}/`);
+  const base = url.endsWith('/') ? url : `${url}/`;
+  const { question, read } = PROTOCOLS[protocol];
   return {
     find: async ({ key, prefix = false, version }, { signal } = {}) => {
-      const body = JSON.stringify({ key, restore_keys: prefix ? [key] : [], version });
-      const answer = await withRetries(signal, () => ask(http, target, token, body, signal));
-      const found = readAnswer(answer);
+      const asked = question(base, { key, prefix, version });
+      const found = read(await withRetries(signal, () => ask(http, asked, token, signal)));
       if (!found) return undefined;
       onSecret(secretsOf(found.url));
       // The service may match a prefix where an exact key was meant, and nothing outside what was asked for is ours.
@@ -53,6 +54,52 @@ export function createCacheService(
     },
   };
 }
+
+interface Query {
+  readonly key: string;
+  readonly prefix: boolean;
+  readonly version: string;
+}
+
+/** One request, without the token. */
+interface Question {
+  readonly target: URL;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+interface Protocol {
+  readonly question: (base: string, query: Query) => Question;
+  readonly read: (answer: unknown) => FoundEntry | undefined;
+}
+
+const METHOD = 'twirp/github.actions.results.api.v1.CacheService/GetCacheEntryDownloadURL';
+
+/** Source: @actions/cache, cacheHttpClient.ts and cacheTwirpClient.ts; spec/action.md 4. */
+const PROTOCOLS: Readonly<Record<CacheEndpoint['version'], Protocol>> = {
+  1: {
+    question: (base, { key, version }) => ({
+      // The service takes every key for a prefix where none is exactly it.
+      target: new URL(`_apis/artifactcache/cache?${new URLSearchParams({ keys: key, version }).toString()}`, base),
+      method: 'GET',
+      headers: { accept: 'application/json;api-version=6.0-preview.1' },
+    }),
+    read: (answer) => entryIn(answer, { url: 'archiveLocation', key: 'cacheKey' }),
+  },
+  2: {
+    question: (base, { key, prefix, version }) => ({
+      target: new URL(METHOD, base),
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ key, restore_keys: prefix ? [key] : [], version }),
+    }),
+    read: (answer) =>
+      isRecord(answer) && answer['ok'] === true
+        ? entryIn(answer, { url: 'signed_download_url', key: 'matched_key' })
+        : undefined,
+  },
+};
 
 /** Another try after faults that may pass by themselves; never after 429, which asks us to stop. */
 async function withRetries<T>(signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> {
@@ -69,21 +116,20 @@ async function withRetries<T>(signal: AbortSignal | undefined, act: () => Promis
 
 async function ask(
   http: CacheHttp,
-  target: URL,
+  { target, headers, ...question }: Question,
   token: string,
-  body: string,
   signal: AbortSignal | undefined,
 ): Promise<unknown> {
-  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json' };
+  const signed = { ...headers, authorization: `Bearer ${token}` };
   const { status, text } = await http
-    .call(target, { method: 'POST', headers, body, limit: MAX_ANSWER, signal })
+    .call(target, { ...question, headers: signed, limit: MAX_ANSWER, signal })
     .catch((error: unknown) => {
       signal?.throwIfAborted();
       throw new EngineError('CACHE_UNAVAILABLE', `Cannot ask the cache service: ${messageOf(error)}`, { cause: error });
     });
   if (status === 200) return parseJson(text);
   const said = messageIn(text);
-  if (status === 404) return { ok: false };
+  if (status === 404 || status === 204) return undefined;
   if (status === 429)
     throw new EngineError('CACHE_RATE_LIMITED', 'Cannot ask the cache service: it limits requests (429)');
   if (status === 401 || status === 403)
@@ -91,12 +137,16 @@ async function ask(
   throw new EngineError('CACHE_UNAVAILABLE', `Cannot ask the cache service: it answered ${status} ${said}`.trimEnd());
 }
 
-function readAnswer(value: unknown): FoundEntry | undefined {
-  if (typeof value !== 'object' || value === null || !('ok' in value) || value.ok !== true) return undefined;
-  const url = 'signed_download_url' in value ? value.signed_download_url : undefined;
-  const key = 'matched_key' in value ? value.matched_key : undefined;
+/** What is found where the answer has it under those names; undefined when there was no answer, as for a miss. */
+function entryIn(answer: unknown, names: { readonly url: string; readonly key: string }): FoundEntry | undefined {
+  if (answer === undefined) return undefined;
+  const [url, key] = isRecord(answer) ? [answer[names.url], answer[names.key]] : [];
   if (typeof url === 'string' && URL.canParse(url) && typeof key === 'string') return { key, url };
   throw new EngineError('CACHE_UNAVAILABLE', 'Cannot use the answer of the cache service: it names no entry');
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }
 
 function parseJson(text: string): unknown {
@@ -113,7 +163,7 @@ function parseJson(text: string): unknown {
 function messageIn(text: string): string {
   try {
     const value: unknown = JSON.parse(text);
-    const said = typeof value === 'object' && value !== null && 'msg' in value ? value.msg : '';
+    const said = isRecord(value) ? (value['msg'] ?? value['message']) : '';
     return typeof said === 'string' ? said.slice(0, 200) : '';
   } catch {
     return '';

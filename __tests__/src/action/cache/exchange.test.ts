@@ -5,11 +5,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCacheHttp, type CacheHttp } from '../../../../src/action/cache/http.ts';
-import { versionOf } from '../../../../src/action/cache/names.ts';
+import { versionOf, type EntryName } from '../../../../src/action/cache/names.ts';
 import { planSave, type SavePlan } from '../../../../src/action/cache/plan.ts';
 import { restoreIndex, type RestoreParts } from '../../../../src/action/cache/restore.ts';
-import { savePlan, type SaveResult } from '../../../../src/action/cache/save.ts';
-import { createCacheService } from '../../../../src/action/cache/service.ts';
+import { confirmedSave, savePlan, type SaveResult } from '../../../../src/action/cache/save.ts';
+import { createCacheService, type CacheEndpoint } from '../../../../src/action/cache/service.ts';
 import { createActionsCache, type ActionsCache, type CacheEngine } from '../../../../src/action/cache.ts';
 import { createCacheSource, tellsOfLost, type CacheSource } from '../../../../src/action/cache/source.ts';
 import { EngineError, type CacheExport, type Descriptor, type Digest } from '../../../../engine/index.ts';
@@ -30,12 +30,15 @@ const NOW = new Date('2026-11-20T10:00:00Z');
 const TYPE = 'application/vnd.oci.image.layer.v1.tar+gzip';
 
 let server: CacheServer;
+/** Which service the tests talk to. */
+let version: CacheEndpoint['version'];
 let folder: string;
 let http: CacheHttp;
 const before = { env: { ...process.env }, cwd: process.cwd() };
 
 beforeEach(async () => {
   server = await startCacheServer();
+  version = 2;
   folder = await mkdtemp(join(tmpdir(), 'berth-cache-'));
   http = createCacheHttp({}, LIMITS);
 });
@@ -94,7 +97,7 @@ function planOf(exported: CacheExport, options: Partial<Parameters<typeof planSa
 }
 
 function partsOf(scopes: readonly Scope[] = [MAIN], masked: string[] = []): RestoreParts {
-  const service = createCacheService(http, { url: server.url, token: server.token(scopes) }, (values) =>
+  const service = createCacheService(http, { url: server.url, token: server.token(scopes), version }, (values) =>
     masked.push(...values),
   );
   return { http, service, compressions: ['zstd-without-long', 'gzip'] };
@@ -108,18 +111,19 @@ async function save(plan: SavePlan, { scopes = [MAIN], warnings = [] as string[]
   Object.assign(process.env, {
     GITHUB_WORKSPACE: stage,
     RUNNER_TEMP: folder,
-    GITHUB_SERVER_URL: 'https://github.com',
+    GITHUB_SERVER_URL: version === 2 ? 'https://github.com' : 'https://git.example',
     ACTIONS_CACHE_SERVICE_V2: 'True',
     ACTIONS_RESULTS_URL: server.url,
     ACTIONS_RUNTIME_TOKEN: token,
   });
   process.chdir(stage);
-  const service = createCacheService(http, { url: server.url, token }, () => undefined);
+  const service = createCacheService(http, { url: server.url, token, version }, () => undefined);
+  const exists = async ({ key, path }: EntryName): Promise<boolean> =>
+    (await service.find({ key, version: versionOf(path, plan.compression) })) !== undefined;
   return await savePlan(plan, {
     folder: stage,
-    saveCache,
-    exists: async ({ key, path }) =>
-      (await service.find({ key, version: versionOf(path, plan.compression) })) !== undefined,
+    saveCache: confirmedSave({ saveCache, exists }, version),
+    exists,
     warn: (message) => warnings.push(message),
     unique: randomBytes(4).toString('hex'),
     signal: new AbortController().signal,
@@ -373,7 +377,7 @@ describe('a job with the Actions cache', () => {
     return createActionsCache({
       access: {
         kind: 'service',
-        endpoint: { url: server.url, token: server.token([MAIN]) },
+        endpoint: { url: server.url, token: server.token([MAIN]), version: 2 },
         readable: true,
         writable: true,
       },
@@ -453,5 +457,52 @@ describe('a job with the Actions cache', () => {
     expect(tellsOfLost(new EngineError('HEALTH_FAILED', 'the smoke test failed'))).toBe(false);
     expect([await cache.forgetLost(engine), calls]).toEqual([false, ['mounts']]);
     await cache.close();
+  });
+});
+
+describe('version 1 of the service, as GitHub Enterprise Server has it', () => {
+  beforeEach(() => void (version = 1));
+
+  test('gives back what was saved, in pieces where it is large, and saves nothing twice', async () => {
+    const blobs = [await makeBlob(1000), await makeBlob(70_000), await makeBlob(40_000_000)];
+    const plan = planOf(exportOf(blobs));
+    expect(plan && (await save(plan))).toMatchObject({ entries: 2, indexSaved: true });
+    expect(server.requests.filter(({ path }) => !path.startsWith('/_apis/artifactcache/'))).toEqual([]);
+    const pieces = server.requests.flatMap(({ headers }) => headers['content-range'] ?? []);
+    expect(pieces.filter((piece) => !String(piece).startsWith('bytes 0-'))).toHaveLength(1);
+    const masked: string[] = [];
+    const source = await restore(partsOf([MAIN], masked));
+    expect(source?.available.size).toBe(3);
+    for (const blob of blobs) expect((await bytesOf(source, blob)).equals(blob.bytes)).toBe(true);
+    const signatures = server.requests.flatMap(({ path }) => /sig=([0-9a-f]+)/.exec(path)?.[1] ?? []);
+    expect(masked).toEqual(expect.arrayContaining(signatures));
+    const document = await restoreIndex(partsOf(), '0123456789abcdef', never);
+    const known = { restored: document, available: source?.available ?? new Set<Digest>() };
+    expect(planOf(exportOf(blobs), known)).toBeUndefined();
+  });
+
+  test('takes a missing entry, and one of another scope, for a miss', async () => {
+    expect(await restore()).toBeUndefined();
+    const plan = planOf(exportOf([await makeBlob(1000), await makeBlob(2000), await makeBlob(5_000_000)]));
+    expect(plan && (await save(plan))).toMatchObject({ indexSaved: true });
+    expect(await restore(partsOf([{ Scope: 'refs/pull/7/merge', Permission: 3 }]))).toBeUndefined();
+    server.evict('blob-');
+    expect((await restore())?.available.size).toBe(2);
+  });
+
+  test('has saved nothing when an entry was reserved and could not be filled', async () => {
+    server.faults.upload = 400;
+    const plan = planOf(exportOf([await makeBlob(1000)]));
+    expect(plan && (await save(plan))).toEqual({ entries: 0, bytes: 0, indexSaved: false });
+    expect(server.entries.filter(({ finalized }) => finalized)).toEqual([]);
+  });
+
+  test('is given up when it fails, and asked no second time when it limits', async () => {
+    server.faults.service = { status: 503 };
+    await expect(restore()).rejects.toMatchObject({ code: 'CACHE_UNAVAILABLE' });
+    server.forgetRequests();
+    server.faults.service = { status: 429 };
+    await expect(restore()).rejects.toMatchObject({ code: 'CACHE_RATE_LIMITED' });
+    expect(server.requests).toHaveLength(1);
   });
 });

@@ -7,7 +7,7 @@ const SERVICE = { ACTIONS_RESULTS_URL: 'https://results.example/', ACTIONS_RUNTI
 describe('the cache service of a job', () => {
   test('is that of version 2, with what its mode allows', () => {
     const env = { ...SERVICE, ACTIONS_CACHE_SERVICE_V2: 'True' };
-    expect(readCacheAccess(env)).toMatchObject({ kind: 'service', readable: true, writable: true });
+    expect(readCacheAccess(env)).toMatchObject({ kind: 'service', endpoint: { version: 2 }, readable: true });
     expect(readCacheAccess({ ...env, ACTIONS_CACHE_MODE: 'read' })).toMatchObject({ readable: true, writable: false });
     expect(readCacheAccess({ ...env, ACTIONS_CACHE_MODE: 'none' })).toMatchObject({ readable: false, writable: false });
   });
@@ -15,17 +15,20 @@ describe('the cache service of a job', () => {
   test.each([
     [
       'GitHub Enterprise Server',
-      { ...SERVICE, ACTIONS_CACHE_SERVICE_V2: 'True', GITHUB_SERVER_URL: 'https://git.example' },
+      { ACTIONS_CACHE_SERVICE_V2: 'True', GITHUB_SERVER_URL: 'https://git.example' },
+      'https://results.example/',
     ],
-    ['act', { ACTIONS_CACHE_URL: 'http://127.0.0.1:1/', ACTIONS_RUNTIME_TOKEN: 't' }],
-  ])('is none on %s, whose version 1 is named in a warning', (_name, env) => {
-    const why = expect.stringContaining('version 1 of the cache service') as unknown;
-    expect(readCacheAccess(env)).toEqual({ kind: 'none', why, warn: true });
+    ['a server for act', { ACTIONS_CACHE_URL: 'http://127.0.0.1:1/' }, 'http://127.0.0.1:1/'],
+  ])('is that of version 1 on %s', (_name, more, url) => {
+    const env = { ...SERVICE, ...more };
+    const endpoint = { url, token: 't', version: 1 };
+    expect(readCacheAccess(env)).toEqual({ kind: 'service', endpoint, readable: true, writable: true });
+    expect(readCacheAccess({ ...env, ACTIONS_CACHE_MODE: 'read' })).toMatchObject({ readable: true, writable: false });
   });
 
   test('is none without a word where the runner offers none', () => {
-    for (const env of [{}, { ACTIONS_CACHE_SERVICE_V2: 'True' }]) {
-      expect(readCacheAccess(env)).toMatchObject({ kind: 'none', warn: false });
+    for (const env of [{}, { ACTIONS_CACHE_SERVICE_V2: 'True' }, { ACTIONS_CACHE_URL: 'http://127.0.0.1:1/' }]) {
+      expect(readCacheAccess(env)).toMatchObject({ kind: 'none' });
     }
   });
 });
