@@ -28,6 +28,12 @@ const ARCHITECTURES: Readonly<Record<string, readonly [architecture: string, var
   armhf: ['arm', 'v7'],
   armel: ['arm', 'v6'],
 };
+/** What a word alone may name (Go's architectures); a platform in full may name any. */
+const KNOWN = new Set(
+  '386 amd64 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le ppc64 ppc64le riscv riscv64 s390x sparc64 wasm'.split(
+    ' ',
+  ),
+);
 
 /**
  * Reads `os`, `os/arch` or `os/arch/variant`, or an architecture alone (then Linux).
@@ -46,7 +52,15 @@ export function parsePlatform(text: string): Platform {
       hint: `Write ${os}/amd64 or ${os}/arm64`,
     });
   }
-  return normalizePlatform({ os: 'linux', architecture: first });
+  const platform = normalizePlatform({ os: 'linux', architecture: first });
+  if (KNOWN.has(platform.architecture)) return platform;
+  throw new EngineError(
+    'PLATFORM_INVALID',
+    `Cannot use the platform '${text}': unknown operating system or architecture`,
+    {
+      hint: 'Write for example linux/amd64',
+    },
+  );
 }
 
 /** `linux/arm/v7`, with Docker's short names. */

@@ -61,11 +61,15 @@ const PROXIES = ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'].flatMap((name) => [na
 /** Passwords in the addresses of proxies, as they are written and as they are sent. */
 export function readProxyPasswords(env: Environment): readonly string[] {
   return PROXIES.flatMap((name) => {
-    const address = env[name] ?? '';
+    const given = env[name] ?? '';
+    const address = given.includes('://') ? given : `http://${given}`;
     const { password } = URL.canParse(address) ? new URL(address) : { password: '' };
-    return password === '' ? [] : [password, decoded(password)];
+    return password.length < SHORTEST_PASSWORD ? [] : [password, decoded(password)];
   });
 }
+
+/** A shorter one is no secret worth a log full of asterisks. */
+const SHORTEST_PASSWORD = 4;
 
 function decoded(text: string): string {
   try {

@@ -52,7 +52,9 @@ export async function buildSpec(
 /** Values that are written in plain text and are none to show. */
 function secretsOf(env: Readonly<Record<string, string>>, structure: readonly StructureFile[]): readonly string[] {
   const written = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const ofTests = structure.flatMap(({ commands }) => commands.flatMap((test) => test.env.map(({ key, value }) => `${key}=${value}`)));
+  const ofTests = structure.flatMap(({ commands }) =>
+    commands.flatMap((test) => test.env.map(({ key, value }) => `${key}=${value}`)),
+  );
   return [...secretValues([...written, ...ofTests]), ...structure.flatMap(({ options }) => options.secrets)];
 }
 

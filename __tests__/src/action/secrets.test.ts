@@ -50,6 +50,10 @@ describe('findSecret', () => {
 test('the password of a proxy is known as it is written and as it is sent', () => {
   const env = { HTTPS_PROXY: 'http://me:p%40ss-word@proxy:3128', http_proxy: 'http://proxy:3128', ALL_PROXY: 'none' };
   expect(readProxyPasswords(env)).toEqual(['p%40ss-word', 'p@ss-word']);
+  expect(readProxyPasswords({ https_proxy: 'me:secret-one@proxy:3128', HTTP_PROXY: 'http://me:b@proxy' })).toEqual([
+    'secret-one',
+    'secret-one',
+  ]);
 });
 
 test('the redactor leaves no rest of a longer secret behind', () => {

@@ -1,7 +1,7 @@
 import { TemplateError } from './error.ts';
 import { FUNCTIONS } from './functions.ts';
 import type { Block, Node, Operand, Pipe } from './parse.ts';
-import { type Fields, goString, isFields, isMethod, isTrue } from './value.ts';
+import { type Fields, fieldsOf, goString, isFields, isMethod, isTrue } from './value.ts';
 
 /** Maps, among what Docker shows: a key that is not there has no value. In anything else a field that is not there is an error. */
 const MAPS = new Set(
@@ -129,7 +129,7 @@ function entriesOf(value: unknown): readonly (readonly [unknown, unknown])[] {
   if (value === null || value === undefined) return [];
   if (Array.isArray(value)) return value.map((item: unknown, at) => [at, item]);
   if (typeof value === 'number') return Array.from({ length: value }, (_, at) => [at, at]);
-  if (isFields(value)) return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (isFields(value)) return fieldsOf(value);
   throw new TemplateError(`range can't iterate over ${goString(value)}`);
 }
 

@@ -16,6 +16,13 @@ export function isMethod(value: unknown): value is Method {
   return typeof value === 'function';
 }
 
+/** Fields in the order of their names, methods left out: Go ranges over none. */
+export function fieldsOf(value: Fields): readonly (readonly [string, unknown])[] {
+  return Object.entries(value)
+    .filter(([, field]) => !isMethod(field))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /** `Label` of a row: the value of one of its labels, empty for one that it has not. */
 export function labelOf(labels: Readonly<Record<string, string>>): Method {
   return (...names) => {
@@ -36,8 +43,9 @@ export function goString(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(inner).join(' ')}]`;
   if (typeof value === 'string') return value;
   if (!isFields(value)) return JSON.stringify(value);
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `map[${entries.map(([key, item]) => `${key}:${inner(item)}`).join(' ')}]`;
+  return `map[${fieldsOf(value)
+    .map(([key, item]) => `${key}:${inner(item)}`)
+    .join(' ')}]`;
 }
 
 /** Inside of something, Go says `<nil>`. */

@@ -120,6 +120,10 @@ describe('a list', () => {
     ],
     ['table {{.LocalVolumes}} {{.ID}}', 'LOCAL VOLUMES CONTAINER ID\n0 a1\n1 b2\n'],
     ['{{.ID}}', 'a1\nb2\n'],
+    [
+      '{{range $k, $v := .}}{{$k}}={{$v}} {{end}}',
+      'ID=a1 LocalVolumes=0 RunningFor=2 days ago \nID=b2 LocalVolumes=1 RunningFor=now \n',
+    ],
     ['{{.ID}} {{.Label "org.x.git-rev"}}|', 'a1 f00|\nb2 |\n'],
     ['table {{.ID}}\\t{{.Label "org.x.git-rev"}}', 'CONTAINER ID   git rev\na1             f00\nb2\n'],
     ['json', `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`],

@@ -91,13 +91,17 @@ test.each([
 
 test('of variables in plain text those values are masked whose names say so, and passwords in URLs', () => {
   const file = `API_KEY=abcdefgh12\nexport DB_PASSWORD="two words"\nHF_TOKEN=hf_abcdefgh\nDATABASE_URL=postgres://app:p%40ss@db/x
-MAX_TOKENS=40960000\nTOKENIZERS_PARALLELISM=disabled\nKEY_PATH=/etc/keys/one\nTOKEN=true\nAPI_TOKEN=12345678\nMODE=production\n`;
-  expect(secretValues(parseEnvFile(file, 'test.env'))).toEqual([
+MAX_TOKENS=40960000\nTOKENIZERS_PARALLELISM=disabled\nKEY_PATH=/etc/keys/one\nTOKEN=true\nAPI_TOKEN=12345678\nMODE=production
+PGPASSWORD=12345678901\nMAIL=smtp://me:ab/cdefg@host:25\n`;
+  expect(secretValues([...parseEnvFile(file, 'test.env'), 'WANDB_API-KEY=wandbwandb'])).toEqual([
     'abcdefgh12',
     'two words',
     'hf_abcdefgh',
     'p%40ss',
     'p@ss',
+    '12345678901',
+    'ab/cdefg',
+    'wandbwandb',
   ]);
 });
 
