@@ -26,7 +26,7 @@ export async function removeImage(
   const { names } = index ?? image;
   if (name !== undefined && (names.length > 1 || (!index && partOf.length > 0))) {
     await store.images.untag(name);
-    return [`Untagged: ${name}`];
+    return [untagged(name)];
   }
   if (name === undefined && names.length > 1 && !force) throw severalNames(names, nameOrId);
   if (index) return await removeIndexes(store, containers, [index], { force });
@@ -42,7 +42,7 @@ async function removeAlone(store: Parts['store'], { id, names }: StoredImage): P
   const holders = await holdersOf(store, id);
   await store.images.remove(id);
   return [
-    ...names.map((name) => `Untagged: ${name}`),
+    ...names.map(untagged),
     ...holders.map(({ descriptor }) => `Deleted: ${descriptor.digest}`),
     `Deleted: ${id}`,
   ];
@@ -81,11 +81,12 @@ async function removeIndex(
     await store.images.remove(id);
     gone.push(id);
   }
-  return [
-    ...names.map((name) => `Untagged: ${name}`),
-    `Deleted: ${descriptor.digest}`,
-    ...gone.map((id) => `Deleted: ${id}`),
-  ];
+  return [...names.map(untagged), `Deleted: ${descriptor.digest}`, ...gone.map((id) => `Deleted: ${id}`)];
+}
+
+/** As Docker says it: by the short name. */
+function untagged(name: string): string {
+  return `Untagged: ${familiarString(parseReference(name))}`;
 }
 
 /** The name of the image that the user's words stand for; undefined when it was found by id or digest. */

@@ -238,7 +238,7 @@ suite(named('an image for several platforms'), () => {
     expect((await it.engine.system.fsck()).problems).toEqual([]);
     const lines = await it.engine.images.remove('both:1');
     expect(lines).toEqual([
-      'Untagged: docker.io/library/both:1',
+      'Untagged: both:1',
       `Deleted: ${built.imageId}`,
       ...(built.platforms?.map(({ imageId }) => `Deleted: ${imageId}`) ?? []),
     ]);
