@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { EngineError } from './base/errors.ts';
+import { EngineError, isEngineError } from './base/errors.ts';
 import { once } from './base/once.ts';
 import type { ActOptions } from './base/progress.ts';
 import { CACHE_PLACE, createMountLedger, trackRecords, type MountLedger, type TrackedRecords } from './cache/index.ts';
@@ -43,6 +43,8 @@ export interface Parts {
   readonly machine: (options?: ActOptions) => Promise<Machine>;
   /** What is possible here now. @throws `ISOLATION_IMPOSSIBLE` */
   readonly probe: (options?: ActOptions) => Promise<Isolation>;
+  /** The helper of {@link machine}; where no rung is possible one as the caller, who may look at the store and clear it up, and run nothing. */
+  readonly helperToLook: (options?: ActOptions) => Promise<Helper>;
   /** A helper that is never elevated: it locks, and writes files of the user's. */
   readonly userHelper: Helper;
   /** Snapshots for the time of one act. */
@@ -90,6 +92,14 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     fetchBlob,
     machine,
     probe: async (act) => await probe(act),
+    helperToLook: async (act) => {
+      try {
+        return (await machine(act)).helper;
+      } catch (error) {
+        if (!isEngineError(error, 'ISOLATION_IMPOSSIBLE')) throw error;
+        return lockHelper;
+      }
+    },
     userHelper: lockHelper,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
     withWarnings: warnings.during,

@@ -10,6 +10,7 @@ import { EngineError, isEngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
 import { historyOf } from './history.ts';
+import type { Isolation } from './native/index.ts';
 import { hostPlatform } from './host-platform.ts';
 import { readImageFiles } from './image-files.ts';
 import { inspectImage, removeImage } from './images.ts';
@@ -43,9 +44,19 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
     await collectIntended(connection, store.locks).catch(() => undefined);
     return connection;
   };
+  const connectToLook = async (): Promise<Connection> => {
+    try {
+      return await connectRuntime();
+    } catch (error) {
+      if (!isEngineError(error, 'ISOLATION_IMPOSSIBLE')) throw error;
+      const helper = await parts.helperToLook();
+      return { helper, probe: await helper.call('probe', { sub: null }), root: options.root, cdi: options.cdiFolders };
+    }
+  };
   const containers = createContainers({
     store,
     connect: connectRuntime,
+    connectToLook,
     hostHelper: parts.hostHelper,
     ensureImage,
     ensureSnapshots: async (image, act) => (await parts.snapshots(act)).ensure(image.config.rootfs.diff_ids, act),
@@ -106,7 +117,7 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
       run: runOn(parts, (spec, act) => containers.run(spec, act)),
       ...createContainerFiles(parts),
     },
-    networks: createNetworks({ store, connect: connectRuntime, announce }),
+    networks: createNetworks({ store, connect: connectRuntime, connectToLook, announce }),
     logins: {
       find: async (registry) => await parts.options.credentials?.(registry),
       check: (registry, credentials, act) => parts.registry.logIn(registry, credentials, act),
@@ -142,14 +153,35 @@ function runOn({ store }: Parts, run: Engine['containers']['run']): Engine['cont
   };
 }
 
-async function info({ probe: probeMachine, options, keyring }: Parts, act?: ActOptions): Promise<EngineInfo> {
-  const { probe, rung, elevation, idMap } = await probeMachine(act);
+async function info(parts: Parts, act?: ActOptions): Promise<EngineInfo> {
+  const { options, keyring } = parts;
+  const { probe, rung, elevation, idMap, impossible } = await isolationOf(parts, act);
   const { readRegistry } = await import('./runtime/cdi/index.ts');
   const registry = await readRegistry(options.cdiFolders);
   const devices = { names: [...registry.devices.keys()].sort(), problems: registry.problems };
-  const pasta = (await findPasta(idMap))?.program;
+  const pasta = idMap && (await findPasta(idMap))?.program;
   const found = { root: options.root, probe, rung, elevation, devices, keyring: await keyring.works() };
-  return { ...found, ...(pasta === undefined ? {} : { pasta }), buildNetwork: 'host' };
+  return {
+    ...found,
+    ...(impossible ? { impossible } : {}),
+    ...(pasta === undefined ? {} : { pasta }),
+    buildNetwork: 'host',
+  };
+}
+
+type Isolated = Pick<EngineInfo, 'probe' | 'rung' | 'elevation' | 'impossible'> & {
+  readonly idMap?: Isolation['idMap'];
+};
+
+/** What is possible here; where that is nothing, what the probe found and why. */
+async function isolationOf({ probe, userHelper }: Parts, act: ActOptions = {}): Promise<Isolated> {
+  try {
+    return await probe(act);
+  } catch (error) {
+    if (!isEngineError(error, 'ISOLATION_IMPOSSIBLE')) throw error;
+    const found = await userHelper.call('probe', { sub: null }, { signal: act.signal });
+    return { probe: found, rung: 'none', elevation: 'direct', impossible: error };
+  }
 }
 
 /** The image that a container is started from, by docker's pull policies. One of another platform than asked for is pulled again. */

@@ -1,3 +1,4 @@
+import type { EngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { MountExchange } from './cache-mounts.ts';
 import type { CacheExchange, IndexedLayer } from './cache/index.ts';
@@ -175,7 +176,10 @@ export interface Engine {
 export interface EngineInfo {
   readonly root: string;
   readonly probe: ProbeReply;
-  readonly rung: RungName;
+  /** `none` where nothing can be isolated: images can be pulled, pushed, saved and loaded, and nothing can be built or run. */
+  readonly rung: RungName | 'none';
+  /** Why, and what to do. */
+  readonly impossible?: EngineError | undefined;
   /** `direct`, or `sudo` when the helper is started through it. */
   readonly elevation: 'direct' | 'sudo';
   /** Devices by name that CDI files of this machine offer, and what is wrong with such files. */

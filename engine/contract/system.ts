@@ -65,6 +65,8 @@ export interface PruneOptions extends ActOptions {
   readonly mounts?: boolean | undefined;
   /** Images that stay in any case. */
   readonly keep?: ((image: StoredImage) => boolean) | undefined;
+  /** Also containers, running or not, whose record cannot be read. */
+  readonly unreadable?: boolean | undefined;
 }
 
 export interface PruneReport {

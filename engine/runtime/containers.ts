@@ -18,7 +18,7 @@ import { killContainer, stopContainer, waitContainer } from './stop.ts';
 
 /** {@link Containers} on the helper, which keeps them; nothing is remembered here. */
 export function createContainers(dependencies: ContainersDependencies): Containers {
-  const { connect } = dependencies;
+  const { connect, connectToLook } = dependencies;
   const on = async <T>(nameOrId: string, act: () => Promise<T>): Promise<T> => await unlessGone(connect, nameOrId, act);
   const onRunning = async <T>(nameOrId: string, act: () => Promise<T>): Promise<T> =>
     await unlessGone(connect, nameOrId, act, { running: true });
@@ -38,10 +38,10 @@ export function createContainers(dependencies: ContainersDependencies): Containe
       await onRunning(nameOrId, async () => await readProcesses(await connect(), nameOrId)),
     stats: async (names = []) => await readStats(await connect(), names),
     list: async ({ all = false } = {}) =>
-      (await listContainers(await connect()))
+      (await listContainers(await connectToLook()))
         .filter(({ state }) => all || isAlive(state.status))
         .map((found) => toSummary(found)),
-    sizes: async () => await readSizes(await connect()),
+    sizes: async () => await readSizes(await connectToLook()),
     resolve: async (nameOrId) => toSummary(await findContainer(await connect(), nameOrId)),
     inspect: async (nameOrId) => {
       const connection = await connect();

@@ -18,6 +18,8 @@ export interface Connection {
 export interface ContainersDependencies {
   readonly store: Pick<Store, 'locks' | 'root'>;
   readonly connect: () => Promise<Connection>;
+  /** The same, or where no rung is possible a helper as the caller: who lists what there is runs nothing. */
+  readonly connectToLook: () => Promise<Connection>;
   /** A helper with the caller's own rights, for the files of this machine. */
   readonly hostHelper: Helper;
   /** The image of that name: of the store, or pulled by the policy. @throws `IMAGE_NOT_FOUND` */

@@ -1,7 +1,8 @@
-import { EngineError } from '../base/errors.ts';
+import { EngineError, isEngineError } from '../base/errors.ts';
 import type { Connection } from './dependencies.ts';
 import { findContainer, type Found, isAlive } from './list.ts';
 import { wasStarted } from './meanwhile.ts';
+import { findUnreadable, removeUnreadable, type Unreadable } from './unreadable.ts';
 import { removeAnonymous } from './volumes.ts';
 
 /**
@@ -14,7 +15,15 @@ export async function removeContainer(
   nameOrId: string,
   { force = false, volumes = false }: { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
 ): Promise<void> {
-  const found = await findContainer(connection, nameOrId);
+  const found = await findContainer(connection, nameOrId).catch(async (error: unknown) => {
+    const unreadable = isEngineError(error, 'CONTAINER_NOT_FOUND')
+      ? await findUnreadable(connection, nameOrId)
+      : undefined;
+    if (!unreadable) throw error;
+    await removeBroken(connection, unreadable, force);
+    return undefined;
+  });
+  if (!found) return;
   const remove = async (): Promise<void> => await removeFound(connection, found, { force, volumes });
   await remove().catch(async (error: unknown) => {
     if (!(await wasStarted(connection, found.state.id, error))) throw error;
@@ -22,6 +31,20 @@ export async function removeContainer(
     // Once more: two of the same mind would go on for ever.
     await remove();
   });
+}
+
+async function removeBroken(connection: Connection, { id, isAlive: runs }: Unreadable, force: boolean): Promise<void> {
+  if (runs && !force) {
+    throw new EngineError(
+      'CONTAINER_RUNNING',
+      `Cannot remove container ${id}: it is running, and its record cannot be read`,
+      { hint: `berth rm -f ${id.slice(0, 12)}` },
+    );
+  }
+  const [warning] = await removeUnreadable(connection, [id]);
+  if (warning !== undefined) {
+    throw new EngineError('REMOVE_INCOMPLETE', `Cannot remove all of container ${id}: ${warning}`);
+  }
 }
 
 async function removeFound(

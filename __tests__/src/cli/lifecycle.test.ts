@@ -158,6 +158,27 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('logs', silent)).stderr).toContain('does not support reading');
   });
 
+  test('a container whose record was torn or overwritten is ended by its id, and by a prune', async () => {
+    const tear = async (text: string): Promise<string> => {
+      const id = (await berth('run', '-d', 'box', 'sleep', '1000')).stdout.trim();
+      await writeFile(join(store.root, 'containers', id, 'record.json'), text);
+      return id;
+    };
+    const isThere = (id: string): boolean => existsSync(join(store.root, 'containers', id));
+    const torn = await tear('\0'.repeat(200));
+    expect((await berth('system', 'fsck')).stdout).toContain(`container ${torn} has no record that can be read`);
+    expect((await berth('rm', torn.slice(0, 12))).stderr).toContain(`hint: berth rm -f ${torn.slice(0, 12)}`);
+    expect(isThere(torn)).toBe(true);
+    expect(await berth('rm', '-f', torn.slice(0, 12))).toMatchObject({ code: 0, stderr: '' });
+    const overwritten = await tear('{"v":');
+    // An engine of another version wrote it: that one's to judge.
+    const foreign = await tear(JSON.stringify('{"v":2}'));
+    expect((await berth('system', 'prune', '-f')).stdout).toContain(overwritten);
+    expect([torn, overwritten, foreign].map(isThere)).toEqual([false, false, true]);
+    await writeFile(join(store.root, 'containers', foreign, 'record.json'), '');
+    expect((await berth('rm', '-f', foreign)).code).toBe(0);
+  });
+
   test('two commands on one container at once leave it in one state, and nothing behind', async () => {
     for (let round = 0; round < 3; round += 1) {
       await berth('run', '-d', '--name', 'twice', '--restart', 'always', 'box', 'sleep', '1000');

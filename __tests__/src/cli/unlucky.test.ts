@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homeOf } from '../../../src/cli/home.ts';
 import { readEnvFile } from '../../../src/cli/values/environment.ts';
@@ -54,6 +55,24 @@ if (reason !== undefined) console.log(`unlucky: ${reason}`);
       "berth: Cannot open the store /proc/a/store: ENOENT: no such file or directory, mkdir '/proc/a'\n",
     );
     expect(code).toBe(1);
+  });
+
+  const isolate = spawnSync('unshare', ['--user', '--map-root-user', 'true']).status === 0 ? test : test.skip;
+  isolate('looks at the store and clears it up where nothing can be isolated, and says why nothing runs', async () => {
+    // A user namespace of one id, in which no other can be made, and no program gains rights.
+    const line = 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --no-new-privs --bounding-set=-all "$@"';
+    const alone = async (...args: readonly string[]): Promise<Outcome> =>
+      await box.berth(args, { through: ['unshare', '--user', '--map-root-user', 'sh', '-c', line, 'sh'] });
+    const info = await alone('info');
+    expect(info.stdout).toMatch(/^Isolation: none: nothing can be built or run here\n {2}root: not possible: /m);
+    expect(info.stderr).toMatch(/^berth: Cannot isolate processes here: [^]*\nhint: Run outside the user namespace/);
+    expect(info.code).toBe(0);
+    expect((await alone('system', 'fsck')).stdout).toContain('The store is clean');
+    expect(await alone('system', 'prune', '-af')).toMatchObject({ code: 0, stderr: '' });
+    expect((await alone('ps', '-aq')).code).toBe(0);
+    const made = await alone('volume', 'create', 'data');
+    expect(made.stderr).toBe(info.stderr);
+    expect(made.code).toBe(1);
   });
 });
 

@@ -14,15 +14,15 @@ import { chooseSubnet, isHostAddress } from './pool.ts';
 import { createNetworkRecords, type NetworkRecord, type NetworkRecords } from './records.ts';
 import { fixedNetworks, isPredefined } from './predefined.ts';
 
-type Dependencies = Pick<ContainersDependencies, 'store' | 'connect'> & Pick<Events, 'announce'>;
+type Dependencies = Pick<ContainersDependencies, 'store' | 'connect' | 'connectToLook'> & Pick<Events, 'announce'>;
 
 /** {@link Networks} on records of the store; bridges come and go with the containers on them. */
-export function createNetworks({ store, connect, announce }: Dependencies): Networks {
+export function createNetworks({ store, connect, connectToLook, announce }: Dependencies): Networks {
   const records = createNetworkRecords(store.root);
   const alone = async <T>(act: () => Promise<T>): Promise<T> => await store.locks.with('containers', 'exclusive', act);
   const tell = async (action: string, { id, name }: Pick<NetworkRecord, 'id' | 'name'>): Promise<void> =>
     await announce({ kind: 'network', action, id, attributes: { name, type: 'bridge' } });
-  const look = async (): Promise<Look> => await lookAround(records, await connect());
+  const look = async (): Promise<Look> => await lookAround(records, await connectToLook());
   const all = async (): Promise<readonly NetworkSummary[]> => {
     const { networks, existing } = await alone(async () => await withDefault(records, await look()));
     const own = networks.map((record) => toSummary(record, existing));

@@ -194,7 +194,7 @@ export const pruneSystem = defineCommand({
     const keep = (image: StoredImage): boolean => !matchesAll(image, filter, PLAIN_IMAGE_FILTERS);
     const cache = all && cacheOf(filter);
     const rest = await withRenderer('auto', context, async (onEvent) =>
-      engine.system.prune({ all, cache, keep, onEvent, signal: context.signal }),
+      engine.system.prune({ all, cache, keep, unreadable: filter.length === 0, onEvent, signal: context.signal }),
     );
     section(context, 'Deleted Objects:', rest.removed);
     total(context, Math.max(0, written) + pruned.bytes + rest.bytes);

@@ -2,6 +2,7 @@ import { cpus, hostname, machine, totalmem } from 'node:os';
 import type { EngineInfo } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { text, toggle } from '../flags.ts';
+import { reportError } from '../report-error.ts';
 import { renderTemplate } from '../template/index.ts';
 import { version as ownVersion } from '../version.ts';
 
@@ -44,7 +45,7 @@ export const info = defineCommand({
       `Version: ${ownVersion()}`,
       `Root: ${found.root} (${probe.fileSystem})`,
       `Kernel: ${probe.kernel}`,
-      `Isolation: ${found.rung}${found.elevation === 'sudo' ? ' through sudo' : ''}`,
+      `Isolation: ${found.rung}${found.elevation === 'sudo' ? ' through sudo' : ''}${found.impossible ? ': nothing can be built or run here' : ''}`,
       ...probe.rungs.map(({ name, possible, reason, hint }) =>
         possible
           ? `  ${name}: possible`
@@ -59,6 +60,7 @@ export const info = defineCommand({
       `Network of run: ${networkOf(found)}`,
     ];
     context.stdout.write(`${lines.join('\n')}\n`);
+    if (found.impossible) reportError(found.impossible, context.stderr);
     return 0;
   },
 });
@@ -95,6 +97,7 @@ const KEEPERS: Readonly<Record<NonNullable<EngineInfo['probe']['cgroup']['device
 };
 
 function networkOf({ probe, pasta, rung }: EngineInfo): string {
+  if (rung === 'none') return 'none';
   const { bridge, reason, hint } = probe.network;
   if (bridge) return 'bridge (addresses of its own, names on networks of yours, a way out by NAT)';
   if (pasta !== undefined) return `loopback, published ports, and a way out by ${pasta}; no networks of yours`;
