@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Berth, createBerth, NO_CONTAINERS, type Outcome } from '../../helpers/berth.ts';
@@ -126,6 +126,14 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     const before = traces();
     const found = await inside('bridge', 'cat /etc/resolv.conf; wget -qO- http://192.0.2.2/');
     expect(found.stdout).toBe('nameserver 192.0.2.2\nworld\n');
+    // As a user, who may not bind a low port or ping anywhere else.
+    const pings = 'cat /proc/sys/net/ipv4/ping_group_range';
+    const listen = 'echo low | nc -l -p 80 & until nc 127.0.0.1 80 || ! kill -0 $!; do :; done';
+    const user = await berth('run', '--rm', '-u', '1000', 'box', 'sh', '-c', `${pings}; ${listen}`);
+    expect(user.stdout).toBe('0\t2147483647\nlow\n');
+    const own = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=1024', 'box'];
+    const kept = await berth('run', '--rm', ...own, 'cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start');
+    expect(kept.stdout).toBe('1024\n');
     await berth('network', 'create', '--internal', '--subnet', '10.66.0.0/24', 'dark');
     const dark = await inside('dark', 'ip -4 -o addr show eth0; ip route; ping -c 1 -W 1 192.0.2.2');
     expect(dark.stdout).toContain('inet 10.66.0.2/24');
@@ -143,6 +151,11 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     await berth('run', '-d', ...server, 'box', 'httpd', '-f', '-h', '/');
     await berth('create', '--name', 'late', '--network', 'inner', 'box', 'wget', '-qO-', 'http://db.outer/');
     const shell = async (script: string): Promise<string> => (await berth('exec', 'db', 'sh', '-c', script)).stdout;
+    const files = '{{.HostsPath}} {{.ResolvConfPath}} {{.HostnamePath}} {{.LogPath}} {{.NetworkSettings.SandboxKey}}';
+    const paths = (await berth('inspect', '-f', files, 'db')).stdout.trim().split(' ');
+    expect(paths.map((path) => [path, existsSync(path)])).toEqual(paths.map((path) => [path, true]));
+    expect(await readFile(paths[0] ?? '', 'utf8')).toMatch(/\tdb$|127\.0\.0\.1\tlocalhost/m);
+    expect(await readFile(paths[1] ?? '', 'utf8')).toContain('nameserver');
     const reached = (): string => host.sh(`${BUSYBOX} wget -qO- http://127.0.0.1:8081/ || true`);
     expect(await shell('nslookup -type=a far.example; echo 192.0.2.9 mine >> /etc/hosts')).not.toContain('192.0.2.77');
 
