@@ -1,5 +1,6 @@
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { ProgressEvent } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { withSink } from '../file-sink.ts';
@@ -27,7 +28,7 @@ export const save = defineCommand({
     const engine = await context.engine();
     for (const name of names) await requirePlatform(engine, name, platform);
     await withSink(context, output, async (write) =>
-      withRenderer(shown(context), context, async (onEvent) =>
+      withBars(context, async (onEvent) =>
         engine.images.save(names, {
           write,
           format: format === 'oci-archive' ? 'oci' : 'docker',
@@ -57,7 +58,7 @@ export const load = defineCommand({
   run: async (context, { input, platform, quiet }) => {
     const source = sourceOf(context, input, 'berth load -i FILE');
     const engine = await context.engine();
-    const loaded = await withRenderer(quiet ? 'quiet' : shown(context), context, async (onEvent) =>
+    const loaded = await withBars({ ...context, quiet }, async (onEvent) =>
       engine.images.load(source, { platform, onEvent, signal: context.signal }),
     );
     for (const { id, names } of loaded) {
@@ -158,9 +159,13 @@ export const diff = defineCommand({
   },
 });
 
-/** Bars on a terminal; elsewhere these commands say nothing but their result, as Docker's. */
-function shown({ stderr }: Context): 'tty' | 'quiet' {
-  return stderr.isTTY ? 'tty' : 'quiet';
+/** Bars on a terminal; elsewhere these commands say nothing but their result and what warns of it, as Docker's. */
+async function withBars<T>(
+  context: Context & { readonly quiet?: boolean | undefined },
+  act: (onEvent: (event: ProgressEvent) => void) => Promise<T>,
+): Promise<T> {
+  if (context.stderr.isTTY && context.quiet !== true) return await withRenderer('tty', context, act);
+  return await act(warnings(context));
 }
 
 function warnings({ stderr }: Context): (event: { readonly type: string; readonly message?: unknown }) => void {
