@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { chooseIsolation, createLauncher } from '../../../engine/native/index.ts';
 import type { RungName } from '../../../engine/native/protocol.ts';
-import { parseSubordinateIds } from '../../../engine/native/subid.ts';
+import { findSubordinateIds, parseSubordinateIds } from '../../../engine/native/subid.ts';
 import { scriptedHelper } from '../../helpers/scripted-helper.ts';
 
 const store = { root: '/nowhere', uid: 0, gid: 0 };
@@ -86,5 +89,18 @@ describe('parseSubordinateIds', () => {
     ['a comment', '# ann:100000:65536\n'],
   ])('finds none in %s', (_what, text) => {
     expect(parseSubordinateIds(text, user)).toBeUndefined();
+  });
+});
+
+describe('findSubordinateIds', () => {
+  test('names the file that has no range for this user', async () => {
+    const etc = await mkdtemp(join(tmpdir(), 'berth-etc-'));
+    try {
+      expect(await findSubordinateIds(etc)).toEqual({ missing: `${etc}/subuid has no range for this user` });
+      await writeFile(join(etc, 'subuid'), `${process.getuid?.() ?? 0}:100000:65536\n`);
+      expect(await findSubordinateIds(etc)).toEqual({ missing: `${etc}/subgid has no range for this user` });
+    } finally {
+      await rm(etc, { recursive: true });
+    }
   });
 });

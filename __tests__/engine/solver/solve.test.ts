@@ -146,6 +146,15 @@ describe('solve', () => {
     expect(executor.runs).toEqual(['pip']);
   });
 
+  test('takes no step that stood on an older base, whose tag has moved', async () => {
+    const [executor, cache] = [counting(), memoryCache()];
+    for (const base of [image(['a']), image(['a', 'b'])]) {
+      const step = run('pip', base);
+      await solved(graphOf(step, [base, step]), executor, cache);
+    }
+    expect(executor.runs).toEqual(['pip', 'pip']);
+  });
+
   test('does not take a step of another platform', async () => {
     const [executor, cache, base] = [counting(), memoryCache(), scratch()];
     const step = run('make', base);

@@ -182,6 +182,7 @@ describe('a bad spec names the place and what to type', () => {
     ['a status that is none', req('response: { status: 20x }'), 's.yaml:3:25: `requests[0].response.status` is "20x": wanted 200, 2xx or a list such as [200, 202]', undefined],
     ['a status in a list', req('response: { status: [200, 999] }'), '`requests[0].response.status[1]` is 999', undefined],
     ['a path without a slash', 'requests: [{ request: { path: predict } }]', '`requests[0].request.path` is "predict": wanted a path that starts with /', undefined],
+    ['a request to the machine or its metadata', 'requests: [{ request: { path: "http://169.254.169.254/latest/" } }]', '`requests[0].request.path` is "http://169.254.169.254/latest/": wanted a path that starts with /', undefined],
     ['a request without a path', 'requests: [{ request: {} }]', '`requests[0].request` needs `path`', undefined],
     ['a port that is none', 'readinessProbe: { httpGet: { port: 70000 } }', 'is 70000: wanted a port number from 1 to 65535', undefined],
     ['json and body', 'requests: [{ request: { path: /p, json: {}, body: row.json } }]', 'a request has one body, not `json` and `body`', undefined],
