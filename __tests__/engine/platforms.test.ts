@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { OnEvent } from '../../engine/base/progress.ts';
 import { hostPlatform, type BuildResult, type RegistryServer } from '../../engine/index.ts';
+import { takeImage } from '../../src/action/image-input.ts';
+import type { Manifest } from '../../engine/image/types.ts';
 import { NO_CONTAINERS } from '../helpers/berth.ts';
 import { openTestEngine, SHELL, type TestEngine } from '../helpers/engine.ts';
 
@@ -188,6 +190,36 @@ suite(named('an image for several platforms'), () => {
     expect(loaded?.id).toBe(built.imageId);
     expect(warnings).toEqual([expect.stringContaining('its attestations')]);
     expect((await other.engine.images.resolve('attested:1')).index?.members).toHaveLength(2);
+    // The same as the Action's input `image`, and as a base.
+    expect(await takeImage({ kind: 'layout', path }, other.engine, {})).toBe(built.imageId);
+    const contexts = { base: { type: 'oci-layout', path } } as const;
+    const { platforms = [] } = await it.build('FROM base\nLABEL attested=1\n', { platforms: PLATFORMS, contexts });
+    for (const { imageId, platform } of platforms)
+      expect(environmentOf(await it.engine.images.inspect(imageId))).toContain(`FOR=linux/${platform.architecture}`);
+  });
+
+  test('says its new digest when a lost layer had to be packed again, and takes its names along', async () => {
+    const own = await openTestEngine();
+    await own.write({ 'bin/program': 'no program of this machine' });
+    const outputs = [{ type: 'image', names: ['packed:1'], compression: 'zstd' }] as const;
+    const { imageId, platforms = [] } = await own.build(DOCKERFILE, { platforms: PLATFORMS, outputs });
+    const blob = (digest: string): string => join(own.root, 'blobs/sha256', digest.slice('sha256:'.length));
+    const { layers } = JSON.parse(await readFile(blob(platforms[0]?.manifest.digest ?? ''), 'utf8')) as Manifest;
+    await rm(blob(layers[0]?.digest ?? ''));
+    const warnings: string[] = [];
+    const onEvent: OnEvent = (event) => event.type === 'warning' && warnings.push(event.message);
+    await own.engine.images.save(['packed:1'], { write: () => undefined, onEvent });
+    const { index } = await own.engine.images.resolve('packed:1');
+    expect(index?.descriptor.digest).not.toBe(imageId);
+    expect(index?.members.map(({ platform }) => platform)).toMatchObject(PLATFORMS);
+    expect(warnings).toContain(
+      `docker.io/library/packed:1 has the digest ${String(index?.descriptor.digest)} from now on: layers that were lost had to be packed again`,
+    );
+    await expect(own.engine.images.resolve(imageId)).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' });
+    warnings.length = 0;
+    await own.engine.images.save(['packed:1'], { write: () => undefined, onEvent });
+    expect(warnings).toEqual([]);
+    await own.close();
   });
 
   test('whose blob is lost is found by a check; its names stay with the image of this machine', async () => {
