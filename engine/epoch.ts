@@ -12,12 +12,13 @@ export function parseEpoch(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const seconds = /^\d{1,12}$/.test(text) ? Number(text) : NaN;
   if (seconds <= LAST) return seconds;
+  const stage = /^[a-z][a-z0-9._-]*$/i.test(text)
+    ? ', and the time of a stage or a named context is not supported'
+    : '';
   throw new EngineError(
     'EPOCH_INVALID',
-    `Cannot use SOURCE_DATE_EPOCH=${text}: it is neither seconds since 1970 nor "context"`,
-    {
-      hint: 'SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)',
-    },
+    `Cannot use SOURCE_DATE_EPOCH=${text}: it is neither seconds since 1970 nor "context"${stage}`,
+    { hint: 'SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)' },
   );
 }
 

@@ -74,7 +74,10 @@ suite(named('an output'), () => {
     const file = 'ARG DAY=86400\nARG SOURCE_DATE_EPOCH=$DAY\nFROM scratch\nCOPY busybox /\n';
     expect(await created(file)).toBe('1970-01-02T00:00:00Z');
     expect(await created(file, { SOURCE_DATE_EPOCH: '0' })).toBe('1970-01-01T00:00:00Z');
-    await expect(created(file.replace('86400', 'stage'))).rejects.toMatchObject({ code: 'EPOCH_INVALID' });
+    await expect(created(file.replace('86400', 'stage'))).rejects.toMatchObject({
+      code: 'EPOCH_INVALID',
+      message: expect.stringContaining('the time of a stage or a named context is not supported') as unknown,
+    });
     expect(await created(file.replace('86400', 'context'))).not.toMatch(/^1970/);
   });
 
