@@ -92,6 +92,19 @@ suite(named('push and pull'), () => {
     expect(await it.engine.pull(`${host}/me/pulled:1`)).toMatchObject({ id: image.id, reference: image.names[0] });
   });
 
+  test('are told in the journal, by the name with its tag', async () => {
+    await publishBase('me/told:1');
+    const name = `${host}/me/told`;
+    await it.engine.pull(`${name}:1`);
+    await it.engine.push(`${name}:1`, `${name}:2`);
+    const acts: unknown[] = [];
+    await it.engine.events.read({ onAct: (act) => acts.push([act.kind, act.action, act.id, act.attributes]) });
+    expect(acts).toEqual([
+      ['image', 'pull', `${name}:1`, { name }],
+      ['image', 'push', `${name}:2`, { name }],
+    ]);
+  });
+
   test('say which image the registry does not have', async () => {
     await expect(it.engine.pull(`${host}/me/nothing:1`)).rejects.toMatchObject({
       message: expect.stringContaining('me/nothing'),

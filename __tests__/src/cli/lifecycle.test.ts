@@ -130,6 +130,17 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect(await first).toMatchObject({ code: 5, stdout: 'got one\n' });
   });
 
+  test('exec lets go by the keys that were asked for, and its program goes on', async () => {
+    await berth('run', '-d', '--name', 'entered', 'box', 'sleep', '1000');
+    const terminal = ['sh', '-c', 'exec script -qefc "$*" /dev/null', 'sh'];
+    const words = ['exec', '-it', '--detach-keys', 'ctrl-x,y', 'entered', 'tail', '-f', '/dev/null'];
+    const left = await store.berth(words, { through: terminal, input: 'x\u0018y' });
+    expect(left.stdout).toContain('read escape sequence');
+    expect(left.code).toBe(0);
+    expect((await berth('top', 'entered')).stdout).toMatch(/sleep 1000\n[^]*tail -f \/dev\/null\n/);
+    await berth('rm', '-f', 'entered');
+  });
+
   test('more rights are given by name, and less is the rule', async () => {
     const seccomp = join(store.work, 'seccomp.json');
     const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 13 };
