@@ -351,14 +351,35 @@ fn nothing_is_mounted_into_proc() {
 }
 
 #[test]
-fn a_working_directory_outside_or_missing_is_refused() {
+fn a_working_directory_that_is_missing_is_made_and_stays() {
+    each_rung(|store| {
+        let hostile = store.layer('c', |root| {
+            if !root.join("away").is_symlink() {
+                symlink("../../../made/by/link", root.join("away")).unwrap();
+            }
+        });
+        let base = store.base();
+        for (cwd, made) in [("/new/dir", "/new/dir"), ("/away/in", "/made/by/link/in")] {
+            let config = with(
+                spec(&["sh", "-c", "pwd -P; stat -c %a:%u ."]),
+                &[("/process/cwd", json!(cwd)), ("/root/readonly", json!(true))],
+            );
+            let answer = store.call("start", &start(config, "c1", "u1", &[&hostile, &base]));
+            assert_eq!(answer.text(), format!("{made}\n755:0\n"));
+            assert!(
+                store.written("u1").contains(&made.trim_start_matches('/').to_owned()),
+                "{:?}",
+                store.written("u1")
+            );
+        }
+    });
+}
+
+#[test]
+fn a_working_directory_that_is_none_or_outside_is_refused() {
     each_rung(|store| {
         let base = store.base();
-        for (cwd, code) in [
-            ("/nope", "not-found"),
-            ("/etc/passwd", "not-found"),
-            ("/proc/self/fd/7", "not-found"),
-        ] {
+        for (cwd, code) in [("/etc/passwd", "not-found"), ("/proc/self/fd/7", "not-found")] {
             let failure = store
                 .call(
                     "start",
@@ -367,6 +388,7 @@ fn a_working_directory_outside_or_missing_is_refused() {
                 .failure();
             assert_eq!(failure["code"], code, "{cwd}: {failure}");
         }
+        assert_eq!(store.written("u1"), Vec::<String>::new(), "nothing is made for a link of /proc");
         // Whatever descriptor of the helper is a directory of the host: none may be entered.
         for number in 3..40 {
             let cwd = json!(format!("/proc/self/fd/{number}"));

@@ -56,6 +56,7 @@ pub(crate) fn build(jail: &Jail<'_>, shared: Option<&OwnedFd>, reporter: &Report
     if jail.confinement.nodes_only {
         devices::keep_to_dev(jail, &root)?;
     }
+    target::ensure_working_directory(&root, &jail.spec.process.cwd)?;
     proc::set_parameters(jail.spec, jail.namespaces)?;
     mask::apply(&jail.spec.linux, &root)?;
     if jail.spec.root.readonly {

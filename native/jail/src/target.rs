@@ -4,6 +4,7 @@
 //! change underneath.
 
 use crate::fail::{attack, failed_on};
+use crate::proc;
 use crate::report::{Message, Reporter, Stub};
 use berth_sys::file;
 use berth_wire::{Code, Failure};
@@ -29,7 +30,8 @@ pub(crate) fn ensure(root: &OwnedFd, path: &str, directory: bool, reporter: &Rep
     let mut walk = Walk::new(root, path).map_err(failed_on("resolve", path))?;
     while let Some(name) = walk.rest.pop_front() {
         let wants_directory = directory || !walk.rest.is_empty();
-        walk.step(&name, wants_directory, reporter).map_err(|error| explain(error, path))?;
+        walk.step(&name, wants_directory, Some(reporter))
+            .map_err(|error| explain(error, path))?;
     }
     let Some((last, _)) = walk.levels.pop() else {
         return Err(failed_on("resolve", path)(Errno::NOENT));
@@ -49,6 +51,23 @@ pub(crate) fn ensure(root: &OwnedFd, path: &str, directory: bool, reporter: &Rep
         .subject(path));
     }
     Ok(Target { fd: last, path: walk.path })
+}
+
+/// Makes the working directory of a process where it is missing, as runc does: it stays in the container. Whether it can be entered is told when
+/// it is entered.
+pub(crate) fn ensure_working_directory(root: &OwnedFd, path: &str) -> Result<(), Failure> {
+    let mut walk = Walk::new(root, path).map_err(failed_on("resolve", path))?;
+    while let Some(name) = walk.rest.pop_front() {
+        match walk.step(&name, true, None) {
+            // What a link of /proc says is no path of the container.
+            Ok(()) if walk.levels.last().is_some_and(|(here, _)| proc::is_proc(here).unwrap_or(true)) => return Ok(()),
+            Ok(()) => {}
+            Err(Errno::NOTDIR | Errno::ACCESS) => return Ok(()),
+            Err(Errno::LOOP) => return Err(attack("resolve", path, "too many links")),
+            Err(error) => return Err(failed_on("make working directory", path)(error)),
+        }
+    }
+    Ok(())
 }
 
 fn explain(error: Errno, path: &str) -> Failure {
@@ -92,7 +111,7 @@ impl Walk {
         }
     }
 
-    fn step(&mut self, name: &[u8], directory: bool, reporter: &Reporter) -> Result<(), Errno> {
+    fn step(&mut self, name: &[u8], directory: bool, reporter: Option<&Reporter>) -> Result<(), Errno> {
         if name == b".." {
             if self.levels.len() > 1 {
                 self.leave();
@@ -137,8 +156,9 @@ impl Walk {
         }
     }
 
-    /// Makes a stub, and gives the directory that holds it its time back, so that the step's difference knows nothing of it.
-    fn make(&self, name: &[u8], directory: bool, reporter: &Reporter) -> Result<OwnedFd, Errno> {
+    /// Makes what is missing. A stub is told to the reporter, and the directory that holds it gets its time back, so that the step's difference
+    /// knows nothing of it; without a reporter it is the container's.
+    fn make(&self, name: &[u8], directory: bool, reporter: Option<&Reporter>) -> Result<OwnedFd, Errno> {
         let (here, _) = self.levels.last().ok_or(Errno::NOENT)?;
         let parent = rustix::fs::openat(here, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let before = rustix::fs::fstat(&parent)?;
@@ -148,6 +168,9 @@ impl Walk {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(0o644))?;
         }
+        let Some(reporter) = reporter else {
+            return file::open_handle(parent.as_fd(), name);
+        };
         rustix::fs::futimens(&parent, &times(&before)?)?;
         if before.st_dev == self.device {
             let mut path = self.path.clone();
