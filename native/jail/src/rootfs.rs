@@ -45,7 +45,6 @@ pub(crate) fn build(jail: &Jail<'_>, shared: Option<&OwnedFd>, reporter: &Report
             let root = overlay::bind(path)?;
             mounts::all(jail, &root, shared, reporter)?;
             devices::make(jail, &root, reporter)?;
-            target::ensure(&root, &jail.confinement.process.cwd, true, reporter)?;
             root
         }
     };
@@ -56,7 +55,7 @@ pub(crate) fn build(jail: &Jail<'_>, shared: Option<&OwnedFd>, reporter: &Report
     if jail.confinement.nodes_only {
         devices::keep_to_dev(jail, &root)?;
     }
-    target::ensure_working_directory(&root, &jail.spec.process.cwd)?;
+    target::ensure_working_directory(&root, &jail.confinement.process.cwd)?;
     proc::set_parameters(jail.spec, jail.namespaces)?;
     mask::apply(&jail.spec.linux, &root)?;
     if jail.spec.root.readonly {
