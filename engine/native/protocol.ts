@@ -56,7 +56,7 @@ forbidden?: Array<string>,
  * The blob to make on the way; there is none of a layer without entries.
  */
 blob?: WantedBlob, };
-export type CopyAction = { "kind": "mkdir", path: string, mode: number, owner: Owner, created: Timestamp | null, } | { "kind": "copy", source: CopySource, 
+export type CopyAction = { "kind": "mkdir", path: string, mode: number, owner: Owner | null, created: Timestamp | null, } | { "kind": "copy", source: CopySource, 
 /**
  * Absolute path in the image.
  */

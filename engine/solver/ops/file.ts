@@ -100,7 +100,7 @@ async function prepareMkdir(
   { path, mode, owner }: MkdirAction,
   options: ActOptions,
 ): Promise<CopyAction> {
-  const found = await ownerOf(parts, step, { owner, what: 'USER' }, options);
+  const found = owner === '' ? null : await ownerOf(parts, step, { owner, what: 'USER' }, options);
   return { kind: 'mkdir', path, mode, owner: found, created: timeBelow(step) };
 }
 

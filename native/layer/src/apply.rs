@@ -10,7 +10,7 @@ use crate::digest;
 use crate::error::{Error, Kind, Result, display};
 use crate::inflate::{self, Inflating};
 use crate::members::{self, Begun, Members};
-use crate::place::Missing;
+use crate::place::{Handed, Missing};
 use crate::report::Report;
 use crate::snapshot::{self, Part};
 use crate::stack::Stack;
@@ -33,6 +33,7 @@ const IMPLIED: Missing = Missing {
     mode: 0o755,
     uid: 0,
     gid: 0,
+    handed: Handed::Nothing,
     modified: Some(Time {
         seconds: 0,
         nanoseconds: 0,

@@ -8,7 +8,7 @@ use crate::error::{Context as _, Error, Kind, Result, display};
 use crate::filter::{Chosen, Filter, Matcher};
 use crate::glob::{self, Match};
 use crate::later::{LARGE, Later};
-use crate::place::Missing;
+use crate::place::{Handed, Missing};
 use crate::plan::FileId;
 use crate::report::Report;
 use crate::search::Forbidden;
@@ -38,7 +38,7 @@ pub enum Action<'a> {
     Mkdir {
         path: &'a str,
         mode: u32,
-        owner: Owner,
+        owner: Option<Owner>,
         created: Option<i64>,
     },
     Copy(Copy<'a>),
@@ -346,6 +346,11 @@ impl File<'_> {
     }
 }
 
+/// What the kernel hands down on a directory's `mkdir`; an owner that is named replaces the group.
+fn handed(owner: Option<Owner>) -> Handed {
+    if owner.is_some() { Handed::Bit } else { Handed::BitAndGroup }
+}
+
 fn time(seconds: Option<i64>) -> Option<Time> {
     seconds.map(|seconds| Time { seconds, nanoseconds: 0 })
 }
@@ -356,6 +361,7 @@ impl<'a> Job<'a> {
             mode: DIRECTORY,
             uid: 0,
             gid: 0,
+            handed: Handed::Nothing,
             modified: None,
         };
         Ok(Self {
@@ -380,10 +386,12 @@ impl<'a> Job<'a> {
                 owner,
                 created,
             } => {
+                let (uid, gid) = owner.unwrap_or_default();
                 self.writer.set_missing(Missing {
                     mode,
-                    uid: owner.0,
-                    gid: owner.1,
+                    uid,
+                    gid,
+                    handed: handed(owner),
                     modified: time(created),
                 });
                 self.writer
@@ -403,6 +411,7 @@ impl<'a> Job<'a> {
                     mode: DIRECTORY,
                     uid: owner.0,
                     gid: owner.1,
+                    handed: Handed::Bit,
                     modified: time(created),
                 });
                 let attributes = Attributes {
@@ -446,6 +455,7 @@ impl<'a> Job<'a> {
             mode: DIRECTORY,
             uid,
             gid,
+            handed: handed(copy.owner),
             modified: time(copy.created),
         };
         self.writer.set_missing(self.missing);

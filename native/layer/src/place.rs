@@ -14,14 +14,39 @@ use rustix::io::Errno;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+const SET_GROUP_ID: u32 = 0o2000;
+
 /// How to make a directory that exists nowhere.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Missing {
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    pub(crate) handed: Handed,
     /// `None` leaves the time of the clock, or what [`Place::date`] says.
     pub(crate) modified: Option<Time>,
+}
+
+/// What a new directory takes over from one with the set-group-id bit that holds it, beside what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handed {
+    Nothing,
+    /// As where `mkdir` is followed by a change of the owner.
+    Bit,
+    /// As where nothing follows `mkdir`.
+    BitAndGroup,
+}
+
+impl Missing {
+    /// Mode and group of a directory in `parent`.
+    fn below(&self, parent: &Meta) -> (u32, u32) {
+        let bit = parent.mode & SET_GROUP_ID;
+        match self.handed {
+            Handed::Bit => (self.mode | bit, self.gid),
+            Handed::BitAndGroup if bit != 0 => (self.mode | bit, parent.gid),
+            Handed::BitAndGroup | Handed::Nothing => (self.mode, self.gid),
+        }
+    }
 }
 
 /// A directory of the new snapshot on the way to the current one.
@@ -222,8 +247,9 @@ impl Place {
         let here = self.dir()?;
         file::make_dir(&*here, &name, missing.mode).step("mkdirat", &name)?;
         let dir = file::open_dir(&*here, &name).step("openat", &name)?;
-        file::chown_fd(&dir, missing.uid, missing.gid).step("fchown", &name)?;
-        file::chmod_fd(&dir, missing.mode).step("fchmod", &name)?;
+        let (mode, gid) = missing.below(&file::stat_fd(&*here).step("statx", &name)?);
+        file::chown_fd(&dir, missing.uid, gid).step("fchown", &name)?;
+        file::chmod_fd(&dir, mode).step("fchmod", &name)?;
         if opaque {
             set_opaque(&dir)?;
         }

@@ -7,7 +7,7 @@ use crate::clean::clean;
 use crate::error::{Context, Result, display};
 use crate::inflate::{self, Packing};
 use crate::members::{self, Begun, Members};
-use crate::place::Missing;
+use crate::place::{Handed, Missing};
 use crate::report::Report;
 use crate::stack::Stack;
 use crate::writer::{Attributes, Present, Writer};
@@ -77,6 +77,7 @@ pub fn into_folder(
         mode: 0o755,
         uid: owner.0,
         gid: owner.1,
+        handed: Handed::Nothing,
         modified: None,
     };
     let mut writer = Writer::new(folder, &Stack::default(), missing, report)?;
@@ -149,6 +150,7 @@ impl Unpack<'_, '_> {
             mode: 0o755,
             uid,
             gid,
+            handed: Handed::Bit,
             modified: None,
         });
         Ok(())

@@ -404,7 +404,7 @@ fn directories_are_made_and_files_written() {
     let mkdir = |path| Action::Mkdir {
         path,
         mode: 0o751,
-        owner,
+        owner: Some(owner),
         created: Some(5),
     };
     let write = Action::Write {
@@ -960,13 +960,48 @@ fn one_pass_makes_the_blob_that_packing_the_snapshot_makes() {
 }
 
 #[test]
+fn a_directory_below_one_with_the_set_group_id_bit_inherits_as_by_mkdir() {
+    if !is_root() {
+        eprintln!("left out: it needs root");
+        return;
+    }
+    let (store, host) = (Store::new(), host());
+    let home = with(d("home"), |entry| (entry.mode, entry.uid, entry.gid) = (0o2775, 5, 6));
+    let base = vec![store.layer(&[home], &[])];
+    let mkdir = |path, owner| Action::Mkdir {
+        path,
+        mode: 0o755,
+        owner,
+        created: Some(0),
+    };
+    std::fs::write(host.path().join("file"), "").unwrap();
+    let records = list(&[("file", "file", "")]);
+    let copy = Action::Copy(context(host.path(), &records, "/home/copied/to/", true));
+    let actions = vec![
+        mkdir("/home/unowned/deep", None),
+        mkdir("/home/owned/deep", Some((7, 8))),
+        mkdir("/plain", None),
+        copy,
+    ];
+    run(&store, &base, actions).unwrap();
+    let found = |path: &str| {
+        let meta = std::fs::metadata(store.path("new").join(path)).unwrap();
+        (meta.mode() & 0o7777, meta.uid(), meta.gid())
+    };
+    assert_eq!(found("home/unowned/deep"), (0o2755, 0, 6));
+    assert_eq!(found("home/owned/deep"), (0o2755, 7, 8));
+    assert_eq!(found("home/copied/to"), (0o2755, 0, 6));
+    assert_eq!(found("plain"), (0o755, 0, 0));
+}
+
+#[test]
 fn a_layer_without_entries_or_with_an_error_leaves_no_blob() {
     let (store, host) = (Store::new(), host());
     let base = vec![store.layer(&[d("app")], &[])];
     let mkdir = |path| Action::Mkdir {
         path,
         mode: 0o755,
-        owner: (0, 0),
+        owner: None,
         created: Some(0),
     };
     let wanted = blob(&store, "blob", Codec::Gzip);

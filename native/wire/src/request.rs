@@ -216,12 +216,13 @@ pub struct Contents {
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(tag = "kind", rename_all = "camelCase", deny_unknown_fields)]
 pub enum CopyAction {
-    /// `mkdir -p`: missing directories get mode and owner; an existing one stays as it is.
+    /// `mkdir -p`: missing directories get mode and owner; an existing one stays as it is. `None` is 0:0, or the group of a directory with the
+    /// set-group-id bit that holds it.
     #[serde(rename_all = "camelCase")]
     Mkdir {
         path: String,
         mode: u32,
-        owner: Owner,
+        owner: Option<Owner>,
         created: Option<Timestamp>,
     },
     /// Copy what `source` selects to `dest`.

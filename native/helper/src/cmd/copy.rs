@@ -63,7 +63,7 @@ fn action<'a>(context: &Context, wanted: &'a CopyAction, list: &mut &'a [u8]) ->
         } => Action::Mkdir {
             path,
             mode: permissions(*mode)?,
-            owner: owner(*to),
+            owner: to.map(owner),
             created: seconds(*created),
         },
         CopyAction::Write {
