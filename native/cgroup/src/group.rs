@@ -23,6 +23,8 @@ pub struct Usage {
 #[derive(Debug)]
 pub struct Group {
     pub(crate) members: Vec<Member>,
+    /// The group above is made for our containers alone.
+    owns_parent: bool,
 }
 
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(crate) struct Member {
     pub(crate) controllers: Vec<String>,
 }
 
+/// Where the groups of containers are that have no other place.
+const OWN_PARENTS: [&str; 2] = ["berth", "berth-oci"];
 /// How often an emptied group is tried again: its last process may still be on its way out.
 const TRIES: u32 = 200;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
@@ -52,7 +56,10 @@ impl Group {
             .iter()
             .filter_map(|hierarchy| make_or_retry(hierarchy, &parts).ok())
             .collect();
-        let group = Self { members };
+        let group = Self {
+            members,
+            owns_parent: owns_parent(&parts),
+        };
         let default = Resources::default();
         let resources = resources.unwrap_or(&default);
         let applied = group.limit(resources, &wanted).and_then(|()| match &resources.devices {
@@ -89,14 +96,26 @@ impl Group {
     #[must_use]
     pub fn find(layout: &Layout, path: &str) -> Self {
         let Ok(parts) = components(path) else {
-            return Self { members: Vec::new() };
+            return Self {
+                members: Vec::new(),
+                owns_parent: false,
+            };
         };
         let members = layout
             .hierarchies
             .iter()
             .filter_map(|hierarchy| member(hierarchy, &join(&hierarchy.path, &parts)).ok())
             .collect();
-        Self { members }
+        Self {
+            members,
+            owns_parent: owns_parent(&parts),
+        }
+    }
+
+    /// Whether no process is in the groups, nor in one below.
+    #[must_use]
+    pub fn is_vacant(&self) -> bool {
+        !self.members.iter().any(|member| is_populated(&member.path))
     }
 
     /// Moves a process in. Where nothing was asked for a group that does not take it is no failure.
@@ -197,8 +216,11 @@ impl Group {
         }
     }
 
-    /// The group above goes with its last container. One that is not empty, or is the root, refuses.
+    /// The group above goes with its last container, unless others made it and set limits there. One that is not empty, or is the root, refuses.
     fn remove_parents(&self) {
+        if !self.owns_parent {
+            return;
+        }
         for member in &self.members {
             if let Some((parent, _)) = member.path.rsplit_once('/').filter(|(parent, _)| parent.len() > member.root) {
                 let _ = rustix::fs::rmdir(parent);
@@ -286,6 +308,19 @@ fn components(path: &str) -> Result<Vec<&str>, Failure> {
         return Err(Failure::new(Code::Request, "make cgroup", "the path of the cgroup is not below its hierarchy").subject(path));
     }
     Ok(parts)
+}
+
+fn owns_parent(parts: &[&str]) -> bool {
+    matches!(parts, [above, _] if OWN_PARENTS.contains(above))
+}
+
+fn is_populated(path: &str) -> bool {
+    if let Some(events) = crate::layout::read(&format!("{path}/cgroup.events")) {
+        return events.lines().any(|line| line == "populated 1");
+    }
+    let has_process = crate::layout::read(&format!("{path}/cgroup.procs")).is_some_and(|text| !text.trim().is_empty());
+    let below = || std::fs::read_dir(path).into_iter().flatten().flatten();
+    has_process || below().any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.path().to_str().is_some_and(is_populated))
 }
 
 fn join(base: &str, parts: &[&str]) -> String {
@@ -381,6 +416,18 @@ mod tests {
         assert_eq!(components("/berth/abc").unwrap(), ["berth", "abc"]);
         for path in ["", "/", "/berth/../x", "a/./b", "/cgroup.procs"] {
             assert!(components(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_group_above_is_taken_away_only_where_it_is_ours() {
+        for (path, ours) in [
+            ("/berth/abc", true),
+            ("/berth-oci/a", true),
+            ("/kubepods/pod/a", false),
+            ("/machine.slice/a", false),
+        ] {
+            assert_eq!(owns_parent(&components(path).unwrap()), ours, "{path}");
         }
     }
 }

@@ -390,6 +390,125 @@ fn what_cannot_be_done_is_said_by_name_and_leaves_nothing() {
 }
 
 #[test]
+fn links_of_an_image_lead_neither_to_this_machine_nor_into_proc() {
+    let Some(world) = World::root() else { return };
+    let own_dev = |c: &mut Value| c["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/dev");
+    let host = world.path("host");
+    fs::create_dir(&host).unwrap();
+    let host = host.to_str().unwrap();
+    let bundle = world.bundle("device", "ls /dev/net", |c| {
+        own_dev(c);
+        c["linux"]["devices"] = json!([{"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200}]);
+    });
+    symlink(host, format!("{bundle}/rootfs/dev/net")).unwrap();
+    assert_eq!(world.good(&["run", "--bundle", &bundle, "c"]), "tun\n");
+    assert_eq!(fs::read_dir(host).unwrap().count(), 0, "the node was made on this machine");
+    assert!(Path::new(&format!("{bundle}/rootfs{host}/tun")).exists());
+
+    let bundle = world.bundle("console", "true", |c| {
+        own_dev(c);
+        c["process"]["terminal"] = json!(true);
+    });
+    symlink("/proc/sys/kernel/domainname", format!("{bundle}/rootfs/dev/console")).unwrap();
+    let said = world.bad(&["run", "--bundle", &bundle, "c"]);
+    assert!(said.contains("the target lies in /proc"), "{said}");
+
+    let bundle = world.bundle("terminal", "true", |c| {
+        c["mounts"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|mount| mount["destination"] != "/dev/pts");
+        c["process"]["terminal"] = json!(true);
+    });
+    assert!(world.bad(&["run", "--bundle", &bundle, "c"]).contains("/dev/pts"));
+
+    for number in 3..12 {
+        let name = format!("cwd-{number}");
+        let bundle = world.bundle(&name, "ls", |c| c["process"]["cwd"] = json!(format!("/proc/self/fd/{number}")));
+        world.bad(&["run", "--bundle", &bundle, "c"]);
+    }
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_cgroup_that_has_processes_is_not_taken_and_one_of_others_stays() {
+    let Some(world) = World::root() else { return };
+    let above = format!("berth-oci-test-{}", std::process::id());
+    let [inner, outer] = [format!("/{above}/a"), format!("/{above}")].map(|path| {
+        let name = format!("in{}", path.replace('/', "-"));
+        world.bundle(&name, WAITING, |c| c["linux"]["cgroupsPath"] = json!(path))
+    });
+    let _output = world.create(&["create", "--bundle", &inner, "a"]);
+    if world.good(&["ps", "a"]).is_empty() {
+        eprintln!("left out: it needs cgroups that can be written");
+        world.good(&["delete", "--force", "a"]);
+        return;
+    }
+    let said = world.bad(&["create", "--bundle", &outer, "b"]);
+    assert!(said.contains("linux.cgroupsPath"), "{said}");
+    assert_eq!(world.state("a")["status"], "created");
+    world.good(&["delete", "--force", "a"]);
+    let group = Command::new("find")
+        .args(["/sys/fs/cgroup", "-type", "d", "-name", &above])
+        .output()
+        .unwrap();
+    let groups = String::from_utf8(group.stdout).unwrap();
+    assert!(!groups.is_empty(), "the group above went");
+    for group in groups.lines() {
+        fs::remove_dir(group).unwrap();
+    }
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_container_is_removed_by_nobody_who_means_an_earlier_one() {
+    let Some(world) = World::root() else { return };
+    let bundle = world.bundle("b", WAITING, |_| {});
+    let mut child = world
+        .command(&["run", "--bundle", &bundle, "c"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let runner = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(runner, rustix::process::Signal::STOP).unwrap();
+    world.good(&["delete", "--force", "c"]);
+    let pid = world.path("pid");
+    let victim = world.path("victim");
+    fs::write(&victim, "mine").unwrap();
+    symlink(&victim, world.path(".pid")).unwrap();
+    let _output = world.create(&["create", "--pid-file", pid.to_str().unwrap(), "--bundle", &bundle, "c"]);
+    rustix::process::kill_process(runner, rustix::process::Signal::CONT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(137));
+    assert_eq!(world.state("c")["status"], "created");
+    assert_eq!(fs::read_to_string(&pid).unwrap(), world.state("c")["pid"].to_string());
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "mine", "a link was followed");
+    world.good(&["delete", "--force", "c"]);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn what_a_maker_left_when_it_died_can_be_removed() {
+    let Some(world) = World::root() else { return };
+    let record = json!({
+        "id": "c", "bundle": "/nowhere", "rootfs": "/nowhere/rootfs", "created": "2026-01-01T00:00:00Z", "owner": 0, "ociVersion": "1.0.2",
+        "annotations": {}, "cgroup": "/berth-oci/nobody", "userNamespace": false, "nodesOnly": false, "sharesPids": false, "process": null,
+    });
+    let left = |text: &str| {
+        fs::create_dir_all(world.path("state/c")).unwrap();
+        fs::write(world.path("state/c/state.json"), text).unwrap();
+    };
+    left(&record.to_string());
+    assert_eq!(world.state("c")["status"], "stopped");
+    world.good(&["delete", "c"]);
+    left("{\"id\": ");
+    assert!(world.bad(&["delete", "c"]).contains("--force"));
+    world.good(&["delete", "--force", "c"]);
+    world.assert_nothing_left();
+}
+
+#[test]
 fn errors_are_in_the_log_as_engines_read_them() {
     let Some(world) = World::root() else { return };
     let log = world.path("oci-log");

@@ -5,6 +5,7 @@ use crate::plan::{Confinement, Jail, Stdio};
 use crate::report::{Message, Reporter};
 use crate::{identity, proc, rootfs, terminal};
 use berth_sys::process::{self, Namespaces};
+use berth_wire::oci::Process;
 use berth_wire::{Code, Failure};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
@@ -31,7 +32,9 @@ fn steps(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Result<(), Fai
     rustix::process::umask(Mode::empty());
     rustix::process::setsid().map_err(failed("setsid"))?;
     new_keyring(&jail.confinement)?;
-    score(&jail.confinement, reporter)?;
+    if !jail.is_bundle() {
+        score(jail.confinement.process, jail.confinement.user_namespace, reporter)?;
+    }
     if jail.namespaces.has(Namespaces::CGROUP) {
         process::unshare(Namespaces::CGROUP).map_err(failed("unshare cgroup namespace"))?;
     }
@@ -66,13 +69,14 @@ fn join_steps(confinement: &Confinement<'_>, streams: &Stdio, life: Option<&Owne
     stdio(streams, terminal.as_ref())
 }
 
-/// Sets the OOM score. In a user namespace the file belongs to us only while this process can be dumped; nobody else is in the container yet.
-pub fn score(confinement: &Confinement<'_>, reporter: &Reporter) -> Result<(), Failure> {
+/// Sets the OOM score. In a user namespace the file belongs to us only while this process can be dumped: nobody else may be in its namespaces yet,
+/// so whoever joins those of others calls it before.
+pub fn score(process: &Process, user_namespace: bool, reporter: &Reporter) -> Result<(), Failure> {
     let dumpable = |behavior| rustix::process::set_dumpable_behavior(behavior).map_err(failed("prctl PR_SET_DUMPABLE"));
-    if confinement.user_namespace {
+    if user_namespace {
         dumpable(DumpableBehavior::Dumpable)?;
     }
-    let result = proc::set_oom_score(confinement.process.oom_score_adj, reporter);
+    let result = proc::set_oom_score(process.oom_score_adj, reporter);
     dumpable(DumpableBehavior::NotDumpable)?;
     result
 }

@@ -99,13 +99,12 @@ fn node(jail: &Jail<'_>, root: &OwnedFd, dev: &OwnedFd, device: &Device, reporte
         "p" => FileType::Fifo,
         other => return Err(refused("linux.devices.type", format!("{other:?} is no kind of device"))),
     };
-    for (at, _) in name.match_indices('/') {
-        let folder = name.get(..at).unwrap_or_default();
-        match rustix::fs::mkdirat(dev, folder, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(failed_on("mkdir", folder)(error)),
-        }
-    }
+    // A link of the image would lead out to this machine, which is still around: its folders are looked for in the container's root.
+    let (folder, name) = match device.path.rsplit_once('/') {
+        Some((path, last)) if last != name => (Some(target::ensure(root, path, true, reporter)?.fd), last),
+        _ => (None, name),
+    };
+    let dev = folder.as_ref().unwrap_or(dev);
     let mode = Mode::from_raw_mode(device.file_mode.unwrap_or(0o666) & 0o7777);
     match rustix::fs::mknodat(dev, name, kind, mode, rustix::fs::makedev(device.major, device.minor)) {
         // Asked for once more, or in place of one that every container has.
@@ -131,8 +130,7 @@ fn bind(root: &OwnedFd, device: &Device, reporter: &Reporter) -> Result<(), Fail
     };
     let source = verified(&device.path, kind, rustix::fs::makedev(device.major, device.minor))?;
     let tree = mounts::clone_tree(source.as_fd(), "", false).map_err(failed_on("open_tree", &device.path))?;
-    let target = target::ensure(root, &device.path, false, reporter)?;
-    mounts::attach(&tree, &target.fd).map_err(failed_on("move_mount", &device.path))
+    mounts::place(root, &device.path, &tree, false, reporter)
 }
 
 /// Lets the kernel open devices in the container's own `/dev` alone: not by nodes of the image, nor by those of folders that are bound in.

@@ -3,18 +3,21 @@
 use crate::fail::failed;
 use crate::mounts;
 use crate::report::Reporter;
-use crate::target;
 use berth_sys::path::open_in_root;
 use berth_wire::Failure;
 use berth_wire::oci::Process;
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
+/// Magic number of devpts in statfs.
+const DEVPTS_MAGIC: u64 = 0x1cd1;
+
 /// Opens a terminal below `root`, hands its other end to the parent, and shows it as `/dev/console` when `console` is set.
 pub(crate) fn open(root: &OwnedFd, process: &Process, console: bool, reporter: &Reporter) -> Result<OwnedFd, Failure> {
-    let master = open_in_root(root, b"/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY)
+    let master = master(root)
         .map_err(|error| failed("open /dev/pts/ptmx")(error).hint("A terminal needs a devpts on /dev/pts in the configuration"))?;
     rustix::pty::unlockpt(&master).map_err(failed("unlockpt"))?;
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
@@ -30,11 +33,21 @@ pub(crate) fn open(root: &OwnedFd, process: &Process, console: bool, reporter: &
     }
     if console {
         let tree = mounts::clone_tree(terminal.as_fd(), "", false).map_err(failed("open_tree /dev/console"))?;
-        let target = target::ensure(root, "/dev/console", false, reporter)?;
-        mounts::attach(&tree, &target.fd).map_err(failed("mount /dev/console"))?;
+        mounts::place(root, "/dev/console", &tree, false, reporter)?;
     }
     reporter.hand_over(&master)?;
     Ok(terminal)
+}
+
+/// Where there is no devpts, whatever else the image has by that name is not even opened: a device may act on it.
+fn master(root: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let folder = open_in_root(root, b"/dev/pts", OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let kind = rustix::fs::fstatfs(&folder)?.f_type;
+    if u64::try_from(kind) != Ok(DEVPTS_MAGIC) {
+        return Err(Errno::NODEV);
+    }
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(&folder, "ptmx", flags, Mode::empty())
 }
 
 /// Makes the terminal this session's, and standard input, output and error.

@@ -269,7 +269,7 @@ fn enter(target: &Target, confinement: &Confinement<'_>, ends: &Ends, gate: &Own
     if rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut [0_u8; 1])).map_err(failed("read gate"))? == 0 {
         return Err(cancelled());
     }
-    berth_jail::child::score(confinement, &ends.reporter)?;
+    berth_jail::child::score(confinement.process, confinement.user_namespace, &ends.reporter)?;
     process::enter(&target.pidfd, target.namespaces).map_err(failed("setns"))?;
     if target.enters_user_namespace {
         idmap::become_root()?;

@@ -165,7 +165,7 @@ fn run(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
     let mut order = order(arguments, "run")?;
     order.keeps_terminal = !detach && order.console_socket.is_none();
     let signals = SignalFd::block(&life::HANDED_ON).map_err(failed("signalfd"))?;
-    let created = create::create(runtime, &order)?;
+    let mut created = create::create(runtime, &order)?;
     let started = life::start(runtime, &created.container, &created.record, &created.config.hooks);
     created.container.unlock();
     if started.is_ok() && detach {
@@ -177,7 +177,11 @@ fn run(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
             let _ = rustix::process::pidfd_send_signal(&created.child.pidfd, rustix::process::Signal::KILL);
             let _ = berth_sys::process::wait(created.child.pid);
         }
-        let deleted = life::delete(runtime, &created.container, true);
+        // Another command may have removed it meanwhile, and made another by its id.
+        let deleted = match created.container.lock() {
+            Ok(true) => life::delete(runtime, &created.container, true),
+            other => other.map(drop),
+        };
         if let Err(failure) = deleted {
             runtime.warn(&failure.to_string());
         }

@@ -79,6 +79,8 @@ pub(crate) struct Container {
     pub(crate) id: String,
     root: OwnedFd,
     folder: OwnedFd,
+    /// This process holds the lock.
+    locked: bool,
 }
 
 impl Container {
@@ -97,9 +99,11 @@ impl Container {
             }
             Err(error) => return Err(failed_on("mkdir", id)(error)),
         }
-        let container = Self::at(parent, id)?;
-        lock::lock(&container.folder, true).map_err(failed_on("lock container", id))?;
-        Ok(container)
+        let mut container = Self::at(parent, id)?;
+        if container.lock()? {
+            return Ok(container);
+        }
+        Err(Failure::new(Code::Conflict, "create container", "another command removed it as it was made").subject(id))
     }
 
     /// Opens a container.
@@ -115,13 +119,26 @@ impl Container {
 
     /// The same, for a command that changes it: one at a time.
     pub(crate) fn open_locked(root: &str, id: &str) -> Result<Self, Failure> {
-        let container = Self::open(root, id)?;
-        lock::lock(&container.folder, true).map_err(failed_on("lock container", id))?;
-        // Whoever held the lock may have removed it.
-        match file::stat_fd(&container.folder) {
-            Ok(meta) if meta.links > 0 => Ok(container),
-            _ => Self::open(root, id),
+        loop {
+            let mut container = Self::open(root, id)?;
+            if container.lock()? {
+                return Ok(container);
+            }
         }
+    }
+
+    /// Waits until no other command changes it; false where one has removed it, and its id may be another's by now.
+    pub(crate) fn lock(&mut self) -> Result<bool, Failure> {
+        lock::lock(&self.folder, true).map_err(failed_on("lock container", &self.id))?;
+        self.locked = self.is_current()?;
+        Ok(self.locked)
+    }
+
+    /// Whether the id still leads to this folder.
+    fn is_current(&self) -> Result<bool, Failure> {
+        let found = file::try_stat(&self.root, self.id.as_bytes()).map_err(failed_on("stat", &self.id))?;
+        let own = file::stat_fd(&self.folder).map_err(failed_on("stat", &self.id))?;
+        Ok(found.is_some_and(|found| (found.device, found.inode) == (own.device, own.inode)))
     }
 
     /// A name that no container of another folder has, be its id the same.
@@ -132,7 +149,8 @@ impl Container {
     }
 
     /// Lets other commands change it.
-    pub(crate) fn unlock(&self) {
+    pub(crate) fn unlock(&mut self) {
+        self.locked = false;
         let _ = lock::unlock(&self.folder);
     }
 
@@ -142,6 +160,7 @@ impl Container {
             id: id.to_owned(),
             root,
             folder,
+            locked: false,
         })
     }
 
@@ -187,9 +206,8 @@ impl Container {
     pub(crate) fn status(&self, record: &Record) -> Status {
         let Some(process) = record.process else {
             // Its maker holds the lock as long as it lives.
-            let abandoned = self
-                .reopened()
-                .is_some_and(|folder| lock::try_lock(&folder, false).unwrap_or(false));
+            let free = || lock::try_lock(self.reopened()?, false).ok();
+            let abandoned = self.locked || free() == Some(true);
             return if abandoned { Status::Stopped } else { Status::Creating };
         };
         if process_id::open(process).is_none() {
@@ -226,6 +244,9 @@ impl Container {
 
     /// Removes the folder with all that is in it.
     pub(crate) fn remove(&self) -> Result<(), Failure> {
+        if !self.is_current()? {
+            return Ok(());
+        }
         berth_layer::remove_tree(&self.root, self.id.as_bytes()).map(drop).map_err(of_layer)
     }
 

@@ -17,7 +17,7 @@ use berth_wire::oci::Resources;
 use berth_wire::{Code, Failure};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd as _, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::{DumpableBehavior, Signal};
 
@@ -128,6 +128,7 @@ fn make(
     container.write_config(&config.text)?;
     container.write_record(&record)?;
     let layout = Layout::detect();
+    check_vacant(&layout, &record.cgroup)?;
     let group = made.insert(Group::create(&layout, &record.cgroup, means.resources.as_ref())?);
     record.nodes_only = devices::nodes_only(group, means.resources.as_ref(), &config.spec, &config.spec.process)?;
     let listener = listen(container)?;
@@ -153,6 +154,20 @@ fn make(
             Err(failure)
         }
     }
+}
+
+/// A group with processes is somebody else's: they would be limited with the container, and killed with it.
+fn check_vacant(layout: &Layout, path: &str) -> Result<(), Failure> {
+    if Group::find(layout, path).is_vacant() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Conflict,
+        "make cgroup",
+        format!("linux.cgroupsPath {path:?} is a cgroup that has processes already"),
+    )
+    .subject("linux.cgroupsPath")
+    .hint("Name one of the container's own, or leave it out"))
 }
 
 fn record(order: &Order, config: &Config, means: &Means, container: &Container) -> Result<Record, Failure> {
@@ -192,6 +207,7 @@ fn listen(container: &Container) -> Result<OwnedFd, Failure> {
 
 /// In the process in between: joins and makes namespaces. Groups are joined already; their namespace comes later.
 fn enter(config: &Config, means: &Means, ends: &through::Ends) -> Result<(), Failure> {
+    child::score(&config.spec.process, means.user_namespace, &ends.reporter)?;
     let files = config.joined.iter().map(|(kind, path)| Ok((*kind, open_namespace(path)?)));
     let files: Vec<(Namespaces, OwnedFd)> = files.collect::<Result<_, Failure>>()?;
     if let Some((kind, file)) = files.iter().find(|(kind, _)| *kind == Namespaces::USER) {
@@ -211,7 +227,9 @@ fn enter(config: &Config, means: &Means, ends: &through::Ends) -> Result<(), Fai
     let made = config.made().without(Namespaces::CGROUP);
     process::unshare(made).map_err(|error| {
         failed("unshare")(error).hint("Run as root, or name a user namespace with uidMappings and gidMappings in linux.namespaces")
-    })
+    })?;
+    // In a pid namespace that is joined, processes of others see the one that comes now.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("prctl PR_SET_DUMPABLE"))
 }
 
 fn open_namespace(path: &str) -> Result<OwnedFd, Failure> {
@@ -386,7 +404,9 @@ pub(crate) fn write_pid(path: Option<&str>, child: &Child) -> Result<(), Failure
         Some((folder, name)) => format!("{folder}/.{name}"),
         None => format!(".{path}"),
     };
-    let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
+    // What others have put there is no place to write to.
+    let _ = rustix::fs::unlinkat(CWD, &part, AtFlags::empty());
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, &part, flags, Mode::from_raw_mode(0o644))
         .and_then(|file| {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644))?;

@@ -219,7 +219,7 @@ fn start(
         (&group, resources.as_ref()),
         None,
         |ends| {
-            child::score(&confinement(), &ends.reporter)?;
+            child::score(process, record.user_namespace, &ends.reporter)?;
             process::enter(&first, kinds).map_err(failed("setns"))?;
             if enters_user {
                 idmaps::become_root(fixed_groups)?;

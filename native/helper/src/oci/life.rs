@@ -153,6 +153,13 @@ pub(crate) fn delete(runtime: &Runtime, container: &Container, force: bool) -> R
         Ok(record) => record,
         // Its maker died before it had written anything.
         Err(failure) if failure.code == Code::NotFound => return container.remove(),
+        Err(failure) if failure.code == Code::Invalid && force => {
+            runtime.warn(&format!(
+                "processes and cgroups of the container may be left, since its record is broken: {failure}"
+            ));
+            return container.remove();
+        }
+        Err(failure) if failure.code == Code::Invalid => return Err(failure.hint("Give --force to remove the record alone")),
         Err(failure) => return Err(failure),
     };
     let status = container.status(&record);
