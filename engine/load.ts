@@ -9,7 +9,7 @@ import { assembleIndex, assembleManifest } from './image/assemble.ts';
 import { bareDescriptor } from './image/descriptor.ts';
 import { DOCKER_INDEX } from './image/media-type.ts';
 import { formatPlatform } from './image/platform.ts';
-import type { Descriptor, Platform } from './image/types.ts';
+import type { Descriptor, Digest, Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import type { IndexMember, Ingest } from './store/index.ts';
@@ -67,8 +67,8 @@ async function keepFound(
 ): Promise<LoadedImage> {
   const { index, leftOut } = image;
   const kept = index ? await keepIndex(parts, index, names) : await keep(parts, image, names);
-  warnOfOthers(image, onEvent);
-  if (index && !index.file) warnOfIndex(names[0], index, onEvent);
+  if (!index) warnOfOthers(image, onEvent);
+  else if (!index.file) warnOfIndex(names[0] ?? 'the image', { index, id: kept.id }, onEvent);
   return leftOut?.length ? { ...kept, leftOut } : kept;
 }
 
@@ -95,10 +95,16 @@ function warnOfOthers({ leftOut = [], names, config }: FoundImage<Ingest>, onEve
 }
 
 /** The images are as they were; the index over them is another. */
-function warnOfIndex(name: string | undefined, { members }: FoundIndex<Ingest>, onEvent: ActOptions['onEvent']): void {
+function warnOfIndex(
+  name: string,
+  { index: { descriptor, members, missing }, id }: { readonly index: FoundIndex<Ingest>; readonly id: Digest },
+  onEvent: ActOptions['onEvent'],
+): void {
   const platforms = members.map(({ platform }) => formatPlatform(platform)).join(', ');
-  const what = 'its attestations, and images that the archive lacks, are left out, so that its digest is another';
-  onEvent?.({ type: 'warning', message: `Of ${name ?? 'the image'} ${platforms} were loaded: ${what}` });
+  const lost =
+    missing.length > 0 ? `the archive lacks ${missing.map(formatPlatform).join(', ')}` : 'attestations are left out';
+  const digests = `its digest is ${id}, and was ${descriptor.digest}`;
+  onEvent?.({ type: 'warning', message: `Of ${name} ${platforms} were loaded: ${lost}, so that ${digests}` });
 }
 
 /** All images of an index, then the index, with the names. */

@@ -177,18 +177,24 @@ suite(named('an image for several platforms'), () => {
     const root = JSON.parse(await readFile(join(path, 'index.json'), 'utf8')) as Index;
     const index = JSON.parse(await readFile(blob(root.manifests[0]?.digest ?? ''), 'utf8')) as Index;
     const attestation = { ...index.manifests[0], digest: `sha256:${'0'.repeat(64)}`, platform: UNKNOWN };
-    const text = JSON.stringify({ ...index, manifests: [...index.manifests, attestation] });
-    const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
-    await writeFile(blob(digest), text);
-    const manifests = [{ ...root.manifests[0], digest, size: text.length }];
-    await writeFile(join(path, 'index.json'), JSON.stringify({ ...root, manifests }));
+    const nameAlso = async (entry: object): Promise<string> => {
+      const text = JSON.stringify({ ...index, manifests: [...index.manifests, entry] });
+      const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+      await writeFile(blob(digest), text);
+      const manifests = [{ ...root.manifests[0], digest, size: text.length }];
+      await writeFile(join(path, 'index.json'), JSON.stringify({ ...root, manifests }));
+      return digest;
+    };
+    const digest = await nameAlso(attestation);
     const { stdout } = await run('tar', ['-c', '-C', path, '.'], { encoding: 'buffer', maxBuffer: 1e9 });
     const warnings: string[] = [];
     const onEvent: OnEvent = (event) => event.type === 'warning' && warnings.push(event.message);
     const [loaded] = await other.engine.images.load(from([stdout]), { onEvent });
     // The same images, under an index of them alone.
     expect(loaded?.id).toBe(built.imageId);
-    expect(warnings).toEqual([expect.stringContaining('its attestations')]);
+    expect(warnings).toEqual([
+      `Of docker.io/library/attested:1 linux/s390x, linux/amd64 were loaded: attestations are left out, so that its digest is ${loaded?.id ?? ''}, and was ${digest}`,
+    ]);
     expect((await other.engine.images.resolve('attested:1')).index?.members).toHaveLength(2);
     // The same as the Action's input `image`, and as a base.
     expect(await takeImage({ kind: 'layout', path }, other.engine, {})).toBe(built.imageId);
@@ -196,6 +202,12 @@ suite(named('an image for several platforms'), () => {
     const { platforms = [] } = await it.build('FROM base\nLABEL attested=1\n', { platforms: PLATFORMS, contexts });
     for (const { imageId, platform } of platforms)
       expect(environmentOf(await it.engine.images.inspect(imageId))).toContain(`FOR=linux/${platform.architecture}`);
+    // With an image less than it names, the Action would push something else than it was given.
+    await nameAlso({ ...attestation, platform: { os: 'linux', architecture: 'riscv64' } });
+    await expect(takeImage({ kind: 'layout', path }, other.engine, {})).rejects.toMatchObject({
+      code: 'INPUT_INVALID',
+      message: expect.stringContaining('the images for linux/riscv64'),
+    });
   });
 
   test('says its new digest when a lost layer had to be packed again, and takes its names along', async () => {

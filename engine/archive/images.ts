@@ -35,6 +35,8 @@ export interface FoundIndex<D extends Draft> {
   /** Undefined where it names more than what can be had: attestations, or images that the archive lacks. */
   readonly file: ArchiveFile<D> | undefined;
   readonly members: readonly { readonly platform: Platform; readonly image: FoundImage<D> }[];
+  /** Platforms of images that it names, and that the archive has not, or not whole. */
+  readonly missing: readonly Platform[];
 }
 
 /** What images are found with. */
@@ -117,7 +119,7 @@ async function fromEntry<D extends Draft>(
   if (node.kind === 'index') {
     if (depth > 1 || !isIndexType(entry.mediaType)) throw invalid('its indexes are nested too deep');
     const found = depth > 0 || options.platform ? undefined : await indexOf(files, entry, node.index, options);
-    if (found) return { ...imageOf(found, options.host), names, index: found };
+    if (found) return { ...imageOf(found, options.host), names, index: found, leftOut: found.missing };
     const chosen = choosePlatform(node.index, options.platform ?? options.host, what);
     const image = await fromEntry(files, chosen, names, options, depth + 1);
     return { ...image, leftOut: othersOf(files, node.index.manifests, chosen) };
@@ -144,6 +146,7 @@ async function indexOf<D extends Draft>(
   options: FindOptions<D>,
 ): Promise<FoundIndex<D> | undefined> {
   const members: FoundIndex<D>['members'][number][] = [];
+  const missing: Platform[] = [];
   for (const entry of manifests) {
     const { platform } = entry;
     if (!platform || isAttestation(entry) || isIndexType(entry.mediaType)) continue;
@@ -151,11 +154,12 @@ async function indexOf<D extends Draft>(
       members.push({ platform, image: await fromEntry(files, entry, [], options, 1) });
     } catch (error) {
       if (!isEngineError(error, 'ARCHIVE_INVALID')) throw error;
+      missing.push(platform);
     }
   }
   const isWhole = members.length > 0 && members.length === manifests.length;
   if (!isWhole && members.length < 2) return undefined;
-  return { descriptor, file: isWhole ? files.get(blobName(descriptor.digest)) : undefined, members };
+  return { descriptor, file: isWhole ? files.get(blobName(descriptor.digest)) : undefined, members, missing };
 }
 
 /** The image of an index that stands for it here; the first where none runs here. */

@@ -28,7 +28,7 @@ export interface LoadedImage {
   readonly id: Digest;
   /** In full; none when the archive gives none. */
   readonly names: readonly string[];
-  /** Platforms under the same name that the archive has as well, and that were not taken. */
+  /** Platforms under the same name that were not taken: others than the one that was asked for, or those that the archive lacks. */
   readonly leftOut?: readonly Platform[] | undefined;
 }
 

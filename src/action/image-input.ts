@@ -77,8 +77,8 @@ export async function takeImage(source: ImageSource, engine: Engine, act: ActOpt
 function partly(path: string, lost: readonly string[]): EngineError {
   return new EngineError(
     'INPUT_INVALID',
-    `Cannot use input 'image': the images of ${path} for ${lost.join(', ')} cannot be kept`,
-    { hint: 'Save an index whose images are all there and which names nothing else, such as attestations' },
+    `Cannot use input 'image': the images for ${lost.join(', ')} that ${path} names are not in it, or not whole`,
+    { hint: 'Save an index whose images are all there, or the image for one platform' },
   );
 }
 

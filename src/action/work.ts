@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createEngine, messageOf, type Engine } from '../../engine/index.ts';
+import { createEngine, messageOf, type ActOptions, type Engine } from '../../engine/index.ts';
 import { version } from '../cli/version.ts';
 import { runPipeline, type PassedBefore, type PipelineResult } from '../pipeline/index.ts';
 import type { RestoreReport } from './cache.ts';
@@ -44,7 +44,10 @@ export async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
     runner.commands.info(`berth ${version()} · isolation ${isolation} · store ${settings.root}`);
     await offerTools(job);
     const docker = job.inputs.load ? await findDocker(job.dockerHost, signal) : undefined;
-    const image = job.image && (await takeImage(job.image, engine, { signal }));
+    const onEvent: ActOptions['onEvent'] = (event) => {
+      if (event.type === 'warning') runner.commands.annotate('warning', event.message);
+    };
+    const image = job.image && (await takeImage(job.image, engine, { signal, onEvent }));
     if (docker && image && (await engine.images.resolve(image)).index) throw indexForDocker();
     const restored = await cache.restore(engine, signal, image && (await job.scopes.find(image)));
     runner.commands.info(`cache: ${restored.text}`);
