@@ -23,12 +23,20 @@ export async function startContainer(
     'store',
     'shared',
     async () =>
-      await resume(connection, found, options).catch(async (error: unknown) => {
+      await resumeLocked(dependencies, connection, found, options).catch(async (error: unknown) => {
         if (await wasStarted(connection, found.state.id, error)) return undefined;
         throw error;
       }),
     options,
   );
+}
+
+/** Networks are taken away under the lock `containers`: before, and the start says so, or after, and they are in use. */
+async function resumeLocked(
+  { store }: Pick<ContainersDependencies, 'store'>,
+  ...args: Parameters<typeof resume>
+): Promise<ContainerHandle> {
+  return await store.locks.with('containers', 'shared', () => resume(...args), args[2]);
 }
 
 async function resume(
@@ -74,7 +82,7 @@ export async function restartContainer(
     await stopContainer(connection, state.id, options.signal ?? record.stopSignal, seconds);
   }
   await dependencies.store.locks.with('store', 'shared', async () => {
-    await resume(connection, found, {}).catch(async (error: unknown) => {
+    await resumeLocked(dependencies, connection, found, {}).catch(async (error: unknown) => {
       if (!(await wasStarted(connection, state.id, error))) throw error;
     });
   });
