@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { BuildOutput, RegistryServer } from '../../engine/index.ts';
+import type { BuildOutput, BuildRequest, RegistryServer } from '../../engine/index.ts';
 import { NO_CONTAINERS } from '../helpers/berth.ts';
 import { openTestEngine, SHELL, type TestEngine } from '../helpers/engine.ts';
 
@@ -214,6 +214,40 @@ COPY --from=2 /again /again
     const { imageId } = await fresh.build('FROM again\nLABEL a=b\n');
     const bytes = await readFile(join(fresh.root, 'blobs/sha256', imageId.slice(7)), 'utf8');
     expect(bytes).not.toContain('berth.cache');
+    await fresh.close();
+  });
+
+  test('in the image serves after a change without effect, and no stage is begun that is not needed', async () => {
+    const stages = `${SHELL}FROM shell AS a
+ARG V
+RUN echo $V >/v; echo same >/same
+FROM shell AS b
+RUN --mount=type=secret,id=token,required=true cat /run/secrets/token >/b
+FROM shell
+COPY --from=a /same /same
+COPY --from=b /b /b
+`;
+    const asked = { cacheTo: [{ type: 'inline', mode: 'min' }] } as const;
+    const toPush = (version: string): Partial<BuildRequest> => ({
+      ...asked,
+      buildArgs: { V: version },
+      outputs: [{ type: 'registry', names: [`${host}/me/effect:${version}`] }],
+    });
+    const from = (version: string): Partial<BuildRequest> => ({
+      ...asked,
+      buildArgs: { V: '2' },
+      cacheFrom: [{ type: 'registry', ref: `${host}/me/effect:${version}` }],
+    });
+    await it.build(stages, { ...toPush('1'), secrets: [{ id: 'token', value: Buffer.from('b') }] });
+    // From here on without the secret: whoever begins b fails.
+    const changed = await openTestEngine();
+    expect((await changed.build(stages, from('1'))).steps.executed).toBe(1);
+    const left = await readdir(join(changed.root, 'snapshots/root'));
+    expect(left.filter((name) => name.startsWith('upper-'))).toEqual([]);
+    await changed.close();
+    await it.build(stages, toPush('2'));
+    const fresh = await openTestEngine();
+    expect((await fresh.build(stages, from('2'))).steps.executed).toBe(0);
     await fresh.close();
   });
 

@@ -13,6 +13,8 @@ export interface VertexEvent {
   readonly completed?: number | undefined;
   readonly cached?: boolean | undefined;
   readonly error?: string | undefined;
+  /** It was stopped before its end, for a reason that lies elsewhere: another step failed, or the user asked for it. */
+  readonly canceled?: boolean | undefined;
 }
 
 /** Progress inside a vertex: bytes of a blob, entries of a layer. */
@@ -57,7 +59,7 @@ export interface ActOptions {
 }
 
 /**
- * Runs `act` as a vertex: announced and started before, ended after, with its error.
+ * Runs `act` as a vertex: announced and started before, ended after, with its error; as canceled when the signal ended it.
  *
  * @returns what `act` returns; rethrows what it throws.
  */
@@ -65,6 +67,7 @@ export async function withVertex<T>(
   vertex: { readonly id: string; readonly name: string; readonly parent?: string | undefined },
   onEvent: OnEvent | undefined,
   act: () => Promise<T>,
+  { signal }: Pick<ActOptions, 'signal'> = {},
 ): Promise<T> {
   const started = Date.now();
   onEvent?.({ type: 'vertex', ...vertex, started });
@@ -78,7 +81,7 @@ export async function withVertex<T>(
       ...vertex,
       started,
       completed: Date.now(),
-      error: error instanceof Error ? error.message : String(error),
+      ...(signal?.aborted ? { canceled: true } : { error: error instanceof Error ? error.message : String(error) }),
     });
     throw error;
   }

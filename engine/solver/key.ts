@@ -139,6 +139,15 @@ export function definitionKey(
 }
 
 /**
+ * That a step took files from a stage. `definition` is the step's by that one stage, on a state below that is told without the content of its
+ * files: it follows from each key that the state may have. So where there is no such record, none of the step's definition can be, and the stage
+ * is needed; that is known before the state below is.
+ */
+export function traceKey(definition: Key): Key {
+  return toKey({ type: 'trace' }, [definition.key]);
+}
+
+/**
  * The state of a `COPY --link`: its layer, whose key knows nothing of the state below, on that state.
  */
 export function linkKey(base: string, layer: string): Key {

@@ -1,4 +1,5 @@
 import type { StepCache } from '../cache/index.ts';
+import type { CacheRecord } from '../store/types.ts';
 import { EngineError } from '../base/errors.ts';
 import { createLimit } from '../base/limit.ts';
 import { withVertex, type ActOptions } from '../base/progress.ts';
@@ -26,6 +27,7 @@ import {
   linkKey,
   scratchKey,
   shapeKey,
+  traceKey,
   type Key,
 } from './key.ts';
 import { commentHint } from './ops/comment.ts';
@@ -50,6 +52,8 @@ interface StepKey extends Key {
   readonly definition?: Key | undefined;
   /** Of a COPY from outside: what is told of its files without reading them. */
   readonly shape?: Key | undefined;
+  /** Of a step that takes files from stages: that something like it was done, {@link traceKey}. */
+  readonly traces?: readonly Key[] | undefined;
   /** The step had to be done for its key, and gave this. */
   readonly made?: Ref | undefined;
 }
@@ -63,7 +67,8 @@ type Step = Vertex & { readonly op: ExecOp | FileOp };
  * Solves the graph from its target backwards and stops at cache hits (DESIGN.md 2, step 6; spec/engine.md 4c): a vertex is only looked at
  * when something needs its key or its files, so a stage that is copied from is not built when the copy is found by its definition.
  *
- * Independent vertices run in parallel. The first failure cancels what runs, and is thrown when all of it has ended.
+ * Independent vertices run in parallel, and nothing is begun that may turn out not to be needed. The first failure cancels what runs, and is
+ * thrown when all of it has ended.
  */
 export async function solve(
   { vertices, target }: Pick<Graph, 'vertices' | 'target'>,
@@ -87,6 +92,7 @@ export async function solveAll(
   for (const vertex of vertices) if (isCounted(vertex)) announce(vertex, options);
   try {
     const refs = await Promise.all(targets.map((id) => run.refOf(id)));
+    await run.idle();
     return { targets: refs, refs: run.refs, keys: run.keys, steps: finish(vertices, run, options) };
   } catch (error) {
     failed.abort(error);
@@ -98,7 +104,7 @@ export async function solveAll(
 
 interface Run {
   refOf(id: VertexId): Promise<Ref>;
-  /** Resolves when no step runs any more. */
+  /** Resolves when nothing is asked for, done or remembered any more. */
   idle(): Promise<void>;
   readonly refs: ReadonlyMap<VertexId, Ref>;
   readonly keys: ReadonlyMap<VertexId, RecordKeys>;
@@ -117,13 +123,10 @@ function createRun(
   const refs = new Map<VertexId, Ref>();
   const executed = new Set<VertexId>();
   const keys = new Map<VertexId, RecordKeys>();
-  const running = new Set<Promise<unknown>>();
-  const delays = new Map<VertexId, Delay>();
-  const delayOf = (id: VertexId): Delay => {
-    const delay = delays.get(id) ?? createDelay();
-    delays.set(id, delay);
-    return delay;
-  };
+  const looseKeys = new Map<VertexId, Digest>();
+  const pending = new Set<Promise<unknown>>();
+  const memo = <R extends readonly unknown[], T>(act: (id: string, ...rest: R) => Promise<T>): typeof act =>
+    memoized(act, pending);
 
   const vertexOf = (id: VertexId): Vertex => {
     const vertex = vertices.get(id);
@@ -145,13 +148,9 @@ function createRun(
   });
 
   const keyOf = memo(async (id: VertexId): Promise<StepKey> => {
-    try {
-      const key = await computeKey(id);
-      if (!isLink(vertexOf(id))) keys.set(id, recordKeysOf(key));
-      return key;
-    } finally {
-      delayOf(id).settle(false);
-    }
+    const key = await computeKey(id);
+    if (!isLink(vertexOf(id))) keys.set(id, recordKeysOf(key));
+    return key;
   });
 
   async function computeKey(id: VertexId): Promise<StepKey> {
@@ -197,16 +196,14 @@ function createRun(
     if (op.type === 'file' && op.link) return await solveLink({ ...vertex, op });
     const [base, key] = await both(refOf(inputOf(vertex, 0)), keyOf(vertex.id));
     if (key.made) return key.made;
-    const hit = await find(vertex, base, key.key);
-    if (hit) return hit;
-    return await execute({ ...vertex, op }, base, key);
+    return (await recall(vertex, base, key)) ?? (await execute({ ...vertex, op }, base, key));
   }
 
   /** The layer on nothing, and at the same time the state below; nothing is done to put one on the other. */
   async function solveLink(vertex: Step): Promise<Ref> {
     const onNothing = async (): Promise<Ref> => {
       const key = await layerKeyOf(vertex.id);
-      return key.made ?? (await find(vertex, NOTHING, key.key)) ?? (await execute(vertex, NOTHING, key));
+      return key.made ?? (await recall(vertex, NOTHING, key)) ?? (await execute(vertex, NOTHING, key));
     };
     const [base, { own = null, createdAt = '' }] = await both(refOf(inputOf(vertex, 0)), onNothing());
     return extend(base, own, createdAt);
@@ -231,13 +228,17 @@ function createRun(
     };
   }
 
-  /** A record that was made on the same layers and whose own layer can be had. */
-  async function find(vertex: Vertex, base: Ref, key: string): Promise<Ref | undefined> {
+  /**
+   * What a record gives that was made on the same layers and whose own layer can be had. What was found by its content can be found by its
+   * definition from now on.
+   */
+  async function recall(vertex: Vertex, base: Ref, key: StepKey): Promise<Ref | undefined> {
     if (vertex.ignoreCache || vertex.internal) return undefined;
-    const record = await cache.find(key);
+    const record = await cache.find(key.key);
     if (!record || record.base !== chainOf(base)) return undefined;
     if (record.diffId !== null && !(await executor.has(record.diffId, diffIdsOf(base)))) return undefined;
     hit(vertex);
+    await putAliases(key, record);
     return extend(base, record.diffId, record.createdAt);
   }
 
@@ -269,7 +270,8 @@ function createRun(
     const work = limit(async () => {
       options.signal.throwIfAborted();
       executed.add(vertex.id);
-      return await withVertex({ id: vertex.id, name: vertex.name }, options.onEvent, () => act(vertex, base, inputs));
+      const { id, name } = vertex;
+      return await withVertex({ id, name }, options.onEvent, () => act(vertex, base, inputs), options);
     });
     return await tracked(vertex, work);
   }
@@ -288,13 +290,28 @@ function createRun(
     const createdAt = isSame ? before.createdAt : now().toISOString();
     if (!vertex.internal) {
       const record = { diffId: layer, base: chainOf(base), createdAt };
-      const { definition, shape } = key;
       await cache.put({ ...record, key: key.key, op: key.op });
-      for (const other of [definition, shape]) {
-        if (other) await cache.put({ ...record, key: other.key, op: other.op, result: key.key });
-      }
+      await putAliases(key, record);
     }
     return extend(base, layer, createdAt);
+  }
+
+  /** Keeps what tells a step's key before its files are read, where it says something new. */
+  async function putAliases(
+    { key, definition, shape, traces = [] }: StepKey,
+    { diffId, base, createdAt }: Pick<CacheRecord, 'diffId' | 'base' | 'createdAt'>,
+  ): Promise<void> {
+    // Before the definition, which counts only beside them.
+    for (const trace of traces) {
+      if (!(await cache.find(trace.key))) await cache.put({ ...trace, diffId: null, base: null, createdAt });
+    }
+    for (const alias of [definition, shape]) {
+      if (!alias) continue;
+      const before = await cache.find(alias.key);
+      if (before?.result === key && before.diffId === diffId && before.base === base && before.createdAt === createdAt)
+        continue;
+      await cache.put({ ...alias, diffId, base, createdAt, result: key });
+    }
   }
 
   /** The key of a RUN: by its definition where it mounts stages and that is known, else by the content of what it mounts. */
@@ -303,16 +320,16 @@ function createRun(
     const mounted = stagesOf(op);
     // What is mounted of the context has a key of content, which needs no copy of it.
     const stages = mounted.filter((index) => !vertexOf(inputOf(vertex, index)).internal);
-    void begin(vertex, stages).catch(() => undefined);
+    begin(vertex, stages);
     const base = (await keyOf(inputOf(vertex, 0))).key;
     if (mounted.length === 0) return execKey(op, platform, base);
     const inputs = await inputKeys(vertex, mounted);
     const definition = execDefinitionKey(op, platform, base, inputs);
-    const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
-    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition };
-    if (stages.length > 0) delayOf(vertex.id).settle(true);
+    const traces = await tracesOf(vertex, stages);
+    const record = (await isUntraced(vertex, stages)) ? undefined : await cache.find(definition.key);
+    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition, traces };
     const digests = await mountDigests(vertex, op, inputs);
-    return { ...execKey(op, platform, base, digests), definition: stages.length > 0 ? definition : undefined };
+    return { ...execKey(op, platform, base, digests), ...(stages.length > 0 ? { definition, traces } : {}) };
   }
 
   async function inputKeys(vertex: Vertex, indexes: readonly number[]): Promise<ReadonlyMap<number, string>> {
@@ -359,22 +376,21 @@ function createRun(
     const { op } = vertex;
     const stages = stagesOf(op);
     // What is put on nothing waits for nothing below it.
-    if (!op.link) void begin(vertex, stages).catch(() => undefined);
+    if (!op.link) begin(vertex, stages);
     const base = (await below.key()).key;
     if (stages.length === 0) {
       const shape = await shapeOf(vertex, base);
       if (shape && (vertex.ignoreCache || (await cache.find(shape.key)) === undefined)) {
-        delayOf(vertex.id).settle(true);
         return await executeFirst(vertex, await below.ref(), { below: base, shape });
       }
       return { ...contentKey(op, await contextDigests(vertex, op), base), shape };
     }
     const fromContext = await contextDigests(vertex, op);
     const definition = definitionKey(op, fromContext, base, await inputKeys(vertex, stages));
-    const record = (await isUnknown(vertex, stages)) ? undefined : await cache.find(definition.key);
-    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition };
-    delayOf(vertex.id).settle(true);
-    return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition };
+    const traces = await tracesOf(vertex, stages);
+    const record = (await isUntraced(vertex, stages)) ? undefined : await cache.find(definition.key);
+    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition, traces };
+    return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition, traces };
   }
 
   /** The shape of a copy from outside; undefined where content costs nothing, and for what is never remembered. */
@@ -396,28 +412,69 @@ function createRun(
   }
 
   /**
-   * Starts the stages that a step takes files from while its own key still waits for a step below it to be done. Else stages that do not need
-   * each other would be built in a row. A stage whose end is remembered is left: the step may be found without its files.
+   * Starts the stages that a step takes files from while its own key still waits for the state below it. Else stages that do not need each other
+   * would be built in a row. A stage is only begun when it is sure that it is needed, since a step may be found without its files.
    */
-  async function begin(vertex: Vertex, stages: readonly number[]): Promise<void> {
-    if (stages.length === 0) return;
-    if (!(await isUnknown(vertex, stages)) && !(await isDelayed(vertex.id))) return;
-    for (const index of stages) void beginStage(inputOf(vertex, index)).catch(() => undefined);
+  function begin(vertex: Vertex, stages: readonly number[]): void {
+    const beginAll = async (): Promise<void> =>
+      void (await Promise.all(stages.map((index) => refOf(inputOf(vertex, index)))));
+    // An error comes back where the step itself asks.
+    for (const index of stages)
+      void isUntraced(vertex, [index])
+        .then((isNeeded) => (isNeeded ? beginAll() : undefined))
+        .catch(() => undefined);
   }
 
-  async function beginStage(id: VertexId): Promise<void> {
-    if (!isStep(vertexOf(id))) return;
-    const isKnown = !(await isVolatile(id)) && (await cache.find((await keyOf(id)).key)) !== undefined;
-    if (!isKnown) await refOf(id);
+  /** Whether no definition of the step can be found, whatever the state below it comes out as. */
+  async function isUntraced(vertex: Vertex, stages: readonly number[]): Promise<boolean> {
+    if (await isUnknown(vertex, stages)) return true;
+    const traced = await Promise.all(stages.map((index) => isTraced(`${index} ${vertex.id}`, vertex, index)));
+    return traced.includes(false);
   }
 
-  /**
-   * Whether the key of a vertex waits for a step to be done, its own or one below it: something was not found by what is known before. Said as
-   * soon as it is clear; where all is found nothing is delayed, and no stage is started that the target does not need.
-   */
-  const isDelayed = memo((id: VertexId): Promise<boolean> =>
-    anyOf([delayOf(id).value, ...vertexOf(id).inputs.map((input) => isDelayed(input))]),
-  );
+  /** One answer for the whole build: what was begun for it is not found to be of no use. */
+  const isTraced = memo(async (_place: string, vertex: Vertex, index: number): Promise<boolean> => {
+    return (await cache.find((await traceOf(vertex, index)).key)) !== undefined;
+  });
+
+  async function tracesOf(vertex: Vertex, stages: readonly number[]): Promise<readonly Key[]> {
+    return await Promise.all(stages.map((index) => traceOf(vertex, index)));
+  }
+
+  async function traceOf(vertex: Vertex, index: number): Promise<Key> {
+    const { op, platform } = vertex;
+    if (op.type !== 'file' && op.type !== 'exec') throw new Error(`Vertex ${vertex.name} takes no files`);
+    const below = op.type === 'file' && op.link ? scratchKey().key : looseKeyOf(inputOf(vertex, 0));
+    const inputs = new Map([[index, (await keyOf(inputOf(vertex, index))).key]]);
+    return traceKey(
+      op.type === 'exec' ? execDefinitionKey(op, platform, below, inputs) : definitionKey(op, [], below, inputs),
+    );
+  }
+
+  /** The key of a vertex without the content of any file: what every key has in common that it may have. Nothing is done or read for it. */
+  function looseKeyOf(id: VertexId): Digest {
+    const found = looseKeys.get(id);
+    if (found !== undefined) return found;
+    const { key } = computeLooseKey(vertexOf(id));
+    looseKeys.set(id, key);
+    return key;
+  }
+
+  function computeLooseKey(vertex: Vertex): Key {
+    const { op, platform } = vertex;
+    switch (op.type) {
+      case 'scratch':
+        return scratchKey();
+      case 'image':
+        return imageKey(op);
+      case 'exec':
+        return execKey(op, platform, looseKeyOf(inputOf(vertex, 0)));
+      case 'file': {
+        const below = looseKeyOf(inputOf(vertex, 0));
+        return op.link ? linkKey(below, contentKey(op, [], scratchKey().key).key) : contentKey(op, [], below);
+      }
+    }
+  }
 
   async function contextDigests(vertex: Vertex, op: FileOp): Promise<readonly (readonly string[])[]> {
     const digests = op.actions.map(async (action) =>
@@ -446,17 +503,14 @@ function createRun(
     return new Map(await Promise.all(layers));
   }
 
-  /** Counts work that has started, and cancels the rest when it fails. Its error gets the step's place. */
+  /** Cancels the rest when work fails. Its error gets the step's place. */
   async function tracked<T>(vertex: Vertex, work: Promise<T>): Promise<T> {
-    running.add(work);
     try {
       return await work;
     } catch (error) {
       const placed = options.signal.aborted ? error : placeOn(vertex, error);
       fail(placed);
       throw placed;
-    } finally {
-      running.delete(work);
     }
   }
 
@@ -466,7 +520,7 @@ function createRun(
     keys,
     executed,
     idle: async () => {
-      while (running.size > 0) await Promise.allSettled([...running]);
+      while (pending.size > 0) await Promise.allSettled([...pending]);
     },
   };
 }
@@ -480,8 +534,8 @@ function isLink({ op }: Vertex): boolean {
   return op.type === 'file' && op.link === true;
 }
 
-function recordKeysOf({ key, definition, shape }: StepKey): RecordKeys {
-  return { key, found: [definition?.key, shape?.key].filter((one) => one !== undefined) };
+function recordKeysOf({ key, definition, shape, traces = [] }: StepKey): RecordKeys {
+  return { key, found: [definition, shape, ...traces].flatMap((one) => (one ? [one.key] : [])) };
 }
 
 /** A step that the user wrote. */
@@ -535,35 +589,21 @@ function extend(base: Ref, own: Digest | null, createdAt: string): Ref {
   return { layers: own === null ? base.layers : [...base.layers, { diffId: own, createdAt }], createdAt, own };
 }
 
-/** Calls `act` once a key. A failure that nobody waits for yet is not lost: every later caller gets it. */
-function memo<T>(act: (id: VertexId) => Promise<T>): (id: VertexId) => Promise<T> {
-  const known = new Map<VertexId, Promise<T>>();
-  return (id) => {
+/** Calls `act` once a key. A failure that nobody waits for yet is not lost: every later caller gets it. Adds to `pending` what has not ended. */
+function memoized<R extends readonly unknown[], T>(
+  act: (id: string, ...rest: R) => Promise<T>,
+  pending: Set<Promise<unknown>>,
+): typeof act {
+  const known = new Map<string, Promise<T>>();
+  return (id, ...rest) => {
     const found = known.get(id);
     if (found) return found;
-    const started = act(id);
-    started.catch(() => undefined);
+    const started = act(id, ...rest);
     known.set(id, started);
+    pending.add(started);
+    void started.catch(() => undefined).then(() => pending.delete(started));
     return started;
   };
-}
-
-/** Whether the key of one vertex waits for work; the first answer counts. */
-interface Delay {
-  readonly value: Promise<boolean>;
-  settle(isDelayed: boolean): void;
-}
-
-function createDelay(): Delay {
-  let settle: Delay['settle'] = () => undefined;
-  const value = new Promise<boolean>((resolve) => (settle = resolve));
-  return { value, settle };
-}
-
-/** True as soon as one is, false when none is. */
-async function anyOf(all: readonly Promise<boolean>[]): Promise<boolean> {
-  const first = all.map(async (one) => ((await one) ? true : await new Promise<never>(() => undefined)));
-  return await Promise.race([...first, Promise.all(all).then((values) => values.includes(true))]);
 }
 
 async function both<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { EngineError } from '../../../engine/base/errors.ts';
 import type { ProgressEvent } from '../../../engine/base/progress.ts';
-import type { ImageConfig } from '../../../engine/image/types.ts';
 import { digestOf } from '../../../engine/image/digest.ts';
-import type { Vertex } from '../../../engine/graph/types.ts';
+import { inlineKeysOf } from '../../../engine/build-inline.ts';
+import type { Graph, Vertex } from '../../../engine/graph/types.ts';
+import type { Digest, ImageConfig } from '../../../engine/image/types.ts';
 import { solve } from '../../../engine/solver/index.ts';
 import { copy, counting, graphOf, memoryCache, run, scratch, solved, vertex } from './doubles.ts';
 
@@ -258,6 +259,39 @@ describe('solve', () => {
     expect(most).toBe(2);
   });
 
+  test('waits at a failure for what another step remembers', async () => {
+    const cache = memoryCache();
+    const events: string[] = [];
+    let remembering = (): void => undefined;
+    const isRemembering = new Promise<void>((resolve) => (remembering = resolve));
+    let failing = (): void => undefined;
+    const isFailing = new Promise<void>((resolve) => (failing = resolve));
+    const slow = {
+      ...cache,
+      put: async (record: Parameters<typeof cache.put>[0]) => {
+        remembering();
+        await isFailing;
+        await new Promise((resolve) => setImmediate(resolve));
+        await cache.put(record);
+        events.push('remembered');
+      },
+    };
+    const executor = counting({
+      during: async ({ name }) => {
+        if (name !== 'stage 2') return;
+        await isRemembering;
+        failing();
+        throw new Error('stage 2 failed');
+      },
+    });
+    const base = scratch();
+    const [one, two] = [run('stage 1', base), run('stage 2', base)];
+    const last = copy('/one', two, one);
+    const solving = solved(graphOf(last, [base, one, two, last]), executor, slow);
+    await solving.catch((error: unknown) => events.push(String(error)));
+    expect(events).toEqual(['remembered', 'Error: stage 2 failed']);
+  });
+
   test('merges two edges to one vertex', async () => {
     const [executor, base] = [counting(), scratch()];
     const built = run('make', base);
@@ -296,9 +330,19 @@ describe('solve', () => {
     ];
     const first = copy('/one', base, one);
     const last = copy('/two', first, two);
-    const solving = solved(graphOf(last, [base, one, two, first, last]), executor, memoryCache());
+    const ends: unknown[] = [];
+    const onEvent = (event: ProgressEvent): void => {
+      if (event.type === 'vertex' && event.completed !== undefined)
+        ends.push([event.name, event.error, event.canceled]);
+    };
+    const solving = solved(graphOf(last, [base, one, two, first, last]), executor, memoryCache(), { onEvent });
     await expect(solving).rejects.toMatchObject({ code: 'RUN_FAILED', vertex: 'stage 2', location: { startLine: 3 } });
     expect(cancelled).toBe(true);
+    // The one that was cancelled has no error of its own.
+    expect(ends).toEqual([
+      ['stage 2', failure.message, undefined],
+      ['stage 1', undefined, true],
+    ]);
   });
 
   test('ends with the reason of the signal', async () => {
@@ -326,6 +370,85 @@ describe('solve', () => {
       .filter((event) => event.type === 'vertex' && event.cached)
       .map((event) => event.type === 'vertex' && event.name);
     expect(new Set(cached)).toEqual(new Set(['base', 'make', 'pip', 'copy /out from make', 'check']));
+  });
+});
+
+describe('a cache that an image carries', () => {
+  /** stage 1 and stage 2 on a base, and an image on another that has files of both. */
+  const twoCopies = (version: string, below = 'below'): readonly Vertex[] => {
+    const base = scratch();
+    const [one, two] = [run(`stage 1 of ${version}`, base), run('stage 2', base)];
+    const bottom = run(below, base);
+    const first = copy('/one', bottom, one);
+    return [base, one, two, bottom, first, copy('/two', first, two)];
+  };
+  const graph = (vertices: readonly Vertex[]): Graph => graphOf(vertices.at(-1) as Vertex, vertices);
+
+  /** Solves it, and gives the cache of another machine that knows what the image carries. */
+  async function carried(
+    vertices: readonly Vertex[],
+    executor: ReturnType<typeof counting>,
+    cache = memoryCache(),
+  ): Promise<ReturnType<typeof memoryCache>> {
+    const { keys } = await solved(graph(vertices), executor, cache);
+    const chain = new Set([0, 3, 4, 5].map((at) => vertices[at]?.id ?? ''));
+    const { own, others } = inlineKeysOf(vertices, chain, keys);
+    return memoryCache(
+      'root',
+      new Map([...cache.records].filter(([key]) => [...own, ...others].includes(key as Digest))),
+    );
+  }
+
+  test('begins no stage whose copy it finds, though another stage must be built before that is clear', async () => {
+    const executor = counting({ content: () => 'same bytes' });
+    const cache = await carried(twoCopies('version 1'), executor);
+    const again = counting({
+      content: () => 'same bytes',
+      during: async ({ name }) => {
+        // Whoever would begin the other one has begun it when this one ends.
+        await new Promise((resolve) => setImmediate(resolve));
+        if (name === 'stage 2') throw new Error('the secret of stage 2 is not there');
+      },
+    });
+    executor.layers.forEach((layer) => again.layers.add(layer));
+    const { steps } = await solved(graph(twoCopies('version 2')), again, cache);
+    expect([again.runs, steps.executed]).toEqual([['stage 1 of version 2'], 1]);
+  });
+
+  test.each([
+    ['what is below their copies', twoCopies('version 1', 'below, changed')],
+    ['a stage whose files come out different', twoCopies('version 2')],
+  ])('lets a change of %s build all stages that it makes necessary', async (_what, changed) => {
+    const cache = await carried(twoCopies('version 1'), counting({ content: (_layers, source) => source }));
+    const executor = counting({ content: (layers, source) => `${layers.join()}${source}` });
+    await solved(graph(changed), executor, cache);
+    expect(executor.runs.filter((name) => name.startsWith('stage'))).toHaveLength(2);
+  });
+
+  test('builds stages at the same time when the state below their copies is a new one', async () => {
+    const cache = await carried(twoCopies('version 1'), counting());
+    let inside = 0;
+    let release = (): void => undefined;
+    const both = new Promise<void>((resolve) => (release = resolve));
+    const executor = counting({
+      during: async ({ name }) => {
+        if (!name.startsWith('stage')) return;
+        if ((inside += 1) === 2) release();
+        await both;
+      },
+    });
+    await solved(graph(twoCopies('version 1', 'below, changed')), executor, cache);
+    expect(inside).toBe(2);
+  });
+
+  test('serves another machine also for a copy that was found by its content', async () => {
+    const executor = counting({ content: () => 'same bytes' });
+    const cache = memoryCache();
+    await carried(twoCopies('version 1'), executor, cache);
+    const other = await carried(twoCopies('version 2'), executor, cache);
+    executor.runs.length = 0;
+    const { steps } = await solved(graph(twoCopies('version 2')), executor, other);
+    expect([executor.runs, steps.executed]).toEqual([[], 0]);
   });
 });
 
