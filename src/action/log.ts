@@ -125,7 +125,8 @@ function phaseOf(id: string, current: Phase | undefined): Phase {
   return current ?? 'build';
 }
 
-function endOf({ started = 0, completed = 0, cached, error }: VertexEvent): string {
+function endOf({ started = 0, completed = 0, cached, error, canceled }: VertexEvent): string {
+  if (canceled) return 'CANCELED';
   if (error !== undefined) return `ERROR: ${error}`;
   return cached ? 'CACHED' : `DONE ${((completed - started) / 1000).toFixed(1)}s`;
 }

@@ -79,6 +79,19 @@ test('the terminal keeps finished steps, the tail of a failed one, and a timelin
   expect(out.text()).toMatch(/RUN slow\s+█{40}\s+9\.0s/);
 });
 
+test('a step that another one ended is canceled, in the words of BuildKit', () => {
+  const event = { type: 'vertex', id: 'a', name: 'RUN slow', started: 0, completed: 1000, canceled: true } as const;
+  const [plain, raw, tty] = [recorder(), recorder(), recorder()];
+  createPlain(plain).onEvent(event);
+  createRawJson(raw).onEvent(event);
+  const terminal = createTty(tty, { color: false, timeline: false });
+  terminal.onEvent(event);
+  terminal.finish();
+  expect(plain.text()).toBe('#1 RUN slow\n#1 CANCELED\n\n');
+  expect(JSON.parse(raw.text())).toMatchObject({ vertexes: [{ digest: 'a', error: 'context canceled' }] });
+  expect(tty.text()).toBe('✘ RUN slow CANCELED\n');
+});
+
 test('tables are as wide as their widest cell', () => {
   expect(formatTable(['ID', 'NAME'], [['123456', 'x']])).toBe('ID        NAME\n123456    x\n');
   expect(formatTable(['CONTAINER', 'A'], [['x', 'y']])).toBe('CONTAINER   A\nx           y\n');

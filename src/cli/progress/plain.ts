@@ -70,8 +70,9 @@ function sparedText(spared: 'exists' | 'mounted'): string {
   return spared === 'exists' ? 'exists already' : 'mounted from another repository';
 }
 
-/** How a vertex ended: `CACHED`, `DONE 3.2s`, `ERROR: …`. */
+/** How a vertex ended: `CACHED`, `DONE 3.2s`, `CANCELED`, `ERROR: …`. */
 export function endOf(event: VertexEvent): string {
+  if (event.canceled) return 'CANCELED';
   if (event.error !== undefined) return `ERROR: ${escapeControl(event.error)}`;
   if (event.cached) return 'CACHED';
   return `DONE ${seconds((event.completed ?? 0) - (event.started ?? event.completed ?? 0))}`;

@@ -14,7 +14,9 @@ function toSolveStatus(event: ProgressEvent): Record<string, unknown> {
   const now = new Date().toISOString();
   switch (event.type) {
     case 'vertex': {
-      const { id, name, parent, cached, error } = event;
+      const { id, name, parent, cached, canceled } = event;
+      // The words by which BuildKit's printers know a cancelled vertex.
+      const error = canceled ? 'context canceled' : event.error;
       const times = { started: time(event.started), completed: time(event.completed) };
       return {
         vertexes: [{ digest: id, inputs: parent === undefined ? [] : [parent], name, ...times, cached, error }],

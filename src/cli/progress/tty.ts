@@ -52,7 +52,13 @@ export function createTty(output: Writer, options: { readonly color: boolean; re
     }
     timeline.add(event);
     const failed = event.error !== undefined;
-    const mark = failed ? paint(31, '✘') : event.cached ? paint(36, '○') : paint(32, '✔');
+    const mark = failed
+      ? paint(31, '✘')
+      : event.canceled
+        ? paint(33, '✘')
+        : event.cached
+          ? paint(36, '○')
+          : paint(32, '✔');
     // The last lines of a step that failed say why; they stay on the screen.
     const tail = failed ? (step?.tail ?? []).map((line) => paint(2, cut(`    ${line}`, output.columns))) : [];
     above.push(
