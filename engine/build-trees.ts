@@ -99,7 +99,8 @@ interface TreeContext extends Keys {
 
 /** The URL now: the body, or that it is still the one that is known. */
 async function ask(context: TreeContext, source: HttpSource): Promise<Downloaded> {
-  const records = createDownloadRecords(context.parts.store.root);
+  const { store, options } = context.parts;
+  const records = createDownloadRecords(store.root, options.cacheScope);
   return await get(context, source, {
     known: await records.get(source.url),
     remember: (known) => records.put(source.url, known),

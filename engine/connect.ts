@@ -65,6 +65,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const opened = openStore(place, {
     lockHelper,
     host: hostPlatform(),
+    scope: options.cacheScope,
     onWarning: (message) => warnings.emit({ type: 'warning', message }),
   });
   const store = { ...opened, records: trackRecords(opened.records, options.cacheScope) };

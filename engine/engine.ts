@@ -84,8 +84,9 @@ export interface EngineOptions {
    */
   readonly cacheMountScope?: string | undefined;
   /**
-   * Who is to find the finished steps of this engine's builds again, in a store that several use: builds of the same scope. Left out: all, and what
-   * scopes have made is not looked at.
+   * Who is to find again what this engine makes, in a store that several use: engines of the same scope alone find its finished steps and the names
+   * that it gives images, pulled or built; it finds those of all as well. Left out: all, and what scopes have made is not looked at. Images,
+   * containers and volumes themselves are those of the store, and what cleans it cleans all of it.
    */
   readonly cacheScope?: string | undefined;
 }

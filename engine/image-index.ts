@@ -32,13 +32,13 @@ export async function renewIndex(
   if (isSame) return index;
   const { descriptor, content } = assembleIndex(members, { docker: index.descriptor.mediaType === DOCKER_INDEX });
   await store.content.write(descriptor.mediaType, content);
-  const renewed = { descriptor, members, names: index.names };
-  await store.images.putIndex(renewed);
-  await store.images.removeIndex(index.descriptor.digest);
+  await store.images.putIndex({ descriptor, members });
+  // Of every scope: nobody has the old one any more.
+  await store.images.removeIndex(index.descriptor.digest, descriptor.digest);
   const name = index.names[0] ?? index.descriptor.digest;
   const message = `${name} has the digest ${descriptor.digest} from now on: layers that were lost had to be packed again`;
   onEvent?.({ type: 'warning', message });
-  return renewed;
+  return { ...index, descriptor, members };
 }
 
 /** The index over manifests whose blobs are here, or can be had where they are known to lie: nothing is fetched for it. */

@@ -5,17 +5,18 @@ import { encodedOf } from './image/digest.ts';
 import { familiarString, formatReference, parseReference, withDefaultTag } from './image/reference.ts';
 import { imageFor } from './image-for.ts';
 import type { Digest, Platform } from './image/types.ts';
-import type { StoredImage, StoredIndex } from './store/index.ts';
+import { isNamed, type StoredImage, type StoredIndex } from './store/index.ts';
 
 /**
  * A `docker rmi`: takes a name away, or the image with its last name; one that an index holds stays for that index. By id, an image with
- * several names needs `force`, as do an index with several, an image of an index, and one that a container uses.
+ * several names needs `force`, as do an index with several, an image of an index, and one that a container uses. A scope takes its own names
+ * away, and no image that others have a name for.
  *
  * @returns lines as Docker prints them
  * @throws `IMAGE_NOT_FOUND`, `IMAGE_IN_USE`
  */
 export async function removeImage(
-  { store }: Parts,
+  { store, options }: Pick<Parts, 'store' | 'options'>,
   containers: Pick<Containers, 'list'>,
   nameOrId: string,
   { force = false }: { readonly force?: boolean | undefined } = {},
@@ -23,12 +24,16 @@ export async function removeImage(
   const image = await store.images.resolve(nameOrId);
   const { index, partOf = [] } = image;
   const name = nameUsed(image, nameOrId);
-  const { names } = index ?? image;
-  if (name !== undefined && (names.length > 1 || (!index && partOf.length > 0))) {
+  const { names, othersNames = [] } = index ?? image;
+  const isHeld = othersNames.length > 0 || (!index && partOf.length > 0);
+  if (name !== undefined && (names.length > 1 || isHeld)) {
     await store.images.untag(name);
     return [untagged(name)];
   }
   if (name === undefined && names.length > 1 && !force) throw severalNames(names, nameOrId);
+  const others = index ? othersNames : [image, ...partOf].flatMap((one) => one.othersNames ?? []);
+  if (others.length > 0 && (!force || options.cacheScope !== undefined))
+    throw namedByOthers(others, nameOrId, options.cacheScope);
   if (index) return await removeIndexes(store, containers, [index], { force });
   if (partOf.length > 0 && !force) throw heldByIndex(partOf, nameOrId);
   await requireUnused(containers, image, force);
@@ -77,7 +82,7 @@ async function removeIndex(
   const gone: Digest[] = [];
   for (const { id } of members) {
     const image = await store.images.find(id);
-    if (!image || image.names.length > 0 || (await holdersOf(store, id)).length > 0) continue;
+    if (!image || isNamed(image) || (await holdersOf(store, id)).length > 0) continue;
     await store.images.remove(id);
     gone.push(id);
   }
@@ -120,6 +125,13 @@ async function requireUnused(containers: Pick<Containers, 'list'>, image: Stored
 function severalNames(names: readonly string[], nameOrId: string): EngineError {
   return new EngineError('IMAGE_IN_USE', `Cannot remove image ${nameOrId}: it has several names: ${names.join(', ')}`, {
     hint: 'Remove it by name, or with --force',
+  });
+}
+
+function namedByOthers(names: readonly string[], nameOrId: string, scope: string | undefined): EngineError {
+  const message = `Cannot remove image ${nameOrId}: runs of another scope have names for it: ${[...new Set(names)].join(', ')}`;
+  return new EngineError('IMAGE_IN_USE', message, {
+    hint: scope === undefined ? 'Remove it with --force' : 'Remove it with --force, and without BERTH_CACHE_SCOPE',
   });
 }
 

@@ -25,6 +25,7 @@ export { parseGitSource } from './git-source.ts';
 export { StepError } from './solver/step-error.ts';
 export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/docker-config.ts';
 export { lostLayerOf } from './store/lost-layer.ts';
+export { isNamed } from './store/names.ts';
 export { hasProxy, proxiesOf, tunnels } from './registry/proxy.ts';
 export { parseCacheIndex, type CacheIndex } from './cache/exchange-index.ts';
 export { parseMountRecords, type MountRecord } from './cache/mounts.ts';

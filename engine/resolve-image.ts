@@ -58,10 +58,11 @@ export async function resolveImage(
 }
 
 async function findLocal({ store }: Parts, name: string, platform: Platform): Promise<ResolvedImage | undefined> {
-  const image = await store.images.findFor(name, platform);
+  const reference = referenceOf(name);
+  const image = await store.images.findFor(reference, platform);
   if (!image) return undefined;
   return {
-    reference: referenceOf(name),
+    reference,
     // An image that was built here and never pushed has no manifest; its config pins it as well.
     manifest: image.manifest ?? { mediaType: OCI_CONFIG, digest: image.id, size: 0 },
     config: image.config,
@@ -69,6 +70,7 @@ async function findLocal({ store }: Parts, name: string, platform: Platform): Pr
   };
 }
 
+/** What a word stands for. A few digits are a name, as BuildKit has it: anybody can make an image whose id begins with them. */
 function referenceOf(name: string): string {
   return /^(?:sha256:)?[0-9a-f]{12,64}$/.test(name) ? name : formatReference(withDefaultTag(parseReference(name)));
 }

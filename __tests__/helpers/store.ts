@@ -21,8 +21,8 @@ export interface TestStore {
   readonly remove: () => Promise<void>;
 }
 
-/** Opens a fresh store, or another view of the one at `root`. */
-export async function openTestStore(root?: string): Promise<TestStore> {
+/** Opens a fresh store, or another view of the one at `root`: that of all, or of a scope. */
+export async function openTestStore(root?: string, scope?: string): Promise<TestStore> {
   const place = root ?? join(await mkdtemp(join(tmpdir(), 'berth-store-')), 'store');
   const location = await openLayout(place);
   const helper = createHelper(createLauncher({ path: HELPER }), {
@@ -34,6 +34,7 @@ export async function openTestStore(root?: string): Promise<TestStore> {
   const store = openStore(location, {
     lockHelper: helper,
     host: { os: 'linux', architecture: 'amd64' },
+    scope,
     onWarning: (message) => warnings.push(message),
   });
   return {

@@ -9,21 +9,26 @@ export interface DownloadRecord {
   readonly lastModified?: string | undefined;
 }
 
-/** `records/downloads/`: one file a URL, named by its hash. What cannot be read is forgotten. */
+/** `records/downloads/`: in each scope, and for all, one file a URL, named by a hash of both. What cannot be read is forgotten. */
 export interface DownloadRecords {
   get(url: string): Promise<DownloadRecord | undefined>;
   put(url: string, record: DownloadRecord): Promise<void>;
 }
 
-export function createDownloadRecords(root: string): DownloadRecords {
-  const pathOf = (url: string): string => join(root, 'records', 'downloads', `${encodedOf(digestOf(url))}.json`);
+/** @param scope whose records are written, and read before those of all; undefined: those of all */
+export function createDownloadRecords(root: string, scope?: string): DownloadRecords {
+  const pathOf = (url: string, of: string | undefined): string => {
+    const what = of === undefined ? url : JSON.stringify([url, of]);
+    return join(root, 'records', 'downloads', `${encodedOf(digestOf(what))}.json`);
+  };
+  const read = async (path: string): Promise<DownloadRecord | undefined> => {
+    const file = await readJson(path);
+    return 'value' in file && isDownload(file.value) ? file.value : undefined;
+  };
   return {
-    get: async (url) => {
-      const file = await readJson(pathOf(url));
-      return 'value' in file && isDownload(file.value) ? file.value : undefined;
-    },
+    get: async (url) => (await read(pathOf(url, scope))) ?? (await read(pathOf(url, undefined))),
     put: async (url, { digest, etag, lastModified }) =>
-      replaceFile(pathOf(url), JSON.stringify({ v: 1, digest, etag, lastModified }), { sync: false }),
+      replaceFile(pathOf(url, scope), JSON.stringify({ v: 1, digest, etag, lastModified }), { sync: false }),
   };
 }
 

@@ -5,6 +5,7 @@ import type { Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
 import { hashFile } from './content.ts';
 import { readJson, replaceFile, isRecord, readText } from './files.ts';
+import { parseNames } from './names.ts';
 import { LAYER } from './prune.ts';
 import { childrenIn } from './reach.ts';
 import type { LayerRecord, Store, StoredImage } from './types.ts';
@@ -271,17 +272,17 @@ async function heirOf({ images }: Store, index: Digest): Promise<Digest | undefi
 
 async function checkNames(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
   const file = await readJson(join(store.root, 'images', 'names.json'));
-  const names =
-    'value' in file && isRecord(file.value) && isRecord(file.value.names) ? Object.entries(file.value.names) : [];
+  const names = 'value' in file ? (parseNames(file.value) ?? []) : [];
   const ids = new Set<unknown>([
     ...(await store.images.list()).map(({ id }) => id),
     ...(await store.images.indexes()).map(({ descriptor }) => descriptor.digest),
   ]);
   const problems = names
-    .filter(([, id]) => !ids.has(id))
-    .map(([name, id]) => ({
-      message: `name ${name} leads to ${String(id)}, which is not there`,
-      repair: () => store.images.untag(name),
+    .filter(({ id }) => !ids.has(id))
+    .map(({ name, id, scope }) => ({
+      message: `name ${name}${scope === undefined ? '' : ` of the scope ${scope}`} leads to ${id}, which is not there`,
+      // In whatever scope a name is: all that lead there go.
+      repair: () => store.images.removeIndex(id),
     }));
   return { count: names.length, problems };
 }
@@ -289,11 +290,11 @@ async function checkNames(store: Store): Promise<{ readonly count: number; reado
 async function checkRecords(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
   const records = await store.records.list();
   const problems: Problem[] = [];
-  for (const { key, diffId } of records) {
+  for (const { key, scope, diffId } of records) {
     if (diffId === null || (await store.layers.get(diffId))) continue;
     problems.push({
       message: `cache record ${key} names layer ${diffId}, which is not there`,
-      repair: () => store.records.remove(key),
+      repair: () => store.records.remove(key, scope),
     });
   }
   return { count: records.length, problems };

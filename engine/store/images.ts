@@ -6,7 +6,7 @@ import type { Descriptor, Digest, ImageConfig, Manifest, Platform } from '../ima
 import { isRecord, readJson, replaceFile } from './files.ts';
 import { match, matchFor } from './image-match.ts';
 import { createIndexRecords, withIndexes, type Snapshot } from './indexes.ts';
-import type { NameFile, Names } from './names.ts';
+import { createNamesOf, pointNames, type NameFile, type Names } from './names.ts';
 import type { ContentStore, ImageStore, LayerStore, Locks, StoredImage } from './types.ts';
 
 /** `images/<id>.json`. */
@@ -24,16 +24,18 @@ export interface ImageStoreParts {
   readonly layers: Pick<LayerStore, 'get'>;
   readonly locks: Locks;
   readonly names: NameFile;
+  /** Whose names are made and moved, and seen before those of all; undefined: those of all, and no other is seen. */
+  readonly scope?: string | undefined;
   /** What this machine runs: of an index, that image is meant. */
   readonly host: Platform;
-  /** Called under the lock `image` after every change, to write `index.json` anew. */
+  /** Called under the lock `image` after every change, to write `index.json` anew, with the names of all. */
   readonly changed: (images: () => Promise<Snapshot>) => Promise<void>;
   readonly warn: (message: string) => void;
 }
 
 /** `images/`: names and records, also of incomplete images; changes hold the lock `image`. */
 export function createImageStore(parts: ImageStoreParts): ImageStore {
-  const { root, locks, names } = parts;
+  const { root, locks, names, scope } = parts;
   const folder = join(root, 'images');
   const pathOf = (id: Digest): string => join(folder, `${encodedOf(id)}.json`);
   const records = createIndexRecords(folder, parts.warn);
@@ -45,28 +47,29 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
     parts.warn(`The record of image ${id} cannot be read and is ignored`);
     return undefined;
   };
-  const snapshot = async (): Promise<Snapshot> => {
-    const found = await names.read();
+  const snapshotFor = async (seenBy: string | undefined): Promise<Snapshot> => {
+    const namesOf = createNamesOf(await names.read(), seenBy);
     const files = await readdir(folder);
     const indexes = (await records.list(files)).map((index) => ({
       ...index,
-      names: [...found].filter(([, id]) => id === index.descriptor.digest).map(([name]) => name),
+      ...namesOf(index.descriptor.digest),
     }));
     const ids = files.map((name) => `sha256:${name.replace(/\.json$/, '')}`).filter(isDigest);
-    const images = await Promise.all(ids.map(async (id) => load(parts, await readRecord(id), found)));
+    const images = await Promise.all(ids.map(async (id) => load(parts, await readRecord(id), namesOf)));
     return withIndexes(
       images.filter((image) => image !== undefined),
       indexes,
       parts.host,
     );
   };
+  const snapshot = (): Promise<Snapshot> => snapshotFor(scope);
   const list = async (): Promise<readonly StoredImage[]> => (await snapshot()).images;
   const find = async (nameOrId: string): Promise<StoredImage | undefined> => match(nameOrId, await snapshot());
   const change = async (act: (found: Names) => Promise<Names | undefined>): Promise<void> =>
     locks.with('image', 'exclusive', async () => {
       const next = await act(await names.read());
       if (next) await names.write(next);
-      await parts.changed(snapshot);
+      await parts.changed(() => snapshotFor(undefined));
     });
 
   return {
@@ -90,12 +93,12 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
           repoDigests: [...(old?.repoDigests ?? []).filter((place) => !repoDigests.includes(place)), ...repoDigests],
         };
         if (JSON.stringify(record) !== JSON.stringify(old)) await replaceFile(pathOf(id), JSON.stringify(record));
-        return added.length > 0 ? new Map([...found, ...added.map((name) => [name, id] as const)]) : undefined;
+        return added.length > 0 ? pointNames(found, added, id, scope) : undefined;
       }),
     putIndex: ({ descriptor, members, names: added = [] }) =>
       change(async (found) => {
         await records.put({ descriptor, members });
-        return new Map([...found, ...added.map((name) => [name, descriptor.digest] as const)]);
+        return pointNames(found, added, descriptor.digest, scope);
       }),
     forgetManifest: (id) =>
       change(async () => {
@@ -103,8 +106,14 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
         if (record) await replaceFile(pathOf(id), JSON.stringify({ v: 1, id, repoDigests: record.repoDigests }));
         return undefined;
       }),
-    tag: (id, name) => change(async (found) => new Map([...found, [name, id]])),
-    untag: (name) => change(async (found) => new Map([...found].filter(([other]) => other !== name))),
+    tag: (id, name) => change((found) => Promise.resolve(pointNames(found, [name], id, scope))),
+    untag: (name) =>
+      change((found) => {
+        const left = found.filter((one) => one.name !== name || one.scope !== scope);
+        if (left.length === found.length && found.some((one) => one.name === name && one.scope === undefined))
+          throw nameOfAll(name);
+        return Promise.resolve(left);
+      }),
     remove: (id) =>
       change(async (found) => {
         const holders = (await records.list())
@@ -112,18 +121,18 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
           .map(({ descriptor }) => descriptor.digest);
         const gone = new Set([id, ...holders]);
         // Names first: killed in between, the image is without a name, and no name without an image.
-        await names.write(new Map([...found].filter(([, other]) => !gone.has(other))));
+        await names.write(found.filter((one) => !gone.has(one.id)));
         for (const digest of holders) await records.remove(digest);
         await rm(pathOf(id), { force: true });
         return undefined;
       }),
     removeIndex: (digest, heir) =>
       change(async (found) => {
-        const left = [...found].flatMap(([name, id]) => {
-          if (id !== digest) return [[name, id] as const];
-          return heir === undefined ? [] : [[name, heir] as const];
+        const left = found.flatMap((one) => {
+          if (one.id !== digest) return [one];
+          return heir === undefined ? [] : [{ ...one, id: heir }];
         });
-        await names.write(new Map(left));
+        await names.write(left);
         await records.remove(digest);
         return undefined;
       }),
@@ -134,7 +143,7 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
 async function load(
   { content, layers, warn }: ImageStoreParts,
   record: ImageRecord | undefined,
-  names: Names,
+  namesOf: ReturnType<typeof createNamesOf>,
 ): Promise<StoredImage | undefined> {
   if (!record) return undefined;
   try {
@@ -143,7 +152,7 @@ async function load(
       id: record.id,
       config,
       manifest: record.manifest,
-      names: [...names].filter(([, id]) => id === record.id).map(([name]) => name),
+      ...namesOf(record.id),
       repoDigests: record.repoDigests,
       size: await sizeOf({ content, layers }, record, config),
     };
@@ -179,6 +188,12 @@ async function readManifest(content: Pick<ContentStore, 'read'>, digest: Digest)
 function imageNotFound(nameOrId: string): EngineError {
   return new EngineError('IMAGE_NOT_FOUND', `Cannot find the image ${nameOrId}: it is not in the store`, {
     hint: '`berth images` lists what is there; `berth pull` gets an image from its registry',
+  });
+}
+
+function nameOfAll(name: string): EngineError {
+  return new EngineError('IMAGE_IN_USE', `Cannot remove the name ${name}: it belongs to all who use the store`, {
+    hint: 'Remove it without BERTH_CACHE_SCOPE',
   });
 }
 

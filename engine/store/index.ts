@@ -8,6 +8,7 @@ export { fsck, type Findings } from './fsck.ts';
 export { randomName, storeError } from './files.ts';
 export { lostLayerOf, LostLayerError } from './lost-layer.ts';
 export { openLayout } from './layout.ts';
+export { isNamed } from './names.ts';
 export { isComplete } from './oci-index.ts';
 export { openStore, type OpenStoreOptions } from './open.ts';
 export type { CacheScope } from './prune-cache.ts';

@@ -4,10 +4,11 @@ import { bestFor } from '../image/choose.ts';
 import { encodedOf, isDigest } from '../image/digest.ts';
 import type { Digest, Platform } from '../image/types.ts';
 import { isRecord, readJson, replaceFile } from './files.ts';
+import { isNamed } from './names.ts';
 import type { IndexMember, StoredImage, StoredIndex } from './types.ts';
 
 /** An index as it is kept: its names are in the file of names. */
-type IndexRecord = Omit<StoredIndex, 'names'>;
+type IndexRecord = Pick<StoredIndex, 'descriptor' | 'members'>;
 
 /** `images/<digest>.index.json`: one a digest, written under the lock `image`. */
 export interface IndexRecords {
@@ -87,9 +88,7 @@ export function withIndexes(bare: readonly StoredImage[], indexes: readonly Stor
   };
   const primaries = new Map(indexes.map((index) => [index.descriptor.digest, choose(index)]));
   const images = bare.map((image): StoredImage => {
-    const holders = indexes.filter(
-      ({ names, members }) => names.length > 0 && members.some(({ id }) => id === image.id),
-    );
+    const holders = indexes.filter((index) => isNamed(index) && index.members.some(({ id }) => id === image.id));
     if (holders.length === 0) return image;
     const more = holders.filter(({ descriptor }) => primaries.get(descriptor.digest) === image.id);
     return { ...image, partOf: holders, names: [...image.names, ...more.flatMap(({ names }) => names)] };

@@ -18,12 +18,14 @@ export interface OpenStoreOptions {
   readonly lockHelper: Pick<Helper, 'open'>;
   /** What this machine runs: of an image for several platforms, that one is meant. */
   readonly host: Platform;
+  /** Whose names of images are made, and seen before those of all; left out: those of all, and no other is seen. */
+  readonly scope?: string | undefined;
   /** Hears of records that were ignored. */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** The store at a place that {@link openLayout} has made or checked. */
-export function openStore({ root }: StoreLocation, { lockHelper, host, onWarning }: OpenStoreOptions): Store {
+export function openStore({ root }: StoreLocation, { lockHelper, host, scope, onWarning }: OpenStoreOptions): Store {
   const warn = (message: string): void => onWarning?.(message);
   const locks = createLocks(lockHelper);
   const layers = createLayerStore(root, locks, warn);
@@ -37,6 +39,7 @@ export function openStore({ root }: StoreLocation, { lockHelper, host, onWarning
     layers,
     locks,
     names: createNameFile(root),
+    scope,
     host,
     changed: async (snapshot) => writeOciIndex(root, content, await snapshot()),
     warn,

@@ -27,13 +27,13 @@ export interface CacheParts {
   readonly mounts: readonly CacheMount[];
 }
 
-/** What of it goes: steps by their keys, the longest unused first, and then cache mounts, until few enough bytes are left. */
+/** What of it goes: steps, the longest unused first, and then cache mounts, until few enough bytes are left. */
 export async function choosePart(
   store: Store,
   helper: Helper,
   { records, mounts }: CacheParts,
   scope: CacheScope,
-): Promise<{ readonly records: ReadonlySet<string>; readonly mounts: readonly CacheMount[] }> {
+): Promise<{ readonly records: ReadonlySet<CacheRecord>; readonly mounts: readonly CacheMount[] }> {
   const candidates = await byLastUse(store, records, scope.until);
   const sizes = await sizesOf(store, helper, records);
   let left = [...sizes.values(), ...mounts.map(({ bytes }) => bytes)].reduce((sum, bytes) => sum + bytes, 0);
@@ -41,10 +41,11 @@ export async function choosePart(
   const isEnough = (): boolean => kept !== undefined && left <= kept;
   const users = new Map<Digest, number>();
   for (const { diffId } of records) if (diffId !== null) users.set(diffId, (users.get(diffId) ?? 0) + 1);
-  const chosen = new Set<string>();
-  for (const { key, diffId } of candidates) {
+  const chosen = new Set<CacheRecord>();
+  for (const record of candidates) {
     if (isEnough()) break;
-    chosen.add(key);
+    chosen.add(record);
+    const { diffId } = record;
     if (diffId === null) continue;
     const others = (users.get(diffId) ?? 1) - 1;
     users.set(diffId, others);
@@ -68,7 +69,7 @@ async function byLastUse(
   const dated = await Promise.all(
     records.map(async (record) => ({
       record,
-      usedAt: (await store.usedAt(record.key)) ?? Date.parse(record.createdAt),
+      usedAt: (await store.usedAt(record.key, record.scope)) ?? Date.parse(record.createdAt),
     })),
   );
   return dated

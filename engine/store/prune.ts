@@ -77,8 +77,8 @@ async function dropRecords(
   const isDead = async ({ diffId }: CacheRecord): Promise<boolean> =>
     diffId !== null && !(await canBeHad(store, diffId, helper.idMapName, there));
   for (const record of records) {
-    if (cache === true || part?.records.has(record.key) || (await isDead(record)))
-      await store.records.remove(record.key);
+    if (cache === true || part?.records.has(record) || (await isDead(record)))
+      await store.records.remove(record.key, record.scope);
   }
   return part?.mounts ?? mounts;
 }

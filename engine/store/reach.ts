@@ -1,6 +1,7 @@
 import { childrenOf, parseGraphNode } from '../image/manifest.ts';
 import { isGraphType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
+import { isNamed } from './names.ts';
 import type { CacheRecord, ImageStore, Store, StoredImage, StoredIndex } from './types.ts';
 
 /** What is in use: everything that an image, a container, a repository or a cache record leads to. */
@@ -95,15 +96,15 @@ export async function keptImages(
   const stays = (image: StoredImage): boolean =>
     used.includes(image.id) ||
     wanted.has(image.id) ||
-    (rest === 'named' && (image.names.length > 0 || image.partOf !== undefined)) ||
+    (rest === 'named' && (isNamed(image) || image.partOf !== undefined)) ||
     indexes.some(
       (index) =>
         index.members.some(({ id }) => id === image.id) &&
-        (isWanted(index) || (index.names.length > 0 && index.members.some(({ id }) => used.includes(id)))),
+        (isWanted(index) || (isNamed(index) && index.members.some(({ id }) => used.includes(id)))),
     );
   return {
     kept: all.filter(stays),
     dropped: all.filter((image) => !stays(image)),
-    indexes: indexes.filter((index) => index.names.length === 0 && !isWanted(index)),
+    indexes: indexes.filter((index) => !isNamed(index) && !isWanted(index)),
   };
 }

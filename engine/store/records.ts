@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodedOf, isDigest, parseDigest } from '../image/digest.ts';
@@ -7,32 +8,40 @@ import type { CacheRecord, CacheRecords } from './types.ts';
 /** `records/cache/`: one file a step. What cannot be read is a miss with a warning, never an error. */
 export function createCacheRecords(root: string, warn: (message: string) => void): CacheRecords {
   const folder = join(root, 'records', 'cache');
-  const pathOf = (key: string): string => join(folder, `${encodedOf(parseDigest(key, 'a cache key'))}.json`);
-  const get = async (key: string): Promise<CacheRecord | undefined> => {
-    const file = await readJson(pathOf(key));
+  const pathOf = (key: string, scope: string | undefined): string => join(folder, `${nameOf(key, scope)}.json`);
+  const read = async (name: string): Promise<CacheRecord | undefined> => {
+    const file = await readJson(join(folder, name));
     if ('missing' in file) return undefined;
-    if ('value' in file && isCacheRecord(file.value) && file.value.key === key) return file.value;
-    warn(`The cache record ${key} cannot be read and is ignored`);
+    const record = 'value' in file && isCacheRecord(file.value) ? file.value : undefined;
+    // The name says whose it is: a record that lies under another one is nobody's.
+    if (record && `${nameOf(record.key, record.scope)}.json` === name) return record;
+    warn(`The cache record ${name.slice(0, -'.json'.length)} cannot be read and is ignored`);
     return undefined;
   };
   return {
-    get,
+    get: (key, scope) => read(`${nameOf(key, scope)}.json`),
     // Not synced: a record that a power cut takes is a miss, and a build writes many.
-    put: async (record) => replaceFile(pathOf(record.key), JSON.stringify(record), { sync: false }),
+    put: async (record) => replaceFile(pathOf(record.key, record.scope), JSON.stringify(record), { sync: false }),
     list: async () => {
-      const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
-      const records = await Promise.all(
-        names
-          .map((name) => `sha256:${name.slice(0, -5)}`)
-          .filter(isDigest)
-          .map(get),
-      );
+      const names = (await readdir(folder)).filter((name) => RECORD.test(name));
+      const records = await Promise.all(names.map(read));
       return records.filter((record) => record !== undefined);
     },
-    touch: async (key) => await touch(pathOf(key)),
-    usedAt: async (key) => await mtimeOf(pathOf(key)),
-    remove: async (key) => rm(pathOf(key), { force: true }),
+    touch: async (key, scope) => await touch(pathOf(key, scope)),
+    usedAt: async (key, scope) => await mtimeOf(pathOf(key, scope)),
+    remove: async (key, scope) => rm(pathOf(key, scope), { force: true }),
   };
+}
+
+const RECORD = /^[0-9a-f]{64}\.json$/;
+
+/** The key, or what is made of it and a scope: no scope writes where another one, or all, read. */
+function nameOf(key: string, scope: string | undefined): string {
+  const encoded = encodedOf(parseDigest(key, 'a cache key'));
+  if (scope === undefined) return encoded;
+  return createHash('sha256')
+    .update(JSON.stringify([encoded, scope]))
+    .digest('hex');
 }
 
 /** A build may find many steps, and it only matters which day. */

@@ -57,8 +57,10 @@ export interface StoredImage {
   readonly config: ImageConfig;
   /** The manifest, once the image has been pulled, pushed or saved. */
   readonly manifest?: Descriptor | undefined;
-  /** Fully qualified names that point here: `docker.io/library/python:3.11-slim`. */
+  /** Fully qualified names that point here: `docker.io/library/python:3.11-slim`. Those of other scopes are not among them. */
   readonly names: readonly string[];
+  /** Names that point here and are not this scope's: of other scopes, and in a scope those of all, which are seen unless it has its own. */
+  readonly othersNames?: readonly string[] | undefined;
   /** Where the manifest was pulled from or pushed to: `registry/repository@digest`. */
   readonly repoDigests: readonly string[];
   /** Bytes: sum of the blobs, or of the plain layers. */
@@ -74,6 +76,8 @@ export interface StoredIndex {
   readonly descriptor: Descriptor;
   readonly members: readonly IndexMember[];
   readonly names: readonly string[];
+  /** As in {@link StoredImage}. */
+  readonly othersNames?: readonly string[] | undefined;
 }
 
 export interface IndexMember {
@@ -92,7 +96,7 @@ export interface ImageStore {
   findFor(nameOrId: string, platform: Platform): Promise<StoredImage | undefined>;
   indexes(): Promise<readonly StoredIndex[]>;
   /** Adds an index (its bytes and its images are stored first by the caller) and points `names` to it. */
-  putIndex(index: Omit<StoredIndex, 'names'> & { readonly names?: readonly string[] }): Promise<void>;
+  putIndex(index: Pick<StoredIndex, 'descriptor' | 'members'> & { readonly names?: readonly string[] }): Promise<void>;
   /** Forgets an index. Its images stay, and its names with the one that is its heir; without one they go. */
   removeIndex(digest: Digest, heir?: Digest): Promise<void>;
   /** Adds or replaces the image (config blob is written first by the caller) and points `names` to it. */
@@ -104,10 +108,11 @@ export interface ImageStore {
   }): Promise<void>;
   /** Forgets the manifest: its blobs are lost, and the image is completed anew when somebody needs them. */
   forgetManifest(id: Digest): Promise<void>;
-  /** Points a name to an image, or to an index by its digest. */
+  /** Points a name of the scope to an image, or to an index by its digest. */
   tag(id: Digest, name: string): Promise<void>;
+  /** Forgets a name of the scope. @throws `IMAGE_IN_USE` in a scope, when it is only a name of all */
   untag(name: string): Promise<void>;
-  /** Removes the image with its names, and an index that holds it. Blobs and snapshots go with the next prune. */
+  /** Removes the image with its names, of every scope, and an index that holds it. Blobs and snapshots go with the next prune. */
   remove(id: Digest): Promise<void>;
 }
 
@@ -163,16 +168,16 @@ export interface CacheRecord {
   readonly scope?: string | undefined;
 }
 
-/** `records/cache/`. */
+/** `records/cache/`: in each scope, and for all (`scope` left out), one record a key. */
 export interface CacheRecords {
-  get(key: string): Promise<CacheRecord | undefined>;
+  get(key: string, scope?: string): Promise<CacheRecord | undefined>;
   put(record: CacheRecord): Promise<void>;
   list(): Promise<readonly CacheRecord[]>;
   /** Notes that a build uses the record now, to the hour. Never fails: which part of the cache goes first depends on it, nothing else. */
-  touch(key: string): Promise<void>;
+  touch(key: string, scope?: string): Promise<void>;
   /** When it was put or last used, in milliseconds since 1970; undefined when it is not there. */
-  usedAt(key: string): Promise<number | undefined>;
-  remove(key: string): Promise<void>;
+  usedAt(key: string, scope?: string): Promise<number | undefined>;
+  remove(key: string, scope?: string): Promise<void>;
 }
 
 /** Locks that die with the process, held by the helper's `lock`. Order: store, image, snapshot. */

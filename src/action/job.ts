@@ -89,7 +89,8 @@ export async function prepare({ env, raw, context, secrets, build, runner, redac
       ...settings,
       cacheSource: cache.source,
       cacheMountScope: mountScopeOf(context),
-      cacheScope: stepScopeOf(context),
+      // A runner whose jobs are all of one scope may say so itself.
+      cacheScope: stepScopeOf(context) ?? settings.cacheScope,
       onSecret: createMasker(runner),
     },
     cache,

@@ -140,6 +140,7 @@ async function offerTools({ runner, settings, context }: Job): Promise<void> {
     const folder = await installTools(source, { version: version(), node: process.execPath, temp: context.temp });
     runner.addPath(folder);
     runner.exportVariable('BERTH_ROOT', settings.root);
+    if (settings.cacheScope !== undefined) runner.exportVariable('BERTH_CACHE_SCOPE', settings.cacheScope);
   } catch (error) {
     runner.commands.annotate('warning', `berth is not on the PATH of later steps: ${messageOf(error)}`);
   }

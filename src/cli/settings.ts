@@ -19,6 +19,8 @@ const SUDO = '/usr/bin/sudo';
 /** The engine's options from the environment: the one place of the command line that reads it. @throws naming the variable */
 export function readSettings(env: Environment, { uid }: { readonly uid: number }): EngineOptions {
   const lookup = (name: string): string | undefined => env[name];
+  // What a job of strangers makes with this command line is theirs as well.
+  const scope = env['BERTH_CACHE_SCOPE'] || undefined;
   const caFile = env['SSL_CERT_FILE'] || env['NODE_EXTRA_CA_CERTS'] || undefined;
   return {
     root: rootOf(env, uid),
@@ -33,6 +35,8 @@ export function readSettings(env: Environment, { uid }: { readonly uid: number }
     httpsProxy: env['HTTPS_PROXY'] || env['https_proxy'] || undefined,
     noProxy: env['NO_PROXY'] || env['no_proxy'] || undefined,
     userAgent: `berth/${version()}`,
+    cacheScope: scope,
+    cacheMountScope: scope,
     git: { sudoUid: sudoUidOf(env, uid), isConfigElsewhere: isGitConfigElsewhere(env) },
   };
 }

@@ -147,20 +147,43 @@ describe('records of a scope', () => {
     const { records } = from.store;
     const [all, pull, other] = [undefined, 'pull 7', 'pull 8'].map((scope) => trackRecords(records, scope));
     const [ours, theirs] = [record('ours'), record('theirs')];
+    const poison = { ...ours, diffId: digestOf('poison') };
     await all?.put(ours);
-    await pull?.put(theirs);
-    await pull?.put({ ...ours, diffId: digestOf('poison') });
-    expect(await pull?.get(theirs.key)).toEqual(theirs);
     expect(await pull?.get(ours.key)).toEqual(ours);
+    await pull?.put(theirs);
+    await pull?.put(poison);
+    expect(await pull?.get(theirs.key)).toEqual(theirs);
+    expect(await pull?.get(ours.key)).toEqual(poison);
+    expect(await pull?.list()).toHaveLength(2);
     for (const stranger of [all, other]) {
       expect(await stranger?.get(theirs.key)).toBeUndefined();
       expect(await stranger?.list()).toEqual([ours]);
       expect(stranger?.used).not.toContain(theirs.key);
     }
-    expect(await all?.all.list()).toHaveLength(2);
+    expect(await all?.all.list()).toHaveLength(3);
     // What all make themselves is theirs, whoever had it first.
     await all?.put(theirs);
     expect(await other?.get(theirs.key)).toEqual(theirs);
+  });
+
+  test('lie beside those of other scopes, each with a time and an end of its own', async () => {
+    const { records } = from.store;
+    const [seven, eight] = [trackRecords(records, 'pull 7'), trackRecords(records, 'pull 8')];
+    const [one, other] = [record('step'), { ...record('step'), diffId: digestOf('of 8') }];
+    await seven.put(one);
+    await eight.put(other);
+    expect(await seven.get(one.key)).toEqual(one);
+    expect(await eight.get(one.key)).toEqual(other);
+    expect(await records.get(one.key)).toBeUndefined();
+    await seven.touch(one.key);
+    expect(await seven.usedAt(one.key)).toBeDefined();
+    await seven.remove(one.key);
+    expect(await seven.get(one.key)).toBeUndefined();
+    expect(await eight.get(one.key)).toEqual(other);
+    // What all have is theirs to remove.
+    await trackRecords(records).put(one);
+    await seven.remove(one.key);
+    expect(await seven.get(one.key)).toEqual(one);
   });
 
   test('go into no index of another', async () => {

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { appendFile, readdir, readFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { formatPlatform, hostPlatform, type Platform } from '../../../engine/index.ts';
@@ -603,6 +604,46 @@ report: { junit: reports/smoke.xml }
     expect(clean.path).toEqual(done.path);
     expect(await readFile(program, 'utf8')).not.toContain('not ours');
     await job.post(options());
+  });
+});
+
+suite('a store that outlives the job', () => {
+  let store = '';
+  beforeEach(async () => {
+    store = await mkdtemp(join(tmpdir(), 'berth-kept-'));
+  });
+  afterEach(() => rm(store, { recursive: true, force: true }));
+
+  test("has nothing of a stranger's event in the images and steps of another, also by berth in a later step", async () => {
+    const name = `${registry.address}/base:1`;
+    const inputs = { push: 'false', 'smoke-test': 'off', cache: 'off' };
+    const step = (tags: string, more: Parameters<typeof options>[1] = {}): StepOptions => {
+      const given = options({ ...inputs, tags }, more);
+      return { ...given, env: { ...given.env, BERTH_ROOT: store } };
+    };
+    await writeApp(job.workspace, { Dockerfile: 'FROM scratch\nCOPY smoke-test.yaml /evil\n' });
+    const theirs = await job.main(step(name, fork()));
+    expect(theirs.exitCode).toBe(0);
+    expect(theirs.env['BERTH_CACHE_SCOPE']).toContain('refs/pull/7/merge');
+    const berth = (args: readonly string[], env: Readonly<Record<string, string>>): string =>
+      execFileSync(join(theirs.path[0] ?? '', 'berth'), args, {
+        env: { ...env, PATH: process.env['PATH'], BERTH_NATIVE: HELPER, BERTH_ROOT: store },
+        encoding: 'utf8',
+      });
+    berth(['tag', name, `${registry.address}/later:1`], theirs.env);
+    expect(berth(['images', '--format', '{{.Repository}}'], theirs.env)).toContain('/later');
+    await writeApp(job.workspace, { Dockerfile: `FROM ${name}\n` });
+    const own = await job.main(step(`${registry.address}/app:2`, fork()));
+    expect(own.exitCode).toBe(0);
+    // A push of main asks the registry, which has no such image.
+    const ours = await job.main(step(`${registry.address}/app:3`));
+    expect(ours.exitCode).toBe(1);
+    expect(ours.annotations.map(({ message }) => message).join()).toMatch(/base:1/);
+    expect(ours.env).not.toHaveProperty('BERTH_CACHE_SCOPE');
+    expect(berth(['images', '--format', '{{.Repository}}'], {}).trim()).toBe('<none>');
+    expect(berth(['image', 'prune', '--force'], {})).not.toContain('Deleted: ');
+    expect(berth(['image', 'prune', '--all', '--force'], {})).toContain(theirs.outputs['imageid']);
+    expect(berth(['images', '--quiet'], {})).toBe('');
   });
 });
 

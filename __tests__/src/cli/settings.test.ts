@@ -40,6 +40,15 @@ test.each([
   expect(readSettings({ ...helper, BERTH_ROOT: '/data', ...env }, { uid }).git).toEqual(git);
 });
 
+test.each([
+  ['pull 7', 'pull 7'],
+  ['', undefined],
+  [undefined, undefined],
+])('BERTH_CACHE_SCOPE %j is whose steps, names and cache mounts are made', (BERTH_CACHE_SCOPE, scope) => {
+  const settings = readSettings({ ...helper, BERTH_ROOT: '/data', BERTH_CACHE_SCOPE }, { uid: 0 });
+  expect(settings).toMatchObject({ cacheScope: scope, cacheMountScope: scope });
+});
+
 test('parseMirrors reads several registries', () => {
   expect(parseMirrors('docker.io=http://127.0.0.1:5000/, ghcr.io=https://m.example')).toEqual({
     'docker.io': 'http://127.0.0.1:5000',

@@ -1,4 +1,4 @@
-import type { Engine } from '../../../engine/index.ts';
+import { isNamed, type Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, isTrue, matchesAll, parseFilter } from '../filter.ts';
 import { list, text, toggle } from '../flags.ts';
@@ -21,7 +21,7 @@ const COLUMNS: readonly Column[] = [
 const WITH_DIGESTS: readonly Column[] = [...COLUMNS.slice(0, 2), ['DIGEST', 'Digest'], ...COLUMNS.slice(2)];
 
 const FILTERS = {
-  dangling: ({ names, partOf }: Image, value: string) => (names.length === 0 && partOf === undefined) === isTrue(value),
+  dangling: (image: Image, value: string) => (!isNamed(image) && image.partOf === undefined) === isTrue(value),
   label: ({ config }: Image, value: string) => hasLabel(config.config?.Labels ?? {}, value),
   reference: ({ names }: Image, value: string) => names.some((name) => isLike(familiarName(name), value)),
   until: ({ config }: Image, value: string) => Date.parse(config.created ?? '') < parseMoment(value, Date.now()),
@@ -127,8 +127,8 @@ function newestFirst(a: Image, b: Image): number {
 }
 
 /** An image for another platform, which shows under the name of the whole. */
-function isOther({ names, partOf }: Image): boolean {
-  return partOf !== undefined && names.length === 0;
+function isOther({ names, partOf = [] }: Image): boolean {
+  return names.length === 0 && partOf.some((whole) => whole.names.length > 0);
 }
 
 /** Fields of an image for a list: once for each of its names. */

@@ -2,6 +2,7 @@ import {
   type ContainerSummary,
   type Engine,
   isEngineError,
+  isNamed,
   type NetworkSummary,
   type VolumeSummary,
 } from '../../../engine/index.ts';
@@ -44,7 +45,7 @@ const VOLUME_FILTERS = {
 
 const IMAGE_FILTERS = {
   ...PLAIN_IMAGE_FILTERS,
-  dangling: ({ names }: StoredImage, value: string) => (names.length === 0) === isTrue(value),
+  dangling: (image: StoredImage, value: string) => !isNamed(image) === isTrue(value),
 } as const;
 
 /** Milliseconds since 1970. */
@@ -97,7 +98,7 @@ export const pruneImages = defineCommand({
     const wanted = all.filter((image) => {
       const partOf = digestsOf(image);
       const isUsed = used.has(image.id) || partOf.some((digest) => usedParts.has(digest));
-      const isAsked = every || (image.names.length === 0 && partOf.length === 0);
+      const isAsked = every || (!isNamed(image) && partOf.length === 0);
       return isAsked && !isUsed && matchesAll(image, asked, IMAGE_FILTERS);
     });
     const gone = new Set<string>();
