@@ -62,17 +62,32 @@ const RACY_MS = 40_000;
 const GIT = 'git:';
 /** Beside twice the files of a context; other ignore files, or another branch, see other files of it. */
 const SLACK = 1000;
+/** Behind a root it gives what all paths below it begin with. */
+const NAMELESS = Buffer.alloc(0);
 
-/** Bounds a stat cache by the files that there are: what is known of others goes first, then the oldest blobs of git. */
+/**
+ * Bounds a stat cache by the files that there are: what is known of others below the root goes first, then the oldest blobs of git. Files of other
+ * roots are none of its business: they stay, and count as being there.
+ */
 function forgetOthers(cache: Map<string, string>, root: Buffer, listed: readonly ContextEntry[]): void {
-  const most = 2 * listed.length + SLACK;
+  if (cache.size <= mostOf(listed.length)) return;
+  const [below, there] = [
+    keyOf(joinBytes(root, NAMELESS)),
+    new Set(listed.map(({ path }) => keyOf(joinBytes(root, path)))),
+  ];
+  const paths = [...cache.keys()].filter((key) => !key.startsWith(GIT));
+  const own = paths.filter((key) => key.startsWith(below));
+  const most = mostOf(listed.length + paths.length - own.length);
   if (cache.size <= most) return;
-  const there = new Set(listed.map(({ path }) => keyOf(joinBytes(root, path))));
-  for (const key of cache.keys()) if (!key.startsWith(GIT) && !there.has(key)) cache.delete(key);
+  for (const key of own) if (!there.has(key)) cache.delete(key);
   for (const key of cache.keys()) {
     if (cache.size <= most) return;
     if (key.startsWith(GIT)) cache.delete(key);
   }
+}
+
+function mostOf(files: number): number {
+  return 2 * files + SLACK;
 }
 
 /** {@link Hashes} that read only what neither the stat cache nor git knows. */

@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { join, posix, resolve } from 'node:path';
+import { dirname, join, posix, resolve } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { suggest } from '../base/suggest.ts';
@@ -9,6 +9,8 @@ import type { Skipped } from './walk.ts';
 /** More names than this are not compared for a suggestion. */
 const MAX_CANDIDATES = 5000;
 const MAX_LENGTH = 200;
+/** An absolute path of two names or more. */
+const NAMES = /^\/[^/]+\/[^/]/;
 
 /** What was listed, and what was not. */
 export interface Listed {
@@ -18,20 +20,40 @@ export interface Listed {
   readonly ignorePath: string | undefined;
 }
 
+/** What is said of a source, and what to do. */
+interface Explanation {
+  readonly state: string;
+  readonly hint?: string | undefined;
+}
+
 /** The error for a source that is not in the context: says when an ignore file hides it or it cannot be copied, else what may be meant. */
 export function createMissing(root: string, listed: Listed): (source: string) => EngineError {
   return (source) => {
+    // `..` stops at the root, as in the search: what is found there is the reason, not that the source climbs.
     const clean = posix.resolve('/', source).slice(1);
-    const { state, hint } = explainAbove(root, source) ?? explain(root, clean, listed);
-    return new EngineError('COPY_SOURCE_NOT_FOUND', `Cannot copy "${escapeControl(source)}": ${state}`, { hint });
+    const { state, hint } =
+      explain(root, clean, listed) ?? explainAbove(root, source) ?? suggestFor(root, clean, listed);
+    const shown = isOfMachine(root, clean, listed) ? `/${clean}` : source;
+    return new EngineError('COPY_SOURCE_NOT_FOUND', `Cannot copy "${escapeControl(shown)}": ${state}`, { hint });
   };
 }
 
+/** Why what lies at the path in the context is not copied; undefined when nothing does. */
+function explain(root: string, clean: string, { tree, skipped, ignorePath }: Listed): Explanation | undefined {
+  const shown = escapeControl(clean);
+  const special = skipped.find(({ path }) => path === shown);
+  if (special) return { state: `it is ${special.reason}` };
+  if (ignorePath !== undefined && exists(join(root, clean))) {
+    return { state: `${ignorePath} hides it from the build context`, hint: `Add !${shown} to ${ignorePath}` };
+  }
+  // A path of this machine, as COPY does not take it.
+  const own = `/${clean}`.startsWith(`${root}/`) ? `/${clean}`.slice(root.length + 1) : undefined;
+  if (own === undefined || !tree.get(Buffer.from(own))) return undefined;
+  return { state: 'its paths begin at the build context', hint: `Write ${escapeControl(own)}` };
+}
+
 /** A source that climbs out: what is above the context is not sent, whatever is there. */
-function explainAbove(
-  root: string,
-  source: string,
-): { readonly state: string; readonly hint?: string | undefined } | undefined {
+function explainAbove(root: string, source: string): Explanation | undefined {
   const climb = /^(?:\.\.\/)+/.exec(source)?.[0];
   if (climb === undefined) return undefined;
   const above = resolve(root, climb);
@@ -42,27 +64,22 @@ function explainAbove(
   };
 }
 
-function explain(
-  root: string,
-  clean: string,
-  { tree, skipped, ignorePath }: Listed,
-): { readonly state: string; readonly hint?: string | undefined } {
-  const shown = escapeControl(clean);
-  const special = skipped.find(({ path }) => path === shown);
-  if (special) return { state: `it is ${special.reason}` };
-  if (ignorePath !== undefined && exists(join(root, clean))) {
-    return { state: `${ignorePath} hides it from the build context`, hint: `Add !${shown} to ${ignorePath}` };
-  }
-  // A path of this machine, as COPY does not take it.
-  const own = `/${clean}`.startsWith(`${root}/`) ? `/${clean}`.slice(root.length + 1) : undefined;
-  if (own !== undefined && tree.get(Buffer.from(own))) {
-    return { state: 'its paths begin at the build context', hint: `Write ${escapeControl(own)}` };
-  }
+function suggestFor(root: string, clean: string, { tree }: Listed): Explanation {
   const names =
     clean.length > MAX_LENGTH ? [] : tree.entries.slice(0, MAX_CANDIDATES).map(({ path }) => path.toString('utf8'));
   const near = suggest(clean, names);
   const hint = near === undefined ? undefined : `Did you mean ${escapeControl(near)}?`;
   return { state: `it is not in the build context ${root}`, hint };
+}
+
+/**
+ * A path below the context's own folder, or beside it: it was written with a `/` in front, which the graph leaves out. One name alone in common
+ * (`src` of /src/app) is no sign of it, nor is a folder that the context has itself.
+ */
+function isOfMachine(root: string, clean: string, { tree }: Listed): boolean {
+  const [first = ''] = clean.split('/');
+  const isBelow = [root, dirname(root)].some((folder) => NAMES.test(folder) && `/${clean}`.startsWith(`${folder}/`));
+  return isBelow && !tree.isDirectory(Buffer.from(first));
 }
 
 function exists(path: string): boolean {

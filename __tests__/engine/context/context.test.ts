@@ -307,6 +307,12 @@ describe('select', () => {
       `Cannot copy "${join(root, 'a.txt')}": its paths begin at the build context`,
       'Write a.txt',
     ]);
+    // Also where the graph has made it relative to the context, and where nothing is there.
+    const deeper = await openContext(join(root, 'dir'));
+    for (const path of [join(root, 'dir/c.txt'), join(root, 'dir/none'), join(root, 'beside/x')]) {
+      const { message } = await errorOf(deeper.select([path.slice(1)], { destIsDirectory: true }));
+      expect(message).toContain(`Cannot copy "${path}": `);
+    }
   });
 
   test('refuses a pattern that matches nothing, by name', async () => {
@@ -322,6 +328,15 @@ describe('select', () => {
     const error = await errorOf(select(['dir/c.txt']));
     expect(error.message).toContain('.dockerignore hides it');
     expect(error.hint).toContain('!dir/c.txt');
+  });
+
+  test('says so too of a source that would climb out, where `..` stops at the root', async () => {
+    write('.dockerignore', 'dir/c.txt\n');
+    const error = await errorOf(select(['../dir/c.txt']));
+    expect(error.message).toBe(
+      `Cannot copy "../dir/c.txt": ${join(root, '.dockerignore')} hides it from the build context`,
+    );
+    expect((await errorOf(select(['../dir/none.txt']))).message).toContain('does not hold what is above it');
   });
 
   test('keeps links as links, and follows a source that is one inside the context', async () => {
@@ -564,6 +579,19 @@ describe('the stat cache', () => {
     expect([...other.keys()].filter((key) => key.endsWith('new.txt'))).toHaveLength(1);
     expect(other.size).toBeLessThan(1020);
     expect([other.has('git:0'), other.has('git:1099')]).toEqual([false, true]);
+  });
+
+  test('keeps what it knows of another context, however small the one is that it forgets files of', async () => {
+    write('a.txt');
+    const now = (): number => Date.now() + 60_000;
+    const known = new Map<string, string>();
+    for (let at = 0; at < 3000; at += 1) known.set(`/elsewhere/${at}`, '1:1:1:0');
+    for (let at = 0; at < 8000; at += 1) known.set(join(root, `gone/${at}`), '1:1:1:0');
+    const kept = { load: () => Promise.resolve(known), save: () => Promise.resolve() };
+    await digest(await openContext(root, { statCache: kept, now }));
+    const keys = [...known.keys()];
+    expect(keys.filter((key) => key.startsWith('/elsewhere/'))).toHaveLength(3000);
+    expect(keys.filter((key) => key.startsWith(`${root}/`))).toEqual([join(root, 'a.txt')]);
   });
 
   test('with nonsense in it is read past', async () => {
