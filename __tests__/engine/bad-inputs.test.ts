@@ -128,7 +128,7 @@ const COVERED: readonly (readonly [number, string, string])[] = [
   [19, 'engine/bad-inputs.test.ts', 'no empty name'],
   [20, 'engine/bad-inputs.test.ts', 'an array of strings only'],
   [21, 'engine/graph/refusals.test.ts', 'uid out of range'],
-  [22, '../native/helper/tests/confinement.rs', 'a_working_directory_outside_or_missing_is_refused'],
+  [22, '../native/helper/tests/confinement.rs', 'a_working_directory_that_is_none_or_outside_is_refused'],
   [26, 'engine/bad-inputs.test.ts', 'dev.berth.cache=x'],
   [27, 'engine/bad-inputs.test.ts', 'is not allowed in ONBUILD'],
   [32, 'engine/context/ignore.vectors.test.ts', 'dockerignore/ignore-files.json'],

@@ -96,20 +96,18 @@ export function findPreset(name: string): Preset | undefined {
 }
 
 /**
- * The preset whose label or variable an image has. They are inherited from its base, so they count where it has such a server to run: a command
- * that names it, or at least one that is more than a shell.
+ * The preset whose label or variable an image has. They are inherited from its base, so they count where it has a server to run: a command that
+ * is more than a shell, and for a variable one that names that server, where its command is known.
  */
 export function detectPreset({ Env = [], Labels = {}, Entrypoint, Cmd }: ContainerConfig): Preset | undefined {
   const [variables, labels] = [Env.map((pair) => pair.split('=', 1)[0]), Object.keys(Labels ?? {})];
   const command = [...(Entrypoint ?? []), ...(Cmd ?? [])];
-  return PRESETS.find(
-    ({ detect = {}, run = {} }) =>
-      (detect.command === undefined
-        ? run.args !== undefined || !isIdle(command)
-        : command.join(' ').includes(detect.command)) &&
-      ((detect.env ?? []).some((name) => variables.includes(name)) ||
-        (detect.labels ?? []).some((prefix) => labels.some((label) => label.startsWith(prefix)))),
-  );
+  return PRESETS.find(({ detect = {}, run = {} }) => {
+    if (run.args === undefined && isIdle(command)) return false;
+    if ((detect.labels ?? []).some((prefix) => labels.some((label) => label.startsWith(prefix)))) return true;
+    const isNamed = detect.command === undefined || command.join(' ').includes(detect.command);
+    return isNamed && (detect.env ?? []).some((name) => variables.includes(name));
+  });
 }
 
 /** Nothing, or what base images start: it ends at once where nobody types. */

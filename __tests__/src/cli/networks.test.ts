@@ -128,7 +128,7 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     expect(found.stdout).toBe('nameserver 192.0.2.2\nworld\n');
     // As a user, who may not bind a low port or ping anywhere else.
     const pings = 'cat /proc/sys/net/ipv4/ping_group_range';
-    const listen = 'echo low | nc -l -p 80 & until nc 127.0.0.1 80 || ! kill -0 $!; do :; done';
+    const listen = 'nc -l -p 80 -e echo low & until nc 127.0.0.1 80 || ! kill -0 $!; do :; done';
     const user = await berth('run', '--rm', '-u', '1000', 'box', 'sh', '-c', `${pings}; ${listen}`);
     expect(user.stdout).toBe('0\t2147483647\nlow\n');
     const own = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=1024', 'box'];

@@ -162,7 +162,7 @@ describe('presets', () => {
       response.end(request.url === '/health-check' ? '{"status":"${status}"}' : '{"status":"failed"}');
     }).listen(PORT, '0.0.0.0');
     process.on('SIGTERM', () => process.exit(0));`;
-  const config = { Labels: { 'run.cog.version': '0.16' } };
+  const config = { Labels: { 'run.cog.version': '0.16' }, Cmd: ['python', '-m', 'cog.server.http'] };
 
   test('a label tells the kind of server: one that will never be ready ends it though it answers 200', async () => {
     const engine = createProcessEngine();
