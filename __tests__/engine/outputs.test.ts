@@ -192,6 +192,15 @@ COPY --from=2 /again /again
     }
   });
 
+  test('that keeps the layers of the image alone tells of stages within stages all the same', async () => {
+    const dest = join(folder, 'cache-min');
+    const first = await it.build(nested, { cacheTo: [{ type: 'local', dest, mode: 'min' }] });
+    const fresh = await openTestEngine();
+    const again = await fresh.build(nested, { cacheFrom: [{ type: 'local', src: dest }] });
+    expect([again.steps.executed, again.imageId]).toEqual([0, first.imageId]);
+    await fresh.close();
+  });
+
   test.each([
     ['--cache-to type=inline', { cacheTo: [{ type: 'inline', mode: 'min' }] }],
     ['BUILDKIT_INLINE_CACHE', { buildArgs: { BUILDKIT_INLINE_CACHE: '1' } }],

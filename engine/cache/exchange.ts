@@ -90,9 +90,9 @@ export function createCacheExchange(store: Store, records: TrackedRecords): Cach
       return { index, blobs: layers.map(({ blob }) => blob) };
     },
     exportUsed: async (now, scope) => {
-      const used = (await records.list()).filter(
-        ({ key, diffId }) => records.used.has(key) && (diffId === null || !scope || scope.has(diffId)),
-      );
+      const used = (await records.list())
+        .filter(({ key }) => records.used.has(key))
+        .flatMap((record) => within(record, scope));
       const indexed = chooseRecords(used, records.used, lastUse, now.getTime());
       const layers = await collectLayers(store, indexed, true);
       const index: CacheIndex = { v: 1, records: indexed, layers: layers.map(({ layer }) => layer) };
@@ -119,6 +119,12 @@ export function createCacheExchange(store: Store, records: TrackedRecords): Cach
       }
     },
   };
+}
+
+/** A record whose layer is not among those that go along is kept where it tells the key of a step, without the layer. */
+function within(record: CacheRecord, layers: ReadonlySet<string> | undefined): readonly CacheRecord[] {
+  if (record.diffId === null || !layers || layers.has(record.diffId)) return [record];
+  return record.result === undefined ? [] : [{ ...record, diffId: null, base: null }];
 }
 
 function chooseRecords(

@@ -54,6 +54,8 @@ interface StepKey extends Key {
   readonly shape?: Key | undefined;
   /** Of a step that takes files from stages: that something like it was done, {@link traceKey}. */
   readonly traces?: readonly Key[] | undefined;
+  /** Where the key is what a definition tells: the key by the content of the files that the stages give in this build. */
+  readonly byContent?: (() => Promise<Key>) | undefined;
   /** The step had to be done for its key, and gave this. */
   readonly made?: Ref | undefined;
 }
@@ -123,6 +125,8 @@ function createRun(
   const refs = new Map<VertexId, Ref>();
   const executed = new Set<VertexId>();
   const keys = new Map<VertexId, RecordKeys>();
+  /** Steps whose definition told another key than their files have: what is above them has keys that are not to be remembered. */
+  const strayed = new Set<VertexId>();
   const looseKeys = new Map<VertexId, Digest>();
   const pending = new Set<Promise<unknown>>();
   const memo = <R extends readonly unknown[], T>(act: (id: string, ...rest: R) => Promise<T>): typeof act =>
@@ -196,14 +200,14 @@ function createRun(
     if (op.type === 'file' && op.link) return await solveLink({ ...vertex, op });
     const [base, key] = await both(refOf(inputOf(vertex, 0)), keyOf(vertex.id));
     if (key.made) return key.made;
-    return (await recall(vertex, base, key)) ?? (await execute({ ...vertex, op }, base, key));
+    return (await recall(vertex, base, key)) ?? (await renew({ ...vertex, op }, base, key));
   }
 
   /** The layer on nothing, and at the same time the state below; nothing is done to put one on the other. */
   async function solveLink(vertex: Step): Promise<Ref> {
     const onNothing = async (): Promise<Ref> => {
       const key = await layerKeyOf(vertex.id);
-      return key.made ?? (await recall(vertex, NOTHING, key)) ?? (await execute(vertex, NOTHING, key));
+      return key.made ?? (await recall(vertex, NOTHING, key)) ?? (await renew(vertex, NOTHING, key));
     };
     const [base, { own = null, createdAt = '' }] = await both(refOf(inputOf(vertex, 0)), onNothing());
     return extend(base, own, createdAt);
@@ -238,13 +242,36 @@ function createRun(
     if (!record || record.base !== chainOf(base)) return undefined;
     if (record.diffId !== null && !(await executor.has(record.diffId, diffIdsOf(base)))) return undefined;
     hit(vertex);
-    await putAliases(key, record);
+    if (!isAstray(vertex)) await putAliases(key, record);
     return extend(base, record.diffId, record.createdAt);
   }
 
   function hit(vertex: Vertex): void {
     const at = Date.now();
     options.onEvent?.({ type: 'vertex', id: vertex.id, name: vertex.name, started: at, completed: at, cached: true });
+  }
+
+  /**
+   * Does a step of which nothing can be had. Where its key is only told by its definition, its stages may have been done again and give other files
+   * than that key stands for: then it has the key of those, and so has its definition from now on.
+   */
+  async function renew(vertex: Step, base: Ref, told: StepKey): Promise<Ref> {
+    const { byContent, ...rest } = told;
+    if (!byContent) return await execute(vertex, base, told);
+    const key: StepKey = { ...rest, ...(await byContent()) };
+    if (key.key === told.key) return await execute(vertex, base, key);
+    strayed.add(vertex.id);
+    keys.set(vertex.id, recordKeysOf(key));
+    return (await recall(vertex, base, key)) ?? (await execute(vertex, base, key));
+  }
+
+  /** Whether the key of a vertex is made from one that turned out to stand for other files. */
+  function isAstray({ inputs }: Vertex): boolean {
+    if (strayed.size === 0) return false;
+    const below = new Set(inputs);
+    // What is added is visited too.
+    for (const id of below) for (const input of vertexOf(id).inputs) below.add(input);
+    return [...below].some((id) => strayed.has(id));
   }
 
   async function execute(vertex: Step, base: Ref, key: StepKey): Promise<Ref> {
@@ -288,7 +315,7 @@ function createRun(
     const before = vertex.ignoreCache || vertex.internal ? undefined : await cache.find(key.key);
     const isSame = before?.base === chainOf(base) && before.diffId === layer;
     const createdAt = isSame ? before.createdAt : now().toISOString();
-    if (!vertex.internal) {
+    if (!vertex.internal && !isAstray(vertex)) {
       const record = { diffId: layer, base: chainOf(base), createdAt };
       await cache.put({ ...record, key: key.key, op: key.op });
       await putAliases(key, record);
@@ -327,9 +354,10 @@ function createRun(
     const definition = execDefinitionKey(op, platform, base, inputs);
     const traces = await tracesOf(vertex, stages);
     const record = (await isUntraced(vertex, stages)) ? undefined : await cache.find(definition.key);
-    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition, traces };
-    const digests = await mountDigests(vertex, op, inputs);
-    return { ...execKey(op, platform, base, digests), ...(stages.length > 0 ? { definition, traces } : {}) };
+    const byContent = async (): Promise<Key> => execKey(op, platform, base, await mountDigests(vertex, op, inputs));
+    if (record?.result !== undefined)
+      return { key: record.result as Digest, op: record.op, definition, traces, byContent };
+    return { ...(await byContent()), ...(stages.length > 0 ? { definition, traces } : {}) };
   }
 
   async function inputKeys(vertex: Vertex, indexes: readonly number[]): Promise<ReadonlyMap<number, string>> {
@@ -389,8 +417,10 @@ function createRun(
     const definition = definitionKey(op, fromContext, base, await inputKeys(vertex, stages));
     const traces = await tracesOf(vertex, stages);
     const record = (await isUntraced(vertex, stages)) ? undefined : await cache.find(definition.key);
-    if (record?.result !== undefined) return { key: record.result as Digest, op: record.op, definition, traces };
-    return { ...contentKey(op, await stageDigests(vertex, op, fromContext), base), definition, traces };
+    const byContent = async (): Promise<Key> => contentKey(op, await stageDigests(vertex, op, fromContext), base);
+    if (record?.result !== undefined)
+      return { key: record.result as Digest, op: record.op, definition, traces, byContent };
+    return { ...(await byContent()), definition, traces };
   }
 
   /** The shape of a copy from outside; undefined where content costs nothing, and for what is never remembered. */

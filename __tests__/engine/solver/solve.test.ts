@@ -452,6 +452,48 @@ describe('a cache that an image carries', () => {
   });
 });
 
+describe('a copy whose definition is known, on a state that was made again', () => {
+  const graph = (stage: string): Graph => {
+    const base = scratch();
+    const [bottom, from] = [run('below', base), run(stage, base)];
+    const copied = copy('/one', bottom, from);
+    const last = run('check', copied);
+    return graphOf(last, [base, bottom, from, copied, last]);
+  };
+  const COPY = 'copy /one from stage';
+
+  test('is kept under the key of the files that it took, not under the one of those before, nor is what is above it', async () => {
+    const cache = memoryCache();
+    await solved(graph('stage'), counting({ content: () => 'old' }), cache);
+    // Nothing of it can be had any more, and the stage gives other files now.
+    const later = counting({ content: () => 'new', salt: 'later' });
+    await solved(graph('stage'), later, cache);
+    expect(later.runs.toSorted()).toEqual(['below', 'check', COPY, 'stage']);
+    // Whoever really has the files of before gets those.
+    const other = counting({ content: () => 'old', salt: 'later' });
+    later.layers.forEach((layer) => other.layers.add(layer));
+    await solved(graph('another stage'), other, cache);
+    expect(other.runs).toEqual(['another stage', 'copy /one from another stage', 'check']);
+    // The definition leads to the new files, and on them the rest is done once more.
+    later.runs.length = 0;
+    await solved(graph('stage'), later, cache);
+    expect(later.runs).toEqual(['check']);
+    later.runs.length = 0;
+    await solved(graph('stage'), later, cache);
+    expect(later.runs).toEqual([]);
+  });
+
+  test('keeps its key when the files are the same', async () => {
+    const cache = memoryCache();
+    await solved(graph('stage'), counting({ content: () => 'same' }), cache);
+    const later = counting({ content: () => 'same', salt: 'later' });
+    await solved(graph('stage'), later, cache);
+    later.runs.length = 0;
+    await solved(graph('stage'), later, cache);
+    expect(later.runs).toEqual([]);
+  });
+});
+
 describe('a copy from the context', () => {
   const built = (context: Readonly<Record<string, string>>, more: Partial<Vertex> = {}, link = false) => {
     const base = image(['a']);
