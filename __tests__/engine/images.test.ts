@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Parts } from '../../engine/connect.ts';
-import type { Containers } from '../../engine/engine.ts';
+import type { Containers, ContainerSummary } from '../../engine/engine.ts';
 import { assembleConfig, assembleIndex, assembleManifest } from '../../engine/image/assemble.ts';
 import type { ImageConfig } from '../../engine/image/types.ts';
 import { removeImage } from '../../engine/images.ts';
@@ -76,7 +76,7 @@ function tests(): void {
   test('asks of every image whether a container uses it before anything goes', async () => {
     const { amd, arm, digest } = await putBoth(ONE);
     // Type: of a container that is all that is asked.
-    const used = [{ imageId: amd.id, status: 'running', name: 'web' }] as unknown as ReturnType<Containers['list']>;
+    const used = [{ imageId: amd.id, status: 'running', name: 'web' }] as unknown as ContainerSummary[];
     const containers = { list: () => Promise.resolve(used) };
     for (const one of [arm.id, digest])
       await expect(remove(one, true, containers)).rejects.toMatchObject({ code: 'IMAGE_IN_USE' });
