@@ -125,13 +125,15 @@ fn act(context: &mut Context, operation: Operation, id_map: &IdMap) -> Result<Ou
 fn spawn(context: &mut Context, operation: Operation, id_map: Option<&IdMap>) -> Result<Child, Failure> {
     let (reader, gate) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (ready, announce) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let watched = matches!(style(&operation), Style::Watched { .. });
     match process::fork(Namespaces::NONE).map_err(failed("fork worker"))? {
         Forked::Child => {
             drop((gate, ready));
             let status = context.status;
             let result = work(context, operation, id_map, reader, announce);
-            if result.is_err() {
-                // Nothing more of this request comes, also where another one follows. Nobody is left to tell when this fails.
+            if result.is_err() && watched {
+                // Nothing more of this request comes, also where another one follows. Nobody is left to tell when this fails. This waits while
+                // the engine reads nothing, until the one that watches ends it; nobody could end a worker that watches fd 0 itself.
                 let _ = channel::Output::new().end();
             }
             process::exit_now(i32::from(conclude(&status, result)))

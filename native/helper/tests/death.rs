@@ -13,6 +13,7 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use support::{Session, as_root, each_rung, spec, start, wait_until, with};
 
 /// Whether a process is dead, if perhaps not collected yet.
@@ -77,12 +78,21 @@ fn output_that_nobody_reads_waits_in_the_container() {
         let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
         while !line.contains("started") {
             line.clear();
-            std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+            assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "the start failed");
         }
         let pid: serde_json::Value = serde_json::from_str(&line).unwrap();
         let pid = pid["event"]["pid"].as_i64().unwrap();
-        wait_until("the writer sleeps", || {
-            fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") S")
+        let written = || {
+            let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap();
+            let calls = io.lines().find_map(|line| line.strip_prefix("syscw: ")?.parse::<u64>().ok());
+            calls.unwrap()
+        };
+        let mut last = 0;
+        // It is not enough that it sleeps: it also does while the helper is about to read.
+        wait_until("the writer writes no more", || {
+            std::thread::sleep(Duration::from_millis(100));
+            let before = std::mem::replace(&mut last, written());
+            before == last && fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") S")
         });
         let resident = |pid: u32| -> u64 {
             let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -92,7 +102,13 @@ fn output_that_nobody_reads_waits_in_the_container() {
         };
         assert!(resident(child.id()) < 32 * 1024, "the helper hoards output");
         drop(stdin);
-        child.wait().unwrap();
+        // Nobody reads still, and nothing more may be said there.
+        let mut ended = None;
+        wait_until("the helper ends", || {
+            ended = child.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert_eq!(ended.and_then(|status| status.code()), Some(1));
         assert!(is_dead(pid));
     });
 }
