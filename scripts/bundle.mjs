@@ -1,7 +1,7 @@
 // How the command line and the Action become files that run without node_modules: for dist/, and for the tests that run them.
 import { build } from 'esbuild';
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 export const root = new URL('..', import.meta.url).pathname;
 
@@ -34,7 +34,7 @@ export async function bundle(outdir) {
   };
   const made = [
     await build({ ...options, ...cli }),
-    await build({ ...options, entryPoints: { 'action/index': 'src/action/index.ts' } }),
+    await build({ ...options, entryPoints: { 'action/index': 'src/action/index.ts' }, plugins: [slimUndici] }),
   ];
   await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
   await startWithoutNodesFlags(join(outdir, 'cli/index.js'));
@@ -65,12 +65,16 @@ export const bundleOptions = {
   banner: { js: "import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);" },
 };
 
-/** Takes the parts of undici that the command line needs, so that a command which asks a registry starts in less time. */
+/** Takes the parts of undici that our sources need, so that a command which asks a registry starts in less time. Packages have their own. */
 const slimUndici = {
   name: 'slim-undici',
   setup({ onResolve }) {
     const part = (name) => ({ path: join(root, 'scripts/bundle', `${name}.cjs`) });
-    onResolve({ filter: /^undici$/ }, () => part('undici'));
-    onResolve({ filter: /\/client-h2\.js$/ }, () => part('http2'));
+    const onlyFrom =
+      (folders, name) =>
+      ({ importer }) =>
+        folders.some((folder) => relative(root, importer).startsWith(`${folder}/`)) ? part(name) : undefined;
+    onResolve({ filter: /^undici$/ }, onlyFrom(['src', 'engine'], 'undici'));
+    onResolve({ filter: /\/client-h2\.js$/ }, onlyFrom(['node_modules/undici'], 'http2'));
   },
 };

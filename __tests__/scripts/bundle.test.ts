@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { bundle } from '../../scripts/bundle.mjs';
 
 let folder: string;
@@ -41,6 +45,28 @@ describe('the bundled command line', () => {
       client.includes(text),
     );
     expect(has).toEqual([true, false, false, false]);
+  });
+
+  test("asks a server, and leaves V8's flags so that compiled code stays good", async () => {
+    const server = createServer((_request, response) => response.end('yes')).listen(0, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      const script = `
+        import client from ${JSON.stringify(join(folder, 'cli', partOf('undici')))};
+        import { Script } from 'node:vm';
+        const cachedData = new Script('(function(){})').createCachedData();
+        const url = new URL(process.argv[1]);
+        const { body } = await client.request(url, { dispatcher: new client.Agent(), method: 'GET' });
+        const text = await body.text();
+        process.stdout.write(text + ' ' + new Script('(function(){})', { cachedData }).cachedDataRejected);
+        process.exit();`;
+      const { port } = server.address() as AddressInfo;
+      const args = ['--input-type=module', '-e', script, `http://127.0.0.1:${port}/`];
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env: {} });
+      expect([stdout, stderr]).toEqual(['yes false', '']);
+    } finally {
+      server.close();
+    }
   });
 
   test('runs from any folder, with compiled code and without', () => {
