@@ -70,8 +70,13 @@ export function inlineKeysOf(
 }
 
 /** A record whose fields stand in one order, whether it was made here or came from a cache. */
-function inOrder({ v, key, op, diffId, base, result, createdAt, isolation }: CacheRecord): CacheRecord {
-  const more = result === undefined ? {} : { result };
+function inOrder({ v, key, op, diffId, base, createdAt, isolation, ...told }: CacheRecord): CacheRecord {
+  const { result, lineage, traces } = told;
+  const more = {
+    ...(result === undefined ? {} : { result }),
+    ...(lineage === undefined ? {} : { lineage }),
+    ...(traces === undefined ? {} : { traces }),
+  };
   return { v, key, op: kindOf(op), diffId, base, ...more, createdAt, isolation };
 }
 

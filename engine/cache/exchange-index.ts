@@ -1,6 +1,7 @@
 import { EngineError } from '../base/errors.ts';
 import { isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
+import { isLineage } from '../store/index.ts';
 import type { CacheRecord } from '../store/types.ts';
 
 /** What a cache outside this machine keeps of builds. Everything in it came from outside and is checked by {@link parseCacheIndex}. */
@@ -24,6 +25,8 @@ export interface IndexedLayer {
 }
 
 const MAX_ITEMS = 20_000;
+/** RUNs and stages that one record names. */
+const MAX_NAMED = 1000;
 /** No layer is larger: 128 GiB, as when it is unpacked. */
 const MAX_SIZE = 128 * 1024 ** 3;
 const RUNGS: readonly string[] = ['chroot', 'userns-single', 'userns', 'userns-full', 'root'];
@@ -45,13 +48,15 @@ export function parseCacheIndex(value: unknown): CacheIndex {
 
 function toRecord(value: unknown, at: number): IndexedRecord {
   if (!isObject(value)) throw bad(`record ${at} is no object`);
-  const { key, op, diffId, base, result, createdAt, isolation, usedAt } = value;
+  const { key, op, diffId, base, result, lineage, traces, createdAt, isolation, usedAt } = value;
   const right =
     value['v'] === 1 &&
     isDigest(key) &&
     (diffId === null || isDigest(diffId)) &&
     (base === null || isDigest(base)) &&
     (result === undefined || isDigest(result)) &&
+    (lineage === undefined || (isLineage(lineage) && Object.keys(lineage).length <= MAX_NAMED)) &&
+    (traces === undefined || isTraces(traces)) &&
     isTime(createdAt) &&
     isTime(usedAt) &&
     typeof isolation === 'string' &&
@@ -64,6 +69,8 @@ function toRecord(value: unknown, at: number): IndexedRecord {
     diffId,
     base,
     ...(result === undefined ? {} : { result }),
+    ...(lineage === undefined ? {} : { lineage }),
+    ...(traces === undefined ? {} : { traces }),
     createdAt,
     // Checked against the list of rungs above.
     isolation: isolation as CacheRecord['isolation'],
@@ -83,6 +90,10 @@ export function toLayer(value: unknown, at: number): IndexedLayer {
     throw bad(`the blob of layer ${at} is not well formed`);
   }
   return { diffId, ...(size === undefined ? {} : { size }), blob: { mediaType, digest, size: bytes } };
+}
+
+function isTraces(value: unknown): value is readonly Digest[] {
+  return Array.isArray(value) && value.length <= MAX_NAMED && value.every(isDigest);
 }
 
 function isSize(value: unknown): value is number {

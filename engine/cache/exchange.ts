@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Descriptor, Digest } from '../image/types.ts';
+import { orphanTraces } from '../store/index.ts';
 import type { CacheRecord, CacheRecords, LayerRecord, Store } from '../store/types.ts';
 import type { CacheIndex, IndexedLayer, IndexedRecord } from './exchange-index.ts';
 import { scopeRecords } from './scoped.ts';
@@ -133,12 +134,14 @@ function chooseRecords(
   lastUse: ReadonlyMap<string, number>,
   now: number,
 ): readonly IndexedRecord[] {
-  return records
+  const chosen = records
     .map((record) => ({ record, at: used.has(record.key) ? now : (lastUse.get(record.key) ?? now) }))
     .filter(({ at }) => now - at < KEEP_UNUSED)
     .sort((a, b) => b.at - a.at || (a.record.key < b.record.key ? -1 : 1))
     .slice(0, MAX_RECORDS)
     .map(({ record, at }) => ({ ...record, usedAt: new Date(at).toISOString() }));
+  const orphans = new Set(orphanTraces(chosen));
+  return chosen.filter((record) => !orphans.has(record));
 }
 
 interface CollectedLayer {

@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { StepCache } from '../cache/index.ts';
-import type { CacheRecord } from '../store/types.ts';
+import type { CacheRecord, Lineage } from '../store/types.ts';
 import { EngineError } from '../base/errors.ts';
 import { createLimit } from '../base/limit.ts';
 import { withVertex, type ActOptions } from '../base/progress.ts';
@@ -30,6 +31,7 @@ import {
   traceKey,
   type Key,
 } from './key.ts';
+import { tornBetween, toLineage, type Making } from './lineage.ts';
 import { commentHint } from './ops/comment.ts';
 import type { Executor, FileResult, RecordKeys, Ref, Solved, SolvedAll } from './types.ts';
 
@@ -90,18 +92,46 @@ export async function solveAll(
 ): Promise<SolvedAll> {
   const failed = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
-  const run = createRun(vertices, parts, { ...options, signal }, (error) => failed.abort(error));
+  const build: Build = {
+    executed: new Set(),
+    told: new Set(),
+    mistrusted: new Set(),
+    made: new Map(),
+    firsts: new Map(),
+  };
   for (const vertex of vertices) if (isCounted(vertex)) announce(vertex, options);
-  try {
-    const refs = await Promise.all(targets.map((id) => run.refOf(id)));
-    await run.idle();
-    return { targets: refs, refs: run.refs, keys: run.keys, steps: finish(vertices, run, options) };
-  } catch (error) {
-    failed.abort(error);
-    await run.idle();
-    // The first failure, not the cancellation that it caused elsewhere.
-    throw options.signal?.aborted ? options.signal.reason : failed.signal.reason;
+  for (;;) {
+    const run = createRun(vertices, parts, build, { ...options, signal }, (error) => failed.abort(error));
+    try {
+      const refs = await Promise.all(targets.map((id) => run.refOf(id)));
+      await run.idle();
+      const torn = run.torn();
+      if (torn.length === 0)
+        return { targets: refs, refs: run.refs, keys: run.keys, steps: finish(vertices, run, options) };
+      for (const id of torn) build.mistrusted.add(id);
+    } catch (error) {
+      failed.abort(error);
+      await run.idle();
+      // The first failure, not the cancellation that it caused elsewhere.
+      throw options.signal?.aborted ? options.signal.reason : failed.signal.reason;
+    }
   }
+}
+
+/**
+ * What a build knows when it asks again, since steps that were found by their definition turned out to have files of another making of a RUN than
+ * the rest. Each time it trusts fewer of them.
+ */
+interface Build {
+  readonly executed: Set<VertexId>;
+  /** Vertices that are said to be cached. */
+  readonly told: Set<VertexId>;
+  /** Steps whose definition does not count. */
+  readonly mistrusted: Set<VertexId>;
+  /** What steps without cache gave: by step, key and state below. */
+  readonly made: Map<string, Ref>;
+  /** What was done for its key: by step, shape and state below. */
+  readonly firsts: Map<string, StepKey>;
 }
 
 interface Run {
@@ -111,11 +141,14 @@ interface Run {
   readonly refs: ReadonlyMap<VertexId, Ref>;
   readonly keys: ReadonlyMap<VertexId, RecordKeys>;
   readonly executed: ReadonlySet<VertexId>;
+  /** Steps that were found by their definition, and do not fit the rest: {@link tornBetween}. To be asked when all is done. */
+  torn(): readonly VertexId[];
 }
 
 function createRun(
   all: readonly Vertex[],
   parts: SolveParts,
+  build: Build,
   options: ActOptions & { readonly signal: AbortSignal },
   fail: (error: unknown) => void,
 ): Run {
@@ -123,11 +156,13 @@ function createRun(
   const vertices = new Map(all.map((vertex) => [vertex.id, vertex]));
   const limit = createLimit(parts.concurrency);
   const refs = new Map<VertexId, Ref>();
-  const executed = new Set<VertexId>();
+  const { executed } = build;
   const keys = new Map<VertexId, RecordKeys>();
   /** Steps whose definition told another key than their files have: what is above them has keys that are not to be remembered. */
   const strayed = new Set<VertexId>();
   const looseKeys = new Map<VertexId, Digest>();
+  /** Of steps whose key their definition told: what the RUNs gave that their files came from. */
+  const taken = new Map<VertexId, Lineage>();
   const pending = new Set<Promise<unknown>>();
   const memo = <R extends readonly unknown[], T>(act: (id: string, ...rest: R) => Promise<T>): typeof act =>
     memoized(act, pending);
@@ -214,14 +249,7 @@ function createRun(
   }
 
   async function solveImage(vertex: Vertex, op: ImageOp): Promise<Ref> {
-    options.onEvent?.({
-      type: 'vertex',
-      id: vertex.id,
-      name: vertex.name,
-      started: Date.now(),
-      completed: Date.now(),
-      cached: true,
-    });
+    hit(vertex);
     const made = op.config.history?.filter((entry) => !entry.empty_layer) ?? [];
     return {
       layers: op.config.rootfs.diff_ids.map((diffId, at) => ({
@@ -237,16 +265,19 @@ function createRun(
    * definition from now on.
    */
   async function recall(vertex: Vertex, base: Ref, key: StepKey): Promise<Ref | undefined> {
-    if (vertex.ignoreCache || vertex.internal) return undefined;
+    if (vertex.ignoreCache) return build.made.get(placeOf(vertex, key, base));
+    if (vertex.internal) return undefined;
     const record = await cache.find(key.key);
     if (!record || record.base !== chainOf(base)) return undefined;
     if (record.diffId !== null && !(await executor.has(record.diffId, diffIdsOf(base)))) return undefined;
     hit(vertex);
-    if (!isAstray(vertex)) await putAliases(key, record);
+    if (!isAstray(vertex)) await putAliases(vertex, key, record);
     return extend(base, record.diffId, record.createdAt);
   }
 
   function hit(vertex: Vertex): void {
+    if (build.told.has(vertex.id)) return;
+    build.told.add(vertex.id);
     const at = Date.now();
     options.onEvent?.({ type: 'vertex', id: vertex.id, name: vertex.name, started: at, completed: at, cached: true });
   }
@@ -259,6 +290,7 @@ function createRun(
     const { byContent, ...rest } = told;
     if (!byContent) return await execute(vertex, base, told);
     const key: StepKey = { ...rest, ...(await byContent()) };
+    taken.delete(vertex.id);
     if (key.key === told.key) return await execute(vertex, base, key);
     strayed.add(vertex.id);
     keys.set(vertex.id, recordKeysOf(key));
@@ -285,9 +317,14 @@ function createRun(
     base: Ref,
     { below, shape }: { below: string; shape: Key },
   ): Promise<StepKey> {
+    const place = placeOf(vertex, shape, base);
+    const before = build.firsts.get(place);
+    if (before) return before;
     const { layer, digests } = await perform(vertex, base, shape);
     const key = { ...contentKey(vertex.op, digests, below), shape };
-    return { ...key, made: await remember(vertex, base, key, layer) };
+    const first = { ...key, made: await remember(vertex, base, key, layer) };
+    build.firsts.set(place, first);
+    return first;
   }
 
   async function perform(vertex: Step, base: Ref, { key, op }: Key): Promise<FileResult> {
@@ -318,13 +355,16 @@ function createRun(
     if (!vertex.internal && !isAstray(vertex)) {
       const record = { diffId: layer, base: chainOf(base), createdAt };
       await cache.put({ ...record, key: key.key, op: key.op });
-      await putAliases(key, record);
+      await putAliases(vertex, key, record);
     }
-    return extend(base, layer, createdAt);
+    const ref = extend(base, layer, createdAt);
+    if (vertex.ignoreCache) build.made.set(placeOf(vertex, key, base), ref);
+    return ref;
   }
 
   /** Keeps what tells a step's key before its files are read, where it says something new. */
   async function putAliases(
+    vertex: Vertex,
     { key, definition, shape, traces = [] }: StepKey,
     { diffId, base, createdAt }: Pick<CacheRecord, 'diffId' | 'base' | 'createdAt'>,
   ): Promise<void> {
@@ -332,14 +372,63 @@ function createRun(
     for (const trace of traces) {
       if (!(await cache.find(trace.key))) await cache.put({ ...trace, diffId: null, base: null, createdAt });
     }
-    for (const alias of [definition, shape]) {
-      if (!alias) continue;
-      const before = await cache.find(alias.key);
-      if (before?.result === key && before.diffId === diffId && before.base === base && before.createdAt === createdAt)
-        continue;
-      await cache.put({ ...alias, diffId, base, createdAt, result: key });
-    }
+    const known = { diffId, base, createdAt, result: key };
+    if (shape) await putAlias({ ...shape, ...known });
+    if (!definition) return;
+    const lineage = toLineage(takenBy(vertex));
+    await putAlias({ ...definition, ...known, lineage, traces: traces.map((trace) => trace.key) });
   }
+
+  async function putAlias(alias: Omit<CacheRecord, 'v' | 'isolation'>): Promise<void> {
+    const before = await cache.find(alias.key);
+    if (before && isSameAlias(before, alias)) return;
+    await cache.put(alias);
+  }
+
+  /** What the RUNs gave that made the files which a step takes from stages. Its stages are solved, or its definition tells it. */
+  function takenBy({ id, op, inputs }: Vertex): readonly Making[] {
+    const told = taken.get(id);
+    if (told) return Object.entries(told);
+    if (op.type !== 'exec' && op.type !== 'file') return [];
+    return stagesOf(op).flatMap((index) => behind(inputs[index] ?? '', new Set()));
+  }
+
+  /** What the RUNs gave that made the files of a vertex, which is solved. */
+  function behind(id: VertexId, visited: Set<VertexId>): readonly Making[] {
+    if (visited.has(id)) return [];
+    visited.add(id);
+    const vertex = vertexOf(id);
+    const told = taken.get(id);
+    const inputs = told ? vertex.inputs.slice(0, 1) : vertex.inputs;
+    const own = vertex.op.type === 'exec' ? makingOf(id) : [];
+    return [...inputs.flatMap((input) => behind(input, visited)), ...Object.entries(told ?? {}), ...own];
+  }
+
+  function makingOf(id: VertexId): readonly Making[] {
+    const [key, own] = [keys.get(id)?.key, refs.get(id)?.own];
+    return key === undefined || own === undefined ? [] : [[key, own]];
+  }
+
+  /**
+   * What the definition of a step tells, where it counts. It does not where what is remembered of a RUN is another making than the one that its
+   * files came from: the RUN was done again in the meantime.
+   */
+  async function findDefinition(vertex: Vertex, stages: readonly number[], definition: Key): Promise<Key | undefined> {
+    if (await isUntraced(vertex, stages)) return undefined;
+    const { result, op, lineage } = (await cache.find(definition.key)) ?? {};
+    if (result === undefined || lineage === undefined) return undefined;
+    const isLatest = await Promise.all(Object.entries(lineage).map(isAsRemembered));
+    if (isLatest.includes(false)) return undefined;
+    taken.set(vertex.id, lineage);
+    return { key: result as Digest, op };
+  }
+
+  async function isAsRemembered([key, layer]: Making): Promise<boolean> {
+    const layers = await latestOf(key);
+    return layers === undefined || layers.diffId === layer;
+  }
+
+  const latestOf = memo(async (key: string): Promise<CacheRecord | undefined> => await cache.find(key));
 
   /** The key of a RUN: by its definition where it mounts stages and that is known, else by the content of what it mounts. */
   async function runKey(vertex: Vertex, op: ExecOp): Promise<StepKey> {
@@ -353,10 +442,9 @@ function createRun(
     const inputs = await inputKeys(vertex, mounted);
     const definition = execDefinitionKey(op, platform, base, inputs);
     const traces = await tracesOf(vertex, stages);
-    const record = (await isUntraced(vertex, stages)) ? undefined : await cache.find(definition.key);
+    const told = await findDefinition(vertex, stages, definition);
     const byContent = async (): Promise<Key> => execKey(op, platform, base, await mountDigests(vertex, op, inputs));
-    if (record?.result !== undefined)
-      return { key: record.result as Digest, op: record.op, definition, traces, byContent };
+    if (told) return { ...told, definition, traces, byContent };
     return { ...(await byContent()), ...(stages.length > 0 ? { definition, traces } : {}) };
   }
 
@@ -369,6 +457,7 @@ function createRun(
   async function isUnknown(vertex: Vertex, stages: readonly number[]): Promise<boolean> {
     return (
       vertex.ignoreCache ||
+      build.mistrusted.has(vertex.id) ||
       (await Promise.all(stages.map((index) => isVolatile(inputOf(vertex, index))))).includes(true)
     );
   }
@@ -416,10 +505,9 @@ function createRun(
     const fromContext = await contextDigests(vertex, op);
     const definition = definitionKey(op, fromContext, base, await inputKeys(vertex, stages));
     const traces = await tracesOf(vertex, stages);
-    const record = (await isUntraced(vertex, stages)) ? undefined : await cache.find(definition.key);
+    const told = await findDefinition(vertex, stages, definition);
     const byContent = async (): Promise<Key> => contentKey(op, await stageDigests(vertex, op, fromContext), base);
-    if (record?.result !== undefined)
-      return { key: record.result as Digest, op: record.op, definition, traces, byContent };
+    if (told) return { ...told, definition, traces, byContent };
     return { ...(await byContent()), definition, traces };
   }
 
@@ -549,6 +637,11 @@ function createRun(
     refs,
     keys,
     executed,
+    torn: () =>
+      tornBetween(
+        taken,
+        [...refs.keys()].flatMap((id) => (vertexOf(id).op.type === 'exec' ? makingOf(id) : [])),
+      ),
     idle: async () => {
       while (pending.size > 0) await Promise.allSettled([...pending]);
     },
@@ -562,6 +655,23 @@ function isStep(vertex: Vertex): vertex is Step {
 /** A copy on nothing, whose record is that of its own layer. */
 function isLink({ op }: Vertex): boolean {
   return op.type === 'file' && op.link === true;
+}
+
+/** Where a build remembers what a step without cache gave. */
+function placeOf({ id }: Vertex, { key }: Key, base: Ref): string {
+  return `${id} ${key} ${chainOf(base)}`;
+}
+
+function isSameAlias(before: CacheRecord, alias: Omit<CacheRecord, 'v' | 'isolation'>): boolean {
+  const told = ({ result, diffId, base, createdAt, lineage, traces }: typeof alias): readonly unknown[] => [
+    result,
+    diffId,
+    base,
+    createdAt,
+    lineage,
+    traces,
+  ];
+  return isDeepStrictEqual(told(before), told(alias));
 }
 
 function recordKeysOf({ key, definition, shape, traces = [] }: StepKey): RecordKeys {

@@ -5,6 +5,7 @@ import type { Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
 import { type CacheMount, type CacheScope, choosePart } from './prune-cache.ts';
 import { findReachable, keptImages, type Reachable } from './reach.ts';
+import { orphanTraces } from './traces.ts';
 import type { CacheRecord, Store, StoredImage } from './types.ts';
 
 /** How much is pruned. */
@@ -80,6 +81,8 @@ async function dropRecords(
     if (cache === true || part?.records.has(record) || (await isDead(record)))
       await store.records.remove(record.key, record.scope);
   }
+  // They name no layer, and go with the steps that they belong to.
+  for (const { key, scope } of orphanTraces(await store.records.list())) await store.records.remove(key, scope);
   return part?.mounts ?? mounts;
 }
 

@@ -3,6 +3,7 @@ import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodedOf, isDigest, parseDigest } from '../image/digest.ts';
 import { isRecord, readJson, replaceFile } from './files.ts';
+import { isLineage } from './traces.ts';
 import type { CacheRecord, CacheRecords } from './types.ts';
 
 /** `records/cache/`: one file a step. What cannot be read is a miss with a warning, never an error. */
@@ -70,6 +71,8 @@ function isCacheRecord(value: unknown): value is CacheRecord {
     (value.diffId === null || isDigest(value.diffId)) &&
     (value.base === null || isDigest(value.base)) &&
     (value.result === undefined || isDigest(value.result)) &&
+    (value.lineage === undefined || isLineage(value.lineage)) &&
+    (value.traces === undefined || (Array.isArray(value.traces) && value.traces.every(isDigest))) &&
     (value.scope === undefined || typeof value.scope === 'string') &&
     typeof value.createdAt === 'string' &&
     !Number.isNaN(Date.parse(value.createdAt)) &&

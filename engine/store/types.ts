@@ -148,6 +148,9 @@ export interface LayerStore {
   remove(diffId: Digest): Promise<void>;
 }
 
+/** What RUNs gave: by the key of each its own layer, null where nothing changed. */
+export type Lineage = Readonly<Record<string, Digest | null>>;
+
 /** One remembered step (DESIGN.md 5): the key of what was asked, and the layer that came of it. */
 export interface CacheRecord {
   readonly v: 1;
@@ -160,6 +163,10 @@ export interface CacheRecord {
   readonly base: Digest | null;
   /** The key that later steps build on, where it is another one: the content key of a COPY that was found by its definition. */
   readonly result?: string | undefined;
+  /** Beside a `result` that was told by a definition: what the RUNs gave that its files came from. */
+  readonly lineage?: Lineage | undefined;
+  /** Beside a `lineage`: keys of the records without which the definition is not asked for. They are kept as long as it is. */
+  readonly traces?: readonly string[] | undefined;
   /** RFC 3339. */
   readonly createdAt: string;
   readonly isolation: RungName;

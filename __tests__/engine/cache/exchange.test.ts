@@ -94,6 +94,19 @@ describe('exchange', () => {
     expect(later.index.layers.map(({ blob }) => blob.digest)).toEqual([used.digest]);
   });
 
+  test('brings what tells a step by its definition whole, and leaves out what belongs to no such step', async () => {
+    const trace = { ...record('trace'), op: { type: 'trace' }, diffId: null };
+    const told = { result: digestOf('key'), lineage: { [digestOf('RUN')]: null }, traces: [trace.key] };
+    const definition = { ...record('definition', 'file'), diffId: null, ...told };
+    for (const one of [trace, definition, { ...trace, key: digestOf('of no step') }]) await from.store.records.put(one);
+    const { index } = await exchangeOf(from).exchange.export(NOW);
+    await exchangeOf(to).exchange.import(parseCacheIndex(JSON.parse(JSON.stringify(index))), new Set());
+    const brought = await to.store.records.list();
+    expect(brought.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual(
+      [trace, definition].sort((a, b) => (a.key < b.key ? -1 : 1)),
+    );
+  });
+
   test('never replaces a record that was made here', async () => {
     await addStep(from, 'a');
     const { index } = await exchangeOf(from).exchange.export(NOW);
@@ -116,6 +129,8 @@ describe('parseCacheIndex', () => {
     ['no lists', { v: 1, records: {}, layers: [] }],
     ['a key that is a path', { ...good, records: [{ ...good.records[0], key: '../../etc/passwd' }] }],
     ['a rung that is not one', { ...good, records: [{ ...good.records[0], isolation: 'none' }] }],
+    ['makings under no key', { ...good, records: [{ ...good.records[0], lineage: { RUN: null } }] }],
+    ['traces that are paths', { ...good, records: [{ ...good.records[0], traces: ['../x'] }] }],
     ['a time that is none', { ...good, records: [{ ...good.records[0], usedAt: 'soon' }] }],
     ['a size beyond all layers', { ...good, layers: [{ ...good.layers[0], size: 2 ** 52 }] }],
     [

@@ -5,7 +5,7 @@ import { createLocalCache } from '../../../engine/cache/index.ts';
 import { digestOf, encodedOf } from '../../../engine/image/digest.ts';
 import { OCI_CONFIG } from '../../../engine/image/media-type.ts';
 import type { Digest, ImageConfig } from '../../../engine/image/types.ts';
-import { prune, type PruneScope, type Store } from '../../../engine/store/index.ts';
+import { prune, type CacheRecord, type PruneScope, type Store } from '../../../engine/store/index.ts';
 import { choosePart } from '../../../engine/store/prune-cache.ts';
 import { openTestStore, type TestStore, withHelper } from '../../helpers/store.ts';
 
@@ -72,6 +72,40 @@ withHelper(
       expect(await createLocalCache(store.records, { isolation: 'root', warn: fail }).find(hit)).toBeDefined();
       await pruneWith({ cache: { until: Date.now() - DAY } });
       expect((await store.records.list()).map(({ key }) => key)).toEqual([hit]);
+    });
+
+    test('takes with a step what says that its definition is known, and leaves what another step names', async () => {
+      const past = {
+        v: 1,
+        diffId: null,
+        base: null,
+        createdAt: '2024-01-01T00:00:00.000Z',
+        isolation: 'root',
+      } as const;
+      const [stage, both] = [digestOf('trace of one'), digestOf('trace of both')];
+      for (const key of [stage, both]) await store.records.put({ ...past, key, op: { type: 'trace' } });
+      const definition = async (
+        name: string,
+        traces: readonly Digest[],
+        more: Partial<CacheRecord> = {},
+      ): Promise<void> =>
+        await store.records.put({
+          ...past,
+          key: digestOf(name),
+          op: { type: 'file-definition' },
+          result: digestOf('key'),
+          lineage: {},
+          traces,
+          ...more,
+        });
+      await definition('kept', [both], { scope: 'a branch' });
+      // Its layer is not there, so that it can be no hit.
+      await definition('lost', [stage, both], { diffId: digestOf('a layer') });
+      await pruneWith({});
+      expect((await store.records.list()).map(({ key }) => key).sort()).toEqual([digestOf('kept'), both].sort());
+      await store.records.remove(digestOf('kept'), 'a branch');
+      await pruneWith({ cache: { until: 0 } });
+      expect(await store.records.list()).toEqual([]);
     });
 
     test('of cache mounts counts them, and takes them after the steps', async () => {
