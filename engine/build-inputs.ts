@@ -21,6 +21,8 @@ export interface BuildInputs {
   source(from: TreeSource): Promise<Context>;
   /** The time of a context from elsewhere, in seconds since 1970; undefined for a folder of the user's, whose times mean nothing. */
   contextTime(): Promise<number | undefined>;
+  /** The same of other files. */
+  time(from: TreeSource): Promise<number | undefined>;
   /** What stands for them without reading them; undefined: their content does. */
   identify(from: TreeSource): Promise<string | undefined>;
   close(): Promise<void>;
@@ -66,7 +68,8 @@ export async function openInputs(
   const fetching: Fetching = { parts, machine, trees, act };
   try {
     const main = await bring(fetching, withGitFolder(request));
-    const named = memo((name: string) => openNamed(fetching, request, name));
+    const brought = memo((name: string) => bring(fetching, filesNamed(request, name)));
+    const named = memo(async (name: string) => openNamed(fetching, name, await brought(name)));
     const opened = memo((dockerfile: string) =>
       open(fetching, main, { dockerfile: dockerfile === '' ? undefined : dockerfile }),
     );
@@ -84,7 +87,11 @@ export async function openInputs(
           onEvent: act.onEvent,
         });
       },
-      contextTime: () => timeOf(trees, main, withGitFolder(request)),
+      contextTime: () => timeOf(fetching, withGitFolder(request), async () => main),
+      time: async (from) => {
+        if (from.type !== 'named') return await timeOf(fetching, from, () => bring(fetching, from));
+        return await timeOf(fetching, filesNamed(request, from.name), () => brought(from.name));
+      },
       identify: async (from) => (from.type === 'named' ? undefined : await trees.identify(from)),
       close: () => trees.close(),
     };
@@ -121,8 +128,8 @@ interface Brought {
   readonly isGit: boolean;
   /** Not the user's own folder, whose hashes are worth remembering. */
   readonly isRemote: boolean;
-  /** The text of what was no archive. */
-  readonly text?: string | undefined;
+  /** hostPath of what was no archive: the folder is empty. */
+  readonly plain?: string | undefined;
 }
 
 async function bring(fetching: Fetching, context: BuildContext): Promise<Brought> {
@@ -142,17 +149,24 @@ async function bring(fetching: Fetching, context: BuildContext): Promise<Brought
 }
 
 /** Of a repository the commit's, of a download the server's, else that of the newest file of the archive. Source: BuildKit, build-repro.md. */
-async function timeOf(trees: Trees, { directory, text }: Brought, context: BuildContext): Promise<number | undefined> {
+async function timeOf(
+  { trees }: Fetching,
+  context: BuildContext,
+  brought: () => Promise<Brought>,
+): Promise<number | undefined> {
   if (typeof context === 'string') return undefined;
   const told = context.type === 'archive' ? undefined : await trees.timeOf(context);
-  return told ?? (text === undefined ? await newestIn(directory) : undefined);
+  if (told !== undefined || context.type === 'git') return told;
+  const { directory, plain } = await brought();
+  return plain === undefined ? await newestIn(directory) : undefined;
 }
 
+/** Folders are left out: those that the archive does not have itself are as old as this build. */
 async function newestIn(directory: string): Promise<number | undefined> {
-  const names = await readdir(directory, { recursive: true });
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   let newest: number | undefined;
-  for (const name of names) {
-    const { mtimeMs } = await lstat(join(directory, name));
+  for (const entry of entries.filter((one) => one.isFile())) {
+    const { mtimeMs } = await lstat(join(entry.parentPath, entry.name));
     newest = Math.max(newest ?? 0, Math.floor(mtimeMs / 1000));
   }
   return newest;
@@ -163,7 +177,7 @@ async function onlyFile(folder: string): Promise<string> {
   return join(folder, name);
 }
 
-/** The helper knows archives by their content and unpacks them; anything else is read as Dockerfile. */
+/** The helper knows archives by their content and unpacks them; anything else stays as it is. */
 async function unpack({ parts, machine, trees, act }: Fetching, path: string): Promise<Brought> {
   const directory = await trees.folder();
   const root = parts.store.root;
@@ -177,8 +191,7 @@ async function unpack({ parts, machine, trees, act }: Fetching, path: string): P
       },
     }),
   );
-  const text = isArchive ? undefined : await readDockerfileText(path);
-  return { directory, isGit: false, isRemote: true, text };
+  return { directory, isGit: false, isRemote: true, plain: isArchive ? undefined : path };
 }
 
 const MAX_TEXT = 16 * 1024 * 1024;
@@ -197,7 +210,8 @@ async function readDockerfileText(path: string): Promise<string> {
 
 /** A Dockerfile that is named is one of the context when that comes from elsewhere. */
 async function localRequest(request: BuildRequest, main: Brought): Promise<LocalRequest> {
-  const { directory, text, isRemote } = main;
+  const { directory, plain, isRemote } = main;
+  const text = plain === undefined ? undefined : await readDockerfileText(plain);
   if (text !== undefined && (request.file !== undefined || request.dockerfile !== undefined)) {
     throw new EngineError('CONTEXT_INVALID', 'Cannot use two Dockerfiles: one was given instead of a context', {
       hint: 'Leave out -f, or give a context',
@@ -245,11 +259,14 @@ function contentsBy({ helper }: Machine): ReadContents {
   };
 }
 
-async function openNamed(fetching: Fetching, request: BuildRequest, name: string): Promise<Context> {
+function filesNamed(request: BuildRequest, name: string): BuildContext {
   const found = request.contexts?.[name];
   if (found === undefined || isOther(found)) throw new Error(`The context ${name} is not one of files`);
-  const brought = await bring(fetching, found);
-  if (brought.text !== undefined) {
+  return found;
+}
+
+async function openNamed(fetching: Fetching, name: string, brought: Brought): Promise<Context> {
+  if (brought.plain !== undefined) {
     throw new EngineError('CONTEXT_INVALID', `Cannot use the context ${name}: it is no archive`);
   }
   const vertex = { id: `load context ${name}`, name: `[context ${name}] load` };

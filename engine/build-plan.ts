@@ -9,8 +9,8 @@ import type { Parts } from './connect.ts';
 import { readHiddenSources } from './context/index.ts';
 import { parse, parseStages, type Stages } from './dockerfile/index.ts';
 import type { BuildRequest } from './engine.ts';
-import { CONTEXT_EPOCH, parseEpoch } from './epoch.ts';
-import { globalScope, type Graph, type GraphOptions, type Resolver } from './graph/index.ts';
+import { CONTEXT_EPOCH, isEpochName, parseEpoch } from './epoch.ts';
+import { EPOCH, epochSource, globalScope, type Graph, type GraphOptions, type Resolver } from './graph/index.ts';
 import { hostPlatform } from './host-platform.ts';
 import { formatPlatform, normalizePlatform } from './image/platform.ts';
 import type { Platform } from './image/types.ts';
@@ -38,7 +38,7 @@ export async function planImages(
   const plans: Plan[] = [];
   // One after the other: each asks the registries for its bases, and the first error is that of the first platform.
   for (const platform of platformsOf(request)) {
-    const options = await withContextEpoch(source, toGraphOptions(request, platform), inputs);
+    const options = await withEpoch(source, toGraphOptions(request, platform), inputs);
     const { graph, stages } = await readGraph(source, { ...act, resolver, graph: { ...options, isIgnored } });
     plans.push({ graph, epoch: parseEpoch(epochText(stages, options)) });
   }
@@ -49,25 +49,32 @@ function epochText(stages: Stages, options: GraphOptions): string | undefined {
   return globalScope(stages, options).get(EPOCH) ?? options.buildArgs?.[EPOCH];
 }
 
-const EPOCH = 'SOURCE_DATE_EPOCH';
-
-/** `SOURCE_DATE_EPOCH=context`, of the user or of an ARG before the first FROM: the time of the context in its place, or nothing. */
-async function withContextEpoch(
-  { text, file }: DockerfileSource,
-  options: GraphOptions,
-  inputs: BuildInputs,
-): Promise<GraphOptions> {
-  if (!isContextEpoch(text, file, options)) return options;
-  const time = await inputs.contextTime();
+/**
+ * `SOURCE_DATE_EPOCH=context`, or the name of a stage or a named context, of the user or of an ARG before the first FROM: the time of that in its
+ * place, or nothing.
+ */
+async function withEpoch(source: DockerfileSource, options: GraphOptions, inputs: BuildInputs): Promise<GraphOptions> {
+  const { stages, name } = readEpoch(source, options) ?? {};
+  if (!stages || name === undefined || !isEpochName(name)) return options;
+  const time = await (name === CONTEXT_EPOCH ? inputs.contextTime() : timeOf(stages, name));
   return { ...options, buildArgs: { ...options.buildArgs, [EPOCH]: time === undefined ? '' : String(time) } };
+
+  async function timeOf(read: Stages, epoch: string): Promise<number | undefined> {
+    const from = epochSource(read, epoch, options);
+    return from && (await inputs.time(from));
+  }
 }
 
-function isContextEpoch(text: DockerfileSource['text'], file: string, options: GraphOptions): boolean {
+function readEpoch(
+  { text, file }: DockerfileSource,
+  options: GraphOptions,
+): { readonly stages: Stages; readonly name: string | undefined } | undefined {
   try {
-    return epochText(parseStages(parse(text, { file })), options) === CONTEXT_EPOCH;
+    const stages = parseStages(parse(text, { file }));
+    return { stages, name: epochText(stages, options) };
   } catch {
     // Said when the file is read for the graph, with what the checks find in it.
-    return false;
+    return undefined;
   }
 }
 

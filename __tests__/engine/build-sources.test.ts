@@ -6,7 +6,7 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { parseGitSource, type BuildContext } from '../../engine/index.ts';
+import { isEngineError, parseGitSource, type BuildContext, type BuildRequest } from '../../engine/index.ts';
 import { NO_CONTAINERS } from '../helpers/berth.ts';
 import { BUSYBOX, buildWith, openTestEngine, type TestEngine } from '../helpers/engine.ts';
 import { gitHandler, NO_GIT, startWeb, type TestWeb } from '../helpers/web.ts';
@@ -249,6 +249,56 @@ RUN ["/busybox", "sh", "-c", "/busybox cat /with/whole/app/deep/file /with/besid
     expect(await created(parseGitSource(remote('#v1:app')) ?? '')).toBe(committed);
     await run('tar', ['-cf', join(folder, 'timed.tar'), '--mtime=@1234567890', '-C', join(folder, 'work/app'), '.']);
     expect(await created({ type: 'archive', content: createReadStream(join(folder, 'timed.tar')) })).toBe(1234567890);
+  });
+
+  test('SOURCE_DATE_EPOCH of a stage or a named context is the time of what it adds', async () => {
+    const git = ['-C', join(folder, 'work'), 'show', '--no-patch', '--format=%ct', 'v1^{commit}'];
+    const committed = Number((await run('/usr/bin/git', git)).stdout);
+    const tar = [
+      '-C',
+      join(folder, 'work/app'),
+      '--mtime=@1234567890',
+      '-czf',
+      join(folder, 'context.tar.gz'),
+      'deep/file',
+    ];
+    await run('tar', tar);
+    const built = async (stage: string, epoch: string, more: Partial<BuildRequest> = {}): Promise<unknown> => {
+      const dockerfile = `ARG TAG=v1\n${stage}FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL at="$SOURCE_DATE_EPOCH"\n`;
+      const buildArgs = { SOURCE_DATE_EPOCH: epoch, ...more.buildArgs };
+      return (await it.build(dockerfile, { ...more, buildArgs })).config.Labels?.['at'];
+    };
+    const added = (what: string, from = 'scratch'): string => `FROM ${from} AS Src\n${what}\n`;
+    const repository = added(`ARG TAG WHERE=/\nADD ${remote('')}#$TAG \${WHERE}`);
+    expect(await built(repository, 'sRC')).toBe(String(committed));
+    expect(await built(`ARG SOURCE_DATE_EPOCH=src\n${repository}`, 'src')).toBe(String(committed));
+    const served = Date.parse('2022-02-01T03:04:05Z') / 1000;
+    expect(await built(added(`ADD --unpack=false ${web.origin}/model /m`), 'src')).toBe(String(served));
+    // Without the header, the newest file of the archive; where there is neither, none.
+    expect(await built(added(`ADD ${web.origin}/context.tar.gz /`), 'src')).toBe('1234567890');
+    const contexts = {
+      git: parseGitSource(remote('#v1')) ?? '',
+      served: { type: 'http', url: `${web.origin}/model` },
+      archive: { type: 'http', url: `${web.origin}/context.tar.gz` },
+      folder: it.context,
+      SRC: parseGitSource(remote('#v1:app')) ?? '',
+    } as const;
+    const times = { git: committed, served, archive: 1234567890, folder: '', Src: committed };
+    for (const [name, time] of Object.entries(times)) {
+      expect([name, await built(added('RUN never'), name, { contexts })]).toEqual([name, String(time)]);
+    }
+    const refused = async (stage: string, epoch = 'src'): Promise<unknown> =>
+      await built(stage, epoch).catch((error: unknown) =>
+        isEngineError(error) ? [error.code, error.location?.startLine, error.message] : error,
+      );
+    const place = expect.any(String) as unknown;
+    expect(await refused(repository, 'other')).toEqual(['EPOCH_INVALID', undefined, place]);
+    expect(await refused(added(`ADD ${web.origin}/model /m`, 'shell'))).toEqual(['EPOCH_INVALID', 2, place]);
+    expect(await refused(added(`ADD ${web.origin}/model /m\nWORKDIR /x`))).toEqual(['EPOCH_INVALID', 4, place]);
+    expect(await refused(added(`ADD ${web.origin}/a /\nADD ${web.origin}/b /`))).toEqual(['EPOCH_INVALID', 4, place]);
+    expect(await refused(added('ADD busybox /'))).toEqual(['EPOCH_INVALID', 3, place]);
+    expect(await refused(added('ARG A'))).toEqual(['EPOCH_INVALID', 2, place]);
+    expect(await refused(repository, '-1')).toEqual(['EPOCH_INVALID', undefined, place]);
   });
 
   test('takes named contexts for stages, bases and --from', async () => {

@@ -4,6 +4,7 @@ export type { ResolvedStage, ResolvedStages } from './resolve.ts';
 export { toGraph } from './convert.ts';
 export { outlineOf, type Outline, type OutlineArg, type OutlineMount } from './outline.ts';
 export type { GraphOptions } from './options.ts';
+export { EPOCH, epochSource } from './epoch-source.ts';
 export { globalScope } from './scope.ts';
 export type { NamedContext } from './options.ts';
 export type * from './types.ts';
