@@ -162,8 +162,10 @@ async function exportCache(
   }
   const reference = withDefaultTag(parseReference(target.ref));
   const repository = parts.registry.repository(nameOf(reference));
+  const tag = reference.tag ?? 'latest';
+  const before = repository.tagged(tag, act).catch(() => undefined);
   await copyGraph(source, repository, root, { ...act, mountFrom });
-  await repository.tag(root, reference.tag ?? 'latest', { signal: act.signal });
+  if ((await before)?.digest !== root.digest) await repository.tag(root, tag, { signal: act.signal });
 }
 
 async function safely(action: string, { signal, onEvent }: ActOptions, act: () => Promise<void>): Promise<void> {

@@ -4,13 +4,14 @@ import type { Parts } from './connect.ts';
 import type { PulledImage, PushResult } from './engine.ts';
 import { copyGraph, type CopyResult } from './image/copy.ts';
 import { imageFor } from './image-for.ts';
-import { formatReference, nameOf, parseReference, type Reference } from './image/reference.ts';
+import { formatReference, nameOf, parseReference } from './image/reference.ts';
 import type { Descriptor, Digest, Platform } from './image/types.ts';
 import { memberImage, renewIndex } from './image-index.ts';
 import { isRepositoryPlace } from './layout-place.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { withReadyImage } from './ready-image.ts';
+import type { Repository } from './registry/index.ts';
 import { recordLayers, resolveImage } from './resolve-image.ts';
 import type { IndexMember, StoredImage, StoredIndex } from './store/index.ts';
 
@@ -52,13 +53,17 @@ export async function push(
     const vertex = { id: `push ${formatReference(reference)}`, name: `pushing ${formatReference(reference)}` };
     return await withVertex(vertex, options.onEvent, async () => {
       const repository = registry.repository(nameOf(reference));
+      const tag = reference.tag ?? 'latest';
+      // While layers are packed: this finds the registry and logs in. What is wrong there is told by what is pushed.
+      const before = repository.tagged(tag, { signal: options.signal }).catch(() => undefined);
       const act = { ...options, vertex: vertex.id };
       const pushed =
         image.index && !platform
-          ? await pushIndex(parts, image.index, reference, act)
-          : await pushImage(parts, image, reference, act);
-      await repository.tag(pushed.manifest, reference.tag ?? 'latest', { signal: options.signal });
+          ? await pushIndex(parts, image.index, repository, act)
+          : await pushImage(parts, image, repository, act);
       const { digest } = pushed.manifest;
+      const isTagged = (await before)?.digest === digest;
+      if (!isTagged) await repository.tag(pushed.manifest, tag, { signal: options.signal });
       for (const id of pushed.ids) await store.images.put({ id, repoDigests: [`${nameOf(reference)}@${digest}`] });
       return { name: formatReference(reference), digest, ...pushed.result };
     });
@@ -74,29 +79,27 @@ interface Pushed {
   readonly result: CopyResult;
 }
 
-async function pushImage(parts: Parts, image: StoredImage, reference: Reference, act: PushAct): Promise<Pushed> {
-  const repository = parts.registry.repository(nameOf(reference));
+async function pushImage(parts: Parts, image: StoredImage, repository: Repository, act: PushAct): Promise<Pushed> {
   return await withReadyImage(parts, image, act, async ({ image: { id, config }, manifest, content, sources }) => {
     const result = await copyGraph(content, repository, manifest, {
       ...act,
       mountFrom: ({ digest }) => (sources.get(digest) ?? []).filter(isRepositoryPlace),
     });
-    await recordLayers(parts, await readManifest(parts, manifest), config, nameOf(reference));
+    await recordLayers(parts, await readManifest(parts, manifest), config, repository.name);
     return { manifest, ids: [id], result };
   });
 }
 
-async function pushIndex(parts: Parts, index: StoredIndex, reference: Reference, act: PushAct): Promise<Pushed> {
-  const { store, registry } = parts;
+async function pushIndex(parts: Parts, index: StoredIndex, repository: Repository, act: PushAct): Promise<Pushed> {
+  const { store } = parts;
   const members: IndexMember[] = [];
   const results: CopyResult[] = [];
   for (const member of index.members) {
-    const pushed = await pushImage(parts, await memberImage(parts, index, member), reference, act);
+    const pushed = await pushImage(parts, await memberImage(parts, index, member), repository, act);
     results.push(pushed.result);
     members.push({ ...member, id: pushed.ids[0] ?? member.id, manifest: pushed.manifest });
   }
   const { descriptor } = await renewIndex(parts, index, members, act);
-  const repository = registry.repository(nameOf(reference));
   const { signal } = act;
   await repository.push(descriptor, () => store.content.fetch(descriptor, { signal }), { signal });
   return { manifest: descriptor, ids: members.map(({ id }) => id), result: sumOf(results) };

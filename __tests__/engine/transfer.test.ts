@@ -73,6 +73,9 @@ suite(named('push and pull'), () => {
     const first = await it.engine.push('model', `${host}/me/again:1`);
     const second = await it.engine.push('model', `${host}/me/again:2`);
     expect(second).toMatchObject({ digest: first.digest, uploaded: { blobs: 0, bytes: 0 } });
+    const tags = async (): Promise<unknown> => (await fetch(`http://${host}/v2/me/again/tags/list`)).json();
+    expect(await tags()).toEqual({ name: 'me/again', tags: ['1', '2'] });
+    expect(await it.engine.push('model', `${host}/me/again:2`)).toMatchObject({ digest: first.digest });
   });
 
   test('pull what was pushed, complete and under its name', async () => {

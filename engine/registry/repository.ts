@@ -118,25 +118,32 @@ export function createRepository(parts: RepositoryParts): Repository {
     options: PushOptions,
   ): Promise<'pushed' | 'exists'> => {
     const own = call(`push ${at(name, descriptor.digest)}`, home, options);
-    if ((await headManifest(home, descriptor.digest, own)) !== undefined) return 'exists';
+    const isThere = (await headManifest(home, descriptor.digest, own)) !== undefined;
     const content = await collect(source(), `the manifest ${descriptor.digest}`, MAX_MANIFEST_SIZE);
     parseGraphNode(content, { what: `the manifest ${descriptor.digest}`, mediaType: descriptor.mediaType });
-    await putManifest(home, descriptor.digest, remember({ descriptor, content }), own);
+    // Also when it is there: a tag for it is pushed with these bytes.
+    const manifest = remember({ descriptor, content });
+    if (isThere) return 'exists';
+    await putManifest(home, descriptor.digest, manifest, own);
     return 'pushed';
+  };
+
+  const tagged: Repository['tagged'] = async (tagName, options) => {
+    actions = 'pull,push';
+    return await headManifest(home, tagName, call(`push ${at(name, tagName)}`, home, options, true));
   };
 
   const tag: Repository['tag'] = async (descriptor, tagName, options) => {
     actions = 'pull,push';
     const own = call(`push ${at(name, tagName)}`, home, options, true);
-    const known = remembered.get(descriptor.digest);
-    if (!known && (await headManifest(home, tagName, own))?.digest === descriptor.digest) return;
-    await putManifest(home, tagName, known ?? remember(await getManifest(home, descriptor.digest, own)), own);
+    const known = remembered.get(descriptor.digest) ?? remember(await getManifest(home, descriptor.digest, own));
+    await putManifest(home, tagName, known, own);
   };
 
   const tags: Repository['tags'] = async (options) =>
     fromAny(places, (place) => listTags(place, call(`list the tags of ${name}`, place, options, true)));
 
-  return { name, manifest, resolve, fetch, exists, push, tag, tags };
+  return { name, manifest, resolve, fetch, exists, push, tagged, tag, tags };
 }
 
 const ELSEWHERE = new Set(['IMAGE_NOT_FOUND', 'REGISTRY_NOT_FOUND', 'REGISTRY_UNREACHABLE', 'REGISTRY_TIMEOUT']);

@@ -55,6 +55,8 @@ export function createTransport(dispatchers: Dispatchers, userAgent: string, tim
         headers: { 'user-agent': userAgent, 'accept-encoding': 'identity', ...request.headers },
         body:
           body === undefined ? null : body instanceof Uint8Array ? body : Readable.from(body, { objectMode: false }),
+        // undici gives a connection up after HEAD, in case a server sends a body all the same. None of them is worth a new handshake each time.
+        reset: false,
         headersTimeout: request.answerWithin ?? timing.idle,
         bodyTimeout: timing.idle,
         ...(signal === undefined ? {} : { signal }),

@@ -75,6 +75,11 @@ export interface Repository extends Storage {
     tagOrDigest: string,
     options?: SignalOption,
   ): Promise<{ readonly descriptor: Descriptor; readonly content: Buffer }>;
+  /**
+   * What a tag stands for at the registry that is pushed to: one that is right need not be pushed, which a registry with tags that stay would
+   * refuse. Undefined when there is no such tag.
+   */
+  tagged(tag: string, options?: SignalOption): Promise<Descriptor | undefined>;
   /** All tags, in the registry's order. */
   tags(options?: SignalOption): Promise<readonly string[]>;
 }

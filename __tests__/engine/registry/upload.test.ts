@@ -265,4 +265,26 @@ describe('a tag', () => {
     expect(server.seen.at(-1)?.body.toString()).toBe(manifest);
     expect(server.seen.filter(({ method, url }) => method === 'GET' && url !== '/v2/')).toEqual([]);
   });
+
+  test('for a manifest that is there is put with the bytes at hand, over a connection that HEAD leaves open, unless it is right already', async () => {
+    const ports = new Set<number | undefined>();
+    const headers = { 'content-type': OCI_MANIFEST, 'docker-content-digest': descriptor.digest };
+    const server = await bench.server((request, response) => {
+      if (request.url !== '/v2/') ports.add(response.socket?.remotePort);
+      if (request.method === 'PUT') sendJson(response, 201, {});
+      else if (request.method === 'HEAD' && !request.url.endsWith('/new'))
+        response.writeHead(200, { ...headers, 'content-length': manifest.length }).end();
+      else sendJson(response, request.url === '/v2/' ? 200 : 404, {});
+    });
+    const repository = bench.client().repository(`${server.address}/a`);
+    expect([await repository.tagged('right'), await repository.tagged('new')]).toEqual([descriptor, undefined]);
+    const pushed = repository.push(descriptor, async function* () {
+      yield Buffer.from(manifest);
+    });
+    expect(await pushed).toBe('exists');
+    await repository.tag(descriptor, 'new');
+    expect(server.lines().slice(-2)).toEqual([`HEAD /v2/a/manifests/${descriptor.digest}`, 'PUT /v2/a/manifests/new']);
+    // The next request may come while the last connection is being made free.
+    expect(ports.size).toBeLessThan(3);
+  });
 });
