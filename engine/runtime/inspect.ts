@@ -120,14 +120,14 @@ function mountOf(mount: Mount): Record<string, unknown> {
   };
 }
 
-function volumeOf({ name, target, readonly }: VolumeUse, place: VolumePlace): Record<string, unknown> {
+function volumeOf({ name, target, readonly, anonymous }: VolumeUse, place: VolumePlace): Record<string, unknown> {
   return {
     Type: 'volume',
     Name: name,
     Source: volumeData(place, name),
     Destination: target,
     Driver: 'local',
-    Mode: readonly ? 'ro' : 'z',
+    Mode: readonly ? 'ro' : anonymous ? '' : 'z',
     RW: !readonly,
     Propagation: '',
   };

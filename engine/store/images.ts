@@ -163,16 +163,18 @@ async function load(
   }
 }
 
-/** Bytes of the blobs where there is a manifest, else of the plain layers. */
+/** Bytes of the plain layers, as `history` shows them one by one; of the blobs as long as layers have not been unpacked here. */
 async function sizeOf(
   { content, layers }: Pick<ImageStoreParts, 'content' | 'layers'>,
   record: ImageRecord,
   config: ImageConfig,
 ): Promise<number> {
-  const manifest = record.manifest && (await readManifest(content, record.manifest.digest));
+  const found = await Promise.all(config.rootfs.diff_ids.map((diffId) => layers.get(diffId)));
+  const plain = found.map((layer) => layer?.size);
+  const manifest =
+    plain.includes(undefined) && record.manifest ? await readManifest(content, record.manifest.digest) : undefined;
   if (manifest) return manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size);
-  const records = await Promise.all(config.rootfs.diff_ids.map((diffId) => layers.get(diffId)));
-  return records.reduce((sum, layer) => sum + (layer?.size ?? 0), 0);
+  return plain.reduce<number>((sum, size = 0) => sum + size, 0);
 }
 
 /** A manifest of the store; undefined when it is lost, which fsck says. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Context } from './context.ts';
-import { UsageError } from './usage-error.ts';
+import { OperandsError } from './usage-error.ts';
 
 /** Takes bytes; awaited before more is made. */
 export type Write = (chunk: Uint8Array) => Promise<void>;
@@ -11,7 +11,7 @@ export type Write = (chunk: Uint8Array) => Promise<void>;
  * Lets `act` write to a file, or to standard output where none is named. A file appears under its name when it is complete; until then, and
  * after a failure, what was there before stays.
  *
- * @throws {UsageError} for a terminal, which bytes would upset
+ * @throws {OperandsError} for a terminal, which bytes would upset
  */
 export async function withSink<T>(
   { cwd, stdout }: Pick<Context, 'cwd' | 'stdout'>,
@@ -20,7 +20,10 @@ export async function withSink<T>(
 ): Promise<T> {
   if (file === undefined || file === '-') {
     if (stdout.isTTY)
-      throw new UsageError('Cannot write to the terminal: these are bytes of an archive', 'use -o FILE, or redirect');
+      throw new OperandsError(
+        'Cannot write to the terminal: these are bytes of an archive',
+        'use -o FILE, or redirect',
+      );
     return await act((chunk) => stdout.send(chunk));
   }
   const path = resolve(cwd, file);
@@ -28,13 +31,13 @@ export async function withSink<T>(
     (found) => !found.isFile(),
     () => false,
   );
-  return special ? await writeTo(path, 'w', act) : await writeAside(path, act);
+  return special ? await writeTo({ path, named: path, flags: 'w' }, act) : await writeAside(path, act);
 }
 
 async function writeAside<T>(path: string, act: (write: Write) => Promise<T>): Promise<T> {
   const part = `${path}.part-${randomBytes(8).toString('hex')}`;
   try {
-    const result = await writeTo(part, 'wx', act);
+    const result = await writeTo({ path: part, named: path, flags: 'wx' }, act);
     await rename(part, path);
     return result;
   } catch (error) {
@@ -43,9 +46,12 @@ async function writeAside<T>(path: string, act: (write: Write) => Promise<T>): P
   }
 }
 
-async function writeTo<T>(path: string, flags: string, act: (write: Write) => Promise<T>): Promise<T> {
+async function writeTo<T>(
+  { path, named, flags }: { readonly path: string; readonly named: string; readonly flags: string },
+  act: (write: Write) => Promise<T>,
+): Promise<T> {
   const handle = await open(path, flags, 0o644).catch((error: unknown) => {
-    throw new UsageError(`Cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new OperandsError(`Cannot write ${named}: ${reasonOf(error)}`);
   });
   try {
     return await act(async (chunk) => {
@@ -54,4 +60,12 @@ async function writeTo<T>(path: string, flags: string, act: (write: Write) => Pr
   } finally {
     await handle.close();
   }
+}
+
+/** Why a file could not be opened, in words for what people run into. */
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such folder';
+  if (code === 'EISDIR') return 'it is a folder';
+  return error instanceof Error ? error.message : String(error);
 }

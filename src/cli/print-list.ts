@@ -16,7 +16,7 @@ export function printList(
     const heads = columns.map(([head]) => head);
     stdout.write(formatTable(heads, cells));
   } else if (format === 'json') {
-    for (const row of rows) stdout.write(`${JSON.stringify(row)}\n`);
+    for (const row of rows) stdout.write(`${escapeHtml(JSON.stringify(sorted(row)))}\n`);
   } else if (/^table\s/.test(format)) {
     const { render, head } = parseRowTemplate(format.slice('table'.length).trim());
     const [first = '', ...lines] = [head((field) => titleOf(field, columns)), ...rows.map(render)];
@@ -24,8 +24,18 @@ export function printList(
     stdout.write(formatTable(first.split('\t'), cells));
   } else {
     const { render } = parseRowTemplate(format);
-    for (const row of rows) stdout.write(`${render(row)}\n`);
+    for (const row of rows) stdout.write(`${render(sorted(row))}\n`);
   }
+}
+
+/** Fields by their names: Docker's `json` of a row has them so. */
+function sorted(row: Fields): Fields {
+  return Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** As Go's encoder writes strings, so that they may stand in a page: all of these characters are inside of strings. */
+function escapeHtml(json: string): string {
+  return json.replace(/[<>&]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** The head of a column: as in the list's own table, else the field's name in capitals, as Docker prints it. */

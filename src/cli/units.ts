@@ -31,6 +31,41 @@ export function humanDuration(milliseconds: number): string {
   return days < 730 ? `${Math.floor(days / 30)} months` : `${Math.floor(days / 365)} years`;
 }
 
+/** A time in ISO 8601 as Go prints one, in the zone of this machine: `2026-01-31 10:00:00 +0000 UTC`; what is no time stays as it is. */
+export function goTime(iso: string, { fraction = false }: { readonly fraction?: boolean } = {}): string {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return iso;
+  const digits = fraction ? (/\.(\d*[1-9])0*Z?$/.exec(iso)?.[0].replace(/0*Z?$/, '') ?? '') : '';
+  return `${localOf(time).replace('T', ' ')}${digits} ${offsetOf(time)} ${zoneOf(time)}`;
+}
+
+/** A time in ISO 8601 as RFC 3339 in whole seconds, in the zone of this machine: `2026-01-31T10:00:00Z`. */
+export function rfc3339(iso: string): string {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return iso;
+  const offset = offsetOf(time);
+  return `${localOf(time)}${offset === '+0000' ? 'Z' : `${offset.slice(0, 3)}:${offset.slice(3)}`}`;
+}
+
+function localOf(time: Date): string {
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+function offsetOf(time: Date): string {
+  const minutes = -time.getTimezoneOffset();
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return `${minutes < 0 ? '-' : '+'}${String(hours).padStart(2, '0')}${String(rest).padStart(2, '0')}`;
+}
+
+/** `CET`; the offset again for a zone that has no such name, as Go does. */
+function zoneOf(time: Date): string {
+  const names = ['en-US', 'en-GB'].map((locale) => {
+    const parts = new Intl.DateTimeFormat(locale, { timeZoneName: 'short' }).formatToParts(time);
+    return parts.find(({ type }) => type === 'timeZoneName')?.value ?? '';
+  });
+  return names.find((name) => /^[A-Z]{3,5}$/.test(name)) ?? offsetOf(time);
+}
+
 /** Seconds with one digit: `3.2s`. */
 export function seconds(milliseconds: number): string {
   return `${(milliseconds / 1000).toFixed(1)}s`;

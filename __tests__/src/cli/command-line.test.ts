@@ -29,7 +29,6 @@ describe('berth', () => {
     [['run', '--runtime', 'runc', 'x'], 'Cannot use --runtime: not supported yet', ''],
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
     [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],
-    [['build', '-', '-f', '-'], 'Cannot read both the context and the Dockerfile from standard input', 'hint'],
   ])('answers %j with exit code 125 and what is wrong', async (args, message, hint) => {
     const { code, stdout, stderr } = await store.berth(args);
     expect(stderr).toContain(`berth: ${message}`);
@@ -60,6 +59,14 @@ describe('berth', () => {
     [['run'], '"berth run" requires at least 1 argument', 'usage: berth run'],
     [['tag', 'a', 'b', 'c'], '"berth tag" accepts 2 arguments: got "c" as well', 'usage: berth tag'],
     [['ps', '--format', '{{.Nope}}', 'x'], '"berth ps" accepts no arguments', ''],
+    [['build', '-', '-f', '-'], 'Cannot read both the context and the Dockerfile from standard input', 'hint'],
+    [['build', '/no/such'], 'Cannot use /no/such as the context: path "/no/such" not found', ''],
+    [['load', '-i', '/no/such'], 'Cannot read /no/such: there is no such file', ''],
+    [['cp', '/a', '/b'], 'Cannot copy: must specify at least one container source', 'CONTAINER:PATH'],
+    [['inspect', '--type', 'thing', 'x'], 'Cannot inspect: unknown type: "thing": must be one of container', ''],
+    [['update', '--restart', 'ever', 'x'], "Cannot update: invalid restart policy: unknown policy 'ever'", ''],
+    [['update', 'x'], 'you must provide one or more flags when using this command', ''],
+    [['volume', 'create', '-d', 'nfs', 'x'], 'Cannot use volume driver "nfs"', 'local'],
   ])(
     'answers %j with exit code 1, as Docker does for what its daemon or its operands refuse',
     async (args, message, hint) => {

@@ -299,7 +299,7 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
       [[join(here, 'tree'), 'done:/srv/out'], 1, 'cannot copy a directory to a file'],
       [['done:/srv', 'live:/srv'], 1, 'copying between containers is not supported'],
       [['ghost:/srv', here], 1, 'No such container: ghost'],
-      [[here, here], 125, 'must specify at least one container source'],
+      [[here, here], 1, 'must specify at least one container source'],
       [['live:/proc', here], 1, 'a file system of the kernel'],
     ];
     for (const [args, code, message] of refusals) {

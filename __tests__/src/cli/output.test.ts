@@ -3,8 +3,9 @@ import type { ProgressEvent } from '../../../engine/index.ts';
 import { createPlain } from '../../../src/cli/progress/plain.ts';
 import { createRawJson } from '../../../src/cli/progress/rawjson.ts';
 import { createTty } from '../../../src/cli/progress/tty.ts';
+import { printList } from '../../../src/cli/print-list.ts';
 import { formatTable } from '../../../src/cli/table.ts';
-import { humanDuration, humanSize } from '../../../src/cli/units.ts';
+import { goTime, humanDuration, humanSize, rfc3339 } from '../../../src/cli/units.ts';
 
 function recorder() {
   let text = '';
@@ -116,4 +117,35 @@ test('sizes and durations read as in Docker', () => {
     '3 days',
     '2 weeks',
   ]);
+});
+
+test.each([
+  ['2026-01-31T10:00:00.120Z', {}, '2026-01-31T10:00:00Z'],
+  ['2026-01-31T10:00:00.120Z', { fraction: true }, '2026-01-31T10:00:00.12Z'],
+  ['2026-07-01T23:59:59.000000001Z', { fraction: true }, '2026-07-01T23:59:59.000000001Z'],
+  ['2026-07-01T23:59:59.000Z', { fraction: true }, '2026-07-01T23:59:59Z'],
+])('the time %s %j is that time as Go prints it, in the zone of the machine', (iso, options, same) => {
+  const text = goTime(iso, options);
+  const [, date = '', clock = '', offset = '', zone] =
+    /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d*[1-9])?) ([+-]\d{4}) ([A-Z]{3,5}|[+-]\d{4})$/.exec(text) ?? [];
+  expect(Date.parse(`${date}T${clock}${offset}`)).toBe(Date.parse(same));
+  expect(clock.includes('.')).toBe(same.includes('.'));
+  if (zone === 'UTC') expect(`${date}T${clock}Z`).toBe(same);
+});
+
+test('a time in seconds is RFC 3339, and what is no time stays as it is', () => {
+  const text = rfc3339('2026-01-31T10:00:00.9Z');
+  expect(text).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)$/);
+  expect(Date.parse(text)).toBe(Date.parse('2026-01-31T10:00:00Z'));
+  expect([goTime('soon'), rfc3339('')]).toEqual(['soon', '']);
+});
+
+test('rows as JSON have their fields by name, and signs that a page could take for its own escaped', () => {
+  const out = recorder();
+  const rows = [{ Name: 'b', Digest: '<none>', Ports: '1->2' }];
+  printList({ stdout: out }, rows, { columns: [], format: 'json' });
+  printList({ stdout: out }, rows, { columns: [], format: '{{json .}}' });
+  const [plain = '', ...template] = out.text().split('\n');
+  expect(plain).toBe('{"Digest":"\\u003cnone\\u003e","Name":"b","Ports":"1-\\u003e2"}');
+  expect(template).toEqual(['{"Digest":"<none>","Name":"b","Ports":"1->2"}', '']);
 });

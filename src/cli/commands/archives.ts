@@ -7,7 +7,7 @@ import { withSink } from '../file-sink.ts';
 import { choice, single, text, texts, toggle } from '../flags.ts';
 import { PLATFORM, requirePlatform } from '../of-platform.ts';
 import { withRenderer } from '../progress/index.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 import { familiarName } from './images.ts';
 import { parsePlatform } from '../values/platform.ts';
 
@@ -96,7 +96,7 @@ export const importImage = defineCommand({
   },
   run: async (context, { change, message, platform }, [file = '', name]) => {
     if (/^https?:\/\//i.test(file))
-      throw new UsageError(
+      throw new OperandsError(
         `Cannot import ${file}: URLs are not supported yet`,
         `curl -fL ${file} | berth import - NAME`,
       );
@@ -174,14 +174,14 @@ function warnings({ stderr }: Context): (event: { readonly type: string; readonl
   };
 }
 
-/** A file, or standard input for `-` and nothing. @throws {UsageError} for what cannot be read, and a terminal */
+/** A file, or standard input for `-` and nothing. @throws {OperandsError} for what cannot be read, and a terminal */
 function sourceOf({ cwd, stdin }: Context, file: string | undefined, usage: string): AsyncIterable<Uint8Array> {
   if (file === undefined || file === '-') {
-    if (stdin.isTTY) throw new UsageError('Cannot read the archive: standard input is a terminal', usage);
+    if (stdin.isTTY) throw new OperandsError('Cannot read the archive: standard input is a terminal', usage);
     return stdin as AsyncIterable<Uint8Array>;
   }
   const path = resolve(cwd, file);
-  if (!existsSync(path)) throw new UsageError(`Cannot read ${file}: there is no such file`);
-  if (statSync(path).isDirectory()) throw new UsageError(`Cannot read ${file}: it is a folder`);
+  if (!existsSync(path)) throw new OperandsError(`Cannot read ${file}: there is no such file`);
+  if (statSync(path).isDirectory()) throw new OperandsError(`Cannot read ${file}: it is a folder`);
   return createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Uint8Array>;
 }

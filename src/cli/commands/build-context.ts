@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseGitSource, type BuildContext, type BuildNamedContext } from '../../../engine/index.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 
 /** What of the process a context may be read from. */
 export interface ContextPlace {
@@ -20,12 +20,12 @@ export interface NamedFiles {
  * Operand and `-f` of `berth build`: a directory, a repository, a URL, or `-` for an archive or a Dockerfile on standard input; the Dockerfile
  * may come from there too.
  *
- * @throws {UsageError} for what is none
+ * @throws {OperandsError} for what is none
  */
 export async function filesOf(operand: string, file: string | undefined, place: ContextPlace): Promise<NamedFiles> {
   if (file === '-') {
     if (operand === '-') {
-      throw new UsageError(
+      throw new OperandsError(
         'Cannot read both the context and the Dockerfile from standard input',
         'give one of them as a path',
       );
@@ -37,7 +37,7 @@ export async function filesOf(operand: string, file: string | undefined, place: 
   return { context, file: typeof context === 'string' ? resolve(place.cwd, file) : file };
 }
 
-/** A context by its operand. @throws {UsageError} */
+/** A context by its operand. @throws {OperandsError} */
 export function buildContextOf(operand: string, { cwd, stdin }: ContextPlace): BuildContext {
   if (operand === '-') return { type: 'archive', content: stdin };
   return (existsSync(resolve(cwd, operand)) ? undefined : remoteOf(operand)) ?? contextOf(operand, cwd);
@@ -49,54 +49,57 @@ function remoteOf(text: string): BuildContext | undefined {
     const git = parseGitSource(text);
     if (git) return git;
   } catch (error) {
-    throw new UsageError(
+    throw new OperandsError(
       `Cannot use ${text} as the context: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
   return /^https?:\/\//.test(text) ? { type: 'http', url: text } : undefined;
 }
 
-/** The context directory that an operand names, absolute. @throws {UsageError} for what is none */
+/** The context directory that an operand names, absolute. @throws {OperandsError} for what is none */
 export function contextOf(operand: string, cwd: string): string {
   if (operand === '-' || remoteOf(operand) !== undefined) {
-    throw new UsageError(`Cannot use ${operand} as the context here`, 'give a directory');
+    throw new OperandsError(`Cannot use ${operand} as the context here`, 'give a directory');
   }
   const directory = resolve(cwd, operand);
   if (!existsSync(directory))
-    throw new UsageError(`Cannot use ${operand} as the context: path "${directory}" not found`);
+    throw new OperandsError(`Cannot use ${operand} as the context: path "${directory}" not found`);
   if (!statSync(directory).isDirectory())
-    throw new UsageError(`Cannot use ${operand} as the context: it is not a directory`);
+    throw new OperandsError(`Cannot use ${operand} as the context: it is not a directory`);
   return directory;
 }
 
 /** The Dockerfile that `-f` names, absolute. */
 export function fileOf(file: string, cwd: string): string {
-  if (file === '-') throw new UsageError('Cannot use -f - here: standard input is not read', 'give a file');
+  if (file === '-') throw new OperandsError('Cannot use -f - here: standard input is not read', 'give a file');
   return resolve(cwd, file);
 }
 
 /**
  * `--build-context NAME=VALUE`: a directory, a repository, a URL of an archive, `docker-image://REFERENCE` or `oci-layout://DIRECTORY[:TAG]`.
  *
- * @throws {UsageError}
+ * @throws {OperandsError}
  */
 export function parseNamedContext(word: string, cwd: string): readonly [string, BuildNamedContext] {
   const equals = word.indexOf('=');
   const [name, value] = [word.slice(0, Math.max(0, equals)), word.slice(equals + 1)];
-  if (name === '' || value === '') throw new UsageError(`wanted NAME=VALUE, not "${word}"`);
+  if (name === '' || value === '') throw new OperandsError(`wanted NAME=VALUE, not "${word}"`);
   const image = afterScheme(value, 'docker-image://');
   if (image !== undefined) return [name, { type: 'image', reference: image }];
   const layout = afterScheme(value, 'oci-layout://');
   if (layout !== undefined) return [name, layoutOf(layout, cwd)];
   if (value.startsWith('target:')) {
-    throw new UsageError(`"${value}" is for bake files`, 'name the stage in the Dockerfile: --from takes it as it is');
+    throw new OperandsError(
+      `"${value}" is for bake files`,
+      'name the stage in the Dockerfile: --from takes it as it is',
+    );
   }
   return [name, buildContextOf(value, { cwd, stdin: NO_INPUT })];
 }
 
 const NO_INPUT: AsyncIterable<Uint8Array> = {
   [Symbol.asyncIterator]: () => {
-    throw new UsageError('Cannot use - for a named context', 'give a directory');
+    throw new OperandsError('Cannot use - for a named context', 'give a directory');
   },
 };
 
@@ -119,7 +122,7 @@ async function textOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
   for await (const chunk of stream) {
     size += chunk.length;
     if (size > MAX_DOCKERFILE)
-      throw new UsageError(`The Dockerfile on standard input has more than ${MAX_DOCKERFILE} bytes`);
+      throw new OperandsError(`The Dockerfile on standard input has more than ${MAX_DOCKERFILE} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -4,7 +4,7 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { maybe, toggle } from '../flags.ts';
 import { humanSize } from '../units.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 
 /** `berth cp`: files between a container and this machine, or a tar on standard input or output. */
 export const cp = defineCommand({
@@ -60,17 +60,17 @@ function absolute(word: string, cwd: string): string {
 
 function checkEnds(source: End, target: End): void {
   if (source.kind === 'tar' && target.kind === 'tar')
-    throw new UsageError('Cannot copy from - to -: one of them must be a container');
+    throw new OperandsError('Cannot copy from - to -: one of them must be a container');
   for (const end of [source, target]) {
     if (end.kind === 'container' && (end.container === '' || end.path === '')) {
-      throw new UsageError(
+      throw new OperandsError(
         'Cannot copy: source and destination can not be empty',
         'berth cp CONTAINER:PATH DESTINATION',
       );
     }
   }
   if (source.kind !== 'container' && target.kind !== 'container') {
-    throw new UsageError(
+    throw new OperandsError(
       'Cannot copy: must specify at least one container source',
       'berth cp CONTAINER:PATH DESTINATION',
     );

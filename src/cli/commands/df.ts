@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { type Fields, renderTemplate } from '../template/index.ts';
-import { humanDuration, humanSize } from '../units.ts';
+import { goTime, humanDuration, humanSize } from '../units.ts';
 import { rowsOf as imageRows } from './images.ts';
 import { rowOf as containerRow } from './ps.ts';
 import { rowOf as volumeRow } from './volume.ts';
@@ -135,7 +135,7 @@ async function listsOf(engine: Engine, short: boolean): Promise<Lists> {
       ID: short ? id.slice(0, 12) : id,
       CacheType: type,
       Size: humanSize(bytes),
-      CreatedAt: createdAt ?? '',
+      CreatedAt: createdAt === undefined ? '' : goTime(createdAt, { fraction: true }),
       CreatedSince: createdAt === undefined ? '' : `${humanDuration(Date.now() - Date.parse(createdAt))} ago`,
       Shared: String(shared),
     })),

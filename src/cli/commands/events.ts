@@ -42,7 +42,9 @@ export const events = defineCommand({
     const onAct = (act: Act): void => {
       const at = Date.parse(act.time);
       if (at < from || (until !== undefined && at > until) || !matchesAll(act, filter, FILTERS)) return;
-      context.stdout.write(`${format === undefined ? lineOf(act) : renderTemplate(format, fieldsOf(act))}\n`);
+      context.stdout.write(
+        `${format === undefined ? lineOf(act) : renderTemplate(format, withGoNames(fieldsOf(act)))}\n`,
+      );
     };
     const signal = end ? AbortSignal.any([context.signal, end]) : context.signal;
     try {
@@ -76,4 +78,12 @@ function fieldsOf({ time, kind, action, id, attributes }: Act): Fields {
     time: seconds,
     timeNano: Number(BigInt(seconds) * 1_000_000_000n + BigInt(fraction)),
   };
+}
+
+/** The fields by the names that Docker's templates know, `{{.Time}}`, beside those of its JSON, which `json` alone shows. */
+function withGoNames(fields: Fields): Fields {
+  const { status = '', id = '', from = '', scope, time, timeNano } = fields;
+  const named = { Status: status, ID: id, From: from, Scope: scope, Time: time, TimeNano: timeNano };
+  const hidden = Object.entries(named).map(([name, value]) => [name, { value, enumerable: false }] as const);
+  return Object.defineProperties({ ...fields }, Object.fromEntries(hidden));
 }

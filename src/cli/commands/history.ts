@@ -3,7 +3,7 @@ import { defineCommand } from '../command.ts';
 import { single, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import type { Fields } from '../template/index.ts';
-import { humanDuration, humanSize } from '../units.ts';
+import { humanDuration, humanSize, rfc3339 } from '../units.ts';
 import { parsePlatform } from '../values/platform.ts';
 
 type Line = Awaited<ReturnType<Engine['images']['history']>>[number];
@@ -56,7 +56,7 @@ function rowOf(
   return {
     ID: id === undefined ? '<missing>' : noTrunc ? id : id.slice('sha256:'.length, 'sha256:'.length + 12),
     CreatedSince: Number.isNaN(at) ? 'N/A' : `${humanDuration(Date.now() - at)} ago`,
-    CreatedAt: created ?? 'N/A',
+    CreatedAt: created === undefined ? 'N/A' : rfc3339(created),
     CreatedBy: noTrunc || text.length <= SHOWN ? text : `${text.slice(0, SHOWN - 1)}…`,
     Size: human ? humanSize(size) : String(size),
     Comment: comment,

@@ -5,7 +5,7 @@ import { list, text, toggle } from '../flags.ts';
 import { PLATFORM, requirePlatform } from '../of-platform.ts';
 import { type Column, printList } from '../print-list.ts';
 import type { Fields } from '../template/index.ts';
-import { humanDuration, humanSize } from '../units.ts';
+import { goTime, humanDuration, humanSize } from '../units.ts';
 import { parseMoment } from '../values/time.ts';
 import { each } from './each.ts';
 
@@ -139,9 +139,14 @@ export function rowsOf(image: Image, noTrunc: boolean): readonly Fields[] {
   const shared = {
     ID: shown(image.id),
     Digest: image.manifest?.digest ?? '<none>',
-    CreatedAt: created ?? '',
+    CreatedAt: created === undefined ? '' : goTime(created),
     CreatedSince: Number.isNaN(at) ? 'N/A' : `${humanDuration(Date.now() - at)} ago`,
     Size: humanSize(image.size),
+    VirtualSize: humanSize(image.size),
+    // What only `system df -v` adds up.
+    SharedSize: 'N/A',
+    UniqueSize: 'N/A',
+    Containers: 'N/A',
   };
   if (image.names.length === 0) return [{ Repository: '<none>', Tag: '<none>', ...shared }];
   return image.names.map((name) => {

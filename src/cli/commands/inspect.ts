@@ -1,8 +1,9 @@
 import { type Engine, EngineError, isEngineError, type Platform } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { choice, single, text, toggle } from '../flags.ts';
+import { single, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
+import { OperandsError } from '../usage-error.ts';
 import { parsePlatform } from '../values/platform.ts';
 import { inspectedVolume } from './volume.ts';
 
@@ -18,7 +19,11 @@ export const inspect = defineCommand({
   name: 'inspect',
   docs: 'Show everything about containers, images, volumes or networks',
   operands: OPERANDS,
-  flags: { format: FORMAT, size: SIZE, type: choice('--type TYPE', 'what the name stands for', TYPES) },
+  flags: {
+    format: FORMAT,
+    size: SIZE,
+    type: single(`--type TYPE`, `what the name stands for (${TYPES.join('|')})`, parseType),
+  },
   run: async (context, { format, size, type }, names) =>
     await printObjects(context, names, { format, find: async (name) => await find(context, name, { type, size }) }),
 });
@@ -51,6 +56,15 @@ export const inspectImage = defineCommand({
       find: async (name) => await find(context, name, { type: 'image', platform }),
     }),
 });
+
+/** A kind that is none is found out after the flags were read, as with Docker: its exit code is 1. */
+function parseType(word: string): Kind {
+  const found = TYPES.find((type) => type === word);
+  if (found === undefined) {
+    throw new OperandsError(`Cannot inspect: unknown type: "${word}": must be one of ${TYPES.join(', ')}`);
+  }
+  return found;
+}
 
 /** What of them has the name: `docker inspect` looks in this order too. */
 async function find(

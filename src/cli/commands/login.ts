@@ -6,7 +6,7 @@ import { dockerPlace } from '../credentials.ts';
 import { text, toggle } from '../flags.ts';
 import { ask, askHidden } from '../prompt.ts';
 import { credentialFolder, helperProcess } from '../settings.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 
 const DOCKER_HUB = 'docker.io';
 
@@ -69,16 +69,16 @@ async function givenCredentials(
 ): Promise<Credentials | undefined> {
   if (passwordStdin) {
     if (password !== undefined)
-      throw new UsageError('conflicting options: cannot specify both --password and --password-stdin');
-    if (!username) throw new UsageError('the --password-stdin option requires --username to be set', '-u NAME');
+      throw new OperandsError('conflicting options: cannot specify both --password and --password-stdin');
+    if (!username) throw new OperandsError('the --password-stdin option requires --username to be set', '-u NAME');
     const read = (await textOf(context.stdin)).replace(/\r?\n$/, '');
     if (read === '')
-      throw new UsageError('password is empty', 'cat password.txt | berth login -u NAME --password-stdin');
+      throw new OperandsError('password is empty', 'cat password.txt | berth login -u NAME --password-stdin');
     return { username, password: read };
   }
   if (password === undefined) return undefined;
   context.stderr.write('WARNING! Using --password via the CLI is insecure. Use --password-stdin.\n');
-  if (password === '') throw new UsageError('password is empty');
+  if (password === '') throw new OperandsError('password is empty');
   if (username) return { username, password };
   return { username: await askName(context), password };
 }
@@ -106,20 +106,20 @@ async function prompted(context: Context, registry: string, username: string | u
   if (!username) context.stdout.write(`Log in to ${registry}\n`);
   const name = username || (await askName(context));
   const password = await askHidden(context, 'Password: ');
-  if (password === '') throw new UsageError('password is required');
+  if (password === '') throw new OperandsError('password is required');
   return { username: name, password };
 }
 
 async function askName(context: Context): Promise<string> {
   requireTerminal(context);
   const name = (await ask(context, 'Username: ')).trim();
-  if (name === '') throw new UsageError('username is required');
+  if (name === '') throw new OperandsError('username is required');
   return name;
 }
 
 function requireTerminal({ stdin }: Context): void {
   if (stdin.isTTY) return;
-  throw new UsageError(
+  throw new OperandsError(
     'Cannot perform an interactive login from a non TTY device',
     'echo "$PASSWORD" | berth login -u NAME --password-stdin',
   );

@@ -6,7 +6,8 @@ import { list, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { printObjects } from '../print-objects.ts';
 import { labelOf } from '../template/index.ts';
-import { UsageError } from '../usage-error.ts';
+import { goTime } from '../units.ts';
+import { OperandsError } from '../usage-error.ts';
 import { parseIpv4 } from '../values/host.ts';
 import { parseLabel } from '../values/label.ts';
 import { parseMoment } from '../values/time.ts';
@@ -81,13 +82,14 @@ const ls = defineCommand({
       Name: one.name,
       Driver: one.driver,
       Scope: 'local',
+      IPv4: 'true',
       IPv6: 'false',
       Internal: String(one.internal),
       Label: labelOf(one.labels),
       Labels: Object.entries(one.labels)
         .map(([name, value]) => `${name}=${value}`)
         .join(','),
-      CreatedAt: one.created,
+      CreatedAt: goTime(one.created, { fraction: true }),
     }));
     printList(context, rows, { columns: COLUMNS, format: format ?? (quiet ? '{{.ID}}' : undefined) });
     return 0;
@@ -185,5 +187,5 @@ export const network = { create, connect, disconnect, ls, list: ls, inspect, rm,
 
 function parseDriver(word: string): 'bridge' {
   if (word === 'bridge') return word;
-  throw new UsageError(`Cannot use network driver ${word}: not supported yet`, '--driver bridge is');
+  throw new OperandsError(`Cannot use network driver ${word}: not supported yet`, '--driver bridge is');
 }

@@ -1,6 +1,6 @@
 import type { PublishedPort } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 
 /** `berth port`: where the ports of a container are published. */
 export const port = defineCommand({
@@ -18,14 +18,11 @@ export const port = defineCommand({
     }
     const [number = '', protocol = 'tcp', ...rest] = asked.toLowerCase().split('/');
     if (rest.length > 0 || !/^\d{1,5}$/.test(number) || Number(number) > 65_535) {
-      throw new UsageError(`Cannot show port ${asked}: invalid port`, `berth port ${name} 80/tcp`);
+      throw new OperandsError(`Cannot show port ${asked}: invalid port`, `berth port ${name} 80/tcp`);
     }
     const chosen = ports.filter((one) => one.containerPort === Number(number) && one.protocol === protocol);
     if (chosen.length === 0) {
-      throw new UsageError(
-        `No public port '${number}/${protocol}' published for ${name}`,
-        `berth port ${name} lists them`,
-      );
+      throw new OperandsError(`No public port '${asked}' published for ${name}`, `berth port ${name} lists them`);
     }
     context.stdout.write(chosen.map((one) => `${placeOf(one)}\n`).join(''));
     return 0;

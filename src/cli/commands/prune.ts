@@ -14,7 +14,7 @@ import { list, single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
 import { reportError } from '../report-error.ts';
 import { humanSize } from '../units.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 import { parseSize } from '../values/size.ts';
 import { parseMoment } from '../values/time.ts';
 
@@ -172,7 +172,7 @@ export const pruneSystem = defineCommand({
   },
   run: async (context, { all, filter, force, volumes }) => {
     if (volumes && filter.some(({ name }) => name === 'until')) {
-      throw new UsageError(
+      throw new OperandsError(
         'Cannot prune volumes by their age: The "until" filter is not supported with "--volumes"',
         'berth volume prune, and berth system prune without --volumes',
       );

@@ -4,7 +4,7 @@ import { type Filter, hasLabel, isTrue, matchesAll, parseFilter, pattern } from 
 import { count, list, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { type Fields, labelOf } from '../template/index.ts';
-import { humanDuration, humanSize } from '../units.ts';
+import { goTime, humanDuration, humanSize } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
 
 const COLUMNS: readonly Column[] = [
@@ -98,7 +98,7 @@ export const ps = defineCommand({
     } else {
       // Adding up takes time, and is done where it will be seen.
       const shown = size || (format !== undefined && /\bSize\b/.test(format));
-      const sizeOf = shown ? await readSizes(engine) : (): string => '';
+      const sizeOf = shown ? await readSizes(engine) : (): string => '0B';
       printList(
         context,
         chosen.map((container) => ({ ...rowOf(container, noTrunc), Size: sizeOf(container) })),
@@ -141,7 +141,7 @@ export function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
     ID: noTrunc ? container.id : container.id.slice(0, 12),
     Image: container.image,
     Command: noTrunc || command.length <= 20 ? `"${command}"` : `"${command.slice(0, 19)}…"`,
-    CreatedAt: container.createdAt,
+    CreatedAt: goTime(container.createdAt),
     RunningFor: `${humanDuration(Date.now() - Date.parse(container.createdAt))} ago`,
     State: container.status,
     Status: statusOf(container),

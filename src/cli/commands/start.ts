@@ -2,7 +2,7 @@ import { attach, outputOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { single, toggle } from '../flags.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS, type DetachKeys, parseDetachKeys } from '../values/detach-keys.ts';
 import { each } from './each.ts';
 
@@ -19,7 +19,7 @@ export const start = defineCommand({
   refused: ['checkpoint', 'checkpoint-dir'],
   run: async (context, values, names) => {
     if (values.attach || values.interactive) {
-      if (names.length > 1) throw new UsageError('you cannot start and attach multiple containers at once');
+      if (names.length > 1) throw new OperandsError('you cannot start and attach multiple containers at once');
       return await startAttached(context, names[0] ?? '', values);
     }
     const { containers } = await context.engine();

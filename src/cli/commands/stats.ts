@@ -39,7 +39,13 @@ export const stats = defineCommand({
       await pause(context);
       const now = await containers.stats(names);
       const idle = all && names.length === 0 ? await restOf(context, now) : [];
-      const rows = [...now.containers.map((one) => rowOf(one, before, now, noTrunc)), ...idle];
+      const rows = [
+        ...now.containers.map((one) => ({
+          ...rowOf(one, before, now, noTrunc),
+          ...askedAs(one, names),
+        })),
+        ...idle,
+      ];
       if (!noStream && context.stdout.isTTY && format === undefined) context.stdout.write(CLEAR);
       printList(context, rows, { columns: COLUMNS, format });
       if (noStream) return 0;
@@ -47,6 +53,12 @@ export const stats = defineCommand({
     }
   },
 });
+
+/** `Container` of a template is the word that was typed. */
+function askedAs({ id, name }: StatsSample['containers'][number], names: readonly string[]): Fields {
+  const word = names.find((typed) => typed === name || id.startsWith(typed));
+  return word === undefined ? {} : { Container: word };
+}
 
 async function pause({ signal }: Context): Promise<void> {
   await new Promise<void>((resolve, reject) => {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { escapeControl, messageOf } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { formatTable } from '../table.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 
 /** A list of processes: heads and a row for each. */
 interface Listing {
@@ -40,7 +40,7 @@ async function fromPs(options: readonly string[], pids: readonly number[]): Prom
   const [head = '', ...lines] = output.split('\n').filter(Boolean);
   const titles = head.trim().split(/\s+/);
   const at = titles.indexOf('PID');
-  if (at < 0) throw new UsageError("Couldn't find PID field in ps output", 'let the ps options show the PID');
+  if (at < 0) throw new OperandsError("Couldn't find PID field in ps output", 'let the ps options show the PID');
   const wanted = new Set(pids.map(String));
   const rows = lines.map((line) => columnsOf(line, titles.length)).filter((row) => wanted.has(row[at] ?? ''));
   return { titles, rows };
@@ -60,11 +60,11 @@ async function runPs(args: readonly string[]): Promise<string | undefined> {
   return await new Promise((resolve, reject) => {
     child.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') resolve(undefined);
-      else reject(new UsageError(`ps: ${messageOf(error)}`));
+      else reject(new OperandsError(`ps: ${messageOf(error)}`));
     });
     child.on('close', (code) => {
       if (code === 0) resolve(stdout);
-      else reject(new UsageError(`ps: ${stderr.trim() || `exit code ${code}`}`));
+      else reject(new OperandsError(`ps: ${stderr.trim() || `exit code ${code}`}`));
     });
   });
 }
@@ -72,7 +72,7 @@ async function runPs(args: readonly string[]): Promise<string | undefined> {
 /** A short list of our own, on a machine without ps. */
 async function fromProc(options: readonly string[], pids: readonly number[]): Promise<Listing> {
   if (options.length > 0) {
-    throw new UsageError('Cannot use ps options: there is no ps on this machine', 'leave the options out');
+    throw new OperandsError('Cannot use ps options: there is no ps on this machine', 'leave the options out');
   }
   const rows = await Promise.all(pids.map(readProcess));
   return { titles: ['UID', 'PID', 'PPID', 'CMD'], rows: rows.filter((row) => row !== undefined) };

@@ -1,6 +1,7 @@
+import type { Restart } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
-import { single } from '../flags.ts';
-import { UsageError } from '../usage-error.ts';
+import { text } from '../flags.ts';
+import { OperandsError, UsageError } from '../usage-error.ts';
 import { parseRestart } from '../values/restart.ts';
 import { each } from './each.ts';
 import { LIMIT_FLAGS, toLimits } from './limit-flags.ts';
@@ -12,18 +13,28 @@ export const update = defineCommand({
   operands: 'CONTAINER [CONTAINER...]',
   flags: {
     ...LIMIT_FLAGS,
-    restart: single('--restart POLICY', 'no, on-failure[:n], always or unless-stopped', parseRestart),
+    restart: text('--restart POLICY', 'no, on-failure[:n], always or unless-stopped'),
   },
   refused: ['blkio-weight', 'cpu-rt-period', 'cpu-rt-runtime', 'kernel-memory'],
   run: async (context, values, names) => {
     const limits = toLimits(values);
-    if (!limits && !values.restart) {
-      throw new UsageError('you must provide one or more flags when using this command', 'berth update --help');
+    const restart = restartOf(values.restart);
+    if (!limits && !restart) {
+      throw new OperandsError('you must provide one or more flags when using this command', 'berth update --help');
     }
     const { containers } = await context.engine();
     return await each(context, names, async (name) => {
-      await containers.update(name, { limits, restart: values.restart });
+      await containers.update(name, { limits, restart });
       return name;
     });
   },
 });
+
+/** Read after the flags, as Docker's daemon does: exit code 1 for a policy that is none. */
+function restartOf(word: string | undefined): Restart | undefined {
+  try {
+    return word === undefined ? undefined : parseRestart(word);
+  } catch (error) {
+    throw error instanceof UsageError ? new OperandsError(`Cannot update: ${error.message}`, error.hint) : error;
+  }
+}

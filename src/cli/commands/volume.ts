@@ -8,7 +8,7 @@ import { type Column, printList } from '../print-list.ts';
 import { reportError } from '../report-error.ts';
 import { type Fields, labelOf } from '../template/index.ts';
 import { humanSize } from '../units.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 import { parseLabel } from '../values/label.ts';
 import { each } from './each.ts';
 
@@ -62,13 +62,13 @@ export const createVolume = defineCommand({
   refused: ['availability', 'group', 'limit-bytes', 'required-bytes', 'scope', 'secret', 'sharing', 'type'],
   run: async (context, { driver = 'local', label, name, option }, [operand]) => {
     if (driver !== 'local') {
-      throw new UsageError(
+      throw new OperandsError(
         `Cannot use volume driver "${driver}": there are no plugins`,
         'leave it out: local is the one there is',
       );
     }
     if (name !== undefined && operand !== undefined) {
-      throw new UsageError(
+      throw new OperandsError(
         'Cannot name a volume twice: conflicting options: cannot specify a volume-name through both --name and as a positional arg',
       );
     }
@@ -165,6 +165,10 @@ export function rowOf(volume: VolumeSummary): Fields {
     Links: String(volume.users.length),
     Mountpoint: volume.mountpoint,
     Scope: 'local',
+    // Of volumes of a swarm.
+    Availability: 'N/A',
+    Group: 'N/A',
+    Status: 'N/A',
     Size: volume.bytes === undefined ? 'N/A' : humanSize(volume.bytes),
   };
 }

@@ -126,7 +126,10 @@ describe('a list', () => {
     ],
     ['{{.ID}} {{.Label "org.x.git-rev"}}|', 'a1 f00|\nb2 |\n'],
     ['table {{.ID}}\\t{{.Label "org.x.git-rev"}}', 'CONTAINER ID   git rev\na1             f00\nb2\n'],
-    ['json', `${rows.map((row) => JSON.stringify(row)).join('\n')}\n`],
+    [
+      'json',
+      '{"ID":"a1","LocalVolumes":"0","RunningFor":"2 days ago"}\n{"ID":"b2","LocalVolumes":"1","RunningFor":"now"}\n',
+    ],
   ])('is printed by %s', (format, text) => expect(print(format, rows)).toBe(text));
 
   test('heads stand there when there is no row', () => {
