@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isEngineError } from '../../engine/base/errors.ts';
 import type { ContainerHandle, Containers, ContainerSummary, Engine } from '../../engine/index.ts';
 import { createBerth, NO_CONTAINERS, type Berth } from '../helpers/berth.ts';
@@ -16,13 +17,15 @@ const suite = reason === undefined ? describe : describe.skip;
 type Act = (containers: Containers, engine: Engine) => Promise<unknown>;
 interface Pair {
   readonly name: string;
-  /** How it is before: running (the rule), created, or not there. */
-  readonly begin?: 'created' | 'nothing';
+  /** How it is before: running (the rule), created, or not there; on a network of its own, or with one that waits for it. */
+  readonly begin?: 'created' | 'nothing' | 'joined' | 'network';
   readonly both: readonly [Act, Act];
   /** What Docker would say to the one that comes second, for each; without one, it may not fail. */
   readonly says: readonly [RegExp | undefined, RegExp | undefined];
   /** At least one is done; for a name or a thing that only one can have, exactly one. */
   readonly wins?: 'exactly one';
+  /** {@link ROUNDS} when left out. */
+  readonly rounds?: number;
   /** Status afterwards. */
   readonly ends: RegExp;
 }
@@ -30,6 +33,7 @@ interface Pair {
 const GONE = /No such container: it/;
 const STILL = /is not running/;
 const GONE_OR_STILL = /No such container: it|is not running/;
+const NO_NETWORK = /network lessons not found|the network was removed \(lessons\)/;
 const BUSY = /container is (running|restarting)|is running/;
 const stop: Act = async (containers) => await containers.stop('it', { seconds: 0 });
 const kill: Act = async (containers) => await containers.kill('it');
@@ -51,6 +55,15 @@ const copy: Act = async (containers) =>
   await containers.copy({ kind: 'container', container: 'it', path: '/bin' }, { kind: 'tar', onData: () => undefined });
 const run: Act = async (containers) => await begin(containers);
 const create: Act = async (containers) => await containers.create({ image: 'box', name: 'it', network: 'none' });
+const joins = { image: 'box', name: 'it', network: 'lessons' } as const;
+const runJoined: Act = async (containers) => await containers.run({ ...joins, detach: true });
+/** At another moment of the start each time: the gap that it could fall into is a small part of it. */
+let moment = 0;
+const pruneNetworks: Act = async (_, { networks }) => {
+  await delay((moment++ % 10) * 6);
+  return await networks.prune();
+};
+const removeNetwork: Act = async (_, { networks }) => await networks.remove('lessons');
 const removeVolume: Act = async (_, { volumes }) => await volumes.remove('kept');
 
 const PAIRS: readonly Pair[] = [
@@ -101,6 +114,30 @@ const PAIRS: readonly Pair[] = [
     says: [undefined, /volume is in use|no such volume/],
     ends: /running/,
   },
+  {
+    name: 'run on a network and a prune of networks',
+    begin: 'network',
+    both: [runJoined, pruneNetworks],
+    rounds: 10,
+    says: [NO_NETWORK, undefined],
+    ends: /running|gone/,
+  },
+  {
+    name: 'run on a network and its removal',
+    begin: 'network',
+    both: [runJoined, removeNetwork],
+    says: [NO_NETWORK, /has active endpoints/],
+    wins: 'exactly one',
+    ends: /running|gone/,
+  },
+  {
+    name: 'start on a network and a prune of networks',
+    begin: 'joined',
+    both: [start, pruneNetworks],
+    rounds: 10,
+    says: [NO_NETWORK, undefined],
+    ends: /running|created|exited/,
+  },
 ];
 /** Rounds of each pair: with the eight of the command line, a hundred and more. */
 const ROUNDS = 5;
@@ -122,7 +159,7 @@ suite('two at once on one container, in the engine', () => {
   });
 
   test.each(PAIRS.map((pair) => [pair.name, pair] as const))('%s', async (_, pair) => {
-    for (let round = 0; round < ROUNDS; round += 1) {
+    for (let round = 0; round < (pair.rounds ?? ROUNDS); round += 1) {
       const { containers } = world.engine;
       for (const { id } of await containers.list({ all: true })) await containers.remove(id, { force: true });
       await prepare(world.engine, pair.begin);
@@ -146,9 +183,11 @@ suite('two at once on one container, in the engine', () => {
       const all = await settled(containers, pair.ends);
       expect(all.length).toBeLessThan(2);
       checkRecords(world.root);
+      await checkNetworks(world.engine, all);
 
       for (const { id } of all) await containers.remove(id, { force: true, volumes: true });
       for (const { name } of await world.engine.volumes.list()) await world.engine.volumes.remove(name);
+      await world.engine.networks.prune();
       expect(await leftoversOf(world.root)).toEqual([]);
     }
   });
@@ -200,7 +239,10 @@ function sideOf(engines: readonly [Engine, Engine], index: number): Parameters<A
 }
 
 async function prepare(engine: Engine, begins: Pair['begin']): Promise<void> {
+  if (begins === 'network' || begins === 'joined') await engine.networks.create({ name: 'lessons' });
   if (begins === 'nothing') await engine.volumes.create({ name: 'kept' });
+  else if (begins === 'network') return;
+  else if (begins === 'joined') await engine.containers.create(joins);
   else if (begins === 'created') await create(engine.containers, engine);
   else await begin(engine.containers);
 }
@@ -213,6 +255,14 @@ async function begin(containers: Containers): Promise<ContainerHandle> {
     network: 'none',
     mounts: [{ type: 'volume', source: 'kept', target: '/kept' }],
   });
+}
+
+/** A container that runs is on networks that are there. */
+async function checkNetworks({ networks }: Engine, all: readonly ContainerSummary[]): Promise<void> {
+  const there = (await networks.list()).map(({ name }) => name);
+  for (const { status, networks: on } of all) {
+    if (status === 'running') expect(there).toEqual(expect.arrayContaining(on.map(({ name }) => name)));
+  }
 }
 
 /** What there is when it is as it must become: a signal does not wait for the end. */
