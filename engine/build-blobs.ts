@@ -17,8 +17,8 @@ export const DEFAULT_PACKING: Packing = { codec: 'gzip', level: 1, mayBePlain: t
 export interface BlobMaker {
   /** Begins with the layers of a ref that has become known. */
   start(ref: Ref): void;
-  /** Blobs of all layers, lowest first; undefined when no blobs were asked for. */
-  finish(target: Ref): Promise<readonly Descriptor[] | undefined>;
+  /** Blobs of all layers, lowest first; undefined when no blobs were asked for. `base`: those of the lowest layers, as they came with them. */
+  finish(target: Ref, base: readonly Descriptor[]): Promise<readonly Descriptor[] | undefined>;
   /** Cancels what runs and waits for its end. */
   stop(): Promise<void>;
 }
@@ -38,13 +38,13 @@ export async function createBlobMaker(
   const signal = options.signal ? AbortSignal.any([options.signal, stopped.signal]) : stopped.signal;
   const limit = createLimit(2);
   const running = new Map<string, Promise<Descriptor>>();
-  const pack = (layers: readonly Digest[]): Promise<Descriptor> => {
-    const key = layers.join();
+  const pack = (layers: readonly Digest[], came: readonly Descriptor[] = []): Promise<Descriptor> => {
+    const key = [...layers, ...came.map(({ digest }) => digest)].join();
     const found = running.get(key);
     if (found) return found;
     const started = limit(async () => {
       signal.throwIfAborted();
-      return await snapshots.pack(layers, packing, { signal, onEvent: options.onEvent, vertex: VERTEX.id });
+      return await snapshots.pack(layers, packing, { signal, onEvent: options.onEvent, vertex: VERTEX.id, came });
     });
     started.catch(() => undefined);
     running.set(key, started);
@@ -54,10 +54,10 @@ export async function createBlobMaker(
     start: (ref) => {
       if (ref.own) void pack(diffIdsOf(ref));
     },
-    finish: async (target) =>
+    finish: async (target, base) =>
       await withVertex(VERTEX, options.onEvent, async () => {
         const diffIds = diffIdsOf(target);
-        const blobs = await Promise.all(diffIds.map((_, at) => pack(diffIds.slice(0, at + 1))));
+        const blobs = await Promise.all(diffIds.map((_, at) => pack(diffIds.slice(0, at + 1), base.slice(at, at + 1))));
         // Layers of other stages are for a cache: they end here too, and a failure of theirs leaves them out of it.
         await Promise.allSettled(running.values());
         return blobs;

@@ -22,6 +22,8 @@ export interface BuiltImage {
   readonly manifest?: Descriptor | undefined;
   /** Layers that the base brought. */
   readonly baseLayers: number;
+  /** Their blobs, as the manifest of the base names them. */
+  readonly baseBlobs: readonly Descriptor[];
   readonly names: readonly string[];
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   /** SOURCE_DATE_EPOCH in seconds. */
@@ -211,7 +213,7 @@ async function writeConfig({ store }: Parts, config: ImageConfig): Promise<Diges
 
 async function packLayers(
   parts: Parts,
-  { config, baseLayers, epoch }: BuiltImage,
+  { config, baseLayers, baseBlobs, epoch }: BuiltImage,
   output: BuildOutput,
   options: ActOptions,
 ): Promise<{ readonly diffIds: readonly Digest[]; readonly blobs: readonly Descriptor[] }> {
@@ -228,7 +230,7 @@ async function packLayers(
       const isRewritten = output.rewriteTimestamp === true && at >= baseLayers && epoch !== undefined;
       const made = isRewritten
         ? await snapshots.rewrite(chain, packing, epoch, act)
-        : { diffId, blob: await snapshots.pack(chain, packing, act) };
+        : { diffId, blob: await snapshots.pack(chain, packing, { ...act, came: baseBlobs.slice(at, at + 1) }) };
       diffIds.push(made.diffId);
       blobs.push(made.blob);
     }

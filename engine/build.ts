@@ -3,6 +3,7 @@ import { createLocalCache } from './cache/index.ts';
 import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './base/progress.ts';
 import { requireAgents } from './build-agents.ts';
 import { inlineCache, inlineKeysOf, isInline } from './build-inline.ts';
+import { baseManifest, blobsOfBase } from './base-blobs.ts';
 import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
 import {
   checkOutputs,
@@ -28,7 +29,7 @@ import { checkEpoch, toTime } from './epoch.ts';
 import { type Graph, type Vertex, type VertexId } from './graph/index.ts';
 import { hostPlatform } from './host-platform.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
-import type { Digest } from './image/types.ts';
+import type { Descriptor, Digest } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import {
@@ -121,8 +122,20 @@ async function buildFrom(
     for (const [at, { graph, epoch }] of plans.entries()) {
       const target = solved.targets[at] ?? { layers: [] };
       const more = isInline(request) ? await carriedCache(parts, graph, solved.keys, act) : undefined;
-      const how = { more, target, refs: solved.refs, blobs, names: isAlone ? names : [], epoch, isKept: isImageKept };
-      made.push(toBuilt(graph, await exportImage(parts, graph, how), { names, request, epoch }));
+      const base = await baseManifest(parts, graph);
+      const baseBlobs = await blobsOfBase(parts, base);
+      const how = {
+        more,
+        target,
+        refs: solved.refs,
+        blobs,
+        base,
+        baseBlobs,
+        names: isAlone ? names : [],
+        epoch,
+        isKept: isImageKept,
+      };
+      made.push(toBuilt(graph, await exportImage(parts, graph, how), { names, request, epoch, baseBlobs }));
     }
     return made;
   });
@@ -154,11 +167,18 @@ function toBuilt(
     names,
     request,
     epoch,
-  }: { readonly names: readonly string[]; readonly request: BuildRequest; readonly epoch: number | undefined },
+    baseBlobs,
+  }: {
+    readonly names: readonly string[];
+    readonly request: BuildRequest;
+    readonly epoch: number | undefined;
+    readonly baseBlobs: readonly Descriptor[];
+  },
 ): BuiltImage {
   const baseLayers = base?.rootfs.diff_ids.length ?? 0;
   const { annotations } = request;
-  return { id, config: imageConfig, manifest: manifest?.descriptor, platform, baseLayers, names, annotations, epoch };
+  const found = { id, config: imageConfig, manifest: manifest?.descriptor, platform };
+  return { ...found, baseLayers, baseBlobs, names, annotations, epoch };
 }
 
 const LOAD_DOCKERFILE = { id: 'load dockerfile', name: '[internal] load build definition' };
@@ -286,6 +306,8 @@ async function exportImage(
     target,
     refs,
     blobs,
+    base,
+    baseBlobs,
     names,
     epoch,
     isKept,
@@ -294,13 +316,16 @@ async function exportImage(
     readonly target: Ref;
     readonly refs: ReadonlyMap<VertexId, Ref>;
     readonly blobs: BlobMaker;
+    /** The manifest of the base, and the blobs that it names. */
+    readonly base: Descriptor | undefined;
+    readonly baseBlobs: readonly Descriptor[];
     readonly names: readonly string[];
     readonly epoch: number | undefined;
     /** False: only files or an archive were asked for. */
     readonly isKept: boolean;
   },
 ): Promise<AssembledImage> {
-  const descriptors = await blobs.finish(target);
+  const descriptors = await blobs.finish(target, baseBlobs);
   const layers = graph.image.history.flatMap(({ vertex }) => {
     if (vertex === undefined) return [];
     const ref = refs.get(vertex);
@@ -313,7 +338,7 @@ async function exportImage(
   const image = assemble({ draft: graph.image, layers, baseLayers, created, more });
   await store.content.write(image.config.descriptor.mediaType, image.config.content);
   if (image.manifest) await store.content.write(image.manifest.descriptor.mediaType, image.manifest.content);
-  if (isKept) await store.images.put({ id: image.id, manifest: image.manifest?.descriptor, names });
+  if (isKept) await store.images.put({ id: image.id, manifest: image.manifest?.descriptor, base, names });
   return image;
 }
 

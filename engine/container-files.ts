@@ -194,6 +194,10 @@ async function packUpper(parts: Parts, { state, record }: Found, options: ActOpt
   await store.content.commit(ingest, { digest, size });
   if (reply.entries === 0) return null;
   const diffId = reply.diffId as Digest;
-  await store.layers.add(diffId, { size: reply.plainSize, blobs: [{ mediaType: layerType(codec), digest, size }] });
+  await store.layers.add(diffId, {
+    size: reply.plainSize,
+    blobs: [{ mediaType: layerType(codec), digest, size }],
+    verified: [digest],
+  });
   return diffId;
 }

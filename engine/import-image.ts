@@ -31,7 +31,7 @@ export async function importImage(
     withVertex(vertex, options.onEvent, async () => {
       const { store } = parts;
       const { diffId, size, blob } = await takeLayer(parts, source, options);
-      await store.layers.add(diffId, { size, blobs: [blob] });
+      await store.layers.add(diffId, { size, blobs: [blob], verified: [blob.digest] });
       try {
         await (await parts.snapshots(options)).ensure([diffId], { ...options, vertex: vertex.id });
       } catch (error) {

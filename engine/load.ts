@@ -12,7 +12,7 @@ import { formatPlatform } from './image/platform.ts';
 import type { Descriptor, Digest, Platform } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
-import type { IndexMember, Ingest } from './store/index.ts';
+import { holdsLayer, type IndexMember, type Ingest } from './store/index.ts';
 
 const SMALL = 8 * 1024 * 1024;
 
@@ -142,13 +142,34 @@ async function keep(
 ): Promise<LoadedImage> {
   for (const [digest, { draft }] of files) await draft.commit(digest);
   const layers = descriptors.layers.map(bareDescriptor);
+  const { digest: id } = descriptors.config;
+  const made = manifest === undefined ? assembleManifest(descriptors.config, layers) : undefined;
+  const descriptor = bareDescriptor(manifest ?? made?.descriptor ?? descriptors.config);
+  const known = (await store.images.find(id))?.manifest;
+  // Another manifest of an image that is here already takes its place, if it tells the truth.
+  if (known && known.digest !== descriptor.digest) await requireLayers(store, layers, config.rootfs.diff_ids);
   for (const [at, blob] of layers.entries()) {
     const diffId = config.rootfs.diff_ids[at];
     if (diffId !== undefined) await store.layers.add(diffId, { blobs: [blob] });
   }
-  const made = manifest === undefined ? assembleManifest(descriptors.config, layers) : undefined;
   if (made) await store.content.write(made.descriptor.mediaType, made.content);
-  const { digest: id } = descriptors.config;
-  await store.images.put({ id, manifest: bareDescriptor(manifest ?? made?.descriptor ?? descriptors.config), names });
+  await store.images.put({ id, manifest: descriptor, names });
   return { id, names };
+}
+
+/** @throws `CONTENT_MISMATCH` for a blob that holds another layer than the config says */
+async function requireLayers(
+  store: Parts['store'],
+  blobs: readonly Descriptor[],
+  diffIds: readonly Digest[],
+): Promise<void> {
+  for (const [at, blob] of blobs.entries()) {
+    const diffId = diffIds[at];
+    if (diffId === undefined || (await holdsLayer(store, diffId, blob)) !== false) continue;
+    throw new EngineError(
+      'CONTENT_MISMATCH',
+      `Cannot load layer ${at + 1}: ${blob.digest} holds something else than ${diffId}, which the config says`,
+      { hint: 'The archive is damaged or was made to deceive; the image that is here already stays as it is' },
+    );
+  }
 }

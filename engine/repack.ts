@@ -1,3 +1,4 @@
+import { blobsOfBase } from './base-blobs.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import { DEFAULT_PACKING } from './build-blobs.ts';
 import type { Parts } from './connect.ts';
@@ -23,11 +24,13 @@ export async function repackImage(
     const { store } = parts;
     const snapshots = await parts.snapshots(options);
     const old = image.config.rootfs.diff_ids;
+    const own = await blobsOfBase(parts, image.manifest);
     const diffIds: Digest[] = [];
     const blobs: Descriptor[] = [];
     for (const [at, diffId] of old.entries()) {
       const chain = old.slice(0, at + 1);
-      const act = { ...options, vertex: vertex.id };
+      const came = own[at] ? [own[at]] : [];
+      const act = { ...options, vertex: vertex.id, came };
       const made =
         diffId === lost
           ? await snapshots.repack(chain, DEFAULT_PACKING, act)

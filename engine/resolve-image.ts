@@ -105,13 +105,14 @@ async function fetchImage(
   await store.images.put({
     id: manifest.config.digest,
     manifest: stored,
+    from: nameOf(reference),
     names: isNamed ? [shown] : [],
     repoDigests: [`${nameOf(reference)}@${root.digest}`],
   });
   return { reference: shown, manifest: stored, config, id: manifest.config.digest };
 }
 
-/** Remembers which blob each layer has in that repository. */
+/** Remembers which blob each layer has in that repository, as the manifest says. */
 export async function recordLayers(
   { store }: Pick<Parts, 'store'>,
   manifest: Manifest,

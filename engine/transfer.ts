@@ -31,8 +31,8 @@ export async function pull(
       await copyGraph(source, store.content, manifest, { ...options, vertex: vertex.id });
     });
     // Now complete: put writes it into index.json.
-    await store.images.put({ id, manifest });
-    return { ...(await store.images.resolve(id)), reference };
+    await store.images.put({ id, manifest, from: nameOf(parseReference(name)) });
+    return { ...(await store.images.resolve(id)), manifest, reference };
   });
 }
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Descriptor, Digest } from '../image/types.ts';
-import { orphanTraces } from '../store/index.ts';
-import type { CacheRecord, CacheRecords, LayerRecord, Store } from '../store/types.ts';
+import { holdsLayer, orphanTraces } from '../store/index.ts';
+import { isVerified, mapClaims } from '../store/claims.ts';
+import type { CacheRecord, CacheRecords, LayerClaims, LayerForms, LayerRecord, Store } from '../store/types.ts';
 import type { CacheIndex, IndexedLayer, IndexedRecord } from './exchange-index.ts';
 import { scopeRecords } from './scoped.ts';
 
@@ -116,7 +117,9 @@ export function createCacheExchange(store: Store, records: TrackedRecords): Cach
       for (const record of await store.layers.list()) {
         if (!record.blobs.some(({ digest }) => blobs.has(digest) && record.sources[digest]?.includes(CACHE_PLACE)))
           continue;
-        await store.layers.update(record.diffId, (current) => withoutPlace(current, blobs));
+        await store.layers.update(record.diffId, (current) =>
+          mapClaims(current, (claims) => withoutPlace(claims, blobs)),
+        );
       }
     },
   };
@@ -178,6 +181,7 @@ async function collectLayer(
   for (const blob of record.blobs) {
     const local = await store.content.exists(blob);
     const places = record.sources[blob.digest] ?? [];
+    if (!(await isOfLayer(store, record, blob, local))) continue;
     if (!local && !(anyPlace ? places.length > 0 : places.includes(CACHE_PLACE))) continue;
     const path = local ? join(store.root, store.content.pathOf(blob.digest)) : undefined;
     return {
@@ -188,16 +192,22 @@ async function collectLayer(
   return undefined;
 }
 
-function formsOf({ size, blob }: IndexedLayer, place: string): Partial<LayerRecord> {
-  return { size, blobs: [blob], sources: { [blob.digest]: [place] } };
+/** A blob that holds the layer, or of which another cache says so that gave the step; what the manifests of images say is no reason to tell others. */
+async function isOfLayer(store: Store, record: LayerRecord, blob: Descriptor, isHere: boolean): Promise<boolean> {
+  if (isHere) return (await holdsLayer(store, record.diffId, blob)) === true;
+  return isVerified(record, blob) || (record.cached?.includes(blob.digest) ?? false);
 }
 
-function withoutPlace(record: LayerRecord, blobs: ReadonlySet<Digest>): LayerRecord {
-  const sources = Object.entries(record.sources).map(([digest, places]): [string, readonly string[]] => [
+function formsOf({ size, blob }: IndexedLayer, place: string): LayerForms {
+  return { size, blobs: [blob], sources: { [blob.digest]: [place] }, cached: [blob.digest] };
+}
+
+function withoutPlace(claims: LayerClaims, blobs: ReadonlySet<Digest>): LayerClaims {
+  const sources = Object.entries(claims.sources).map(([digest, places]): [string, readonly string[]] => [
     digest,
     blobs.has(digest as Digest) ? places.filter((place) => place !== CACHE_PLACE) : places,
   ]);
-  return { ...record, sources: Object.fromEntries(sources) };
+  return { ...claims, sources: Object.fromEntries(sources) };
 }
 
 function isExec(op: unknown): boolean {

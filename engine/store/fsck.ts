@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { ActOptions } from '../base/progress.ts';
 import type { Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
+import { withoutBlobs } from './claims.ts';
 import { hashFile } from './content.ts';
 import { readJson, replaceFile, isRecord, readText } from './files.ts';
 import { parseNames } from './names.ts';
@@ -176,10 +177,14 @@ async function checkLayers(
       ...record.snapshots.filter((form) => !kept.snapshots.includes(form)).map(({ name }) => `snapshot ${name}`),
     ];
     if (missing.length === 0) continue;
+    const lost = new Set(record.blobs.filter((_, at) => !blobs[at]).map(({ digest }) => digest));
     const isEmpty = kept.blobs.length + kept.snapshots.length === 0;
     problems.push({
       message: `layer ${record.diffId} names what is not there: ${missing.join(', ')}`,
-      repair: () => store.layers.update(record.diffId, (now) => (isEmpty ? undefined : { ...now, ...kept })),
+      repair: () =>
+        store.layers.update(record.diffId, (now) =>
+          isEmpty ? undefined : { ...withoutBlobs(now, lost), snapshots: kept.snapshots },
+        ),
     });
   }
   return { count: records.length, problems };
@@ -199,12 +204,14 @@ async function checkImages(store: Store): Promise<{ readonly count: number; read
   for (const id of ids) {
     const image = images.get(id);
     const lost = image ? await lostLayers(store, image) : ['its configuration'];
-    const blobs = image && lost.length === 0 ? await lostBlobs(store, image) : [];
     if (lost.length > 0)
       problems.push({ message: `image ${id} lacks ${lost.join(', ')}`, repair: () => removeImage(store, id) });
-    if (blobs.length > 0) {
+    if (!image || lost.length > 0) continue;
+    for (const manifest of image.manifests ?? []) {
+      const blobs = await lostBlobs(store, { ...image, manifest });
+      if (blobs.length === 0) continue;
       const message = `the manifest of image ${id} names what is not there: ${blobs.join(', ')}`;
-      problems.push({ message, repair: () => store.images.forgetManifest(id) });
+      problems.push({ message, repair: () => store.images.forgetManifest(id, manifest.digest) });
     }
   }
   return { count: ids.length, problems };
@@ -224,7 +231,7 @@ async function removeImage(store: Store, id: Digest): Promise<void> {
 
 async function lostLayers(store: Store, { config }: StoredImage): Promise<readonly string[]> {
   const records = config.rootfs.diff_ids.map(async (diffId) =>
-    (await store.layers.get(diffId)) ? [] : [`layer ${diffId}`],
+    (await store.layers.getWhole(diffId)) ? [] : [`layer ${diffId}`],
   );
   return (await Promise.all(records)).flat();
 }
@@ -232,7 +239,7 @@ async function lostLayers(store: Store, { config }: StoredImage): Promise<readon
 async function lostBlobs(store: Store, { manifest, config }: StoredImage): Promise<readonly string[]> {
   if (!manifest) return [];
   if (!(await store.content.exists(manifest))) return [`manifest ${manifest.digest}`];
-  const records = await Promise.all(config.rootfs.diff_ids.map((diffId) => store.layers.get(diffId)));
+  const records = await Promise.all(config.rootfs.diff_ids.map((diffId) => store.layers.getWhole(diffId)));
   const served = new Set(
     records
       .flatMap((record) => record?.blobs.filter(({ digest }) => isServed(record, digest)) ?? [])
@@ -291,7 +298,7 @@ async function checkRecords(store: Store): Promise<{ readonly count: number; rea
   const records = await store.records.list();
   const problems: Problem[] = [];
   for (const { key, scope, diffId } of records) {
-    if (diffId === null || (await store.layers.get(diffId))) continue;
+    if (diffId === null || (await store.layers.getWhole(diffId))) continue;
     problems.push({
       message: `cache record ${key} names layer ${diffId}, which is not there`,
       repair: () => store.records.remove(key, scope),

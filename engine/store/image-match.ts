@@ -25,6 +25,20 @@ export function matchFor(nameOrId: string, platform: Platform, snapshot: Snapsho
 }
 
 /**
+ * The image with the manifest that is meant by what it was asked for: the one of that digest, or the one that came from the repository of the
+ * name. An id alone, and a name that was given here, mean the one that was made or came first.
+ */
+export function asAsked(image: StoredImage | undefined, nameOrId: string): StoredImage | undefined {
+  if (!image?.pulled) return image;
+  const reference = parse(nameOrId);
+  const digest = reference?.digest ?? nameOrId;
+  const meant =
+    image.pulled.find(({ manifest }) => manifest.digest === digest) ??
+    (reference && image.pulled.find(({ from }) => from === nameOf(reference)));
+  return meant ? { ...image, manifest: meant.manifest } : image;
+}
+
+/**
  * Images that came from the same index of a registry: they have its digest among their places. It is that which the image was last found by: one
  * of an index before it may be of another version.
  */
@@ -38,7 +52,7 @@ function lookUp(nameOrId: string, snapshot: Snapshot): StoredImage | StoredIndex
   const { images, indexes } = snapshot;
   const id = /^[0-9a-f]{64}$/.test(nameOrId) ? `sha256:${nameOrId}` : nameOrId;
   const index = indexes.find(({ descriptor }) => descriptor.digest === id);
-  const exact = index ?? images.find((image) => image.id === id || image.manifest?.digest === id);
+  const exact = index ?? images.find((image) => image.id === id || hasManifest(image, id));
   return exact ?? byName(nameOrId, snapshot) ?? byPrefix(nameOrId, snapshot);
 }
 
@@ -54,9 +68,13 @@ function byName(text: string, { images, indexes, host }: Snapshot): StoredImage 
   // A manifest in an index has a digest of its own, beside the index's that the name was pulled by.
   const isOf = (image: StoredImage): boolean => image.repoDigests.some((place) => place.startsWith(`${name}@`));
   const found = images.filter(
-    (image) => image.repoDigests.includes(`${name}@${digest}`) || (image.manifest?.digest === digest && isOf(image)),
+    (image) => image.repoDigests.includes(`${name}@${digest}`) || (hasManifest(image, digest) && isOf(image)),
   );
   return bestFor(found, host, ({ config }) => config) ?? found[0];
+}
+
+function hasManifest({ manifest, pulled = [] }: StoredImage, digest: string): boolean {
+  return manifest?.digest === digest || pulled.some((one) => one.manifest.digest === digest);
 }
 
 function parse(text: string): ReturnType<typeof parseReference> | undefined {

@@ -3,25 +3,18 @@ import { join } from 'node:path';
 import { EngineError, isEngineError } from '../base/errors.ts';
 import { encodedOf, isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest, ImageConfig, Manifest, Platform } from '../image/types.ts';
-import { isRecord, readJson, replaceFile } from './files.ts';
-import { match, matchFor } from './image-match.ts';
+import { readJson, replaceFile } from './files.ts';
+import { asAsked, match, matchFor } from './image-match.ts';
+import { isImageRecord, seenClaims, withoutManifest, withPut, type ImageRecord } from './image-record.ts';
 import { createIndexRecords, withIndexes, type Snapshot } from './indexes.ts';
 import { createNamesOf, pointNames, type NameFile, type Names } from './names.ts';
 import type { ContentStore, ImageStore, LayerStore, Locks, StoredImage } from './types.ts';
-
-/** `images/<id>.json`. */
-interface ImageRecord {
-  readonly v: 1;
-  readonly id: Digest;
-  readonly manifest?: Descriptor | undefined;
-  readonly repoDigests: readonly string[];
-}
 
 /** What an image store stands on. */
 export interface ImageStoreParts {
   readonly root: string;
   readonly content: Pick<ContentStore, 'read'>;
-  readonly layers: Pick<LayerStore, 'get'>;
+  readonly layers: Pick<LayerStore, 'getWhole'>;
   readonly locks: Locks;
   readonly names: NameFile;
   /** Whose names are made and moved, and seen before those of all; undefined: those of all, and no other is seen. */
@@ -55,7 +48,9 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
       ...namesOf(index.descriptor.digest),
     }));
     const ids = files.map((name) => `sha256:${name.replace(/\.json$/, '')}`).filter(isDigest);
-    const images = await Promise.all(ids.map(async (id) => load(parts, await readRecord(id), namesOf)));
+    const images = await Promise.all(
+      ids.map(async (id) => load(parts, await readRecord(id), { namesOf, scope: seenBy })),
+    );
     return withIndexes(
       images.filter((image) => image !== undefined),
       indexes,
@@ -64,7 +59,8 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
   };
   const snapshot = (): Promise<Snapshot> => snapshotFor(scope);
   const list = async (): Promise<readonly StoredImage[]> => (await snapshot()).images;
-  const find = async (nameOrId: string): Promise<StoredImage | undefined> => match(nameOrId, await snapshot());
+  const find = async (nameOrId: string): Promise<StoredImage | undefined> =>
+    asAsked(match(nameOrId, await snapshot()), nameOrId);
   const change = async (act: (found: Names) => Promise<Names | undefined>): Promise<void> =>
     locks.with('image', 'exclusive', async () => {
       const next = await act(await names.read());
@@ -75,35 +71,30 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
   return {
     list,
     find,
-    findFor: async (nameOrId, platform) => matchFor(nameOrId, platform, await snapshot()),
+    findFor: async (nameOrId, platform) => asAsked(matchFor(nameOrId, platform, await snapshot()), nameOrId),
     resolve: async (nameOrId) => {
       const image = await find(nameOrId);
       if (!image) throw imageNotFound(nameOrId);
       return image;
     },
     indexes: async () => (await snapshot()).indexes,
-    put: ({ id, manifest, names: added = [], repoDigests = [] }) =>
+    put: (image) =>
       change(async (found) => {
-        const old = await readRecord(id);
-        const record: ImageRecord = {
-          v: 1,
-          id,
-          manifest: manifest ?? old?.manifest,
-          // The newest last, also when it was there before.
-          repoDigests: [...(old?.repoDigests ?? []).filter((place) => !repoDigests.includes(place)), ...repoDigests],
-        };
-        if (JSON.stringify(record) !== JSON.stringify(old)) await replaceFile(pathOf(id), JSON.stringify(record));
-        return added.length > 0 ? pointNames(found, added, id, scope) : undefined;
+        const old = await readRecord(image.id);
+        const record = withPut(old, image, scope);
+        if (JSON.stringify(record) !== JSON.stringify(old)) await replaceFile(pathOf(image.id), JSON.stringify(record));
+        const { names: added = [] } = image;
+        return added.length > 0 ? pointNames(found, added, image.id, scope) : undefined;
       }),
     putIndex: ({ descriptor, members, names: added = [] }) =>
       change(async (found) => {
         await records.put({ descriptor, members });
         return pointNames(found, added, descriptor.digest, scope);
       }),
-    forgetManifest: (id) =>
+    forgetManifest: (id, digest) =>
       change(async () => {
         const record = await readRecord(id);
-        if (record) await replaceFile(pathOf(id), JSON.stringify({ v: 1, id, repoDigests: record.repoDigests }));
+        if (record) await replaceFile(pathOf(id), JSON.stringify(withoutManifest(record, digest)));
         return undefined;
       }),
     tag: (id, name) => change((found) => Promise.resolve(pointNames(found, [name], id, scope))),
@@ -143,18 +134,22 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
 async function load(
   { content, layers, warn }: ImageStoreParts,
   record: ImageRecord | undefined,
-  namesOf: ReturnType<typeof createNamesOf>,
+  { namesOf, scope }: { readonly namesOf: ReturnType<typeof createNamesOf>; readonly scope: string | undefined },
 ): Promise<StoredImage | undefined> {
   if (!record) return undefined;
+  const { manifest, base, repoDigests, pulled, manifests } = seenClaims(record, scope);
   try {
     const config = JSON.parse((await content.read(record.id)).toString('utf8')) as ImageConfig;
     return {
       id: record.id,
       config,
-      manifest: record.manifest,
+      manifest,
       ...namesOf(record.id),
-      repoDigests: record.repoDigests,
-      size: await sizeOf({ content, layers }, record, config),
+      ...(pulled.length > 0 && { pulled }),
+      ...(manifests.length > 0 && { manifests }),
+      ...(base && { base }),
+      repoDigests,
+      size: await sizeOf({ content, layers }, manifest, config),
     };
   } catch (error) {
     if (!(error instanceof SyntaxError) && !isEngineError(error)) throw error;
@@ -166,13 +161,12 @@ async function load(
 /** Bytes of the plain layers, as `history` shows them one by one; of the blobs as long as layers have not been unpacked here. */
 async function sizeOf(
   { content, layers }: Pick<ImageStoreParts, 'content' | 'layers'>,
-  record: ImageRecord,
+  known: Descriptor | undefined,
   config: ImageConfig,
 ): Promise<number> {
-  const found = await Promise.all(config.rootfs.diff_ids.map((diffId) => layers.get(diffId)));
+  const found = await Promise.all(config.rootfs.diff_ids.map((diffId) => layers.getWhole(diffId)));
   const plain = found.map((layer) => layer?.size);
-  const manifest =
-    plain.includes(undefined) && record.manifest ? await readManifest(content, record.manifest.digest) : undefined;
+  const manifest = plain.includes(undefined) && known ? await readManifest(content, known.digest) : undefined;
   if (manifest) return manifest.layers.reduce((sum, layer) => sum + layer.size, manifest.config.size);
   return plain.reduce<number>((sum, size = 0) => sum + size, 0);
 }
@@ -197,15 +191,4 @@ function nameOfAll(name: string): EngineError {
   return new EngineError('IMAGE_IN_USE', `Cannot remove the name ${name}: it belongs to all who use the store`, {
     hint: 'Remove it without BERTH_CACHE_SCOPE',
   });
-}
-
-function isImageRecord(value: unknown): value is ImageRecord {
-  return (
-    isRecord(value) &&
-    value.v === 1 &&
-    isDigest(value.id) &&
-    (value.manifest === undefined || (isRecord(value.manifest) && isDigest(value.manifest.digest))) &&
-    Array.isArray(value.repoDigests) &&
-    value.repoDigests.every((text) => typeof text === 'string')
-  );
 }

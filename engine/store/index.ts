@@ -1,5 +1,6 @@
 /** Everything below BERTH_ROOT. Source: DESIGN.md 7, spec/bad-inputs.md 3. */
 export { fillMount, measureMounts, packMount, type PackedMount } from './cache-mounts.ts';
+export { holdsLayer } from './check-blob.ts';
 export { createContextHashes, type ContextHashes } from './stat-cache.ts';
 export { createDownloadRecords, type DownloadRecord, type DownloadRecords } from './downloads.ts';
 export { measureEach, type CacheUsage, type ImageUsage } from './detail.ts';
@@ -19,6 +20,7 @@ export {
   type FetchBlob,
   type ForbiddenValue,
   type Packing,
+  type PackOptions,
   type Repacked,
   type SnapshotOptions,
   type Snapshots,

@@ -18,7 +18,7 @@ export interface OpenStoreOptions {
   readonly lockHelper: Pick<Helper, 'open'>;
   /** What this machine runs: of an image for several platforms, that one is meant. */
   readonly host: Platform;
-  /** Whose names of images are made, and seen before those of all; left out: those of all, and no other is seen. */
+  /** Whose names of images are made, and whose word of blobs is taken, before those of all; left out: those of all, and no other is seen. */
   readonly scope?: string | undefined;
   /** Hears of records that were ignored. */
   readonly onWarning?: ((message: string) => void) | undefined;
@@ -28,7 +28,7 @@ export interface OpenStoreOptions {
 export function openStore({ root }: StoreLocation, { lockHelper, host, scope, onWarning }: OpenStoreOptions): Store {
   const warn = (message: string): void => onWarning?.(message);
   const locks = createLocks(lockHelper);
-  const layers = createLayerStore(root, locks, warn);
+  const layers = createLayerStore({ root, locks, scope, warn });
   // Content and images know each other: a manifest is tagged in the one and read from the other.
   const content: ContentStore = createContentStore(root, (descriptor, name) =>
     tagManifest(content, images, descriptor, name),

@@ -103,7 +103,7 @@ async function sizesOf(
   const sizes = new Map<Digest, number>();
   for (const { diffId } of records) {
     if (diffId === null || used.has(diffId) || sizes.has(diffId)) continue;
-    const layer = await store.layers.get(diffId);
+    const layer = await store.layers.getWhole(diffId);
     const parts = [
       ...(layer?.blobs ?? []).map(({ digest }) => blobBytes.get(digest) ?? 0),
       ...(layer?.snapshots ?? [])

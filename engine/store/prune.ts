@@ -87,7 +87,7 @@ async function dropRecords(
 }
 
 async function canBeHad(store: Store, diffId: Digest, idMap: string, there: ReadonlySet<string>): Promise<boolean> {
-  const record = await store.layers.get(diffId);
+  const record = await store.layers.getWhole(diffId);
   if (!record) return false;
   // Of another id map nothing is known here; its snapshots are that map's to judge.
   if (record.snapshots.some((form) => form.idMap !== idMap || there.has(form.name))) return true;
@@ -103,7 +103,8 @@ async function dropLayers(store: Store, { layers }: Reachable, idMap: string): P
     // Snapshots of other id maps can only be removed under these, so the record that names them stays until then.
     await store.layers.update(diffId, (record) => {
       const elsewhere = record.snapshots.filter((form) => form.idMap !== idMap);
-      return elsewhere.length > 0 ? { ...record, blobs: [], sources: {}, snapshots: elsewhere } : undefined;
+      if (elsewhere.length === 0) return undefined;
+      return { v: 1, diffId, size: record.size, blobs: [], sources: {}, snapshots: elsewhere };
     });
   }
 }

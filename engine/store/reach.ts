@@ -27,10 +27,10 @@ export async function findReachable(store: Store, { images, used, records }: Roo
     // An index goes with the first image of it that goes.
     if (members.every(({ id }) => there.has(id))) await addGraph(store, descriptor, blobs);
   }
-  for (const { id, config, manifest } of images) {
+  for (const { id, config, manifests = [] } of images) {
     blobs.add(id);
     for (const diffId of config.rootfs.diff_ids) layers.add(diffId);
-    if (manifest) await addGraph(store, manifest, blobs);
+    for (const manifest of manifests) await addGraph(store, manifest, blobs);
   }
   for (const id of used) {
     blobs.add(id);
@@ -41,7 +41,7 @@ export async function findReachable(store: Store, { images, used, records }: Roo
   }
   for (const { diffId } of records) if (diffId !== null) layers.add(diffId);
   for (const diffId of layers)
-    for (const { digest } of (await store.layers.get(diffId))?.blobs ?? []) blobs.add(digest);
+    for (const { digest } of (await store.layers.getWhole(diffId))?.blobs ?? []) blobs.add(digest);
   return { blobs, layers };
 }
 

@@ -8,6 +8,8 @@ import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { Blob, Codec, CopyAction, CopySource, DiffReply, Found, WantedBlob } from '../native/protocol.ts';
 import type { CallOptions, Helper } from '../native/types.ts';
+import { holdsLayer } from './check-blob.ts';
+import { isVerified } from './claims.ts';
 import { errnoOf } from './files.ts';
 import { LostLayerError } from './lost-layer.ts';
 import { requireSpace, type WantedLayer } from './space.ts';
@@ -38,6 +40,12 @@ export interface Packing {
   readonly force?: boolean | undefined;
   /** Files that do not shrink, such as weights and archives, stay plain: then digest and diff id are the same, and nobody inflates them. */
   readonly mayBePlain?: boolean | undefined;
+}
+
+/** {@link Packing}, and what may be taken as it came. */
+export interface PackOptions extends SnapshotOptions {
+  /** Blobs of the layer by the manifests that brought it: taken unseen where only a registry has them, so that nothing need be fetched. */
+  readonly came?: readonly Descriptor[] | undefined;
 }
 
 /** A layer that was packed again. */
@@ -100,8 +108,11 @@ export interface Snapshots {
   fill(upper: string, layers: readonly Digest[], source: string, options?: SnapshotOptions): Promise<void>;
   /** Names of the cache mounts that are there. */
   cacheMounts(): Promise<ReadonlySet<string>>;
-  /** The blob of the topmost of `layers`: the one that is known, else made from its snapshot. */
-  pack(layers: readonly Digest[], packing: Packing, options?: SnapshotOptions): Promise<Descriptor>;
+  /**
+   * The blob of the topmost of `layers`: one that is known to hold it, or that came with it from where it came; else one that is made from its
+   * snapshot. What others say of its blobs is found true first.
+   */
+  pack(layers: readonly Digest[], packing: Packing, options?: PackOptions): Promise<Descriptor>;
   /**
    * The topmost of `layers` as a layer anew, from its snapshot, since the only copy of its blob is lost. A layer that another tool packed gets
    * another diff id: the files are the same, their tar is not.
@@ -152,28 +163,49 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     return undefined;
   };
 
-  const remoteBlob = (record: LayerRecord | undefined): Descriptor | undefined =>
-    record?.blobs.find(({ digest }) => (record.sources[digest]?.length ?? 0) > 0);
+  const isServed = (record: LayerRecord | undefined, { digest }: Descriptor): boolean =>
+    (record?.sources[digest]?.length ?? 0) > 0;
 
+  /** The layer's bytes as the first of its blobs that can be had; those that are known to hold it come first. */
   const bring = async (diffId: Digest, options: SnapshotOptions): Promise<Descriptor> => {
     const record = await layers.get(diffId);
     const local = await localBlob(record);
     if (local) return local;
-    const remote = remoteBlob(record);
-    if (!record || !remote) throw layerMissing(diffId, record, idMapName);
-    const report = reporter(options, `pull ${shortDigest(remote.digest)}`);
-    const places = record.sources[remote.digest] ?? [];
-    try {
-      await content.push(remote, () => fetchBlob(remote, places, { signal: options.signal }), {
-        signal: options.signal,
-        onProgress: (current, total) => report(current, total),
-      });
-    } catch (error) {
-      if (options.signal?.aborted || isStoreFault(error)) throw error;
-      throw new LostLayerError(diffId, error);
+    const remotes = record?.blobs.filter((blob) => isServed(record, blob)) ?? [];
+    if (!record || remotes.length === 0) throw layerMissing(diffId, record, idMapName);
+    let failure: unknown;
+    for (const remote of remotes) {
+      try {
+        return await fetchFrom(remote, record.sources[remote.digest] ?? [], options);
+      } catch (error) {
+        if (options.signal?.aborted || isStoreFault(error)) throw error;
+        failure ??= error;
+      }
     }
+    throw new LostLayerError(diffId, failure);
+  };
+
+  const fetchFrom = async (
+    remote: Descriptor,
+    places: readonly string[],
+    options: SnapshotOptions,
+  ): Promise<Descriptor> => {
+    const report = reporter(options, `pull ${shortDigest(remote.digest)}`);
+    await content.push(remote, () => fetchBlob(remote, places, { signal: options.signal }), {
+      signal: options.signal,
+      onProgress: (current, total) => report(current, total),
+    });
     report(remote.size, remote.size, Date.now());
     return remote;
+  };
+
+  /** A blob that holds the layer, brought here; those that turn out to hold something else are forgotten. */
+  const bringSound = async (diffId: Digest, options: SnapshotOptions): Promise<Descriptor> => {
+    for (;;) {
+      const blob = await bring(diffId, options);
+      if ((await holdsLayer(store, diffId, blob, options.signal)) !== false) return blob;
+      options.onEvent?.({ type: 'warning', vertex: options.vertex, message: otherBytes(diffId, blob) });
+    }
   };
 
   const apply = async (
@@ -205,10 +237,37 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     );
     report(reply.size, reply.size, Date.now());
     const form = { idMap: idMapName, name: reply.snapshot, ...(reply.selfContained ? {} : { chainId }) };
-    await layers.add(diffId, { size: reply.size, snapshots: [form] });
+    await layers.add(diffId, { size: reply.size, snapshots: [form], blobs: [blob], verified: [blob.digest] });
     (await present)?.add(reply.snapshot);
     return reply.snapshot;
   };
+
+  /** Unpacks the layer from the first of its blobs that turns out to hold it. */
+  const unpack = async (
+    layer: Parameters<typeof apply>[0],
+    brought: Descriptor,
+    lowers: readonly string[],
+    options: SnapshotOptions,
+  ): Promise<string> => {
+    const { diffId } = layer;
+    for (let blob = brought; ; blob = await bring(diffId, options)) {
+      try {
+        return await apply(layer, blob, lowers, options);
+      } catch (error) {
+        // What the helper refused is the layer itself, unless the blob is another one.
+        if (options.signal?.aborted || !(await isForgotten(diffId, blob, options))) throw error;
+        if (!(await canBeBrought(await layers.get(diffId)))) throw new LostLayerError(diffId, error);
+        options.onEvent?.({ type: 'warning', vertex: options.vertex, message: otherBytes(diffId, blob) });
+      }
+    }
+  };
+
+  const canBeBrought = async (record: LayerRecord | undefined): Promise<boolean> =>
+    Boolean(record?.blobs.some((blob) => isServed(record, blob)) || (await localBlob(record)));
+
+  /** True for a blob that holds something else than the layer: nobody will take it for one of its blobs again. */
+  const isForgotten = async (diffId: Digest, blob: Descriptor, { signal }: SnapshotOptions): Promise<boolean> =>
+    (await content.exists(blob)) && (await holdsLayer(store, diffId, blob, signal)) === false;
 
   const wanted = async (diffId: Digest): Promise<WantedLayer> => {
     const record = await layers.get(diffId);
@@ -227,7 +286,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       const blob = blobs[at];
       const name =
         found[at]?.name ??
-        (blob && (await once(applying, layer.chainId, async () => apply(layer, await blob(), lowers, options))));
+        (blob && (await once(applying, layer.chainId, async () => unpack(layer, await blob(), lowers, options))));
       // A layer twice in a chain counts once, at its upper place: overlay refuses the same directory twice.
       if (name !== undefined) lowers.splice(0, lowers.length, name, ...lowers.filter((other) => other !== name));
     }
@@ -237,19 +296,65 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
   const makeBlob = async (
     diffIds: readonly Digest[],
     { force = false, ...how }: Packing,
-    options: SnapshotOptions,
+    options: PackOptions,
   ): Promise<Descriptor> => {
     const diffId = diffIds.at(-1) ?? missingLayer();
+    const fits = (record: LayerRecord | undefined): LayerRecord | undefined => fitting(record, { ...how, force });
     const record = await layers.get(diffId);
-    const fits = fitting(record, { ...how, force });
-    const known = (await localBlob(fits)) ?? remoteBlob(fits);
+    const known = await knownBlob(fits(record), options);
     if (known) return known;
-    const other = force ? ((await localBlob(record)) ?? remoteBlob(record)) : undefined;
-    if (other) return await repackBlob(diffIds, how, options);
+    if (force && (record?.blobs.length ?? 0) > 0) return await repackBlob(diffIds, how, options);
+    const chainId = chainIds(diffIds).at(-1) ?? diffId;
+    if ((record?.blobs.length ?? 0) > 0 && !(await find(await layers.get(diffId), chainId))) {
+      // Nobody has seen what is in its blobs: unpacked, one of them is known.
+      await ensure(diffIds, options);
+      const seen = await verifiedBlob(fits(await layers.get(diffId)));
+      if (seen) return seen;
+    }
     const packed = await packSnapshot(diffIds, how, options);
-    if (packed.diffId !== diffId) throw changedLayer(diffId, packed.diffId);
-    await layers.add(diffId, { size: packed.size, blobs: [packed.blob] });
+    if (packed.diffId !== diffId) return await soundBlob(diffId, packed, options);
+    await layers.add(diffId, { size: packed.size, blobs: [packed.blob], verified: [packed.blob.digest] });
     return packed.blob;
+  };
+
+  /** Another tool made the layer's tar, and its blob is lost: one that somebody names is taken when it holds the same tar. */
+  const soundBlob = async (diffId: Digest, packed: Repacked, options: SnapshotOptions): Promise<Descriptor> => {
+    await content.remove(packed.blob.digest);
+    if (!(await layers.get(diffId))?.blobs.length) throw changedLayer(diffId, packed.diffId);
+    const blob = await bringSound(diffId, options);
+    if (isVerified(await layers.get(diffId), blob)) return blob;
+    throw changedLayer(diffId, packed.diffId);
+  };
+
+  /** A blob that is known to hold the layer, here rather than elsewhere. */
+  const verifiedBlob = async (record: LayerRecord | undefined): Promise<Descriptor | undefined> => {
+    const verified = record?.blobs.filter((blob) => isVerified(record, blob)) ?? [];
+    for (const blob of verified) if (await content.exists(blob)) return blob;
+    return verified.find((blob) => isServed(record, blob));
+  };
+
+  /**
+   * A blob of the layer that can be had without its files. One that is here is looked into; one that only a registry has is taken from the
+   * manifest that the layer came with, or from a cache, which names the step as well that made it.
+   */
+  const knownBlob = async (
+    record: LayerRecord | undefined,
+    { came = [], signal }: PackOptions,
+  ): Promise<Descriptor | undefined> => {
+    if (!record) return undefined;
+    const verified = await verifiedBlob(record);
+    if (verified) return verified;
+    const isOfLayer = ({ digest }: Descriptor): boolean => record.blobs.some((blob) => blob.digest === digest);
+    const cached = record.blobs.filter(({ digest }) => record.cached?.includes(digest));
+    const trusted = [...came.filter(isOfLayer), ...cached];
+    for (const blob of [...trusted, ...record.blobs]) {
+      if (!(await content.exists(blob))) continue;
+      if (await holdsLayer(store, record.diffId, blob, signal)) return toForm(blob);
+    }
+    const left = await layers.get(record.diffId);
+    const isLeft = ({ digest }: Descriptor): boolean => left?.blobs.some((blob) => blob.digest === digest) ?? false;
+    const remote = trusted.find((blob) => isLeft(blob) && isServed(left, blob));
+    return remote && toForm(remote);
   };
 
   /** Another form of a layer that has a blob: from its files where they give the same tar, else from that blob's bytes. */
@@ -263,14 +368,14 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     if (await find(await layers.get(diffId), chainId)) {
       const packed = await packSnapshot(diffIds, how, options);
       if (packed.diffId === diffId) {
-        await layers.add(diffId, { blobs: [packed.blob] });
+        await layers.add(diffId, { blobs: [packed.blob], verified: [packed.blob.digest] });
         return packed.blob;
       }
       // Another tool made the layer's tar; what came of its files is nothing that anybody names.
       await content.remove(packed.blob.digest);
     }
-    const blob = await transcode(content, await bring(diffId, options), how, options.signal);
-    await layers.add(diffId, { blobs: [blob] });
+    const blob = await transcode(content, await bringSound(diffId, options), how, options.signal);
+    await layers.add(diffId, { blobs: [blob], verified: [blob.digest] });
     return blob;
   };
 
@@ -324,7 +429,12 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     const packed = await packSnapshot(diffIds, how, options);
     // A snapshot that needs nothing below it is the new layer's as well; another one is unpacked from the new blob when it is needed.
     const snapshots = own.chainId === undefined ? [own] : [];
-    await layers.add(packed.diffId, { size: packed.size, blobs: [packed.blob], snapshots });
+    await layers.add(packed.diffId, {
+      size: packed.size,
+      blobs: [packed.blob],
+      verified: [packed.blob.digest],
+      snapshots,
+    });
     return { diffId: packed.diffId, blob: packed.blob };
   };
 
@@ -343,9 +453,10 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     diffId: Digest,
     { output, blob, how }: { readonly output: string; readonly blob: Blob; readonly how: Packing },
   ): Promise<void> => {
-    const known = await localBlob(fitting(await layers.get(diffId), how));
-    if (known) await rm(join(store.root, output), { force: true });
-    else await layers.add(diffId, { blobs: [await commitBlob(output, blob)] });
+    const known = await verifiedBlob(fitting(await layers.get(diffId), how));
+    if (known && (await content.exists(known))) return await rm(join(store.root, output), { force: true });
+    const made = await commitBlob(output, blob);
+    await layers.add(diffId, { blobs: [made], verified: [made.digest] });
   };
 
   return {
@@ -355,7 +466,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       const record = await layers.get(diffId);
       if (!record) return false;
       const chainId = chainIds([...below, diffId]).at(-1) ?? diffId;
-      return Boolean((await find(record, chainId)) ?? remoteBlob(record) ?? (await localBlob(record)));
+      return Boolean(await find(record, chainId)) || (await canBeBrought(record));
     },
     finish: async (upper, lowers, options = {}) => {
       const { forbidden = [] } = options;
@@ -404,13 +515,11 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       return { layer, contents: Buffer.concat(chunks) };
     },
     pack: (diffIds, how, options = {}) =>
-      once(packing, `${diffIds.at(-1) ?? missingLayer()} ${how.codec} ${how.level} ${how.force ?? false}`, () =>
-        makeBlob(diffIds, how, options),
-      ),
+      once(packing, keyOf(diffIds.at(-1) ?? missingLayer(), how, options), () => makeBlob(diffIds, how, options)),
     repack,
     rewrite: async (diffIds, how, clamp, options = {}) => {
       const { diffId, blob, size } = await packSnapshot(diffIds, how, options, clamp);
-      await layers.add(diffId, { size, blobs: [blob] });
+      await layers.add(diffId, { size, blobs: [blob], verified: [blob.digest] });
       return { diffId, blob };
     },
     fill: async (upper, diffIds, source, options = {}) => {
@@ -429,6 +538,20 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
     },
   };
+}
+
+/** What is packed alike is packed once. */
+function keyOf(diffId: Digest, { codec, level, force = false }: Packing, { came = [] }: PackOptions): string {
+  return [diffId, codec, level, force, ...came.map(({ digest }) => digest)].join(' ');
+}
+
+/** Annotations and URLs belong to the entry of the manifest that has them. */
+function toForm({ mediaType, digest, size }: Descriptor): Descriptor {
+  return { mediaType, digest, size };
+}
+
+function otherBytes(diffId: Digest, { digest }: Descriptor): string {
+  return `The blob ${digest} is not taken for layer ${diffId} any more: it holds something else than the manifest or the cache says that named it`;
 }
 
 function wantedBlob(output: string, { codec, level, mayBePlain = false }: Packing): WantedBlob {

@@ -61,6 +61,12 @@ export interface StoredImage {
   readonly names: readonly string[];
   /** Names that point here and are not this scope's: of other scopes, and in a scope those of all, which are seen unless it has its own. */
   readonly othersNames?: readonly string[] | undefined;
+  /** Manifests of it that came from repositories, each meant by the names of its own; what others' scopes have pulled is not among them. */
+  readonly pulled?: readonly PulledManifest[] | undefined;
+  /** Manifests of it that somebody keeps, in whatever scope. */
+  readonly manifests?: readonly Descriptor[] | undefined;
+  /** The manifest of the image that it was built on, whose blobs its lowest layers have. */
+  readonly base?: Descriptor | undefined;
   /** Where the manifest was pulled from or pushed to: `registry/repository@digest`. */
   readonly repoDigests: readonly string[];
   /** Bytes: sum of the blobs, or of the plain layers. */
@@ -69,6 +75,27 @@ export interface StoredImage {
   readonly index?: StoredIndex | undefined;
   /** Indexes with a name that hold it: it is no leftover, although it may have no name of its own. */
   readonly partOf?: readonly StoredIndex[] | undefined;
+}
+
+/** A manifest, and the repository that gave it. */
+export interface PulledManifest {
+  readonly manifest: Descriptor;
+  /** `registry/repository`. */
+  readonly from: string;
+}
+
+/** What is put into the store of an image. */
+export interface NewImage {
+  readonly id: Digest;
+  /** Takes the place of what the scope has where it was made or loaded here; one that was pulled has its place beside that of other repositories. */
+  readonly manifest?: Descriptor | undefined;
+  /** The repository that the manifest was pulled from. */
+  readonly from?: string | undefined;
+  /** The manifest that it is put in the place of, and of no other: its blobs could not be had. */
+  readonly instead?: Digest | undefined;
+  readonly base?: Descriptor | undefined;
+  readonly names?: readonly string[];
+  readonly repoDigests?: readonly string[];
 }
 
 /** An image for several platforms. The images that it holds are images of the store as well; its names are those of the one for this machine. */
@@ -99,15 +126,10 @@ export interface ImageStore {
   putIndex(index: Pick<StoredIndex, 'descriptor' | 'members'> & { readonly names?: readonly string[] }): Promise<void>;
   /** Forgets an index. Its images stay, and its names with the one that is its heir; without one they go. */
   removeIndex(digest: Digest, heir?: Digest): Promise<void>;
-  /** Adds or replaces the image (config blob is written first by the caller) and points `names` to it. */
-  put(image: {
-    readonly id: Digest;
-    readonly manifest?: Descriptor | undefined;
-    readonly names?: readonly string[];
-    readonly repoDigests?: readonly string[];
-  }): Promise<void>;
-  /** Forgets the manifest: its blobs are lost, and the image is completed anew when somebody needs them. */
-  forgetManifest(id: Digest): Promise<void>;
+  /** Adds to the image what the scope knows of it (config blob is written first by the caller) and points `names` to it. */
+  put(image: NewImage): Promise<void>;
+  /** Forgets a manifest, whoever has it: its blobs are lost or wrong, and the image is completed anew when somebody needs them. */
+  forgetManifest(id: Digest, manifest: Digest): Promise<void>;
   /** Points a name of the scope to an image, or to an index by its digest. */
   tag(id: Digest, name: string): Promise<void>;
   /** Forgets a name of the scope. @throws `IMAGE_IN_USE` in a scope, when it is only a name of all */
@@ -116,17 +138,33 @@ export interface ImageStore {
   remove(id: Digest): Promise<void>;
 }
 
-/** What is known of a layer: up to three forms, and where else it can be had. */
-export interface LayerRecord {
-  readonly v: 1;
-  readonly diffId: Digest;
+/** What is said of a layer's blobs by manifests and caches, to one scope or to all. */
+export interface LayerClaims {
   /** Bytes of the plain tar. */
   readonly size?: number | undefined;
   readonly blobs: readonly Descriptor[];
-  readonly snapshots: readonly SnapshotForm[];
   /** `registry/repository` that serve a blob, by blob digest. */
   readonly sources: Readonly<Record<string, readonly string[]>>;
+  /** Blobs that a cache named, which names the steps as well that made the layer. Of the others it was the manifest of an image. */
+  readonly cached?: readonly Digest[] | undefined;
 }
+
+/** What is known of a layer: up to three forms, and where else it can be had. */
+export interface LayerRecord extends LayerClaims {
+  readonly v: 1;
+  readonly diffId: Digest;
+  readonly snapshots: readonly SnapshotForm[];
+  /** Blobs that were seen to hold this layer, since they were unpacked, hashed or packed here. */
+  readonly verified?: readonly Digest[] | undefined;
+}
+
+/** The record as it is kept: what is said to scopes lies beside what is known, or is said to all. */
+export interface WholeLayerRecord extends LayerRecord {
+  readonly scopes?: Readonly<Record<string, LayerClaims>> | undefined;
+}
+
+/** What is added to a record. Of blobs that are not among the verified ones it is said, to the scope of the store. */
+export type LayerForms = Partial<Omit<LayerRecord, 'v' | 'diffId'>>;
 
 /** A layer as a directory, for one id map. */
 export interface SnapshotForm {
@@ -139,11 +177,15 @@ export interface SnapshotForm {
 
 /** `records/layers/`. */
 export interface LayerStore {
+  /** What the scope of the store sees: not what was only said to another scope. */
   get(diffId: Digest): Promise<LayerRecord | undefined>;
+  /** What any scope sees, for what cleans and checks the store. */
+  getWhole(diffId: Digest): Promise<LayerRecord | undefined>;
   /** Merges forms and sources into the record. */
-  add(diffId: Digest, forms: Partial<Omit<LayerRecord, 'v' | 'diffId'>>): Promise<LayerRecord>;
+  add(diffId: Digest, forms: LayerForms): Promise<LayerRecord>;
   /** Replaces the record by what `change` makes of it; undefined removes it. */
-  update(diffId: Digest, change: (record: LayerRecord) => LayerRecord | undefined): Promise<void>;
+  update(diffId: Digest, change: (record: WholeLayerRecord) => WholeLayerRecord | undefined): Promise<void>;
+  /** As {@link getWhole} has them. */
   list(): Promise<readonly LayerRecord[]>;
   remove(diffId: Digest): Promise<void>;
 }

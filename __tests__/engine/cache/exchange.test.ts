@@ -49,7 +49,7 @@ function record(name: string, type: 'exec' | 'file' = 'exec'): CacheRecord {
 async function addStep({ store }: TestStore, name: string, type?: 'exec' | 'file'): Promise<Descriptor> {
   const made = record(name, type);
   const blob = await store.content.write(OCI_LAYER_GZIP, Buffer.from(`blob of ${name}`));
-  await store.layers.add(digestOf(`plain ${name}`), { size: 100, blobs: [blob] });
+  await store.layers.add(digestOf(`plain ${name}`), { size: 100, blobs: [blob], verified: [blob.digest] });
   await store.records.put(made);
   return blob;
 }

@@ -53,7 +53,8 @@ function tests(): void {
     expect(await found(all, APP)).toBeUndefined();
     // Other programs read what all have.
     const index = await readFile(join(all.root, 'index.json'), 'utf8');
-    expect(index).toContain(theirs.manifest.digest);
+    expect(index).toContain(ours.manifest.digest);
+    expect(index).not.toContain(theirs.manifest.digest);
     expect(index.match(/"org.opencontainers.image.ref.name":"[^"]*"/g)).toHaveLength(1);
   });
 
