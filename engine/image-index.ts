@@ -6,7 +6,7 @@ import type { Parts } from './connect.ts';
 import { assembleIndex } from './image/assemble.ts';
 import { DOCKER_INDEX } from './image/media-type.ts';
 import type { Descriptor } from './image/types.ts';
-import type { IndexMember, StoredImage, StoredIndex } from './store/index.ts';
+import type { IndexMember, Store, StoredImage, StoredIndex } from './store/index.ts';
 
 /** An image of an index, with the manifest that the index names, and no names of the index: those are not to move with it. */
 export async function memberImage(
@@ -20,10 +20,10 @@ export async function memberImage(
 
 /**
  * The index over the manifests that its images have now: the same one, unless a lost layer had to be packed again. Then there is a new one,
- * which takes the names over.
+ * which takes the names over that this scope has.
  */
 export async function renewIndex(
-  { store }: Pick<Parts, 'store'>,
+  { store }: { readonly store: Pick<Store, 'content' | 'images'> },
   index: StoredIndex,
   members: readonly IndexMember[],
   { onEvent }: ActOptions,
@@ -32,9 +32,9 @@ export async function renewIndex(
   if (isSame) return index;
   const { descriptor, content } = assembleIndex(members, { docker: index.descriptor.mediaType === DOCKER_INDEX });
   await store.content.write(descriptor.mediaType, content);
-  await store.images.putIndex({ descriptor, members });
-  // Of every scope: nobody has the old one any more.
-  await store.images.removeIndex(index.descriptor.digest, descriptor.digest);
+  // Names of other scopes stay where they are: what is lost to us may be none of their loss.
+  await store.images.putIndex({ descriptor, members, names: index.names });
+  await store.images.dropUnnamedIndex(index.descriptor.digest);
   const name = index.names[0] ?? index.descriptor.digest;
   const message = `${name} has the digest ${descriptor.digest} from now on: layers that were lost had to be packed again`;
   onEvent?.({ type: 'warning', message });

@@ -26,9 +26,11 @@ export function matchFor(nameOrId: string, platform: Platform, snapshot: Snapsho
 
 /**
  * The image with the manifest that is meant by what it was asked for: the one of that digest, or the one that came from the repository of the
- * name. An id alone, and a name that was given here, mean the one that was made or came first.
+ * name; of an index, the one that it names. An id alone, and a name that was given here, mean the one that was made or came first.
  */
 export function asAsked(image: StoredImage | undefined, nameOrId: string): StoredImage | undefined {
+  const member = image?.index?.members.find(({ id }) => id === image.id);
+  if (image && member) return { ...image, manifest: member.manifest };
   if (!image?.pulled) return image;
   const reference = parse(nameOrId);
   const digest = reference?.digest ?? nameOrId;

@@ -117,6 +117,11 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
         await rm(pathOf(id), { force: true });
         return undefined;
       }),
+    dropUnnamedIndex: (digest) =>
+      change(async (found) => {
+        if (!found.some(({ id }) => id === digest)) await records.remove(digest);
+        return undefined;
+      }),
     removeIndex: (digest, heir) =>
       change(async (found) => {
         const left = found.flatMap((one) => {

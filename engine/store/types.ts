@@ -126,6 +126,8 @@ export interface ImageStore {
   putIndex(index: Pick<StoredIndex, 'descriptor' | 'members'> & { readonly names?: readonly string[] }): Promise<void>;
   /** Forgets an index. Its images stay, and its names with the one that is its heir; without one they go. */
   removeIndex(digest: Digest, heir?: Digest): Promise<void>;
+  /** Forgets an index that nobody has a name for. Its images stay. */
+  dropUnnamedIndex(digest: Digest): Promise<void>;
   /** Adds to the image what the scope knows of it (config blob is written first by the caller) and points `names` to it. */
   put(image: NewImage): Promise<void>;
   /** Forgets a manifest, whoever has it: its blobs are lost or wrong, and the image is completed anew when somebody needs them. */

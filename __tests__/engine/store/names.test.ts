@@ -5,6 +5,7 @@ import { assembleConfig, assembleIndex, assembleManifest } from '../../../engine
 import { digestOf } from '../../../engine/image/digest.ts';
 import type { ImageConfig } from '../../../engine/image/types.ts';
 import type { Parts } from '../../../engine/connect.ts';
+import { renewIndex } from '../../../engine/image-index.ts';
 import { removeImage } from '../../../engine/images.ts';
 import { fsck, prune, type IndexMember } from '../../../engine/store/index.ts';
 import { openTestStore, withHelper, type TestStore } from '../../helpers/store.ts';
@@ -95,6 +96,26 @@ function tests(): void {
       expect(JSON.parse(await readFile(join(all.root, 'images/names.json'), 'utf8'))).toEqual({ v: 1, names: {} });
     },
   );
+
+  test('of others stay with an index of which a scope has to make another', async () => {
+    const [one, two] = [await put(all, 'one'), await put(seven, 'two')];
+    const { descriptor, content } = assembleIndex([one]);
+    await all.store.content.write(descriptor.mediaType, content);
+    await all.store.images.putIndex({ descriptor, members: [one], names: [APP] });
+    const { index } = await seven.store.images.resolve(APP);
+    if (!index) throw new Error('the name stands for an index');
+    const { descriptor: made } = await renewIndex(seven, index, [two], {});
+    const digestFor = async ({ store }: TestStore): Promise<string | undefined> =>
+      (await store.images.resolve(APP)).index?.descriptor.digest;
+    expect(await Promise.all([all, eight, seven].map(digestFor))).toEqual([
+      descriptor.digest,
+      descriptor.digest,
+      made.digest,
+    ]);
+    await renewIndex(all, index, [two], {});
+    expect(await digestFor(all)).toBe(made.digest);
+    expect((await all.store.images.indexes()).map((known) => known.descriptor.digest)).toEqual([made.digest]);
+  });
 
   test('that lead nowhere are found and repaired in every scope', async () => {
     await put(all, 'ours', BASE);
