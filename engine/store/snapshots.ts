@@ -346,7 +346,8 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
     if (verified) return verified;
     const isOfLayer = ({ digest }: Descriptor): boolean => record.blobs.some((blob) => blob.digest === digest);
     const cached = record.blobs.filter(({ digest }) => record.cached?.includes(digest));
-    const trusted = [...came.filter(isOfLayer), ...cached];
+    // Where it came with a manifest no cache has a say: it is the layer of a base.
+    const trusted = came.length > 0 ? came.filter(isOfLayer) : cached;
     for (const blob of [...trusted, ...record.blobs]) {
       if (!(await content.exists(blob))) continue;
       if (await holdsLayer(store, record.diffId, blob, signal)) return toForm(blob);
