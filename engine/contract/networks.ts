@@ -30,6 +30,8 @@ export interface NetworkCreate {
   readonly subnet?: string | undefined;
   readonly gateway?: string | undefined;
   readonly ipRange?: string | undefined;
+  /** Addresses that no container is to get, by what has them. */
+  readonly reserved?: Readonly<Record<string, string>> | undefined;
   readonly internal?: boolean | undefined;
   readonly attachable?: boolean | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
@@ -46,6 +48,8 @@ export interface NetworkSummary {
   readonly subnet?: string | undefined;
   readonly gateway?: string | undefined;
   readonly ipRange?: string | undefined;
+  /** Addresses that no container gets, by what has them. */
+  readonly reserved?: Readonly<Record<string, string>> | undefined;
   readonly internal: boolean;
   readonly attachable: boolean;
   readonly labels: Readonly<Record<string, string>>;

@@ -134,9 +134,16 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     const own = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=1024', 'box'];
     const kept = await berth('run', '--rm', ...own, 'cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start');
     expect(kept.stdout).toBe('1024\n');
-    await berth('network', 'create', '--internal', '--subnet', '10.66.0.0/24', 'dark');
+    const usual = ['--ipv4', '--ipv6=false', '--scope', 'local', '--ipam-driver', 'default'];
+    const reserved = ['--subnet', '10.66.0.0/24', '--aux-address', 'router=10.66.0.2'];
+    await berth('network', 'create', '--internal', ...usual, ...reserved, 'dark');
+    const config = await berth('network', 'inspect', '-f', '{{json .IPAM.Config}}', 'dark');
+    expect(JSON.parse(config.stdout)).toEqual([
+      { Subnet: '10.66.0.0/24', AuxiliaryAddresses: { router: '10.66.0.2' } },
+    ]);
+    expect((await berth('run', '--rm', '--network', 'dark', '--ip', '10.66.0.2', 'box', 'true')).code).toBe(125);
     const dark = await inside('dark', 'ip -4 -o addr show eth0; ip route; ping -c 1 -W 1 192.0.2.2');
-    expect(dark.stdout).toContain('inet 10.66.0.2/24');
+    expect(dark.stdout).toContain('inet 10.66.0.3/24');
     expect(dark.stdout).not.toContain('default');
     expect(dark.code).toBe(1);
     expect((await berth('network', 'prune', '-f')).stdout).toBe('Deleted Networks:\ndark\n\n');
@@ -233,6 +240,14 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     [['network', 'create', '--subnet', '192.0.2.128/25', 'x'], 'Pool overlaps'],
     [['network', 'create', '--subnet', '10.1.2.0/24', '--gateway', '10.1.3.1', 'x'], 'no matching subnet'],
     [['network', 'create', '--ipv6', 'x'], '--ipv6'],
+    [['network', 'create', '--ipv4=false', 'x'], '--ipv4=false'],
+    [['network', 'create', '--scope', 'swarm', 'x'], 'scope swarm'],
+    [['network', 'create', '--ipam-driver', 'dhcp', 'x'], 'address driver dhcp'],
+    [['network', 'create', '--aux-address', 'a=10.1.2.3', 'x'], 'must have a corresponding subnet'],
+    [
+      ['network', 'create', '--subnet', '10.1.2.0/24', '--aux-address', 'a=10.1.3.3', 'x'],
+      'no matching subnet: 10.1.2.0/24 does not hold it',
+    ],
     [['network', 'create', '../x'], 'only [a-zA-Z0-9]'],
     [['run', '--network', 'ghost', 'box', 'true'], 'network ghost not found'],
   ])('refuses %j, and says why', async (args, message) => {

@@ -32,7 +32,7 @@ export function choosePlace(
   { taken, interface: name }: { readonly taken: ReadonlySet<string>; readonly interface: string },
 ): Membership {
   const subnet = parseSubnet(network.subnet) ?? { base: 0, prefix: 32 };
-  const used = new Set([...taken, network.gateway]);
+  const used = new Set([...taken, network.gateway, ...Object.values(network.reserved ?? {})]);
   if (address !== undefined) checkAddress(network, address, used);
   if (aliases.length > 0 && network.name === DEFAULT_NETWORK) {
     throw new EngineError(

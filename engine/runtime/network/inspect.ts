@@ -7,9 +7,13 @@ export const ONLINE: ReadonlySet<string> = new Set(['running', 'paused']);
 
 /** A network in the shape of `docker network inspect`, with the containers that run on it. */
 export function inspectNetwork(network: NetworkSummary, existing: readonly Found[]): Record<string, unknown> {
-  const { subnet, gateway, ipRange, ownGateway = false } = network;
+  const { subnet, gateway, ipRange, reserved, ownGateway = false } = network;
   // What was asked for, as Docker shows it: a subnet alone has its gateway all the same.
-  const more = { ...(ipRange ? { IPRange: ipRange } : {}), ...(ownGateway ? {} : { Gateway: gateway }) };
+  const more = {
+    ...(ipRange ? { IPRange: ipRange } : {}),
+    ...(ownGateway ? {} : { Gateway: gateway }),
+    ...(reserved ? { AuxiliaryAddresses: reserved } : {}),
+  };
   const config = subnet === undefined ? [] : [{ Subnet: subnet, ...more }];
   return {
     Name: network.name,

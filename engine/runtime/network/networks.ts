@@ -113,13 +113,14 @@ async function createNetwork(records: NetworkRecords, look: Look, request: Netwo
     options,
     ...(request.subnet !== undefined && request.gateway === undefined ? { ownGateway: true } : {}),
     ...(range ? { ipRange: formatSubnet(range) } : {}),
+    ...reservedOf(request, subnet),
     ...mtuOf(options),
   });
   await records.put(record);
   return record.id;
 }
 
-function checkRequest({ networks }: Look, { name, subnet, gateway, ipRange }: NetworkCreate): void {
+function checkRequest({ networks }: Look, { name, subnet, gateway, ipRange, reserved }: NetworkCreate): void {
   if (isPredefined(name) || name === 'default' || name === 'private' || name.startsWith('container:')) {
     throw invalid(`name ${name}`, `operation is not permitted on predefined ${name} network`);
   }
@@ -131,12 +132,11 @@ function checkRequest({ networks }: Look, { name, subnet, gateway, ipRange }: Ne
       hint: `berth network rm ${name}, or choose another name`,
     });
   }
-  if (subnet === undefined && (gateway ?? ipRange) !== undefined) {
-    throw invalid(
-      gateway === undefined ? '--ip-range' : '--gateway',
-      'every ip-range or gateway must have a corresponding subnet',
-    );
-  }
+  if (subnet !== undefined) return;
+  const given = Object.entries({ '--gateway': gateway, '--ip-range': ipRange, '--aux-address': firstOf(reserved) });
+  const flag = given.find(([, value]) => value !== undefined)?.[0];
+  if (flag !== undefined)
+    throw invalid(flag, 'every ip-range, gateway or aux-address must have a corresponding subnet');
 }
 
 function givenSubnet(text: string, taken: readonly Subnet[]): Subnet {
@@ -157,6 +157,20 @@ function givenRange(text: string, subnet: Subnet): Subnet {
   const range = parseSubnet(text);
   if (range && range.prefix >= subnet.prefix && contains(subnet, range.base)) return range;
   throw invalid(`--ip-range ${text}`, `it is no part of ${formatSubnet(subnet)}`);
+}
+
+function firstOf(reserved: NetworkCreate['reserved']): string | undefined {
+  return Object.values(reserved ?? {})[0];
+}
+
+/** Addresses of `--aux-address`, which the subnet must hold. */
+function reservedOf({ reserved = {} }: NetworkCreate, subnet: Subnet): Pick<NetworkRecord, 'reserved'> {
+  for (const [name, address] of Object.entries(reserved)) {
+    if (!isHostAddress(subnet, address)) {
+      throw invalid(`--aux-address ${name}=${address}`, `no matching subnet: ${formatSubnet(subnet)} does not hold it`);
+    }
+  }
+  return Object.keys(reserved).length > 0 ? { reserved } : {};
 }
 
 const MTU_OPTION = 'com.docker.network.driver.mtu';

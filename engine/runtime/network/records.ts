@@ -17,6 +17,8 @@ export interface NetworkRecord {
   readonly ownGateway?: boolean | undefined;
   /** Where addresses are chosen from. */
   readonly ipRange?: string | undefined;
+  /** Addresses that no container gets, by what has them. */
+  readonly reserved?: Readonly<Record<string, string>> | undefined;
   /** Bytes of a packet; that of the machine's way out when left out. */
   readonly mtu?: number | undefined;
   readonly internal: boolean;
@@ -74,5 +76,7 @@ function isNetworkRecord(value: unknown): value is NetworkRecord {
   if (!isRecord(value) || value['v'] !== 1) return false;
   const texts = ['id', 'name', 'created', 'subnet', 'gateway'].every((key) => typeof value[key] === 'string');
   const switches = ['internal', 'attachable'].every((key) => typeof value[key] === 'boolean');
-  return texts && switches && isRecord(value['labels']) && isRecord(value['options']);
+  const { reserved = {} } = value;
+  const taken = isRecord(reserved) && Object.values(reserved).every((address) => typeof address === 'string');
+  return texts && switches && taken && isRecord(value['labels']) && isRecord(value['options']);
 }

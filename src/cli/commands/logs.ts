@@ -14,7 +14,8 @@ export const logs = defineCommand({
     follow: toggle('-f, --follow', 'go on until the container ends'),
     since: single('--since TIME', 'from a time, or a duration ago (10m)', (word) => parseMoment(word, Date.now())),
     tail: single('-n, --tail NUMBER', 'only the last lines, or all', (word) =>
-      word === 'all' ? undefined : parseCount(word),
+      // Docker takes a number below nothing for all.
+      word === 'all' || /^-\d+$/.test(word) ? undefined : parseCount(word),
     ),
     timestamps: toggle('-t, --timestamps', 'show when each line was written'),
     until: single('--until TIME', 'up to a time, or a duration ago', (word) => parseMoment(word, Date.now())),

@@ -2,7 +2,7 @@ import { isEngineError, type NetworkSummary } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
-import { list, single, text, texts, toggle } from '../flags.ts';
+import { list, maybe, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { printObjects } from '../print-objects.ts';
 import { labelOf } from '../template/index.ts';
@@ -43,19 +43,31 @@ const create = defineCommand({
   docs: 'Create a network',
   operands: 'NETWORK',
   flags: {
+    auxAddress: list('--aux-address NAME=ADDRESS', 'an address of the subnet that no container gets', parseLabel),
     attachable: toggle('--attachable', 'kept and shown; every network can be joined here'),
     driver: single('-d, --driver DRIVER', 'bridge, the only one', parseDriver),
     gateway: text('--gateway ADDRESS', "the host's address on the network"),
     internal: toggle('--internal', 'without a way to other networks'),
+    ipamDriver: single('--ipam-driver DRIVER', 'default, the only one', parseIpamDriver),
     ipRange: text('--ip-range SUBNET', 'part of the subnet to choose addresses from'),
+    ipv4: maybe('--ipv4', 'with IPv4 addresses, as every network here'),
+    ipv6: maybe('--ipv6', 'only --ipv6=false: ports are published on IPv6 as well'),
     label: list('--label NAME=VALUE', 'set a label', parseLabel),
     option: list('-o, --opt NAME=VALUE', 'set an option: com.docker.network.driver.mtu', parseLabel),
+    scope: single('--scope SCOPE', 'local, the only one', parseScope),
     subnet: text('--subnet SUBNET', 'IPv4 addresses of the network, as 10.9.8.0/24'),
   },
-  refused: ['aux-address', 'config-from', 'config-only', 'ingress', 'ipam-driver', 'ipam-opt', 'ipv4', 'ipv6', 'scope'],
-  run: async (context, { label, option, driver: _driver, ...rest }, [name = '']) => {
+  refused: ['config-from', 'config-only', 'ingress', 'ipam-opt'],
+  run: async (context, { auxAddress, label, option, ipv4, ipv6, ...values }, [name = '']) => {
+    checkFamilies({ ipv4, ipv6 });
+    const { attachable, gateway, internal, ipRange, subnet } = values;
     const { networks } = await context.engine();
-    const request = { ...rest, name, labels: Object.fromEntries(label), options: Object.fromEntries(option) };
+    const request = {
+      ...{ attachable, gateway, internal, ipRange, subnet, name },
+      labels: Object.fromEntries(label),
+      options: Object.fromEntries(option),
+      reserved: Object.fromEntries(auxAddress),
+    };
     context.stdout.write(`${await networks.create(request)}\n`);
     return 0;
   },
@@ -188,4 +200,32 @@ export const network = { create, connect, disconnect, ls, list: ls, inspect, rm,
 function parseDriver(word: string): 'bridge' {
   if (word === 'bridge') return word;
   throw new OperandsError(`Cannot use network driver ${word}: not supported yet`, '--driver bridge is');
+}
+
+/** Networks here have IPv4 addresses, and no others. @throws {OperandsError} */
+function checkFamilies({
+  ipv4 = true,
+  ipv6 = false,
+}: {
+  readonly ipv4: boolean | undefined;
+  readonly ipv6: boolean | undefined;
+}): void {
+  if (!ipv4) {
+    throw new OperandsError('Cannot use --ipv4=false: networks have IPv4 addresses', 'leave it out');
+  }
+  if (!ipv6) return;
+  throw new OperandsError(
+    'Cannot use --ipv6: not supported yet',
+    'leave it out: networks have IPv4 addresses; ports are published on IPv6 as well',
+  );
+}
+
+function parseIpamDriver(word: string): 'default' {
+  if (word === 'default') return word;
+  throw new OperandsError(`Cannot use address driver ${word}: there are no plugins`, '--ipam-driver default is');
+}
+
+function parseScope(word: string): 'local' {
+  if (word === 'local') return word;
+  throw new OperandsError(`Cannot use scope ${word}: berth runs on one machine`, '--scope local is');
 }
