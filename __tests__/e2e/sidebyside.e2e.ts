@@ -54,6 +54,7 @@ const STEPS: readonly Step[] = [
   { args: 'exec web echo in' },
   { args: 'exec -u 1000 -w /data -e X=y web sh -c echo\\ $X\\ $(id\\ -u)\\ $(pwd)' },
   { args: 'exec web no-such-command', silent: true },
+  { args: 'exec -w /no/such/folder web true', silent: true },
   { args: 'cp HERE/given web:/data/given' },
   { args: 'exec web cat /data/given' },
   { args: 'cp web:/data HERE/out' },

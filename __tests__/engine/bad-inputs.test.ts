@@ -211,6 +211,7 @@ const COVERED: readonly (readonly [number, string, string])[] = [
   [260, 'src/cli/hostile.test.ts', 'and a terminal'],
   [261, 'src/cli/hostile.test.ts', 'a program cannot raise its limits'],
   [262, '../native/layer/tests/diff.rs', 'all_names_of_a_file_stay_together'],
+  [262, 'src/cli/hostile.test.ts', 'five thousand files, a path near the longest and crossed hard links'],
   [263, 'src/cli/hostile.test.ts', 'change the clock or the host name'],
   [265, 'engine/native/isolation.test.ts', 'names each switch when no rung holds'],
   [265, 'engine/native/isolation.test.ts', 'names the file that has no range for this user'],

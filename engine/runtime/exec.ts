@@ -1,5 +1,6 @@
 import type { ActOptions } from '../base/progress.ts';
 import type { ContainerHandle, ExecSpec, OutputOptions } from '../engine.ts';
+import { NativeError } from '../native/index.ts';
 import { createReadAccounts } from './accounts.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import type { Connection } from './dependencies.ts';
@@ -53,7 +54,9 @@ export async function execInContainer(
     },
     { signal: options.signal, onEvent: events.onEvent, onData: options.onStdout, onErrorData: options.onStderr },
   );
-  await Promise.race([events.running(), session.result]);
+  await Promise.race([events.running(), session.result]).catch((error: unknown) => {
+    throw asNotFound(error, spec) ?? error;
+  });
   return createHandle(session, {
     id: state.id,
     name: record.name,
@@ -61,4 +64,13 @@ export async function execInContainer(
     stopSignal: 'SIGTERM',
     stopSeconds: 10,
   });
+}
+
+/** A working directory that is not there counts as a command that is not: 127, as with Docker. */
+function asNotFound(error: unknown, { workdir }: ExecSpec): NativeError | undefined {
+  if (!(error instanceof NativeError) || error.failure.step !== 'chdir' || error.failure.errno !== 'ENOENT')
+    return undefined;
+  const hint = workdir === undefined ? error.hint : `give -w a directory that is in the container, not ${workdir}`;
+  const failure = { ...error.failure, code: 'command-not-found', ...(hint === undefined ? {} : { hint }) } as const;
+  return new NativeError('start a process in the container', failure, { cause: error });
 }

@@ -154,6 +154,10 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     );
     expect(exec).toMatchObject({ code: 4, stdout: 'b hi /home/app /data 1000\n' });
     expect((await berth('exec', 'web', 'nope')).code).toBe(127);
+    expect(await berth('exec', '-w', '/nowhere', 'web', 'true')).toMatchObject({
+      code: 127,
+      stderr: expect.stringContaining('hint: give -w a directory that is in the container, not /nowhere'),
+    });
 
     expect(
       (await berth('inspect', '-f', '{{.Name}} {{.State.Status}} {{json .Config.Labels}}', id.slice(0, 8))).stdout,

@@ -69,6 +69,30 @@ awk '{ print "tty", $7, "session", ($6 == $1 || $6 == 0 || $6 == 1 || $6 == 2) ?
     expect(existsSync('/up')).toBe(false);
   });
 
+  test('five thousand files, a path near the longest and crossed hard links are in the layer, each once', async () => {
+    const name = 'n'.repeat(255);
+    const script = [
+      'mkdir /many /a /b; cd /many; seq 1 5000 | xargs touch',
+      'cd /a; echo 1 > 1; cd /b; echo 2 > 1; ln /a/1 /b/2; ln /b/1 /a/2',
+      `mkdir /deep; cd /deep; for at in $(seq 1 15); do mkdir ${name}; cd ${name}; done; echo deep > ${'f'.repeat(200)}`,
+    ].join('; ');
+    await dockerfile(`${SHELL}RUN ${script}\n`);
+    const archive = join(store.work, 'many.tar');
+    const built = await store.berth(['build', '-q', '-o', `type=tar,dest=${archive}`, context]);
+    expect(built).toMatchObject({ code: 0, stderr: '' });
+    const lines = execFileSync('tar', ['tvf', archive], { maxBuffer: 1 << 24 })
+      .toString()
+      .split('\n');
+    expect(lines.filter((line) => / many\/\d+$/.test(line))).toHaveLength(5000);
+    expect(
+      lines.flatMap((line) => / ([ab]\/\d) link to ([ab]\/\d)$/.exec(line)?.slice(1).join('=') ?? []).sort(),
+    ).toEqual(['b/1=a/2', 'b/2=a/1']);
+    const deepest = lines.map((line) => / (deep\/.*)$/.exec(line)?.[1] ?? '').sort((a, b) => b.length - a.length)[0];
+    expect(deepest).toBe(`deep/${`${name}/`.repeat(15)}${'f'.repeat(200)}`);
+    // Where no path of the machine leads to the end of it, a prune takes it away all the same.
+    expect(await store.berth(['builder', 'prune', '-af'])).toMatchObject({ code: 0, stderr: '' });
+  });
+
   test('the digest does not depend on the caller: on the umask, or on where home is', async () => {
     await dockerfile('FROM scratch\nCOPY file /file\nWORKDIR /a/b\nENV A=1\n');
     const args = ['--build-arg', 'SOURCE_DATE_EPOCH=1700000000', '-o', 'type=image,rewrite-timestamp=true'];
