@@ -159,6 +159,21 @@ suite(named('a manifest of a stranger for an image that is known'), () => {
     expect(pushed).toMatchObject({ digest: manifest?.digest, uploaded: { blobs: 0 } });
   });
 
+  test('with a blob that clients refuse gives nobody that blob, although it unpacks to the layer', async () => {
+    const padded = keep(
+      OCI_LAYER_GZIP,
+      Buffer.concat([registry.backend.contents.get(twins.honest.digest) ?? Buffer.alloc(0), Buffer.alloc(512)]),
+    );
+    const text = registry.backend.contents.get(twins.good.digest) ?? Buffer.alloc(0);
+    await publish('evil/x', (JSON.parse(text.toString()) as Manifest).config, [padded]);
+    const stranger = await open({ cacheScope: 'pull 7' });
+    await stranger.pull(at('evil/x'));
+    await expect(saved(stranger, at('evil/x'))).rejects.toMatchObject({ code: 'CONTENT_MISMATCH' });
+    await it.build(`FROM ${at('good/x')}\nLABEL a=b\n`, { complete: true, tags: [at('me/x')] });
+    await it.engine.push(at('me/x'), at('me/x'));
+    expect(pushedLayers('me/x')).toEqual([twins.honest.digest]);
+  });
+
   test('is copied as it came where nothing of it is unpacked and nothing is known to be wrong', async () => {
     await it.engine.pull(at('good/x'));
     expect((await it.engine.push(at('good/x'), at('copy/x'))).digest).toBe(twins.good.digest);

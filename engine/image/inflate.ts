@@ -2,19 +2,26 @@ import { pipeline, Readable, type Duplex } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { EngineError } from '../base/errors.ts';
 import type { Compression } from './media-type.ts';
+import { zstdFrames } from './zstd-frames.ts';
 
 /**
  * Bytes without their compression.
  *
+ * @param size bytes of the source, where nothing may follow what is packed: Node reads past zeros behind gzip, other programs refuse them
  * @throws `LAYER_UNSUPPORTED` where this Node has no zstd; `ARCHIVE_INVALID` while reading, for bytes that are damaged
  */
 export async function* inflate(
   source: AsyncIterable<Uint8Array>,
   compression: Compression,
   what = 'a layer',
+  { size }: { readonly size?: number | undefined } = {},
 ): AsyncGenerator<Uint8Array> {
   if (compression === 'none') yield* pass(source);
-  else yield* through(source, compression === 'gzip' ? zlib.createGunzip() : createUnzstd(what), what);
+  else if (compression === 'gzip') {
+    const codec = zlib.createGunzip();
+    yield* through(source, codec, what);
+    if (size !== undefined && codec.bytesWritten !== size) throw damaged(what, 'something follows them');
+  } else yield* unzstd(source, what);
 }
 
 /** Bytes with that compression. @throws `LAYER_UNSUPPORTED` where this Node has no zstd */
@@ -36,6 +43,11 @@ async function* pass(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
   for await (const chunk of source) yield chunk;
 }
 
+async function* unzstd(source: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+  requireUnzstd(what);
+  for await (const frame of zstdFrames(source, what)) yield* through(frame, zlib.createZstdDecompress(), what);
+}
+
 async function* through(source: AsyncIterable<Uint8Array>, codec: Duplex, what: string): AsyncGenerator<Uint8Array> {
   const ours: unknown[] = [];
   const guarded = async function* (): AsyncGenerator<Uint8Array> {
@@ -53,12 +65,14 @@ async function* through(source: AsyncIterable<Uint8Array>, codec: Duplex, what: 
   } catch (cause) {
     if (ours.length > 0) throw ours[0];
     if (!isZlibError(cause)) throw cause;
-    throw new EngineError(
-      'ARCHIVE_INVALID',
-      `Cannot unpack ${what}: its compressed bytes are damaged (${cause.message})`,
-      { cause },
-    );
+    throw damaged(what, cause.message, cause);
   }
+}
+
+function damaged(what: string, why: string, cause?: unknown): EngineError {
+  return new EngineError('ARCHIVE_INVALID', `Cannot unpack ${what}: its compressed bytes are damaged (${why})`, {
+    cause,
+  });
 }
 
 /** By shape: an error of Node's own may come from another realm (a vm context), where instanceof says no. */
@@ -73,10 +87,9 @@ function isZlibError(error: unknown): error is { readonly code: string; readonly
 }
 
 // Node 20 has no zstd; the types are those of Node 24.
-function createUnzstd(what: string): Duplex {
-  const create = zlib.createZstdDecompress as (() => Duplex) | undefined;
-  if (create === undefined) throw noZstd(`unpack ${what} packed with zstd`);
-  return create();
+function requireUnzstd(what: string): void {
+  if ((zlib.createZstdDecompress as (() => Duplex) | undefined) === undefined)
+    throw noZstd(`unpack ${what} packed with zstd`);
 }
 
 function createZstd(level: number): Duplex {

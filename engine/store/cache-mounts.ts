@@ -6,7 +6,8 @@ import { compressionOf, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
 import { storeError } from './files.ts';
-import { MAX_LAYER_BYTES, MAX_LAYER_ENTRIES, namesOf, type ForbiddenValue } from './snapshots.ts';
+import { MAX_LAYER_BYTES } from './check-blob.ts';
+import { MAX_LAYER_ENTRIES, namesOf, type ForbiddenValue } from './snapshots.ts';
 import { requireSpace } from './space.ts';
 import type { Store } from './types.ts';
 

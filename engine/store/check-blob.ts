@@ -6,6 +6,12 @@ import type { Descriptor, Digest } from '../image/types.ts';
 import { isVerified, withoutBlobs } from './claims.ts';
 import type { Store } from './types.ts';
 
+/** Limit of one layer's plain tar: more is refused as a bomb (spec/bad-inputs.md; the largest ML layers are some 20 GiB). */
+export const MAX_LAYER_BYTES = 128 * 1024 ** 3;
+/** So much may come of any blob; beyond it a gzip blob holds a thousandfold of its size at most, as when it is unpacked. */
+const FREE = 1024 ** 3;
+const MAX_RATIO = { none: 1, gzip: 1_000, zstd: 50_000 };
+
 /**
  * Whether a blob that is here holds a layer, as a manifest or a cache says: what is in it is hashed once, and remembered. One that holds
  * something else is forgotten, whoever named it.
@@ -35,16 +41,20 @@ export async function forgetBlob({ layers }: Pick<Store, 'layers'>, diffId: Dige
   await layers.update(diffId, (record) => withoutBlobs(record, new Set([blob])));
 }
 
-/** Digest of the plain tar; undefined for bytes that no tar was packed into like that. */
+/** Digest of the plain tar; undefined for bytes that no tar was packed into like that, and for a bomb. */
 async function plainDigest(
   bytes: AsyncIterable<Uint8Array>,
-  { mediaType, digest }: Descriptor,
+  { mediaType, digest, size }: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<Digest | 'unknown' | undefined> {
   const hash = createHash('sha256');
+  const packing = compressionOf(mediaType);
+  const most = Math.min(MAX_LAYER_BYTES, Math.max(FREE, size * MAX_RATIO[packing]));
+  let found = 0;
   try {
-    for await (const chunk of inflate(bytes, compressionOf(mediaType), `the blob ${digest}`)) {
+    for await (const chunk of inflate(bytes, packing, `the blob ${digest}`, { size })) {
       signal?.throwIfAborted();
+      if ((found += chunk.length) > most) return undefined;
       hash.update(chunk);
     }
   } catch (error) {

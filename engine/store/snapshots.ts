@@ -8,7 +8,7 @@ import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { Blob, Codec, CopyAction, CopySource, DiffReply, Found, WantedBlob } from '../native/protocol.ts';
 import type { CallOptions, Helper } from '../native/types.ts';
-import { holdsLayer } from './check-blob.ts';
+import { holdsLayer, MAX_LAYER_BYTES } from './check-blob.ts';
 import { isVerified } from './claims.ts';
 import { errnoOf } from './files.ts';
 import { LostLayerError } from './lost-layer.ts';
@@ -16,8 +16,7 @@ import { requireSpace, type WantedLayer } from './space.ts';
 import { transcode } from './transcode.ts';
 import type { LayerRecord, SnapshotForm, Store } from './types.ts';
 
-/** Limits of one layer: more is refused as a bomb (spec/bad-inputs.md; the largest ML layers are some 20 GiB). */
-export const MAX_LAYER_BYTES = 128 * 1024 ** 3;
+/** Limit of one layer, as of its bytes. */
 export const MAX_LAYER_ENTRIES = 4_000_000;
 
 /** Gets a blob that only a registry has; plugged in by `engine/index.ts`. */
