@@ -69,8 +69,10 @@ export function createTrees(parts: Parts, keys: Keys, act: ActOptions): Trees {
     timeOf: async (source) => (await fetched(source)).time,
     identify: async (source) => {
       if (source.type === 'git') {
-        const { remote: _, ref: _ref, checksum: _checksum, ...how } = source;
-        return `git ${await commits(source)} ${JSON.stringify(how)}`;
+        const { remote, ref, checksum: _, ...how } = source;
+        // What is kept of the repository says where it is from, and which tag was asked for.
+        const kept = source.keepGitDir ? { remote: redact(remote), ref } : {};
+        return `git ${await commits(source)} ${JSON.stringify({ ...how, ...kept })}`;
       }
       const { digest, lastModified = '' } =
         source.checksum === undefined ? await asked(source) : { digest: source.checksum };

@@ -113,6 +113,27 @@ RUN ["/busybox", "sh", "-c", "/busybox cat /deep/file /query/file /head/app/deep
     }
   });
 
+  test('a repository that is kept knows where it is from, and the tag that was asked for', async () => {
+    const kept = async (suffix: string): Promise<readonly string[]> => {
+      const dest = await mkdtemp(join(folder, 'kept-'));
+      const dockerfile = `FROM scratch\nADD --keep-git-dir=true ${remote(suffix)} /\n`;
+      await it.build(dockerfile, { outputs: [{ type: 'local', dest }] });
+      const git = async (...args: readonly string[]): Promise<string> =>
+        (await run('/usr/bin/git', ['-c', `safe.directory=${dest}`, '-C', dest, ...args])).stdout.trim();
+      const files = await readdir(join(dest, '.git'));
+      expect([await git('remote', 'get-url', 'origin'), files.includes('FETCH_HEAD')]).toEqual([remote(''), false]);
+      return [
+        await git('rev-parse', 'HEAD'),
+        await git('describe', '--tags', '--always', '--abbrev=40'),
+        await git('tag'),
+      ];
+    };
+    expect(await kept('#v1')).toEqual([commit, 'v1', 'v1']);
+    // The same commit by its id: no tag, and no step that is found for the other.
+    expect(await kept(`#${commit}`)).toEqual([commit, commit, '']);
+    expect((await kept('')).at(-1)).toBe('');
+  });
+
   test('ADD of a gated model and of a private repository takes tokens and headers of secrets, which are for their host', async () => {
     const { host } = new URL(web.origin);
     const gated = `${web.origin}/gated/model.bin`;

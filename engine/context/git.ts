@@ -84,34 +84,57 @@ export async function checkOut(
 ): Promise<CheckedOut> {
   const work = join(folder, 'tree');
   await mkdir(work);
-  const run = (args: readonly string[]): Promise<string> => git(args, tree, options, work);
+  const run: Run = (args) => git(args, tree, options, work);
   await run(['init', '--quiet']);
   await fetchCommit(tree, commit, run);
   await run(['checkout', '--quiet', '--force', '--detach', commit]);
   if (tree.submodules && existsSync(join(work, '.gitmodules'))) {
-    await run(['remote', 'add', 'origin', withoutUser(tree.remote)]);
+    await addOrigin(tree, run);
     await run(['submodule', 'update', '--quiet', '--init', '--recursive', '--depth=1']);
   }
   const time = Number(await run(['show', '--no-patch', '--format=%ct', commit]));
   if (tree.mtime === 'commit') await setTimes(work, new Date(time * 1000));
-  if (!tree.keepGitDir) await removeGit(work);
+  if (tree.keepGitDir) await nameKept(tree, commit, run);
+  else await removeGit(work);
   return { directory: await subdirectory(tree, work), time };
 }
 
 /** A commit by its id where the server gives it so; else all branches and tags, in one of which it must be. */
-async function fetchCommit(
-  { remote }: GitTree,
-  commit: string,
-  run: (args: readonly string[]) => Promise<string>,
-): Promise<void> {
-  const fetch = ['fetch', '--quiet', '--no-tags'];
+async function fetchCommit({ remote }: GitTree, commit: string, run: Run): Promise<void> {
   try {
-    await run([...fetch, '--depth=1', '--', remote, commit]);
+    await run([...FETCH, '--depth=1', '--', remote, commit]);
   } catch (error) {
     if (!(error instanceof EngineError)) throw error;
-    await run([...fetch, '--', remote, '+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*']);
+    await run([...FETCH, '--', remote, '+refs/heads/*:refs/remotes/origin/*', '+refs/tags/*:refs/tags/*']);
   }
 }
+
+type Run = (args: readonly string[]) => Promise<string>;
+
+async function addOrigin({ remote }: GitTree, run: Run): Promise<void> {
+  await run(['remote', 'add', 'origin', withoutUser(remote)]);
+}
+
+/**
+ * Gives a repository that is kept its origin, and the tag that was asked for: `git describe`, by which many tools number their builds, goes by it. Of
+ * other tags nothing is known, as with BuildKit. FETCH_HEAD goes, since it may hold a name and a password of the address.
+ */
+async function nameKept(tree: GitTree, commit: string, run: Run): Promise<void> {
+  if (!(await run(['remote'])).split('\n').includes('origin')) await addOrigin(tree, run);
+  const tag = (tree.ref ?? '').replace(/^refs\/tags\//, '');
+  if (tag !== '' && !tag.startsWith('refs/') && !COMMIT.test(tag)) {
+    const name = `refs/tags/${tag}`;
+    const found = await run(['ls-remote', '--', tree.remote, name, `${name}^{}`]);
+    if (found.includes(commit)) await run([...FETCH, '--depth=1', '--', tree.remote, `+${name}:${name}`]);
+  }
+  await rm(join(await gitFolder(run), 'FETCH_HEAD'), { force: true });
+}
+
+async function gitFolder(run: Run): Promise<string> {
+  return (await run(['rev-parse', '--absolute-git-dir'])).trim();
+}
+
+const FETCH: readonly string[] = ['fetch', '--quiet', '--no-tags'];
 
 function checked({ remote, checksum }: GitTree, commit: string): string {
   if (checksum === undefined) return commit;
