@@ -11,6 +11,7 @@ import { openTestEngine, type TestEngine } from '../helpers/engine.ts';
 import { describeVectors, readVectors } from '../helpers/vectors.ts';
 import { differences, writeContext, type ConformanceCase, type ConformanceTable } from './support/conformance.ts';
 import { OWN, type OwnCase } from './support/conformance-own.ts';
+import { serve, type Served } from './support/conformance-served.ts';
 import { KEPT } from './support/conformance-kept.ts';
 import { NO_DOCKER, startDocker, type Docker } from './support/docker.ts';
 import { createImageReader, type ImageTree } from './support/image-tree.ts';
@@ -34,6 +35,7 @@ suite('conformance-dev', () => {
   const report = new Map<string, Outcome>();
   let docker: Docker;
   let registry: DockerRegistry;
+  let served: Served;
   let it: TestEngine;
   let readImage: (repository: string, reference: string) => Promise<ImageTree>;
 
@@ -44,11 +46,11 @@ suite('conformance-dev', () => {
     await pushBusybox(origin);
     await ensurePythonBase({ registry: origin, cache: BASE_CACHE });
     readImage = createImageReader(origin);
-    [docker, it] = await Promise.all([startDocker(), openTestEngine()]);
+    [docker, it, served] = await Promise.all([startDocker(), openTestEngine(), serve()]);
   });
 
   afterAll(async () => {
-    await Promise.all([docker.stop(), it.close()]);
+    await Promise.all([docker.stop(), it.close(), served.close()]);
     await registry.close();
     rmSync(work, { recursive: true, force: true });
     console.log(reportOf(report, docker.version));
@@ -67,7 +69,8 @@ suite('conformance-dev', () => {
     const context = mkdtempSync(join(work, 'context-'));
     writeContext(context, row, table.fixed_mtime);
     if ('prepare' in row) execFileSync('bash', ['-ec', row.prepare], { cwd: context });
-    const text = withOurBases(row.dockerfile, registry.address);
+    const given = withOurBases(row.dockerfile, registry.address);
+    const text = 'prepare' in row ? served.fill(given) : given;
     const line = row.must_fail_at_line;
     if (line === undefined) return await compare(row, context, text);
     const failed = await buildBoth(row, context, text);

@@ -328,4 +328,157 @@ ADD --link f /d/
     "mkdir -p a/b/c n/node_modules/x .git && touch a/1 a/b/2 a/b/c/3.md a/b/c/4.txt n/node_modules/x/f .git/config README.md x.pyc && printf '# c\\n**/*.md\\n!README.md\\n\\n  a/b  \\n!a/b/c/4.txt\\n**/node_modules\\n.git*\\n*.py[co]\\n/n/../x*\\n' > .dockerignore",
     'FROM BUSYBOX\nCOPY . /all\nCOPY a /a\n',
   ),
+  own(
+    'modes as changes, of files, folders and archives',
+    'mkdir -p d/e t && touch d/f d/e/x t/f && chmod 4755 d/f && chmod 640 d/e/x && chmod 700 t/f && ln -s f d/l && cp d/f f && tar cf t.tar t',
+    `FROM BUSYBOX
+ARG M=u=rwx,go=r
+COPY --chmod=u=rwX,go=rX d /a/
+COPY --chmod=a+x d /b/
+COPY --chmod=g=u,o= d /c/
+COPY --chmod=+t,u+s d /d/
+COPY --chmod=go-w,u-s f /e
+COPY --chmod=a-x,a+X d /h/
+COPY --chmod=-w f /i
+COPY --chmod=u+rw,g+rs d/l /j
+COPY --chmod=$M f /k
+ADD --chmod=u+x,g-x --chown=3:4 t.tar /m/
+ADD --chmod=\${NONE:-555} t.tar /n
+`,
+  ),
+  own(
+    'what ADD unpacks when it is told to, and not to',
+    'mkdir -p t/u && echo 1 > t/u/f && tar czf t.tgz t && cp t.tgz noext && echo plain > p && rm -r t',
+    `FROM BUSYBOX
+ADD --unpack=false t.tgz /a/
+ADD --unpack=true t.tgz noext p /b/
+ADD --unpack noext /c/
+ADD --unpack=false t.tgz /d
+ADD noext p /e/
+`,
+  ),
+  own(
+    'what --exclude leaves out, of the context and of a stage',
+    'mkdir -p d/e/f d/g && touch d/a.md d/b.txt d/e/c.md d/e/f/x.log d/g/k && echo "d/g/*" > .dockerignore',
+    `FROM BUSYBOX AS made
+RUN mkdir -p /app/node_modules/x /app/src/node_modules && touch /app/a.js /app/node_modules/x/i.js /app/src/b.ts /app/src/node_modules/z && chown -R 9:9 /app/src && ln -s a.js /app/l
+FROM BUSYBOX
+COPY --exclude=*.md d /a/
+COPY --exclude=**/*.md --exclude=e/f d /b/
+COPY --exclude=e --exclude=!e/c.md d /c/
+COPY --exclude=d/e . /d/
+COPY --exclude=**/x.log d/e d /e/
+ADD --exclude=e/** d /g/
+COPY --from=made --exclude=**/node_modules /app /app
+COPY --from=made --exclude=node_modules --chown=1:1 /app/ /h/
+COPY --from=made --exclude=*.ts --link /app/src /i
+COPY --from=made --exclude=l --exclude=src/* /app /j/
+`,
+  ),
+  own(
+    'a file that is named and left out',
+    'mkdir d && touch d/a.md d/b.txt d/c.md',
+    `FROM BUSYBOX
+COPY --exclude=*.md d/*.md d/*.txt /a/
+COPY --exclude=b.txt d/b.txt d/c.md /b/
+`,
+  ),
+  own(
+    'triggers that take from stages, mount and hold here-documents',
+    'echo 1 > f',
+    `FROM BUSYBOX AS tool
+RUN echo t > /tool
+FROM BUSYBOX AS base
+ONBUILD COPY --from=tool /tool /t
+ONBUILD COPY --chmod=600 f /f
+ONBUILD RUN <<EOF
+echo a > /a
+echo b >> /a
+EOF
+ONBUILD COPY <<one <<two /h/
+1 $HOME
+one
+2
+two
+ONBUILD RUN --mount=from=tool,target=/m --mount=type=bind,source=f,target=/ff cat /m/tool /ff > /out
+FROM base
+RUN cat /a > /b
+`,
+  ),
+  own(
+    'triggers that say who runs, where and with what',
+    'echo 1 > f',
+    `FROM BUSYBOX AS base
+ARG A=base
+ONBUILD ARG A=trig
+ONBUILD ENV E=\${A}-\${B:-none}
+ONBUILD USER 7
+ONBUILD COPY --chown=8 f /tmp/
+ONBUILD SHELL ["/bin/sh", "-ec"]
+ONBUILD RUN id -u > /tmp/u; echo $E > /tmp/e
+ONBUILD CMD echo hi
+ONBUILD ENTRYPOINT ["x"]
+ONBUILD VOLUME /v
+ONBUILD EXPOSE 80
+ONBUILD LABEL a=$A
+ONBUILD STOPSIGNAL SIGINT
+ONBUILD HEALTHCHECK NONE
+FROM base AS two
+ONBUILD RUN true
+FROM base
+ARG B=late
+RUN echo $A $B > /tmp/g
+`,
+  ),
+  own(
+    'a repository by tag, branch, commit and part',
+    ':',
+    `FROM BUSYBOX
+ADD SERVED/repo.git#v1 /a
+ADD SERVED/repo.git#light:sub /b/
+ADD SERVED/repo.git#feature /c
+ADD SERVED/repo.git?ref=feature&subdir=sub/deep /d
+ADD SERVED/repo.git?tag=v1&subdir=/sub /e/
+ADD SERVED/repo.git?branch=feature /f
+ADD SERVED/repo.git /g
+ADD SERVED/repo.git#refs/heads/feature:sub /h
+ADD SERVED/repo.git#COMMIT /i
+ADD --checksum=COMMIT SERVED/repo.git#v1:sub/deep /j
+ADD SERVED/repo.git?ref=v1&checksum=COMMIT /k
+ADD --exclude=deep --exclude=up SERVED/repo.git#v1:sub /l
+ADD --link SERVED/repo.git#v1 /m
+WORKDIR /tmp
+ADD SERVED/repo.git#v1 .
+ADD SERVED/repo.git#v1:sub/deep x/
+`,
+  ),
+  own(
+    'a repository with what git knows of it',
+    ':',
+    `FROM BUSYBOX AS made
+ADD --keep-git-dir=true SERVED/repo.git#v1 /a
+ADD --keep-git-dir SERVED/repo.git#v1:sub /b
+ADD SERVED/repo.git?ref=v1&keep-git-dir=1 /c
+RUN cat /a/.git/HEAD /a/.git/config /c/.git/HEAD > /heads; cat /a/.git/refs/tags/v1 > /tag; ls -a /b > /part
+FROM BUSYBOX
+COPY --from=made /heads /tag /part /
+`,
+  ),
+  own(
+    'files of a web server, their names, modes and archives',
+    'echo local > local',
+    `FROM BUSYBOX
+ADD SERVED/file.txt /a
+ADD SERVED/file.txt /b/
+ADD SERVED/file.txt SERVED/noext local /c/
+ADD --chmod=755 --chown=1:2 SERVED/file.txt /d
+ADD SERVED/a.tar.gz /e/
+ADD --unpack=true SERVED/a.tar.gz /f/
+ADD --unpack SERVED/wrong.txt /g/
+ADD --unpack=true SERVED/file.txt /h/
+ADD SERVED/noext?x=1 /i/
+ADD --unpack --chown=3:3 SERVED/a.tar.gz /j
+`,
+    { fs_skip: ['b', 'c', 'e', 'f', 'g', 'h', 'i', 'j'].map((path) => `(dir):${path}:mtime`) },
+  ),
 ];
