@@ -130,6 +130,18 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect(await first).toMatchObject({ code: 5, stdout: 'got one\n' });
   });
 
+  test('run -it gives a terminal of the size of ours, takes what is typed, and gives the exit code', async () => {
+    const terminal = ['sh', '-c', 'exec script -qefc "stty rows 33 cols 101; $*" /dev/null', 'sh'];
+    const script = `'tty; stty size; read word; echo "got $word"; exit 7'`;
+    const typed = await store.berth(['run', '--rm', '-it', '--network', 'none', 'box', 'sh', '-c', script], {
+      through: terminal,
+      input: 'typed\n',
+    });
+    expect(typed.stdout).toMatch(/\/dev\/pts\/\d+\r+\n33 101\r+\n/);
+    expect(typed.stdout).toMatch(/got typed\r+\n$/);
+    expect(typed.code).toBe(7);
+  });
+
   test('exec lets go by the keys that were asked for, and its program goes on', async () => {
     await berth('run', '-d', '--name', 'entered', 'box', 'sleep', '1000');
     const terminal = ['sh', '-c', 'exec script -qefc "$*" /dev/null', 'sh'];
