@@ -190,11 +190,11 @@ impl Group {
 
     fn kill_members(&self) {
         for member in &self.members {
-            // One write where the kernel has it (5.14), else one signal for each.
+            // One write where the kernel has it (5.14), else one signal for each, also in groups that the container has made below its own.
             if member.v2 && write(&member.directory, "cgroup.kill", "1").is_ok() {
                 continue;
             }
-            for pid in member.processes() {
+            for pid in below(&member.path).iter().chain([&member.path]).flat_map(|path| processes(path)) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
@@ -207,7 +207,13 @@ impl Group {
             let busy = self
                 .members
                 .iter()
-                .filter(|member| matches!(rustix::fs::rmdir(member.path.as_str()), Err(Errno::BUSY)))
+                .filter(|member| {
+                    for path in below(&member.path) {
+                        // The group above says whether it is gone.
+                        let _ = rustix::fs::rmdir(path);
+                    }
+                    matches!(rustix::fs::rmdir(member.path.as_str()), Err(Errno::BUSY))
+                })
                 .count();
             if busy == 0 {
                 return self.remove_parents();
@@ -295,9 +301,25 @@ impl Member {
     }
 
     pub(crate) fn processes(&self) -> Vec<Pid> {
-        let text = self.text("cgroup.procs").unwrap_or_default();
-        text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
+        processes(&self.path)
     }
+}
+
+fn processes(path: &str) -> Vec<Pid> {
+    let text = crate::layout::read(&format!("{path}/cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok().and_then(Pid::from_raw)).collect()
+}
+
+/// All groups below one, the deepest first.
+fn below(path: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut found = Vec::new();
+    for folder in folders.filter_map(|entry| entry.path().to_str().map(str::to_owned)) {
+        found.extend(below(&folder));
+        found.push(folder);
+    }
+    found
 }
 
 /// The names of a group's path. Nothing that could lead out of the hierarchy is taken.

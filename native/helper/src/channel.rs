@@ -2,11 +2,13 @@
 
 use crate::fail::{cancelled, failed};
 use crate::secrets::{self, Secrets};
+use berth_sys::lock;
 use berth_wire::event::Line;
 use berth_wire::frame::{self, Kind};
 use berth_wire::{Code, Event, Failure, Reply};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 /// The largest request in bytes.
@@ -15,6 +17,14 @@ const MAX_REQUEST: usize = 8 * 1024 * 1024;
 const MAX_LIST: usize = 512 * 1024 * 1024;
 /// How much is read from fd 0 at once.
 const CHUNK: usize = 64 * 1024;
+
+/// How long an engine that has closed fd 0 may leave what is said to it unread before it counts as gone.
+const LAST_WORDS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// Time between two tries of a lock.
+const RETRY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
 
 /// A frame that the engine sent.
 #[derive(Debug)]
@@ -210,7 +220,7 @@ fn protocol(message: impl Into<String>) -> Failure {
     Failure::new(Code::Request, "read frame", message)
 }
 
-/// Frames on fd 1. Writing waits until the engine takes them.
+/// Frames on fd 1. Writing waits until the engine takes them, or has gone.
 #[derive(Debug)]
 pub(crate) struct Output {
     fd: BorrowedFd<'static>,
@@ -233,6 +243,11 @@ impl Output {
         self.frame(Kind::End, &[])
     }
 
+    /// Sends frames that are frames already.
+    pub(crate) fn pass(&self, frames: &[u8]) -> Result<(), Failure> {
+        self.write(frames)
+    }
+
     fn frame(&self, kind: Kind, payload: &[u8]) -> Result<(), Failure> {
         let length = u32::try_from(payload.len()).map_err(|_| failed("write fd 1")(Errno::TOOBIG))?;
         self.write(&frame::head(kind, length))?;
@@ -240,7 +255,7 @@ impl Output {
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        write_all(self.fd, bytes).map_err(|error| {
+        say(self.fd, bytes).map_err(|error| {
             if error == Errno::PIPE {
                 cancelled()
             } else {
@@ -250,7 +265,7 @@ impl Output {
     }
 }
 
-/// Writes all of `bytes`, also where the descriptor does not block.
+/// Writes all of `bytes` to a file, or to what is no engine, also where the descriptor does not block.
 pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
@@ -260,6 +275,89 @@ pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errn
             }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Makes fd 1 and fd 2 such that a write which cannot be done at once says so: only then can the end of fd 0 be seen meanwhile.
+pub(crate) fn unblock() {
+    for fd in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
+        // One that stays blocking waits for the engine alone.
+        let _ = rustix::fs::fcntl_getfl(fd).and_then(|flags| rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK));
+    }
+}
+
+/// Writes to the engine. One that has closed fd 0 and reads no more will not take it: that is the error of a pipe without a reader.
+fn say(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(done) => bytes = bytes.get(done..).unwrap_or_default(),
+            Err(Errno::AGAIN) => await_room(fd)?,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn await_room(fd: BorrowedFd<'_>) -> Result<(), Errno> {
+    if first_of(fd, PollFlags::OUT, None)? != First::Engine {
+        return Ok(());
+    }
+    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+    match rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&LAST_WORDS)))? {
+        0 => Err(Errno::PIPE),
+        _ => Ok(()),
+    }
+}
+
+/// What came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    /// The descriptor is as it was waited for.
+    Ready,
+    /// The engine has closed fd 0.
+    Engine,
+    Timeout,
+}
+
+/// Waits for a descriptor, and for the engine to close fd 0, of which nothing is read. Who has let go of the engine has a null device there, which
+/// nobody closes.
+pub(crate) fn first_of(fd: BorrowedFd<'_>, flags: PollFlags, timeout: Option<&Timespec>) -> Result<First, Errno> {
+    let mut polled = [
+        PollFd::from_borrowed_fd(fd, flags),
+        PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::RDHUP),
+    ];
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, timeout))?;
+    let [ready, engine] = polled.map(|one| !one.revents().is_empty());
+    Ok(match (ready, engine) {
+        (true, _) => First::Ready,
+        (false, true) => First::Engine,
+        (false, false) => First::Timeout,
+    })
+}
+
+/// Waits until there is something to read, for as long as the engine is there.
+///
+/// # Errors
+/// `Cancelled` when it has gone.
+pub(crate) fn await_readable(fd: BorrowedFd<'_>) -> Result<(), Failure> {
+    match first_of(fd, PollFlags::IN, None).map_err(failed("poll"))? {
+        First::Engine => Err(cancelled()),
+        First::Ready | First::Timeout => Ok(()),
+    }
+}
+
+/// Takes a lock, and waits for it for as long as the engine is there: a `flock` that blocks could not see its end.
+///
+/// # Errors
+/// `Cancelled` when it has gone.
+pub(crate) fn lock(file: BorrowedFd<'_>) -> Result<(), Failure> {
+    while !lock::try_lock(file, true).map_err(failed("lock"))? {
+        let mut polled = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::RDHUP)];
+        if rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, Some(&RETRY))).map_err(failed("poll"))? > 0 {
+            return Err(cancelled());
         }
     }
     Ok(())
@@ -306,7 +404,7 @@ impl Status {
         if let Ok(mut text) = serde_json::to_vec(line) {
             text.push(b'\n');
             // Nobody is left to tell when this fails.
-            let _ = write_all(self.fd, &text);
+            let _ = say(self.fd, &text);
         }
     }
 }

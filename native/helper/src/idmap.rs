@@ -1,13 +1,14 @@
 //! Entering a user namespace with subordinate ids: newuidmap and newgidmap write the maps, as they alone may.
 
+use crate::channel;
 use crate::fail::failed;
 use berth_sys::process::{self, Child, Forked, Namespaces, Status};
 use berth_wire::request::IdMap;
 use berth_wire::{Code, Failure};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
-use rustix::process::{DumpableBehavior, Gid, Pid, Uid};
+use rustix::process::{DumpableBehavior, Gid, Pid, Signal, Uid};
 use std::ffi::{CStr, CString};
 
 /// The most that is kept of what newuidmap prints.
@@ -61,7 +62,7 @@ fn map(tool: &str, pid: Pid, [caller, first, count]: [u32; 3]) -> Result<(), Fai
     let numbers = [0, caller, 1, 1, first, count].map(|number| number.to_string());
     let arguments = [tool.to_owned(), pid.as_raw_nonzero().to_string()].into_iter().chain(numbers);
     let arguments: Vec<CString> = arguments.filter_map(|text| CString::new(text).ok()).collect();
-    let (status, message) = capture(&arguments)?;
+    let (status, message) = capture(&arguments, true)?;
     if status == Status::Code(0) {
         return Ok(());
     }
@@ -75,16 +76,19 @@ fn map(tool: &str, pid: Pid, [caller, first, count]: [u32; 3]) -> Result<(), Fai
     ))
 }
 
-/// Runs a program with an empty environment; gives its end and what it printed.
-pub(crate) fn capture(arguments: &[CString]) -> Result<(Status, String), Failure> {
+/// Runs a program with an empty environment; gives its end and what it printed. With `engine` it is killed when fd 0 is closed before it has ended.
+pub(crate) fn capture(arguments: &[CString], engine: bool) -> Result<(Status, String), Failure> {
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => run(arguments, &writer),
         Forked::Parent(child) => {
             drop(writer);
-            let text = read_some(&reader);
+            let text = read_some(&reader, engine);
+            if text.is_err() {
+                let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
+            }
             let exit = process::wait(child.pid).map_err(failed("wait"))?;
-            Ok((exit.status, String::from_utf8_lossy(&text).trim().to_owned()))
+            Ok((exit.status, String::from_utf8_lossy(&text?).trim().to_owned()))
         }
     }
 }
@@ -105,15 +109,20 @@ fn run(arguments: &[CString], writer: &OwnedFd) -> ! {
     process::exit_now(127)
 }
 
-fn read_some(reader: &OwnedFd) -> Vec<u8> {
+fn read_some(reader: &OwnedFd, engine: bool) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     let mut chunk = [0_u8; 1024];
-    while let Ok(length @ 1..) = rustix::io::retry_on_intr(|| rustix::io::read(reader, &mut chunk)) {
+    loop {
+        if engine {
+            channel::await_readable(reader.as_fd())?;
+        }
+        let Ok(length @ 1..) = rustix::io::retry_on_intr(|| rustix::io::read(reader, &mut chunk)) else {
+            return Ok(text);
+        };
         if text.len() < MAX_MESSAGE {
             text.extend_from_slice(chunk.get(..length).unwrap_or_default());
         }
     }
-    text
 }
 
 /// Which switch forbids user namespaces here, as a sentence.

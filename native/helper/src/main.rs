@@ -54,6 +54,7 @@ fn serve(word: &str, arguments: &[OsString], status: &Status) -> Result<Outcome,
         seal::ensure(arguments)?;
     }
     let mut input = Input::new()?;
+    channel::unblock();
     if word == cmd::SERIES {
         return supervise::series(input, status);
     }

@@ -14,7 +14,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Session, as_root, each_rung, spec, start, wait_until, with};
+use support::watchdog::{Lines, end_of};
+use support::{Session, as_root, each_rung, life, spec, start, wait_until, with};
 
 /// Whether a process is dead, if perhaps not collected yet.
 fn is_dead(pid: i64) -> bool {
@@ -56,8 +57,7 @@ fn an_engine_that_reads_no_more_and_goes_takes_the_container_with_it() {
         .unwrap();
         // Nobody reads: the pipe fills, and with it the container's.
         drop(child.stdout.take());
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(1));
+        assert_eq!(end_of(&mut child).code(), Some(1));
         drop(stdin);
     });
 }
@@ -74,12 +74,8 @@ fn output_that_nobody_reads_waits_in_the_container() {
             &support::frame(support::REQUEST, &serde_json::to_vec(&request).unwrap()),
         )
         .unwrap();
-        let mut line = String::new();
-        let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
-        while !line.contains("started") {
-            line.clear();
-            assert_ne!(std::io::BufRead::read_line(&mut stderr, &mut line).unwrap(), 0, "the start failed");
-        }
+        let mut lines = Lines::of(child.stderr.take().unwrap());
+        let line = lines.find(|line| line.contains("started")).expect("the start failed");
         let pid: serde_json::Value = serde_json::from_str(&line).unwrap();
         let pid = pid["event"]["pid"].as_i64().unwrap();
         let written = || {
@@ -156,6 +152,72 @@ fn files_that_a_loss_of_power_left_empty_are_no_container() {
         let left: Vec<_> = fs::read_dir(&containers).unwrap().map(|one| one.unwrap().file_name()).collect();
         assert_eq!(left, ["c3"], "what cannot be read, but was written, stays");
         fs::remove_dir_all(containers.join("c3")).unwrap();
+    });
+}
+
+/// A container that is kept, whose state is spoilt after it has been started; gives its process.
+fn spoilt(store: &support::Store, base: &str, state: &str) -> i64 {
+    let kept = [
+        ("/life", life()),
+        ("/detach", json!(true)),
+        ("/keep", json!(true)),
+        ("/record", json!("mine")),
+    ];
+    let mut session = store.open("start", &with(start(spec(&["sleep", "1000"]), "c1", "u1", &[base]), &kept));
+    let pid = session.event("started")["pid"].as_i64().unwrap();
+    session.finish().reply();
+    fs::write(store.root.join("containers/c1/state.json"), state).unwrap();
+    pid
+}
+
+#[test]
+fn a_container_whose_state_cannot_be_read_is_found_by_its_monitor_and_can_be_removed() {
+    each_rung(|store| {
+        let base = store.base();
+        let garbage = json!({"snapshots": [], "containers": [], "force": false, "garbage": true});
+        for state in ["", "{\"id\": \"c1\", \"sta", "\0\0\0\0"] {
+            let pid = spoilt(store, &base, state);
+            let found = store.states();
+            assert_eq!(
+                (&found[0]["status"], &found[0]["record"]),
+                (&json!("running"), &json!("mine")),
+                "{state:?}"
+            );
+            store.call("remove", &garbage).reply();
+            assert!(!is_dead(pid), "it is in use, and no garbage");
+            let remove = |force| json!({"snapshots": ["u1"], "containers": ["c1"], "force": force, "garbage": false});
+            assert_eq!(store.call("remove", &remove(false)).failure()["code"], "conflict");
+            assert_eq!(store.call("remove", &remove(true)).reply()["removed"], json!(["c1", "u1"]));
+            assert!(is_dead(pid), "{state:?}");
+            store.assert_nothing_left();
+        }
+    });
+}
+
+#[test]
+fn a_container_whose_state_cannot_be_read_and_whose_monitor_is_gone_is_dead() {
+    each_rung(|store| {
+        let base = store.base();
+        let kept = [
+            ("/life", life()),
+            ("/detach", json!(true)),
+            ("/keep", json!(true)),
+            ("/record", json!("mine")),
+        ];
+        store
+            .call("start", &with(start(spec(&["sleep", "1000"]), "c1", "u1", &[&base]), &kept))
+            .reply();
+        let file = store.root.join("containers/c1/state.json");
+        let state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let number = |field: &str| state[field]["pid"].as_i64().unwrap();
+        fs::write(&file, "").unwrap();
+        let monitor = i32::try_from(number("monitor")).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(monitor).unwrap(), rustix::process::Signal::KILL).unwrap();
+        wait_until("the container's process is dead", || is_dead(number("process")));
+        let found = store.states();
+        assert_eq!((&found[0]["status"], &found[0]["record"]), (&json!("dead"), &json!("mine")));
+        let remove = json!({"snapshots": ["u1"], "containers": ["c1"], "force": false, "garbage": false});
+        assert_eq!(store.call("remove", &remove).reply()["removed"], json!(["c1", "u1"]));
     });
 }
 

@@ -16,7 +16,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::Barrier;
-use support::{Answer, Rung, Store, as_root, each_rung, spec, start, wait_until, with};
+use support::{Answer, Rung, Store, as_root, each_rung, life, spec, start, wait_until, with};
 
 /// How often a start and a change of networks meet.
 const ROUNDS: usize = 16;
@@ -35,13 +35,6 @@ fn endpoint(store: &Store, number: u8) -> Value {
         "interface": format!("eth{}", number - 1),
         "names": ["box"],
         "defaultRoute": number == 1,
-    })
-}
-
-fn life() -> Value {
-    json!({
-        "restart": {"policy": "no", "maxRetries": 0}, "health": null, "logLimits": {"maxSize": 1000000, "maxFiles": 1}, "stdinOnce": false,
-        "attributes": {}, "joins": [],
     })
 }
 

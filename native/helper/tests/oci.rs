@@ -6,14 +6,18 @@
     reason = "a test, which starts programs as users do, and says what it leaves out"
 )]
 
+#[path = "support/watchdog.rs"]
+mod watchdog;
+
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
+use watchdog::Lines;
 
 const BUSYBOX: &str = "/bin/busybox";
 /// An ordinary user.
@@ -92,7 +96,7 @@ impl World {
     }
 
     fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
+        watchdog::output(&mut self.command(words))
     }
 
     /// Runs a command that must succeed; gives what it printed.
@@ -112,10 +116,10 @@ impl World {
     }
 
     /// Creates a container whose output goes to a pipe: a container that lives on keeps the streams of its maker.
-    fn create(&self, words: &[&str]) -> BufReader<std::process::ChildStdout> {
-        let mut child: Child = self.command(words).stdout(Stdio::piped()).spawn().unwrap();
-        assert!(child.wait().unwrap().success(), "{words:?}");
-        BufReader::new(child.stdout.take().unwrap())
+    fn create(&self, words: &[&str]) -> Lines {
+        let mut child = watchdog::spawn(self.command(words).stdout(Stdio::piped()));
+        assert!(watchdog::end_of(&mut child).success(), "{words:?}");
+        Lines::of(child.stdout.take().unwrap())
     }
 
     fn state(&self, id: &str) -> Value {
@@ -211,9 +215,7 @@ fn a_container_goes_from_created_to_stopped_and_away() {
     // What changes in the bundle now is too late.
     fs::write(Path::new(&bundle).join("config.json"), "{}").unwrap();
     world.good(&["start", "c"]);
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    assert_eq!(line, "up\n");
+    assert_eq!(output.next().as_deref(), Some("up"));
     assert_eq!(world.state("c")["status"], "running");
     assert!(world.bad(&["start", "c"]).contains("running"));
     assert!(world.bad(&["delete", "c"]).contains("not stopped"));
@@ -227,7 +229,7 @@ fn a_container_goes_from_created_to_stopped_and_away() {
 
     assert!(world.bad(&["kill", "c", "NOPE"]).contains("NOPE"));
     world.good(&["kill", "c", "TERM"]);
-    let rest: Vec<String> = output.lines().map(Result::unwrap).collect();
+    let rest: Vec<String> = output.collect();
     assert_eq!(rest, ["bye"], "the end of its output is the end of the container");
     let stopped = std::iter::repeat_with(|| world.state("c"))
         .take(1000)
@@ -326,14 +328,13 @@ fn hooks_run_at_their_points_with_the_state() {
 fn what_cannot_be_done_is_said_by_name_and_leaves_nothing() {
     let Some(world) = World::root() else { return };
     type Change = fn(&mut Value);
-    let cases: [(&str, Change, &str); 12] = [
+    let cases: [(&str, Change, &str); 11] = [
         (
             "apparmor",
             |c| c["process"]["apparmorProfile"] = json!("x"),
             "process.apparmorProfile",
         ),
         ("no-linux", |c| drop(c.as_object_mut().unwrap().remove("linux")), "linux"),
-        ("no-process", |c| drop(c.as_object_mut().unwrap().remove("process")), "process"),
         ("no-args", |c| c["process"]["args"] = json!([]), "process.args"),
         ("cwd", |c| c["process"]["cwd"] = json!("tmp"), "process.cwd"),
         ("rootfs", |c| c["root"]["path"] = json!("nowhere"), "nowhere"),
@@ -386,6 +387,140 @@ fn what_cannot_be_done_is_said_by_name_and_leaves_nothing() {
         let said = world.bad(words);
         assert!(said.contains(word), "{words:?}: {said}");
     }
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_capability_that_is_not_known_is_left_out_and_said() {
+    let Some(world) = World::root() else { return };
+    let bundle = world.bundle("b", "grep CapEff /proc/self/status", |c| {
+        for set in ["bounding", "effective", "permitted"] {
+            let names = c["process"]["capabilities"][set].as_array_mut().unwrap();
+            names.push(json!("CAP_OF_TOMORROW"));
+        }
+    });
+    let output = world.run(&["run", "--bundle", &bundle, "c"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "CapEff:\t0000000000000021\n");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches("CAP_OF_TOMORROW").count(), 1, "{said}");
+    world.assert_nothing_left();
+}
+
+#[test]
+fn without_a_process_a_container_is_made_and_not_started() {
+    let Some(world) = World::root() else { return };
+    let bundle = world.bundle("b", "true", |c| drop(c.as_object_mut().unwrap().remove("process")));
+    let _output = world.create(&["create", "--bundle", &bundle, "c"]);
+    assert_eq!(world.state("c")["status"], "created");
+    assert!(world.bad(&["start", "c"]).contains("no process"));
+    assert_eq!(world.state("c")["status"], "created");
+    assert!(world.bad(&["run", "--bundle", &bundle, "d"]).contains("no process"));
+    world.good(&["delete", "--force", "c"]);
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_hook_that_hangs_keeps_nobody_from_removing_the_container() {
+    let Some(world) = World::root() else { return };
+    let hook = json!([{"path": "/bin/sleep", "args": ["sleep", "1000"]}]);
+    let bundle = world.bundle("b", WAITING, |c| c["hooks"] = json!({"createRuntime": hook}));
+    let mut maker = watchdog::spawn(world.command(&["create", "--bundle", &bundle, "c"]).stderr(Stdio::piped()));
+    let mut said = Lines::of(maker.stderr.take().unwrap());
+    let creating = || {
+        let output = world.run(&["state", "c"]);
+        let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        state["status"] == "creating" && state["pid"] == 0 && world.path("state/c/making").exists()
+    };
+    while !creating() {
+        assert!(maker.try_wait().unwrap().is_none(), "{:?}", said.next());
+        std::thread::yield_now();
+    }
+    assert!(world.bad(&["start", "c"]).contains("creating"));
+    assert!(world.bad(&["delete", "c"]).contains("creating"));
+    world.good(&["delete", "--force", "c"]);
+    assert_eq!(watchdog::end_of(&mut maker).code(), Some(1));
+    assert!(said.any(|line| line.contains("ended meanwhile")));
+
+    // One that is started already is as well.
+    let bundle = world.bundle("p", WAITING, |c| c["hooks"] = json!({"poststart": hook}));
+    let mut runner = watchdog::spawn(world.command(&["run", "--detach", "--bundle", &bundle, "c"]).stdout(Stdio::piped()));
+    assert_eq!(Lines::of(runner.stdout.take().unwrap()).next().as_deref(), Some("up"));
+    world.good(&["delete", "--force", "c"]);
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn groups_that_a_container_made_go_with_it_and_its_limits_change() {
+    let Some(world) = World::root() else { return };
+    let bundle = world.bundle("b", WAITING, |_| {});
+    let mut output = world.create(&["run", "--detach", "--bundle", &bundle, "c"]);
+    assert_eq!(output.next().as_deref(), Some("up"));
+    let find = || {
+        let pattern = "c.*-*-*";
+        let mut command = Command::new("find");
+        command.args(["/sys/fs/cgroup", "-type", "d", "-path", &format!("*/berth-oci/{pattern}")]);
+        let found = String::from_utf8(watchdog::output(&mut command).stdout).unwrap();
+        found.lines().map(PathBuf::from).collect::<Vec<_>>()
+    };
+    let inode = fs::metadata(world.path("state/c"))
+        .map(|meta| std::os::unix::fs::MetadataExt::ino(&meta))
+        .unwrap();
+    let ours = |path: &PathBuf| path.display().to_string().contains(&format!("-{inode:x}"));
+    let groups: Vec<PathBuf> = find().into_iter().filter(ours).collect();
+    if groups.is_empty() {
+        eprintln!("left out: it needs cgroups that can be written");
+        world.good(&["delete", "--force", "c"]);
+        return;
+    }
+    let held = |file: &str| groups.iter().find_map(|group| fs::read_to_string(group.join(file)).ok());
+    world.good(&["update", "--pids-limit", "77", "c"]);
+    assert_eq!(held("pids.max").unwrap().trim(), "77");
+    let mut child = watchdog::spawn(world.command(&["update", "--resources", "-", "c"]).stdin(Stdio::piped()));
+    let text = br#"{"memory": {"limit": 67108864}, "pids": null}"#;
+    child.stdin.take().unwrap().write_all(text).unwrap();
+    assert!(watchdog::end_of(&mut child).success());
+    let limit = held("memory.max").or_else(|| held("memory.limit_in_bytes")).unwrap();
+    assert_eq!(limit.trim(), "67108864");
+    assert_eq!(held("pids.max").unwrap().trim(), "77", "what is not named stays");
+    assert!(world.bad(&["update", "--memory", "lots", "c"]).contains("lots"));
+    let stats: Value = serde_json::from_str(&world.good(&["events", "--stats", "c"])).unwrap();
+    assert_eq!((&stats["type"], &stats["id"]), (&json!("stats"), &json!("c")));
+    assert_eq!(stats["data"]["memory"]["usage"]["limit"], 67_108_864);
+    assert!(stats["data"]["pids"]["current"].as_u64().unwrap() >= 1);
+
+    let pid = world.state("c")["pid"].to_string();
+    for group in &groups {
+        let inner = group.join("inner/most");
+        if fs::create_dir_all(&inner).is_ok() {
+            // A v1 group of processors takes none before it has some.
+            let _ = fs::write(inner.join("cgroup.procs"), &pid);
+        }
+    }
+    world.good(&["delete", "--force", "c"]);
+    let left: Vec<PathBuf> = find().into_iter().filter(ours).collect();
+    assert!(left.is_empty(), "{left:?}");
+    world.assert_nothing_left();
+}
+
+#[test]
+fn the_configuration_that_spec_writes_runs() {
+    let Some(world) = World::root() else { return };
+    let bundle = world.bundle("b", "true", |_| {});
+    let file = Path::new(&bundle).join("config.json");
+    assert!(
+        world.bad(&["spec", "--bundle", &bundle]).contains("config.json"),
+        "one that is there stays"
+    );
+    fs::remove_file(&file).unwrap();
+    world.good(&["spec", "--bundle", &bundle]);
+    let mut config: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    config["process"]["terminal"] = json!(false);
+    config["process"]["args"] = json!(["/bin/echo", "hello"]);
+    fs::write(&file, config.to_string()).unwrap();
+    assert_eq!(world.good(&["run", "--bundle", &bundle, "c"]), "hello\n");
+    assert_eq!(world.good(&["run", "--no-pivot", "--bundle", &bundle, "c"]), "hello\n");
     world.assert_nothing_left();
 }
 
@@ -464,13 +599,9 @@ fn a_cgroup_that_has_processes_is_not_taken_and_one_of_others_stays() {
 fn a_container_is_removed_by_nobody_who_means_an_earlier_one() {
     let Some(world) = World::root() else { return };
     let bundle = world.bundle("b", WAITING, |_| {});
-    let mut child = world
-        .command(&["run", "--bundle", &bundle, "c"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut child = watchdog::spawn(world.command(&["run", "--bundle", &bundle, "c"]).stdout(Stdio::piped()));
+    let mut lines = Lines::of(child.stdout.take().unwrap());
+    assert_eq!(lines.next().as_deref(), Some("up"));
     let runner = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(runner, rustix::process::Signal::STOP).unwrap();
     world.good(&["delete", "--force", "c"]);
@@ -480,7 +611,7 @@ fn a_container_is_removed_by_nobody_who_means_an_earlier_one() {
     symlink(&victim, world.path(".pid")).unwrap();
     let _output = world.create(&["create", "--pid-file", pid.to_str().unwrap(), "--bundle", &bundle, "c"]);
     rustix::process::kill_process(runner, rustix::process::Signal::CONT).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(137));
+    assert_eq!(watchdog::end_of(&mut child).code(), Some(137));
     assert_eq!(world.state("c")["status"], "created");
     assert_eq!(fs::read_to_string(&pid).unwrap(), world.state("c")["pid"].to_string());
     assert_eq!(fs::read_to_string(&victim).unwrap(), "mine", "a link was followed");

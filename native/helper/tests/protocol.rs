@@ -10,8 +10,9 @@
 mod support;
 
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::process::{Command, Stdio};
+use support::watchdog::{Lines, end_of};
 use support::{END, REQUEST, Session, as_root, each_rung, frame, spec, start, with};
 
 fn refused_by(store: &support::Store, word: &str, request: &Value) -> Value {
@@ -226,7 +227,7 @@ fn a_series_answers_one_request_after_another_and_ends_with_fd_0() {
         let all = serde_json::to_vec(&store.request("state", &json!({"containers": []}))).unwrap();
         let one = serde_json::to_vec(&store.request("state", &json!({"containers": ["nobody"]}))).unwrap();
         let mut child = support::spawn(store.command().arg("series"));
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut lines = Lines::of(child.stderr.take().unwrap());
         let mut stdin = child.stdin.take().unwrap();
         // A request that fails is no end; the next one may come before the worker of the last has gone.
         for (request, answer) in [
@@ -237,15 +238,15 @@ fn a_series_answers_one_request_after_another_and_ends_with_fd_0() {
             (&all, "reply"),
         ] {
             stdin.write_all(&[frame(REQUEST, request), frame(END, &[])].concat()).unwrap();
-            let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+            let line: Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
             assert!(line.get(answer).is_some(), "{line}");
         }
         drop(stdin);
-        let ended = child.wait().unwrap();
+        let ended = end_of(&mut child);
         // The worker of the last request may not have gone when fd 0 ends, which then counts as a cancellation; its answer is out already.
         match lines.next() {
             None => assert!(ended.success()),
-            Some(line) => assert!(line.unwrap().contains(r#""code":"cancelled""#)),
+            Some(line) => assert!(line.contains(r#""code":"cancelled""#)),
         }
         assert!(lines.next().is_none());
     });

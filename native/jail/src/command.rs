@@ -11,7 +11,7 @@ use std::ffi::CString;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program that was found, with all that exec needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Program {
     path: CString,
     arguments: Vec<CString>,

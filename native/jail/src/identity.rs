@@ -65,7 +65,11 @@ fn confine(confinement: &Confinement<'_>, life: Option<&OwnedFd>, reporter: &Rep
         enter_directory(&spec.cwd)?;
     }
     check_directory(&spec.cwd)?;
-    let program = command::find(spec, &confinement.secret_env)?;
+    let program = if confinement.extra.lacks_program {
+        command::Program::default()
+    } else {
+        command::find(spec, &confinement.secret_env)?
+    };
     if spec.no_new_privileges {
         rustix::thread::set_no_new_privs(true).map_err(failed("prctl PR_SET_NO_NEW_PRIVS"))?;
     }

@@ -239,10 +239,71 @@ pub(crate) fn bind(path: &str) -> Result<OwnedFd, Failure> {
 
 /// Moves the new root over the old one, where `pivot_root` is not possible: the root of an initramfs cannot be let go of.
 pub(crate) fn cover(root: &OwnedFd) -> Result<(), Failure> {
+    hide_views(root)?;
     rustix::process::fchdir(root).map_err(failed("fchdir"))?;
     rustix::mount::mount_move(".", "/").map_err(failed("move mount to /"))?;
     rustix::process::chroot(".").map_err(failed("chroot"))?;
     rustix::process::chdir("/").map_err(failed("chdir"))
+}
+
+/// Takes the host's mounts of proc and sysfs away, which stay in the namespace below the new root: while there is a whole one, the kernel lets a
+/// process that makes a user namespace mount another whole one, without what is masked here.
+fn hide_views(root: &OwnedFd) -> Result<(), Failure> {
+    let own = rustix::fs::readlink(format!("/proc/self/fd/{}", root.as_raw_fd()), Vec::new()).map_err(failed("readlink"))?;
+    let text = std::fs::read("/proc/self/mountinfo").map_err(|_| failed("read mountinfo")(Errno::IO))?;
+    // The last ones lie on the first ones.
+    for point in views(&text, own.as_bytes()).iter().rev() {
+        match rustix::mount::unmount(point.as_slice(), rustix::mount::UnmountFlags::DETACH) {
+            // Locked together with others: it came with the namespace of somebody with more privileges.
+            Err(Errno::INVAL | Errno::PERM) => {
+                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+                rustix::mount::mount("tmpfs", point.as_slice(), "tmpfs", flags, None).map_err(failed("cover mount"))?;
+            }
+            // With the one above it.
+            Err(Errno::NOENT) => {}
+            other => other.map_err(failed("umount"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Where whole proc and sysfs file systems are mounted outside `own`, by a mountinfo file.
+fn views(text: &[u8], own: &[u8]) -> Vec<Vec<u8>> {
+    let view = |line: &[u8]| {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+        let dash = fields.iter().position(|field| *field == b"-")?;
+        let kind = *fields.get(dash.checked_add(1)?)?;
+        let whole = *fields.get(3)? == b"/" && matches!(kind, b"proc" | b"sysfs");
+        let point = unescape(fields.get(4)?);
+        let inside = point
+            .strip_prefix(own)
+            .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'));
+        (whole && !inside).then_some(point)
+    };
+    text.split(|byte| *byte == b'\n').filter_map(view).collect()
+}
+
+/// Blanks and their like are written as three octal digits.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut rest = field;
+    while let Some((first, more)) = rest.split_first() {
+        let digits = more.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
+            .filter(|_| *first == b'\\')
+        {
+            Some(byte) => {
+                plain.push(byte);
+                rest = more.get(3..).unwrap_or_default();
+            }
+            None => {
+                plain.push(*first);
+                rest = more;
+            }
+        }
+    }
+    plain
 }
 
 /// Says what the root's mounts tell those of the host, and hear of them: nothing unless a slave is wanted.
@@ -268,4 +329,24 @@ pub(crate) fn pivot(root: &OwnedFd) -> Result<(), Failure> {
     })?;
     rustix::mount::unmount(".", rustix::mount::UnmountFlags::DETACH).map_err(failed("umount old root"))?;
     rustix::process::chdir("/").map_err(failed("chdir"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_views_of_processes_and_devices_outside_the_root_are_found() {
+        let text = b"1 0 8:1 / / rw - ext4 /dev/sda rw\n\
+            2 1 0:4 / /proc rw,nosuid - proc proc rw\n\
+            3 1 0:5 / /my\\040sys rw shared:7 - sysfs sysfs rw\n\
+            4 1 0:4 /sys /half rw - proc proc rw\n\
+            5 1 0:6 / /b/rootfs/proc rw - proc proc rw\n\
+            6 1 0:6 / /b/rootfs2/proc rw - proc proc rw\n";
+        let found: Vec<String> = views(text, b"/b/rootfs")
+            .into_iter()
+            .map(|one| String::from_utf8(one).unwrap())
+            .collect();
+        assert_eq!(found, ["/proc", "/my sys", "/b/rootfs2/proc"]);
+    }
 }

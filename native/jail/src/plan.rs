@@ -118,6 +118,8 @@ pub struct Extra<'a> {
     pub keeps_keyring: bool,
     /// The root is moved over the old one, which stays below it, in place of `pivot_root`.
     pub no_pivot: bool,
+    /// The process is never let on, and has no program.
+    pub lacks_program: bool,
     pub domain_name: Option<&'a str>,
     /// Called in the namespaces of the container when its root is ready, with that of the host still there.
     pub before_pivot: Option<BeforePivot<'a>>,

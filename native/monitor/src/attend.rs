@@ -21,6 +21,8 @@ const CHUNK: usize = 64 * 1024;
 const GRACE: Duration = Duration::from_secs(3);
 /// How long a terminal may take to hand over the last output of a process that has ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long those who joined may leave the output of a process that has ended unread: until then the end is not told to anybody.
+const SLOW_CLIENT: Duration = Duration::from_secs(2);
 
 /// What the engine says while the process runs.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ pub struct Attendance<'a> {
     pub stop_signal: Signal,
     /// What was said before the loop began.
     pub commands: Vec<Command>,
+    /// Lets a process that was made to stand still go on: otherwise no signal ends it.
+    pub thaw: &'a dyn Fn(),
     pub warn: &'a dyn Fn(String),
 }
 
@@ -113,6 +117,7 @@ pub fn attend(mut attendance: Attendance<'_>) -> Result<Ending, Failure> {
         abandoned: false,
         told: false,
         last_words: None,
+        slow_clients: None,
     };
     let result = round.run(commands);
     if round.exit.is_none() {
@@ -140,6 +145,8 @@ struct Round<'a> {
     abandoned: bool,
     told: bool,
     last_words: Option<Instant>,
+    /// When those who joined and read nothing are let go of.
+    slow_clients: Option<Instant>,
 }
 
 /// Which descriptors have something.
@@ -171,6 +178,7 @@ impl Round<'_> {
             if ready.child {
                 self.exit = Some(process::wait(self.attendance.child.pid).map_err(failed("wait for process"))?);
                 self.last_words = Some(Instant::now() + LAST_WORDS);
+                self.slow_clients = Some(Instant::now() + SLOW_CLIENT);
             }
             let sources = if self.exit.is_some() { self.sources() } else { ready.sources };
             for source in sources {
@@ -223,6 +231,7 @@ impl Round<'_> {
     fn interests(&self) -> Vec<(BorrowedFd<'_>, PollFlags, Meaning)> {
         let attendance = &self.attendance;
         let streams = &attendance.streams;
+        let takes_input = streams.pending.len() < MAX_INPUT;
         let mut interests = vec![(attendance.signals.as_fd(), PollFlags::IN, Meaning::Signals)];
         if self.exit.is_none() {
             interests.push((attendance.child.pidfd.as_fd(), PollFlags::IN, Meaning::Child));
@@ -235,14 +244,10 @@ impl Round<'_> {
         }
         if let Some(engine) = attendance.engine.as_ref().filter(|_| !self.abandoned) {
             // A hang-up is reported whatever is asked for.
-            let flags = if streams.pending.len() < MAX_INPUT {
-                PollFlags::IN
-            } else {
-                PollFlags::empty()
-            };
+            let flags = if takes_input { PollFlags::IN } else { PollFlags::empty() };
             interests.push((engine.input(), flags, Meaning::Engine));
         }
-        let clients = attendance.clients.iter().flat_map(|clients| clients.interests());
+        let clients = attendance.clients.iter().flat_map(|clients| clients.interests(takes_input));
         interests.extend(clients.map(|(fd, flags, door)| (fd, flags, Meaning::Door(door))));
         if !self.is_full() {
             interests.extend(
@@ -268,7 +273,13 @@ impl Round<'_> {
         let last_words = self
             .last_words
             .filter(|due| *due > now && !self.attendance.streams.outputs.is_empty());
-        let left = self.deadline.into_iter().chain(last_words).min()?.saturating_duration_since(now);
+        let left = self
+            .deadline
+            .into_iter()
+            .chain(last_words)
+            .chain(self.slow_clients)
+            .min()?
+            .saturating_duration_since(now);
         Some(Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
@@ -353,6 +364,9 @@ impl Round<'_> {
         if self.exit.is_none() {
             // A process that has just ended takes no signal.
             let _ = rustix::process::pidfd_send_signal(&self.attendance.child.pidfd, signal);
+            if signal == Signal::KILL {
+                (self.attendance.thaw)();
+            }
         }
     }
 
@@ -360,6 +374,12 @@ impl Round<'_> {
         if self.deadline.is_some_and(|due| due <= Instant::now()) {
             self.deadline = None;
             self.signal(Signal::KILL);
+        }
+        if self.slow_clients.is_some_and(|due| due <= Instant::now()) {
+            self.slow_clients = None;
+            if let Some(clients) = &mut self.attendance.clients {
+                clients.drop_full();
+            }
         }
     }
 

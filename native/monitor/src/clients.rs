@@ -3,9 +3,11 @@
 use crate::attend::Command;
 use crate::fail::failed;
 use crate::outlet::Outlet;
+use crate::process_id;
 use crate::streams::Source;
 use berth_wire::Failure;
 use berth_wire::frame::{self, Kind};
+use berth_wire::request::ProcessId;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::AtFlags;
@@ -71,16 +73,18 @@ impl Clients {
         })
     }
 
-    pub(crate) fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags, Door)> {
+    /// Those who joined are only heard while the process can `take` more: what it does not take waits with them.
+    pub(crate) fn interests(&self, take: bool) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags, Door)> {
         let listener = (self.joined.len() < MAX_CLIENTS).then(|| (self.listener.as_fd(), PollFlags::IN, Door::Listener));
-        let clients = self.joined.iter().enumerate().filter_map(|(at, client)| {
+        let clients = self.joined.iter().enumerate().filter_map(move |(at, client)| {
             let fd = client.outlet.open()?;
             let room = if client.outlet.waiting().is_some() {
                 PollFlags::OUT
             } else {
                 PollFlags::empty()
             };
-            Some((fd, PollFlags::IN | room, Door::Client(at)))
+            let said = if take { PollFlags::IN } else { PollFlags::empty() };
+            Some((fd, said | room, Door::Client(at)))
         });
         listener.into_iter().chain(clients)
     }
@@ -88,6 +92,11 @@ impl Clients {
     /// A client that takes nothing holds the process back, as with Docker.
     pub(crate) fn is_full(&self) -> bool {
         self.joined.iter().any(|client| client.outlet.is_full())
+    }
+
+    /// Lets go of those who take nothing.
+    pub(crate) fn drop_full(&mut self) {
+        self.joined.retain(|client| !client.outlet.is_full());
     }
 
     /// Takes who comes and what they say.
@@ -203,6 +212,13 @@ pub fn connect(folder: &OwnedFd) -> Result<OwnedFd, Failure> {
     let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed("socket"))?;
     net::connect(&socket, &address(folder)?).map_err(failed("connect to monitor"))?;
     Ok(socket)
+}
+
+/// The process that listens for those who join the container in `folder`, where there is one.
+#[must_use]
+pub fn listener(folder: &OwnedFd) -> Option<ProcessId> {
+    let socket = connect(folder).ok()?;
+    process_id::of(sockopt::socket_peercred(&socket).ok()?.pid)
 }
 
 /// By the descriptor: the path of a store can be longer than the address of a socket.

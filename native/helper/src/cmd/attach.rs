@@ -1,6 +1,6 @@
 //! `attach`: joins the streams of a running container by way of its monitor.
 
-use crate::channel::{Fill, write_all};
+use crate::channel::Fill;
 use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::{cancelled, failed};
@@ -12,9 +12,13 @@ use berth_wire::request::Attach;
 use berth_wire::{Code, Failure, Reply};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Bytes read from the monitor at once.
 const CHUNK: usize = 64 * 1024;
+/// Bytes that may wait for the monitor before nothing more is taken from the engine.
+const MAX_OUTBOX: usize = 1024 * 1024;
 
 pub(crate) fn run(context: &Context, args: &Attach) -> Result<Reply, Failure> {
     let folder = Folder::open(context, &args.container)?;
@@ -38,36 +42,63 @@ pub(crate) fn run(context: &Context, args: &Attach) -> Result<Reply, Failure> {
 }
 
 /// Passes frames both ways. `None` when the monitor has gone.
+///
+/// Neither way waits for the other: a process that takes no input while nobody takes its output would stop both for ever.
 fn relay(context: &Context, monitor: &OwnedFd) -> Result<Option<Ended>, Failure> {
     let mut input = context.input.borrow_mut();
-    let mut inbox = Vec::new();
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    unblock(monitor)?;
     loop {
-        while let Some(one) = input.next()? {
+        while outbox.len() < MAX_OUTBOX
+            && let Some(one) = input.next()?
+        {
             if one.kind != Kind::End {
-                let length = u32::try_from(one.payload.len()).map_err(|_| failed("write frame")(rustix::io::Errno::TOOBIG))?;
-                let mut bytes = frame::head(one.kind, length).to_vec();
-                bytes.extend_from_slice(&one.payload);
-                // A monitor that has gone shows when it is read from.
-                let _ = write_all(monitor.as_fd(), &bytes);
+                let length = u32::try_from(one.payload.len()).map_err(|_| failed("write frame")(Errno::TOOBIG))?;
+                outbox.extend_from_slice(&frame::head(one.kind, length));
+                outbox.extend_from_slice(&one.payload);
             }
         }
-        let ready = {
+        push(monitor, &mut outbox);
+        let full = outbox.len() >= MAX_OUTBOX;
+        let [said, written] = {
+            let room = if outbox.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            // A hang-up is reported whatever is asked for.
+            let more = if full { PollFlags::RDHUP } else { PollFlags::IN };
             let mut polled = [
-                PollFd::from_borrowed_fd(input.as_fd(), PollFlags::IN),
-                PollFd::new(monitor, PollFlags::IN),
+                PollFd::from_borrowed_fd(input.as_fd(), more),
+                PollFd::new(monitor, PollFlags::IN | room),
             ];
             rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, None)).map_err(failed("poll"))?;
-            polled.map(|one| !one.revents().is_empty())
+            let [said, written] = polled.map(|one| one.revents());
+            [!said.is_empty(), !written.difference(PollFlags::OUT).is_empty()]
         };
-        let [said, written] = ready;
         if written {
-            match receive(monitor, &mut inbox)? {
+            match receive(context, monitor, &mut inbox)? {
                 Received::More => {}
                 Received::End(ended) => return Ok(ended),
             }
         }
-        if said && input.fill()? == Fill::Closed {
+        if said && (full || input.fill()? == Fill::Closed) {
             return Err(cancelled());
+        }
+    }
+}
+
+fn unblock(monitor: &OwnedFd) -> Result<(), Failure> {
+    rustix::fs::fcntl_getfl(monitor)
+        .and_then(|flags| rustix::fs::fcntl_setfl(monitor, flags | OFlags::NONBLOCK))
+        .map_err(failed("fcntl"))
+}
+
+/// Hands on what the monitor takes.
+fn push(monitor: &OwnedFd, outbox: &mut Vec<u8>) {
+    while !outbox.is_empty() {
+        match rustix::io::write(monitor, outbox) {
+            Ok(done) => drop(outbox.drain(..done)),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return,
+            // A monitor that has gone shows when it is read from.
+            Err(_) => outbox.clear(),
         }
     }
 }
@@ -77,11 +108,12 @@ enum Received {
     End(Option<Ended>),
 }
 
-fn receive(monitor: &OwnedFd, inbox: &mut Vec<u8>) -> Result<Received, Failure> {
+fn receive(context: &Context, monitor: &OwnedFd, inbox: &mut Vec<u8>) -> Result<Received, Failure> {
     let mut buffer = vec![0; CHUNK];
     match rustix::io::retry_on_intr(|| rustix::io::read(monitor, &mut *buffer)) {
         Ok(length @ 1..) => inbox.extend_from_slice(buffer.get(..length).unwrap_or_default()),
-        Ok(0) | Err(rustix::io::Errno::CONNRESET) => return Ok(Received::End(None)),
+        Err(Errno::AGAIN) => return Ok(Received::More),
+        Ok(0) | Err(Errno::CONNRESET) => return Ok(Received::End(None)),
         Err(error) => return Err(failed("read monitor")(error)),
     }
     while let Some((head, rest)) = inbox.split_first_chunk::<{ frame::HEAD }>() {
@@ -93,7 +125,7 @@ fn receive(monitor: &OwnedFd, inbox: &mut Vec<u8>) -> Result<Received, Failure> 
             return Ok(Received::End(serde_json::from_slice(payload).ok()));
         }
         let whole = frame::HEAD.saturating_add(length);
-        write_all(rustix::stdio::stdout(), inbox.get(..whole).unwrap_or_default()).map_err(|_| cancelled())?;
+        context.output.pass(inbox.get(..whole).unwrap_or_default())?;
         inbox.drain(..whole);
     }
     Ok(Received::More)

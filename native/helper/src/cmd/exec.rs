@@ -1,5 +1,6 @@
 //! `exec`: a further process in a running container.
 
+use crate::channel;
 use crate::cmd::start::filter;
 use crate::container::{self, Folder, life};
 use crate::context::Context;
@@ -78,6 +79,9 @@ impl Target {
         let not_running = || Failure::new(Code::Conflict, "join container", "the container is not running").subject(args.container.clone());
         // Number and start time: a later process with the same number is not it.
         let pidfd = process.and_then(process_id::open).ok_or_else(not_running)?;
+        if container::group(context, &folder)?.is_frozen() {
+            return Err(Failure::new(Code::Conflict, "join container", "the container is paused").subject(args.container.clone()));
+        }
         let spec: Spec = folder.read("config.json")?;
         let user_namespace = matches!(context.id_map, IdMap::Sub { .. });
         let kinds = plan::kinds(&spec, user_namespace)?.and(spawn::shared(folder.life()?.as_ref())?);
@@ -161,6 +165,8 @@ impl Running {
             signals: &self.signals,
             stop_signal: Signal::TERM,
             commands: std::mem::take(&mut self.launched.commands),
+            // The container stands still because somebody wants it to: the process ends when it goes on.
+            thaw: &|| (),
             warn: &|sentence| status.warning(sentence),
         })?;
         if ending.abandoned && !args.detach {
@@ -220,6 +226,9 @@ pub(crate) fn join(process: &Process, target: &Target, ends: Ends, life: &OwnedF
                 return added.map(|()| None);
             }
             let _ = rustix::io::write(&open, &[1]);
+            // It may have come into a container that was made to stand still just now: then only the kill is certain, and not its end.
+            channel::await_readable(told.as_fd())
+                .inspect_err(|_| rustix::process::pidfd_send_signal(&middle.pidfd, Signal::KILL).unwrap_or_default())?;
             let mut number = [0_u8; 4];
             let length = berth_sys::file::read_full(&told, &mut number).map_err(failed("read pid"))?;
             process::wait(middle.pid).map_err(failed("wait"))?;

@@ -59,7 +59,13 @@ fn find(context: &Context, id: &str) -> Result<Option<(Folder, reply::ContainerS
 fn wait_for(monitor: &rustix::fd::OwnedFd, folder: &Folder) -> Result<(), Failure> {
     let watch = container::watch::Watch::new(&folder.fd)?;
     let due = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while folder.state().is_ok_and(|state| life::runs(&state)) && !process_id::has_ended(monitor) && std::time::Instant::now() < due {
+    // A state that could not be read is written anew by the monitor when its process has ended.
+    let runs = || {
+        folder
+            .state()
+            .map_or_else(|failure| failure.code != Code::NotFound, |state| life::runs(&state))
+    };
+    while runs() && !process_id::has_ended(monitor) && std::time::Instant::now() < due {
         watch.wait(Some(rustix::fd::AsFd::as_fd(monitor)), Some(std::time::Duration::from_secs(1)))?;
     }
     Ok(())
@@ -150,10 +156,12 @@ fn in_use(context: &Context) -> Result<InUse, Failure> {
             continue;
         };
         used.uppers.insert(upper.clone());
-        if folder
-            .state()
-            .is_ok_and(|state| life::runs(&state) && state.monitor.and_then(process_id::open).is_some())
-        {
+        let mounted = match folder.state() {
+            Ok(state) => life::runs(&state) && state.monitor.and_then(process_id::open).is_some(),
+            // What cannot be read may be of one that runs.
+            Err(failure) => failure.code != Code::NotFound,
+        };
+        if mounted {
             used.mounted.extend(lowers);
             used.mounted.insert(upper);
         }
@@ -178,7 +186,11 @@ fn garbage(context: &Context, snapshots: BorrowedFd<'_>, used: &InUse, done: &mu
         let Ok(folder) = Folder::open(context, &id) else { continue };
         // A start that is under way holds the lock before it writes a state.
         let Ok(Some(_locked)) = folder.try_lock(context) else { continue };
-        if matches!(folder.state(), Err(failure) if failure.code == Code::NotFound) || folder.is_torn("state.json") {
+        let lives = || {
+            !matches!(life::settle(context, &folder), Ok(None)) || container::group(context, &folder).is_ok_and(|group| !group.is_vacant())
+        };
+        let torn = || folder.is_torn("state.json") && !lives();
+        if matches!(folder.state(), Err(failure) if failure.code == Code::NotFound) || torn() {
             note(done, &id, container::remove_folder(context, &id));
         }
     }

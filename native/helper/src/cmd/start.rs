@@ -48,7 +48,7 @@ pub(crate) fn create(context: &Context, args: &Start) -> Result<Reply, Failure> 
 pub(crate) fn resume(context: &Context, args: &Resume) -> Result<Reply, Failure> {
     let folder = Folder::open(context, &args.container)?;
     // Kept until the process runs: what is read here may be changed by others.
-    let locked = folder.lock(context)?;
+    let locked = folder.lock_for_engine(context)?;
     let Some(state) = life::settle(context, &folder)? else {
         return Err(failed_on("open container", &args.container)(rustix::io::Errno::NOENT));
     };

@@ -174,14 +174,19 @@ impl Folder {
             .map_err(|error| Failure::new(Code::Invalid, "read state", format!("{name}: {error}")).subject(self.id.clone()))
     }
 
-    /// A loss of power came before the file's bytes: nothing is in it but zeros. Only files of what nobody keeps can be so.
+    /// A loss of power came before the file's bytes: nothing is in it but zeros, or a beginning. Only files of what nobody keeps can be so.
     pub(crate) fn is_torn(&self, name: &str) -> bool {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::openat(&self.fd, name, flags, Mode::empty()) else {
             return false;
         };
         let mut text = vec![0; PROBED];
-        matches!(berth_sys::file::read_full(&file, &mut text), Ok(length) if text.iter().take(length).all(|byte| *byte == 0))
+        let Ok(length) = berth_sys::file::read_full(&file, &mut text) else {
+            return false;
+        };
+        text.truncate(length);
+        let cut = length < PROBED && serde_json::from_slice::<serde::de::IgnoredAny>(&text).is_err_and(|error| error.is_eof());
+        cut || text.iter().all(|byte| *byte == 0)
     }
 
     /// The state, with the record and the results of the health check, which others than the monitor write.
@@ -216,6 +221,12 @@ impl Folder {
     /// Waits until nobody else starts, changes or removes the container.
     pub(crate) fn lock(&self, context: &Context) -> Result<Locked, Failure> {
         lock::lock(&self.fd, true).map_err(failed_on("lock container", &self.id))?;
+        self.locked(context)
+    }
+
+    /// [`Self::lock`] for who need not have it when the engine has gone.
+    pub(crate) fn lock_for_engine(&self, context: &Context) -> Result<Locked, Failure> {
+        crate::channel::lock(self.fd.as_fd()).map_err(|failure| failure.subject(self.id.clone()))?;
         self.locked(context)
     }
 

@@ -6,7 +6,7 @@ use crate::fail::failed;
 use crate::journal;
 use berth_cgroup::{Group, Layout};
 use berth_jail::Stub;
-use berth_monitor::{clock, process_id};
+use berth_monitor::{clients, clock, process_id};
 use berth_wire::reply::ContainerState;
 use berth_wire::request::{IdMap, Rootfs, Start};
 use berth_wire::{Code, Failure, oci};
@@ -19,9 +19,16 @@ const PATIENCE: i64 = 5;
 
 /// The state of a container as it is now. `None` when the folder is of a start that never got so far, or of a container that nobody keeps.
 pub(crate) fn look(context: &Context, folder: &Folder) -> Result<Option<ContainerState>, Failure> {
-    let Ok(state) = folder.state() else {
-        // A start that is under way writes its state at once; one that was killed before never will. The folder is garbage for `remove`.
-        return Ok(None);
+    let state = match folder.state() {
+        Ok(state) => state,
+        Err(failure) if failure.code == Code::NotFound => {
+            // A start that is under way writes its state at once; one that was killed before never will. The folder is garbage for `remove`.
+            return Ok(None);
+        }
+        Err(_) => match unreadable(folder) {
+            Some(state) => state,
+            None => return Ok(None),
+        },
     };
     if !is_abandoned(&state) {
         return Ok(Some(state));
@@ -41,8 +48,27 @@ pub(crate) fn settle(context: &Context, folder: &Folder) -> Result<Option<Contai
     match folder.state() {
         Ok(state) if is_abandoned(&state) => collect(context, folder, state),
         Ok(state) => Ok(Some(state)),
-        Err(_) => Ok(None),
+        Err(failure) if failure.code == Code::NotFound => Ok(None),
+        Err(_) => match unreadable(folder) {
+            Some(state) if is_abandoned(&state) => collect(context, folder, state),
+            other => Ok(other),
+        },
     }
+}
+
+/// A container whose state cannot be read, by what else there is of it: its monitor is who listens for those who join. Without a monitor it is one
+/// that has been abandoned, and without an order none at all.
+fn unreadable(folder: &Folder) -> Option<ContainerState> {
+    let order: Option<Start> = folder.read(container::folder::ORDER).ok();
+    let record: String = folder.read(container::folder::RECORD).unwrap_or_default();
+    let monitor = clients::listener(&folder.fd);
+    (order.is_some() || monitor.is_some()).then(|| ContainerState {
+        status: container::RUNNING.to_owned(),
+        monitor,
+        error: Some("its state cannot be read".to_owned()),
+        health: folder.read(container::folder::HEALTH).ok(),
+        ..container::created(&folder.id, &record, Vec::new())
+    })
 }
 
 /// Whether the container is alive: its process runs, is on its way, or will be started again.

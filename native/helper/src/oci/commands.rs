@@ -5,7 +5,7 @@ use crate::fail::{failed, failed_on};
 use crate::oci::arguments::{Arguments, Known, bad};
 use crate::oci::container::{Container, Status, open_root};
 use crate::oci::create::{self, Order};
-use crate::oci::{OCI_VERSION, Runtime, exec, features, life};
+use crate::oci::{OCI_VERSION, Runtime, exec, features, life, spec, update};
 use berth_sys::file;
 use berth_sys::signal::{self, SignalFd};
 use berth_wire::{Code, Failure};
@@ -21,17 +21,9 @@ pub(crate) struct Command {
     pub(crate) run: fn(&Runtime, &Arguments) -> Result<i32, Failure>,
 }
 
-const HELP: Known = ("help", Some('h'), false);
-const CREATE: [Known; 7] = [
-    HELP,
-    ("bundle", Some('b'), true),
-    ("console-socket", None, true),
-    ("pid-file", None, true),
-    ("preserve-fds", None, true),
-    ("no-pivot", None, false),
-    ("no-new-keyring", None, false),
-];
-const RUN: [Known; 9] = [
+pub(crate) const HELP: Known = ("help", Some('h'), false);
+/// Those of `create` come first.
+const RUN: &[Known] = &[
     HELP,
     ("bundle", Some('b'), true),
     ("console-socket", None, true),
@@ -42,10 +34,11 @@ const RUN: [Known; 9] = [
     ("detach", Some('d'), false),
     ("keep", None, false),
 ];
-const COMMANDS: [Command; 12] = [
-    command("create", "[--bundle DIR] ID", true, &CREATE, create),
+const CREATE: &[Known] = RUN.split_at(7).0;
+const COMMANDS: [Command; 15] = [
+    command("create", "[--bundle DIR] ID", true, CREATE, create),
     command("start", "ID", false, &[HELP], start),
-    command("run", "[--bundle DIR] [--detach] ID", true, &RUN, run),
+    command("run", "[--bundle DIR] [--detach] ID", true, RUN, run),
     command("state", "ID", false, &[HELP], state),
     command("kill", "[--all] ID [SIGNAL]", false, &[HELP, ("all", Some('a'), false)], kill),
     command("delete", "[--force] ID", false, &[HELP, ("force", Some('f'), false)], delete),
@@ -64,10 +57,19 @@ const COMMANDS: [Command; 12] = [
         list,
     ),
     command("ps", "[--format json] ID", false, &[HELP, ("format", Some('f'), true)], processes),
+    command("spec", "[--bundle DIR] [--rootless]", false, &spec::OPTIONS, spec::run),
+    command("update", "[--resources FILE|-] [LIMITS] ID", false, &update::OPTIONS, update::run),
+    command(
+        "events",
+        "--stats ID",
+        false,
+        &[HELP, ("stats", None, false), ("interval", None, true)],
+        update::stats,
+    ),
     command("features", "", false, &[HELP], |_, _| print_json(&features::document())),
 ];
 /// What runc has beside these.
-const NOT_DONE: [&str; 5] = ["checkpoint", "restore", "events", "update", "spec"];
+const NOT_DONE: [&str; 2] = ["checkpoint", "restore"];
 
 const fn command(
     name: &'static str,
@@ -116,7 +118,7 @@ fn print(text: &str) -> Result<i32, Failure> {
         .map_err(failed("write"))
 }
 
-fn print_json(value: &Value) -> Result<i32, Failure> {
+pub(crate) fn print_json(value: &Value) -> Result<i32, Failure> {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     print(&format!("{text}\n"))
 }
@@ -154,10 +156,10 @@ fn create(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
 }
 
 fn start(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
-    let container = Container::open_locked(&runtime.root, arguments.id("start")?)?;
+    let mut container = Container::open_locked(&runtime.root, arguments.id("start")?)?;
     let record = container.record()?;
-    let hooks = container.config(&record.bundle)?.hooks;
-    life::start(runtime, &container, &record, &hooks).map(|()| 0)
+    let config = container.config(&record.bundle)?;
+    life::start(runtime, &mut container, &record, &config).map(|()| 0)
 }
 
 fn run(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
@@ -166,7 +168,7 @@ fn run(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
     order.keeps_terminal = !detach && order.console_socket.is_none();
     let signals = SignalFd::block(&life::HANDED_ON).map_err(failed("signalfd"))?;
     let mut created = create::create(runtime, &order)?;
-    let started = life::start(runtime, &created.container, &created.record, &created.config.hooks);
+    let started = life::start(runtime, &mut created.container, &created.record, &created.config);
     created.container.unlock();
     if started.is_ok() && detach {
         return Ok(0);
@@ -179,7 +181,7 @@ fn run(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
         }
         // Another command may have removed it meanwhile, and made another by its id.
         let deleted = match created.container.lock() {
-            Ok(true) => life::delete(runtime, &created.container, true),
+            Ok(true) => life::delete(runtime, &mut created.container, true),
             other => other.map(drop),
         };
         if let Err(failure) = deleted {
@@ -209,7 +211,7 @@ fn kill(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
 fn delete(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failure> {
     let (id, force) = (arguments.id("delete")?, arguments.has("force"));
     match Container::open_locked(&runtime.root, id) {
-        Ok(container) => life::delete(runtime, &container, force).map(|()| 0),
+        Ok(mut container) => life::delete(runtime, &mut container, force).map(|()| 0),
         Err(failure) if force && failure.code == Code::NotFound => Ok(0),
         Err(failure) => Err(failure),
     }

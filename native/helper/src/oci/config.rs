@@ -4,13 +4,15 @@
 use crate::cmd::start::filter;
 use crate::fail::{escape, failed_on};
 use crate::oci::hooks::Hooks;
+use crate::run::devices;
+use berth_jail::features;
 use berth_jail::plan::{self, Filter};
 use berth_sys::process::Namespaces;
 use berth_wire::oci::{DeviceRule, Resources, Spec};
 use berth_wire::{Code, Failure};
 use rustix::fs::{CWD, Mode, OFlags};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The largest configuration in bytes.
 const MAX_CONFIG: usize = 8 * 1024 * 1024;
@@ -50,19 +52,6 @@ const REFUSED: [&str; 33] = [
     "mounts[].uidMappings",
     "mounts[].gidMappings",
 ];
-/// Character devices that every container may use, whatever its rules: major, minor.
-const ALLOWED: [(u32, Option<u32>); 9] = [
-    (1, Some(3)),
-    (1, Some(5)),
-    (1, Some(7)),
-    (1, Some(8)),
-    (1, Some(9)),
-    (5, Some(0)),
-    (5, Some(1)),
-    (5, Some(2)),
-    (136, None),
-];
-
 /// A range of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -110,6 +99,10 @@ pub(crate) struct Config {
     /// A user namespace is made, with these ids.
     pub(crate) user: Option<Ids>,
     pub(crate) filter: Option<Filter>,
+    /// Without a process a container can be made, and not started.
+    pub(crate) has_process: bool,
+    /// What is left out.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Config {
@@ -127,6 +120,12 @@ impl Config {
         without_nulls(&mut value);
         refuse(&value)?;
         without_zeroes(&mut value);
+        let has_process = value.get("process").is_some();
+        if let Some(map) = value.as_object_mut().filter(|_| !has_process) {
+            // It is never run: what is made is all but its process.
+            map.insert("process".to_owned(), json!({"args": ["none"], "cwd": "/"}));
+        }
+        let warnings = without_unknown_capabilities(value.get_mut("process"));
         let rest: Rest = serde_json::from_value(value.clone()).map_err(|error| malformed(&error))?;
         let mut spec: Spec = serde_json::from_value(value).map_err(|error| malformed(&error))?;
         check_version(&spec.oci_version)?;
@@ -157,6 +156,8 @@ impl Config {
             joined,
             user,
             spec,
+            has_process,
+            warnings,
         })
     }
 
@@ -247,8 +248,29 @@ fn says_something(value: &Value) -> bool {
     }
 }
 
+/// Takes names of capabilities out that are none to this runtime, as one that is newer than it; gives a warning for each.
+pub(crate) fn without_unknown_capabilities(process: Option<&mut Value>) -> Vec<String> {
+    let known = features::capabilities();
+    let is_known = |name: &str| known.contains(&format!("CAP_{}", name.strip_prefix("CAP_").unwrap_or(name)));
+    let mut unknown: Vec<String> = Vec::new();
+    let sets = process.and_then(|process| process.get_mut("capabilities")?.as_object_mut());
+    for names in sets.into_iter().flat_map(|sets| sets.values_mut()).filter_map(Value::as_array_mut) {
+        names.retain(|name| match name.as_str() {
+            Some(text) if !is_known(text) => {
+                unknown.push(text.to_owned());
+                false
+            }
+            _ => true,
+        });
+    }
+    unknown.sort();
+    unknown.dedup();
+    let warning = |name: &String| format!("capability {:?} is left out: this runtime does not know it", escape(name));
+    unknown.iter().map(warning).collect()
+}
+
 /// A limit of 0 is none, for runc and for those who write for it.
-fn without_zeroes(value: &mut Value) {
+pub(crate) fn without_zeroes(value: &mut Value) {
     for (object, field) in [
         ("pids", "limit"),
         ("memory", "limit"),
@@ -397,13 +419,12 @@ fn allow_standard(resources: &mut Resources) {
         return;
     }
     rules.extend(["c", "b"].map(|kind| rule(kind, (None, None), "m")));
-    rules.extend(ALLOWED.map(|(major, minor)| rule("c", (Some(major), minor), "rwm")));
+    rules.extend(devices::STANDARD.map(|(major, minor)| rule("c", (Some(major), minor), "rwm")));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn config() -> Value {
         json!({

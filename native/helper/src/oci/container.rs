@@ -21,6 +21,8 @@ const MAX_ID: usize = 1024;
 const RECORD: &str = "state.json";
 const CONFIG: &str = "config.json";
 const SOCKET: &str = "start.sock";
+/// There as long as its maker is at work.
+const MAKING: &str = "making";
 /// The largest record.
 const MAX_RECORD: usize = 4 * 1024 * 1024;
 
@@ -134,6 +136,14 @@ impl Container {
         Ok(self.locked)
     }
 
+    /// [`Self::lock`] for who has let go of it for a while.
+    pub(crate) fn lock_again(&mut self) -> Result<(), Failure> {
+        if self.lock()? {
+            return Ok(());
+        }
+        Err(Failure::new(Code::Conflict, "create container", "another command has removed it meanwhile").subject(self.id.clone()))
+    }
+
     /// Whether the id still leads to this folder.
     fn is_current(&self) -> Result<bool, Failure> {
         let found = file::try_stat(&self.root, self.id.as_bytes()).map_err(failed_on("stat", &self.id))?;
@@ -212,6 +222,8 @@ impl Container {
         };
         if process_id::open(process).is_none() {
             Status::Stopped
+        } else if self.has(MAKING) {
+            Status::Creating
         } else if self.waits() {
             Status::Created
         } else if group(record).is_frozen() {
@@ -229,7 +241,19 @@ impl Container {
 
     /// Whether it has not been started yet.
     pub(crate) fn waits(&self) -> bool {
-        file::try_stat(&self.folder, SOCKET.as_bytes()).is_ok_and(|meta| meta.is_some())
+        self.has(SOCKET)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        file::try_stat(&self.folder, name.as_bytes()).is_ok_and(|meta| meta.is_some())
+    }
+
+    /// Says that its maker is at work on it, without the lock as long as hooks run, or has done.
+    pub(crate) fn mark_making(&self, making: bool) -> Result<(), Failure> {
+        if making {
+            return self.write(MAKING, &[]);
+        }
+        rustix::fs::unlinkat(&self.folder, MAKING, AtFlags::empty()).map_err(failed_on("unlink", MAKING))
     }
 
     /// The path of the socket by a descriptor: whatever the length of the folder's own, it fits into an address.

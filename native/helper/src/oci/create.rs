@@ -53,12 +53,13 @@ pub(crate) struct Created {
 /// Makes a container; nothing of it is left where that fails.
 pub(crate) fn create(runtime: &Runtime, order: &Order) -> Result<Created, Failure> {
     let config = Config::load(&order.bundle)?;
+    config.warnings.iter().for_each(|sentence| runtime.warn(sentence));
     console::check(config.spec.process.terminal, order)?;
     check_rootfs(&config.rootfs)?;
     let console = order.console_socket.as_deref().map(console::connect).transpose()?;
-    let container = Container::make(&runtime.root, &order.id)?;
+    let mut container = Container::make(&runtime.root, &order.id)?;
     let mut group = None;
-    match make(runtime, order, &config, &container, console.as_ref(), &mut group) {
+    match make(runtime, order, &config, &mut container, console.as_ref(), &mut group) {
         Ok((record, child, terminal)) => Ok(Created {
             container,
             config,
@@ -119,7 +120,7 @@ fn make(
     runtime: &Runtime,
     order: &Order,
     config: &Config,
-    container: &Container,
+    container: &mut Container,
     console: Option<&OwnedFd>,
     made: &mut Option<Group>,
 ) -> Result<(Record, Child, Option<OwnedFd>), Failure> {
@@ -132,17 +133,23 @@ fn make(
     let group = made.insert(Group::create(&layout, &record.cgroup, means.resources.as_ref())?);
     record.nodes_only = devices::nodes_only(group, means.resources.as_ref(), &config.spec, &config.spec.process)?;
     let listener = listen(container)?;
+    container.mark_making(true)?;
     let forked = through::fork(
         (group, means.resources.as_ref()),
         means.maps.as_ref(),
         |ends| enter(config, &means, ends),
-        |ends| become_first(order, config, (&means, &record), (&layout, group), &listener, container, ends),
+        |ends| become_first(order, config, (&means, &record), (&layout, group), &listener, &*container, ends),
     )?;
     record.process = process_id::of(forked.child.pid);
     container.write_record(&record)?;
     forked.let_on();
+    // Hooks take what time they take: whoever wants to remove the container meanwhile need not wait for them.
+    container.unlock();
     let terminal = converse(runtime, config, container, &record, &forked, console);
-    let written = terminal.and_then(|terminal| write_pid(order.pid_file.as_deref(), &forked.child).map(|()| terminal));
+    let terminal = terminal.and_then(|terminal| container.lock_again().map(|()| terminal));
+    let written = terminal
+        .and_then(|terminal| write_pid(order.pid_file.as_deref(), &forked.child).map(|()| terminal))
+        .and_then(|terminal| container.mark_making(false).map(|()| terminal));
     match written {
         Ok(terminal) => Ok((record, forked.child, terminal.filter(|_| order.keeps_terminal))),
         Err(failure) => {
@@ -288,6 +295,7 @@ fn become_first(
             fixed_groups: means.fixed_groups,
             keeps_keyring: order.keeps_keyring,
             no_pivot: order.no_pivot,
+            lacks_program: !config.has_process,
             domain_name: config.domain_name.as_deref(),
             before_pivot: Some(&before_pivot),
             before_exec: Some(&before_exec),
@@ -387,8 +395,9 @@ fn converse(
             },
             Message::Prepared => {
                 let state = state(container, record, Status::Created);
-                hooks::run(&config.hooks.prestart, &state)?;
-                hooks::run(&config.hooks.create_runtime, &state)?;
+                let container = Some(&forked.child.pidfd);
+                hooks::run_for(&config.hooks.prestart, &state, container)?;
+                hooks::run_for(&config.hooks.create_runtime, &state, container)?;
                 forked.let_on();
             }
             Message::Failure(failure) => return Err(failure),

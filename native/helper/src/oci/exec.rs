@@ -2,7 +2,7 @@
 
 use crate::fail::failed;
 use crate::oci::arguments::{Arguments, Known, bad};
-use crate::oci::config::{Config, malformed, read_file, refuse, without_nulls};
+use crate::oci::config::{Config, malformed, read_file, refuse, without_nulls, without_unknown_capabilities};
 use crate::oci::container::{Container, Record, Status, group};
 use crate::oci::create::{Order, copy, write_pid};
 use crate::oci::{Runtime, commands, console, idmaps, life, through};
@@ -60,7 +60,7 @@ pub(crate) fn run(runtime: &Runtime, arguments: &Arguments) -> Result<i32, Failu
     let record = container.record()?;
     let config = container.config(&record.bundle)?;
     check_status(&container, &record, arguments.has("ignore-paused"))?;
-    let process = process(arguments, &config)?;
+    let process = process(runtime, arguments, &config)?;
     plan::check_process(&process)?;
     let detach = arguments.has("detach");
     let order = order(arguments, detach)?;
@@ -106,7 +106,7 @@ fn order(arguments: &Arguments, detach: bool) -> Result<Order, Failure> {
 }
 
 /// The process of a file, or that of the container with other words and what the options say.
-fn process(arguments: &Arguments, config: &Config) -> Result<Process, Failure> {
+fn process(runtime: &Runtime, arguments: &Arguments, config: &Config) -> Result<Process, Failure> {
     for (name, field) in [
         ("apparmor", "process.apparmorProfile"),
         ("process-label", "process.selinuxLabel"),
@@ -122,7 +122,7 @@ fn process(arguments: &Arguments, config: &Config) -> Result<Process, Failure> {
             if !command.is_empty() {
                 return Err(bad("--process", "the file names the command: leave the words out"));
             }
-            from_file(path)?
+            from_file(runtime, path)?
         }
         None if command.is_empty() => return Err(bad("exec", "there is no command")),
         None => Process {
@@ -153,11 +153,13 @@ fn process(arguments: &Arguments, config: &Config) -> Result<Process, Failure> {
     Ok(process)
 }
 
-fn from_file(path: &str) -> Result<Process, Failure> {
+fn from_file(runtime: &Runtime, path: &str) -> Result<Process, Failure> {
     let mut value: Value = serde_json::from_slice(&read_file(path)?).map_err(|error| malformed(&error).subject(path))?;
     without_nulls(&mut value);
-    let whole = json!({"process": value});
+    let mut whole = json!({"process": value});
     refuse(&whole)?;
+    let unknown = without_unknown_capabilities(whole.get_mut("process"));
+    unknown.iter().for_each(|sentence| runtime.warn(sentence));
     serde_json::from_value(whole.get("process").cloned().unwrap_or_default()).map_err(|error| malformed(&error).subject(path))
 }
 

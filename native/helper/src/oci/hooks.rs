@@ -76,21 +76,26 @@ fn check(field: &str, hook: &Hook) -> Result<(), Failure> {
 
 /// Runs hooks one after the other; the first that fails ends it.
 pub(crate) fn run(hooks: &[Hook], state: &[u8]) -> Result<(), Failure> {
-    hooks.iter().try_for_each(|hook| one(hook, state))
+    run_for(hooks, state, None)
 }
 
-fn one(hook: &Hook, state: &[u8]) -> Result<(), Failure> {
+/// The same for a container that may be removed meanwhile: hooks are of no use without it, and end with it.
+pub(crate) fn run_for(hooks: &[Hook], state: &[u8], container: Option<&OwnedFd>) -> Result<(), Failure> {
+    hooks.iter().try_for_each(|hook| one(hook, state, container))
+}
+
+fn one(hook: &Hook, state: &[u8], container: Option<&OwnedFd>) -> Result<(), Failure> {
     let input = memory().and_then(|file| fill(file, state)).map_err(failed("memfd_create"))?;
     let output = memory().map_err(failed("memfd_create"))?;
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => become_hook(hook, &input, &output),
         Forked::Parent(child) => {
-            let in_time = wait(&child, hook.timeout)?;
-            if !in_time {
+            let end = wait(&child, hook.timeout, container)?;
+            if end != End::Own {
                 let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
             }
             let exit = process::wait(child.pid).map_err(failed("wait for hook"))?;
-            judge(hook, exit.status, in_time, &output)
+            judge(hook, exit.status, end, &output)
         }
     }
 }
@@ -105,25 +110,40 @@ fn fill(file: OwnedFd, bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
     Ok(file)
 }
 
-fn wait(child: &Child, timeout: Option<i64>) -> Result<bool, Failure> {
+/// Why a hook is no longer waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Own,
+    Timeout,
+    Container,
+}
+
+fn wait(child: &Child, timeout: Option<i64>, container: Option<&OwnedFd>) -> Result<End, Failure> {
     let timeout = timeout.map(|seconds| Timespec {
         tv_sec: seconds,
         tv_nsec: 0,
     });
-    let mut polled = [PollFd::new(&child.pidfd, PollFlags::IN)];
-    rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, timeout.as_ref()))
-        .map(|ready| ready > 0)
-        .map_err(failed("poll"))
+    let mut polled: Vec<_> = [Some(&child.pidfd), container]
+        .into_iter()
+        .flatten()
+        .map(|fd| PollFd::new(fd, PollFlags::IN))
+        .collect();
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, timeout.as_ref())).map_err(failed("poll"))?;
+    let ended: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();
+    Ok(match ended.as_slice() {
+        [true, ..] => End::Own,
+        [_, true] => End::Container,
+        _ => End::Timeout,
+    })
 }
 
-fn judge(hook: &Hook, status: Status, in_time: bool, output: &OwnedFd) -> Result<(), Failure> {
-    if in_time && status == Status::Code(0) {
-        return Ok(());
-    }
-    let end = match status {
-        _ if !in_time => format!("it took more than its {} s", hook.timeout.unwrap_or_default()),
-        Status::Code(code) => format!("it ended with code {code}"),
-        Status::Signal(number) => format!("it was killed by {}", berth_sys::signal::name(number)),
+fn judge(hook: &Hook, status: Status, end: End, output: &OwnedFd) -> Result<(), Failure> {
+    let end = match (end, status) {
+        (End::Own, Status::Code(0)) => return Ok(()),
+        (End::Timeout, _) => format!("it took more than its {} s", hook.timeout.unwrap_or_default()),
+        (End::Container, _) => "the container ended meanwhile".to_owned(),
+        (End::Own, Status::Code(code)) => format!("it ended with code {code}"),
+        (End::Own, Status::Signal(number)) => format!("it was killed by {}", berth_sys::signal::name(number)),
     };
     let mut text = vec![0; MAX_SHOWN];
     let length = berth_sys::file::read_full_at(output, &mut text, 0).unwrap_or_default();

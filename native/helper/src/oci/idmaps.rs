@@ -88,7 +88,7 @@ fn by_tool(pid: i32, tool: &str, maps: &[Mapping]) -> Result<(), Failure> {
         .chain(numbers)
         .filter_map(|text| CString::new(text).ok())
         .collect();
-    match idmap::capture(&arguments)? {
+    match idmap::capture(&arguments, false)? {
         (Status::Code(0), _) => Ok(()),
         (_, message) => Err(Failure::new(Code::NotPermitted, "map ids", message).subject(path).hint(hint)),
     }

@@ -1,6 +1,7 @@
 //! What happens to a container that is there: `start`, `kill`, `delete`, `pause`, `resume`, and the wait of `run`.
 
 use crate::fail::{failed, failed_on};
+use crate::oci::config::Config;
 use crate::oci::container::{Container, Record, Status, group};
 use crate::oci::{Runtime, console, hooks};
 use berth_jail::Message;
@@ -37,10 +38,14 @@ fn conflict(step: &str, container: &Container, message: String) -> Failure {
 }
 
 /// Lets the program of a created container run.
-pub(crate) fn start(runtime: &Runtime, container: &Container, record: &Record, hooks: &hooks::Hooks) -> Result<(), Failure> {
+pub(crate) fn start(runtime: &Runtime, container: &mut Container, record: &Record, config: &Config) -> Result<(), Failure> {
     let status = container.status(record);
     if status != Status::Created {
         let message = format!("cannot start a container that is {}: only a created one can be", status.word());
+        return Err(conflict("start container", container, message));
+    }
+    if !config.has_process {
+        let message = "cannot start a container whose configuration has no process".to_owned();
         return Err(conflict("start container", container, message));
     }
     let socket =
@@ -48,9 +53,11 @@ pub(crate) fn start(runtime: &Runtime, container: &Container, record: &Record, h
     let address = SocketAddrUnix::new(container.socket()).map_err(failed("connect"))?;
     rustix::net::connect(&socket, &address).map_err(failed_on("start container", &container.id))?;
     container.forget_socket();
+    // It has been started once and for all. Hooks take what time they take, and nobody has to wait for them.
+    container.unlock();
     await_exec(&Receiver { socket })?;
     let state = serde_json::to_vec(&container.state(record, Status::Running)).unwrap_or_default();
-    hooks::run(&hooks.poststart, &state).inspect_err(|_| {
+    hooks::run(&config.hooks.poststart, &state).inspect_err(|_| {
         if let Err(failure) = end(container, record) {
             runtime.warn(&failure.to_string());
         }
@@ -148,7 +155,7 @@ fn end(container: &Container, record: &Record) -> Result<(), Failure> {
 }
 
 /// Removes what is left of a container; with `force` also one that runs.
-pub(crate) fn delete(runtime: &Runtime, container: &Container, force: bool) -> Result<(), Failure> {
+pub(crate) fn delete(runtime: &Runtime, container: &mut Container, force: bool) -> Result<(), Failure> {
     let record = match container.record() {
         Ok(record) => record,
         // Its maker died before it had written anything.
@@ -174,6 +181,7 @@ pub(crate) fn delete(runtime: &Runtime, container: &Container, force: bool) -> R
     let state = serde_json::to_vec(&container.state(&record, Status::Stopped)).unwrap_or_default();
     group(&record).remove();
     container.remove()?;
+    container.unlock();
     match hooks {
         Ok(hooks) => {
             for hook in &hooks {

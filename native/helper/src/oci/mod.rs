@@ -14,7 +14,9 @@ mod hooks;
 mod idmaps;
 mod life;
 mod log;
+mod spec;
 mod through;
+mod update;
 
 use crate::fail::failed;
 use crate::seal;

@@ -1,14 +1,18 @@
 //! Processes that attend a running container: they serve its network without any privilege, and end with the process that started them.
 
-use crate::fail::failed;
+use crate::channel::{self, First};
+use crate::fail::{cancelled, failed};
 use berth_sys::process::{self, Child, Forked, Namespaces};
 use berth_wire::{Code, Failure};
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::event::{PollFlags, Timespec};
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Gid, Signal, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
+/// How long an attendant may take to serve.
+const PATIENCE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 /// What an attendant that serves writes instead of a failure.
 const READY: u8 = 1;
 
@@ -58,11 +62,7 @@ pub(crate) fn start_in(
         Forked::Child => {
             let tell = rustix::io::fcntl_dupfd_cloexec(&announce, 3);
             let result = tell.map_err(failed("dup")).and_then(|tell| {
-                let kept: Vec<_> = kept
-                    .iter()
-                    .copied()
-                    .chain([rustix::fd::AsFd::as_fd(&tell), rustix::fd::AsFd::as_fd(&announce)])
-                    .collect();
+                let kept: Vec<_> = kept.iter().copied().chain([tell.as_fd(), announce.as_fd()]).collect();
                 alone(&kept)?;
                 body(Announce(tell))
             });
@@ -79,8 +79,16 @@ pub(crate) fn start_in(
     }
 }
 
-/// Reads that it serves, or why not.
+/// Reads that it serves, or why not. It may have started a program that hangs.
 fn told(name: &str, ready: &OwnedFd) -> Result<(), Failure> {
+    match channel::first_of(ready.as_fd(), PollFlags::IN, Some(&PATIENCE)).map_err(failed("poll"))? {
+        First::Ready => {}
+        First::Engine => return Err(cancelled()),
+        First::Timeout => {
+            let message = format!("it does not serve after {} s", PATIENCE.tv_sec);
+            return Err(Failure::new(Code::System, "start attendant", message).subject(name));
+        }
+    }
     let mut text = vec![0; 16 * 1024];
     let length = rustix::io::retry_on_intr(|| rustix::io::read(ready, text.as_mut_slice())).map_err(failed("wait for attendant"))?;
     text.truncate(length);

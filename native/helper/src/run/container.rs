@@ -77,7 +77,7 @@ impl<'a> Running<'a> {
         let folder = Folder::create(context, &args.container)?.kept(args.keep);
         let _locked = match locked {
             Some(locked) => locked,
-            None => folder.lock(context)?,
+            None => folder.lock_for_engine(context)?,
         };
         let before = ensure_ended(context, &folder)?;
         let state = match before.clone() {
@@ -276,6 +276,7 @@ impl<'a> Running<'a> {
             signals: &self.signals,
             stop_signal: self.order.stop_signal,
             commands: std::mem::take(&mut self.launched.commands),
+            thaw: &|| self.group.thaw(),
             warn: &|sentence| status.warning(sentence),
         });
         drop(checker);

@@ -6,7 +6,7 @@ use berth_wire::oci::{Capabilities, DeviceRule, Process, Resources, Spec};
 use berth_wire::{Code, Failure};
 
 /// Character devices that every container has, or gets from its terminal.
-const STANDARD: [(u32, Option<u32>); 9] = [
+pub(crate) const STANDARD: [(u32, Option<u32>); 9] = [
     (1, Some(3)),
     (1, Some(5)),
     (1, Some(7)),

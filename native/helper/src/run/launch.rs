@@ -1,6 +1,6 @@
 //! From a fork to exec: the parent's part.
 
-use crate::channel::Status;
+use crate::channel::{self, Status};
 use crate::container::stubs;
 use crate::fail::{cancelled, failed};
 use crate::run::engine::Listener;
@@ -40,8 +40,9 @@ pub(crate) fn follow(
 
 fn converse(receiver: &Receiver, mut engine: Option<&mut Listener<'_>>, status: &Status, launched: &mut Launched) -> Result<(), Failure> {
     loop {
-        if let Some(engine) = engine.as_mut() {
-            listen_until_report(receiver, engine, launched)?;
+        match engine.as_mut() {
+            Some(engine) => listen_until_report(receiver, engine, launched)?,
+            None => channel::await_readable(receiver.socket.as_fd())?,
         }
         let Some(Packet { message, descriptor }) = receiver.next()? else {
             return Ok(());

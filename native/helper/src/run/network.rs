@@ -27,7 +27,7 @@ pub(crate) fn folder(context: &Context) -> Result<OwnedFd, Failure> {
 /// Held while bridges and rules are made or removed; freed when it is dropped.
 pub(crate) fn hold(networks: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let file = lock_file(networks)?;
-    lock::lock(&file, true).map_err(failed("lock networks"))?;
+    crate::channel::lock(file.as_fd())?;
     Ok(file)
 }
 

@@ -177,7 +177,7 @@ fn run(pasta: &str, place: &str) -> Result<(), Failure> {
     check_tun()?;
     let words = [pasta].into_iter().chain(OPTIONS).chain([place]);
     let words: Vec<CString> = words.filter_map(|word| CString::new(word).ok()).collect();
-    let (status, said) = idmap::capture(&words)?;
+    let (status, said) = idmap::capture(&words, true)?;
     if status == Status::Code(0) {
         return Ok(());
     }

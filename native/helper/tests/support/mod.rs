@@ -14,12 +14,14 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub(crate) mod watchdog;
+use watchdog::PATIENCE;
+pub(crate) use watchdog::spawn;
+
 const BUSYBOX: &str = "/bin/busybox";
 /// The test user of rung `userns`, and where its subordinate ids begin.
 const USER: u32 = 1001;
 const NAME: &str = "berthtest";
-/// How long an answer may take before a test fails rather than hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rung {
@@ -442,16 +444,6 @@ impl Session {
     }
 }
 
-/// Starts a program. A test beside this one that forks while the binary is copied keeps it open for writing for a moment.
-pub(crate) fn spawn(command: &mut Command) -> Child {
-    loop {
-        match command.spawn() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
-            other => return other.unwrap(),
-        }
-    }
-}
-
 /// All that a helper said.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
@@ -566,6 +558,13 @@ pub(crate) fn start(config: Value, container: &str, upper: &str, lowers: &[&str]
         "record": "",
         "stopSignal": "SIGTERM",
         "owner": null,
+    })
+}
+
+pub(crate) fn life() -> Value {
+    json!({
+        "restart": {"policy": "no", "maxRetries": 0}, "health": null, "logLimits": {"maxSize": 1000000, "maxFiles": 1}, "stdinOnce": false,
+        "attributes": {}, "joins": [],
     })
 }
 
