@@ -106,7 +106,7 @@ fn nothing_waits_for_an_engine_that_reads_nothing_and_has_closed_its_end() {
             stands_still(&child);
             assert!(child.try_wait().unwrap().is_none(), "{op} had nothing to wait for");
             drop(child.stdin.take());
-            assert_eq!(end_of(&mut child).code(), Some(i32::from(!(op == "lock"))), "{op}");
+            assert_eq!(end_of(&mut child).code(), Some(i32::from(op != "lock")), "{op}");
             drop(held);
         }
         let ids: Vec<Value> = store.states().iter().map(|state| state["id"].clone()).collect();
