@@ -422,7 +422,9 @@ fn without_a_process_a_container_is_made_and_not_started() {
 #[test]
 fn a_hook_that_hangs_keeps_nobody_from_removing_the_container() {
     let Some(world) = World::root() else { return };
-    let hook = json!([{"path": "/bin/sleep", "args": ["sleep", "1000"]}]);
+    let begun = world.path("begun");
+    let script = format!("touch {}; exec sleep 300", begun.display());
+    let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"]}]);
     let bundle = world.bundle("b", WAITING, |c| c["hooks"] = json!({"createRuntime": hook}));
     let mut maker = watchdog::spawn(world.command(&["create", "--bundle", &bundle, "c"]).stderr(Stdio::piped()));
     let mut said = Lines::of(maker.stderr.take().unwrap());
@@ -431,7 +433,7 @@ fn a_hook_that_hangs_keeps_nobody_from_removing_the_container() {
         let state: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         state["status"] == "creating" && state["pid"] == 0 && world.path("state/c/making").exists()
     };
-    while !creating() {
+    while !(begun.exists() && creating()) {
         assert!(maker.try_wait().unwrap().is_none(), "{:?}", said.next());
         std::thread::yield_now();
     }
@@ -602,6 +604,8 @@ fn a_container_is_removed_by_nobody_who_means_an_earlier_one() {
     let mut child = watchdog::spawn(world.command(&["run", "--bundle", &bundle, "c"]).stdout(Stdio::piped()));
     let mut lines = Lines::of(child.stdout.take().unwrap());
     assert_eq!(lines.next().as_deref(), Some("up"));
+    // It speaks before whoever started it has let go of the lock.
+    fs::File::open(world.path("state/c")).unwrap().lock().unwrap();
     let runner = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(runner, rustix::process::Signal::STOP).unwrap();
     world.good(&["delete", "--force", "c"]);

@@ -71,8 +71,11 @@ pub(crate) fn create(runtime: &Runtime, order: &Order) -> Result<Created, Failur
             if let Some(group) = group {
                 group.remove();
             }
-            if let Err(left) = container.remove() {
-                runtime.warn(&left.to_string());
+            // Who removes it meanwhile does all of it.
+            match container.lock() {
+                Ok(false) => {}
+                Ok(true) => container.remove().unwrap_or_else(|left| runtime.warn(&left.to_string())),
+                Err(left) => runtime.warn(&left.to_string()),
             }
             Err(failure)
         }
@@ -155,7 +158,9 @@ fn make(
         Err(failure) => {
             let _ = rustix::process::pidfd_send_signal(&forked.child.pidfd, Signal::KILL);
             let _ = process::wait(forked.child.pid);
-            if let Err(late) = hooks::run(&config.hooks.poststop, &state(container, &record, Status::Stopped)) {
+            let ours = container.lock().unwrap_or_default();
+            container.unlock();
+            if ours && let Err(late) = hooks::run(&config.hooks.poststop, &state(container, &record, Status::Stopped)) {
                 runtime.warn(&late.to_string());
             }
             Err(failure)
