@@ -146,6 +146,8 @@ export interface RunSpec {
   /** Devices that a CDI file of this machine names: `vendor.com/class=name`. */
   readonly deviceNames?: readonly string[] | undefined;
   readonly gpus?: readonly GpuRequest[] | undefined;
+  /** `nvidia`: where `gpus` asks for none, those that NVIDIA_VISIBLE_DEVICES names; the others are names of the one there is. */
+  readonly runtime?: 'runc' | 'io.containerd.runc.v2' | 'nvidia' | undefined;
   /** -1000 to 1000. */
   readonly oomScoreAdj?: number | undefined;
   readonly sysctls?: Readonly<Record<string, string>> | undefined;

@@ -26,7 +26,6 @@ const NEVER_SET = {
   IOMaximumIOps: 0,
   Isolation: '',
   Links: null,
-  Runtime: 'berth',
   UsernsMode: '',
   VolumeDriver: '',
 } as const;
@@ -68,6 +67,7 @@ export function hostConfigOf(spec: RunSpec): Record<string, unknown> {
     PublishAllPorts: spec.publishAll ?? false,
     ReadonlyPaths: bare ? [] : READONLY_PATHS,
     ReadonlyRootfs: spec.readonly ?? false,
+    Runtime: spec.runtime ?? 'berth',
     RestartPolicy: { Name: spec.restart?.policy ?? 'no', MaximumRetryCount: spec.restart?.maxRetries ?? 0 },
     SecurityOpt: securityOf(security),
     ShmSize: spec.shmSize || SHM_SIZE,

@@ -1,5 +1,5 @@
 import { EngineError } from '../base/errors.ts';
-import type { RunSpec } from '../engine.ts';
+import type { GpuRequest, RunSpec } from '../engine.ts';
 import type { Device, DeviceRule, IdMap, Mount } from '../native/protocol.ts';
 import type { Connection } from './dependencies.ts';
 import { hostDevices, requestedDevices } from './devices.ts';
@@ -26,10 +26,11 @@ export async function planDevices(
   if (helper.idMap.kind !== 'root' && spec.deviceRules?.length) throw noRules('--device-cgroup-rule');
   const own = await (spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? [], spec.deviceRules));
   checkAccess(own, helper.idMap);
-  const { deviceNames = [], gpus = [] } = spec;
+  const { deviceNames = [] } = spec;
+  const { gpus, flag } = cardsOf(spec, env);
   if (deviceNames.length + gpus.length === 0) return { ...own, env: [], mounts: [], additionalGids: [], warnings: [] };
   const { deviceEdits } = await import('./cdi/index.ts');
-  const edits = await deviceEdits({ deviceNames, gpus }, identity, cdi);
+  const edits = await deviceEdits({ deviceNames, gpus, flag }, identity, cdi);
   checkAccess(edits, helper.idMap);
   const nodes = new Map([...own.nodes, ...edits.nodes].map((node) => [node.path, node]));
   const path = edits.libraries === undefined ? [] : [appended(env, edits.libraries)];
@@ -42,6 +43,26 @@ export async function planDevices(
     warnings: [...edits.warnings, ...olderDriver(env, edits.driver)],
   };
 }
+
+/**
+ * The cards that were asked for: by `--gpus`, or by NVIDIA_VISIBLE_DEVICES where `--runtime nvidia` has it read. As with NVIDIA's runtime, a
+ * container that names none there gets none.
+ */
+function cardsOf(
+  { gpus = [], runtime }: RunSpec,
+  env: readonly string[],
+): { readonly gpus: readonly GpuRequest[]; readonly flag?: string } {
+  // Docker writes what `--gpus` asks for over the variable.
+  if (runtime !== 'nvidia' || gpus.length > 0) return { gpus };
+  const named = valueOf(env, 'NVIDIA_VISIBLE_DEVICES')?.split(',') ?? [];
+  const devices = named.map((name) => name.trim()).filter((name) => !NO_CARD.has(name));
+  if (devices.length === 0) return { gpus: [] };
+  const asked = devices.includes('all') ? { count: -1, devices: [] } : { count: 0, devices };
+  return { gpus: [{ ...asked, capabilities: ['gpu'] }], flag: '--runtime nvidia' };
+}
+
+/** Words of NVIDIA_VISIBLE_DEVICES for no card at all. */
+const NO_CARD: ReadonlySet<string> = new Set(['', 'void', 'none']);
 
 /** In a user namespace a node is the host's, bound, and gives all that its mode does. */
 function checkAccess({ nodes, rules }: Pick<PlannedDevices, 'nodes' | 'rules'>, idMap: IdMap): void {

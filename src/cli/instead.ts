@@ -50,7 +50,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   '--disable-content-trust': 'leave it out: berth checks every digest, and has no content trust to switch off',
   '--platform': PLATFORM,
   '--isolation': 'leave it out: BERTH_ISOLATION chooses the rung',
-  '--runtime': 'leave it out: the helper is the runtime',
   '--use-api-socket': NO_DAEMON,
   '--link': 'give both containers one network: berth network create NET, berth run --network NET',
   '--load': ONE_STORE,

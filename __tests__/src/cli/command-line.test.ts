@@ -26,7 +26,7 @@ describe('berth', () => {
 
   test.each([
     [['compose', 'up'], 'Cannot use "berth compose": not supported yet', 'hint'],
-    [['run', '--runtime', 'runc', 'x'], 'Cannot use --runtime: not supported yet', ''],
+    [['run', '--runtime', 'kata', 'x'], 'Cannot use --runtime kata: unknown or invalid runtime name: kata', 'nvidia'],
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
     [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],
   ])('answers %j with exit code 125 and what is wrong', async (args, message, hint) => {

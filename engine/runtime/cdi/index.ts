@@ -10,6 +10,8 @@ export { CDI_FOLDERS, readRegistry } from './registry.ts';
 export interface AskedDevices {
   readonly deviceNames: readonly string[];
   readonly gpus: readonly GpuRequest[];
+  /** The flag that asked for `gpus`, as errors name it; `--gpus` when left out. */
+  readonly flag?: string | undefined;
 }
 
 const GPU = 'nvidia.com/gpu';
@@ -22,13 +24,13 @@ const CAPABILITIES = new Set(['gpu', 'nvidia', 'compute', 'compat32', 'graphics'
  * @throws `DEVICE_REFUSED` in Docker's words, with what to do
  */
 export async function deviceEdits(
-  { deviceNames, gpus }: AskedDevices,
+  { deviceNames, gpus, flag = '--gpus' }: AskedDevices,
   owner: { readonly uid: number; readonly gid: number },
   folders: readonly string[] = CDI_FOLDERS,
 ): Promise<DeviceEdits> {
   const registry = await readRegistry(folders);
   const cards = gpus.length > 0 ? await withDriver(registry) : registry;
-  const names = [...deviceNames, ...gpus.flatMap((request) => namesOf(request, cards))];
+  const names = [...deviceNames, ...gpus.flatMap((request) => namesOf(request, cards, flag))];
   return await editsOf(choose([...new Set(names)], cards), owner);
 }
 
@@ -42,8 +44,12 @@ async function withDriver(registry: CdiRegistry): Promise<CdiRegistry> {
   return { ...registry, devices };
 }
 
-/** Names of the devices that `--gpus` asks for. */
-function namesOf({ driver = '', count, devices, capabilities }: GpuRequest, registry: CdiRegistry): readonly string[] {
+/** Names of the devices that `--gpus`, or the flag in its place, asks for. */
+function namesOf(
+  { driver = '', count, devices, capabilities }: GpuRequest,
+  registry: CdiRegistry,
+  flag: string,
+): readonly string[] {
   const known = [...registry.devices.keys()].some((name) => name.startsWith(`${GPU}=`));
   const wanted = `could not select device driver "${driver}" with capabilities: [[${capabilities.join(' ')}]]`;
   if (
@@ -53,7 +59,7 @@ function namesOf({ driver = '', count, devices, capabilities }: GpuRequest, regi
   ) {
     const [problem] = registry.problems;
     throw refused(
-      '--gpus',
+      flag,
       wanted,
       problem ??
         (known
@@ -62,11 +68,7 @@ function namesOf({ driver = '', count, devices, capabilities }: GpuRequest, regi
     );
   }
   if (count !== 0 && devices.length > 0) {
-    throw refused(
-      '--gpus',
-      'cannot set both Count and DeviceIDs on device request',
-      'quote them: --gpus \'"device=0,1"\'',
-    );
+    throw refused(flag, 'cannot set both Count and DeviceIDs on device request', 'quote them: --gpus \'"device=0,1"\'');
   }
   if (devices.length > 0) return devices.map((id) => (id.includes('=') ? id : `${GPU}=${id}`));
   if (count < 0) return [`${GPU}=all`];
@@ -100,6 +102,6 @@ function choose(names: readonly string[], { devices, problems }: CdiRegistry): R
 }
 
 function refused(device: string, why: string, hint: string): EngineError {
-  const act = device === '--gpus' ? 'use' : 'add device';
+  const act = device.startsWith('--') ? 'use' : 'add device';
   return new EngineError('DEVICE_REFUSED', `Cannot ${act} ${device}: ${why}`, { hint });
 }

@@ -28,6 +28,11 @@ export const HOST_FLAGS = {
   ),
   pid: single('--pid MODE', 'host, or container:NAME', parsePid),
   privileged: toggle('--privileged', 'give all capabilities and devices, and hide nothing'),
+  runtime: single(
+    '--runtime NAME',
+    'runc: the one there is; nvidia: the cards that NVIDIA_VISIBLE_DEVICES names as well',
+    parseRuntime,
+  ),
   securityOpt: list(
     '--security-opt OPTION',
     'no-new-privileges, seccomp=FILE or systempaths=unconfined',
@@ -52,6 +57,7 @@ export function toHostOptions(values: Values<typeof HOST_FLAGS>): Partial<RunSpe
     oomScoreAdj: values.oomScoreAdj,
     pid: values.pid || undefined,
     privileged: values.privileged,
+    runtime: values.runtime,
     security: values.securityOpt.reduce<SecurityOptions>((all, one) => ({ ...all, ...one }), {}),
     sysctls: Object.fromEntries(values.sysctl),
     uts: values.uts,
@@ -100,6 +106,17 @@ function parsePid(word: string): string {
 function parseDriver(word: string): 'json-file' | 'none' {
   if (word === 'json-file' || word === 'none') return word;
   throw new UsageError(`Cannot use log driver ${word}: not supported`, 'json-file and none are');
+}
+
+/** Docker's names of the runtime that is built in here, and NVIDIA's. */
+function parseRuntime(word: string): RunSpec['runtime'] {
+  if (word === '') return undefined;
+  const known = (['runc', 'io.containerd.runc.v2', 'nvidia'] as const).find((name) => name === word);
+  if (known !== undefined) return known;
+  throw new UsageError(
+    `Cannot use --runtime ${word}: unknown or invalid runtime name: ${word}`,
+    'leave it out: the helper is the runtime; runc names it as well, and nvidia with the cards of NVIDIA_VISIBLE_DEVICES',
+  );
 }
 
 function parseScore(word: string): number {

@@ -103,7 +103,7 @@ function parseStream(word: string): StreamName {
 export const REFUSED_RUN_FLAGS = (
   'blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime ' +
   'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
-  'io-maxbandwidth io-maxiops ip6 isolation kernel-memory link link-local-ip runtime storage-opt ' +
+  'io-maxbandwidth io-maxiops ip6 isolation kernel-memory link link-local-ip storage-opt ' +
   'use-api-socket volume-driver'
 ).split(' ');
 
