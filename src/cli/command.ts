@@ -2,7 +2,7 @@ import type { Context } from './context.ts';
 import type { FlagTable, Values } from './flags.ts';
 import { helpOf } from './help.ts';
 import { parseWords } from './normalize.ts';
-import { OperandsError } from './usage-error.ts';
+import { OperandsError, UsageError } from './usage-error.ts';
 
 /** What a command is, as data. */
 export interface CommandDefinition<F extends FlagTable> {
@@ -14,6 +14,11 @@ export interface CommandDefinition<F extends FlagTable> {
   /** Flags of Docker's that are not done; they are refused by name. */
   readonly refused?: readonly string[];
   readonly passThrough?: boolean;
+  /**
+   * Flags whose values are looked at while the words are read: a wrong one is a wrong command line, exit code 125. Docker looks at the others' of
+   * such a command when it begins to work, and exits with 1. Left out: all.
+   */
+  readonly readFirst?: readonly (keyof F & string)[];
   /** Exit code of an error before the container's own: 125 for `run`; 1 when left out. */
   readonly failure?: number;
   /** Does the work; the result is the exit code. */
@@ -60,7 +65,11 @@ async function execute<F extends FlagTable>(
   const { flags, refused = [], passThrough = false } = definition;
   const { given, operands } = parseWords(words, { flags, refused, passThrough, command: path });
   checkOperands(path, definition.operands, operands);
-  const entries = Object.entries(flags).map(([key, flag]) => [key, flag.parse(given.get(flag.long) ?? [], context)]);
+  const isFirst = (key: string): boolean => definition.readFirst?.includes(key) ?? true;
+  const entries = Object.entries(flags).map(([key, flag]) => {
+    const parse = (): unknown => flag.parse(given.get(flag.long) ?? [], context);
+    return [key, isFirst(key) ? parse() : later(parse)];
+  });
   // Type: each key has the value that its own flag's parser gave.
   const values = Object.fromEntries(entries) as Values<F>;
   try {
@@ -68,6 +77,15 @@ async function execute<F extends FlagTable>(
   } catch (error) {
     if (definition.failure !== undefined) context.fail(definition.failure);
     throw error;
+  }
+}
+
+/** A wrong value that Docker finds after the flags: exit code 1. */
+function later<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof UsageError ? new OperandsError(error.message, error.hint) : error;
   }
 }
 

@@ -13,7 +13,7 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { choice, list, single, text, texts, toggle, type Values } from '../flags.ts';
 import { PROGRESS, withRenderer } from '../progress/index.ts';
-import { UsageError } from '../usage-error.ts';
+import { OperandsError } from '../usage-error.ts';
 import { parseExtraHost } from '../values/host.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { answerCall, parseCall } from './build-call.ts';
@@ -89,6 +89,7 @@ export const build = defineCommand({
   operands: 'CONTEXT',
   flags: FLAGS,
   refused: REFUSED,
+  readFirst: ['shmSize', 'ulimit'],
   run: async (context, values, [operand = '']) => {
     const files = await filesOf(operand, values.file, context);
     const targets = outputsOf(values, context);
@@ -152,16 +153,19 @@ function buildArgsOf({ buildArg }: Values<typeof FLAGS>, { lookup }: Context): R
   };
 }
 
-/** Outputs with `--push` and `--load` among them. @throws {UsageError} when standard output is not free for an archive */
+/** Outputs with `--push` and `--load` among them. @throws {OperandsError} when standard output is not free for an archive */
 function outputsOf(values: Values<typeof FLAGS>, { stdout }: Context): readonly BuildOutput[] {
   const { output, push, load, quiet } = values;
   const onStdout = output.filter(({ toStdout }) => toStdout);
   if (onStdout.length > 1)
-    throw new UsageError('Cannot write two outputs to standard output', 'give one of them a file');
+    throw new OperandsError('Cannot write two outputs to standard output', 'give one of them a file');
   if (onStdout.length > 0 && stdout.isTTY)
-    throw new UsageError('Cannot write to the terminal: these are bytes of an archive', 'use dest=FILE, or redirect');
+    throw new OperandsError(
+      'Cannot write to the terminal: these are bytes of an archive',
+      'use dest=FILE, or redirect',
+    );
   if (onStdout.length > 0 && quiet)
-    throw new UsageError(
+    throw new OperandsError(
       'Cannot use --quiet with an output on standard output: the image id goes there',
       'use --iidfile FILE',
     );
