@@ -18,6 +18,8 @@ export interface CacheUsage {
   readonly bytes: number;
   /** RFC 3339; a cache mount has none. */
   readonly createdAt?: string | undefined;
+  /** When a build made it or last took it, to the hour, RFC 3339; a cache mount has none. */
+  readonly usedAt?: string | undefined;
   /** An image has the layer too. */
   readonly shared: boolean;
 }
@@ -33,6 +35,12 @@ export async function measureEach(
     store.layers.list(),
     helper.call('usage', { names: [], measure: true, cacheMounts: true }),
   ]);
+  const used = await Promise.all(
+    records.map(async ({ key, scope }) => {
+      const at = await store.records.usedAt(key, scope);
+      return at === undefined ? undefined : new Date(at).toISOString();
+    }),
+  );
   const sizes = new Map<Digest, number>(
     layers.map(({ diffId, size, blobs }) => [diffId, size ?? blobs[0]?.size ?? 0] as const),
   );
@@ -48,11 +56,12 @@ export async function measureEach(
       return { id, shared: sum(shared), unique: sum(own) - sum(shared) };
     }),
     cache: [
-      ...records.map(({ key, diffId, createdAt }) => ({
+      ...records.map(({ key, diffId, createdAt }, index) => ({
         id: key.replace(/^.*:/, ''),
         type: 'regular',
         bytes: diffId === null ? 0 : (sizes.get(diffId) ?? 0),
         createdAt,
+        usedAt: used[index],
         shared: diffId !== null && users.has(diffId),
       })),
       ...snapshots.map(({ name, bytes }) => ({ id: name, type: 'exec.cachemount', bytes, shared: false })),

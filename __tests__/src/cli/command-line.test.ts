@@ -11,10 +11,20 @@ beforeAll(async () => {
 afterAll(async () => await store.remove());
 
 describe('berth', () => {
-  test.each([['--version'], ['version']])('prints its version for %s without an engine', async (word) => {
+  test.each([
+    ['--version', /^berth \S+\n$/],
+    ['version', /^Client: berth\n Version: +\S+\n/],
+  ])('prints its version for %s without an engine', async (word, shown) => {
     const { code, stdout } = await store.berth([word], { env: { BERTH_NATIVE: '/nowhere' } });
-    expect(stdout).toMatch(/^berth \S+/);
+    expect(stdout).toMatch(shown);
     expect(code).toBe(0);
+  });
+
+  test('shows its version as Docker does, in two parts, and one line of it to templates', async () => {
+    expect((await store.berth(['version'])).stdout).toMatch(
+      /^Client: berth\n Version: +\S+\n[^]+\n OS\/Arch: +linux\/\w+\n\nServer: [^]+\n Engine:\n {2}Version: +\S+\n/,
+    );
+    expect((await store.berth(['version', '--format', '{{.Server.Os}}'])).stdout).toBe('linux\n');
   });
 
   test('lists its commands, and the flags of one from the table that parses them', async () => {
@@ -28,7 +38,9 @@ describe('berth', () => {
     [['compose', 'up'], 'Cannot use "berth compose": not supported yet', 'hint'],
     [['run', '--runtime', 'kata', 'x'], 'Cannot use --runtime kata: unknown or invalid runtime name: kata', 'nvidia'],
     [['run', '-p', 'x', 'y'], 'invalid argument "x" for "-p, --publish" flag: invalid containerPort: x', ''],
-    [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],
+    [['build', '--nope', '.'], 'unknown flag: --nope', ''],
+    [['build', '--shm-size', 'x', '.'], 'invalid argument "x" for "--shm-size" flag', ''],
+    [['build', '--ulimit', 'x=1', '.'], 'invalid argument "x=1" for "--ulimit" flag', ''],
   ])('answers %j with exit code 125 and what is wrong', async (args, message, hint) => {
     const { code, stdout, stderr } = await store.berth(args);
     expect(stderr).toContain(`berth: ${message}`);
@@ -44,6 +56,9 @@ describe('berth', () => {
   });
 
   test.each([
+    [['build', '--secret', 'id=x', '.'], 'Cannot read the secret "x" from', ''],
+    [['build', '--network', 'bogus', '.'], 'invalid argument "bogus" for "--network" flag', 'wanted one of'],
+    [['build', '--output', 'type=bogus', '.'], 'invalid argument "type=bogus" for "-o, --output" flag', 'wanted'],
     [['imges'], 'unknown command: imges', 'did you mean images?'],
     [['image', 'lss'], 'unknown command: berth image lss', 'did you mean ls?'],
     [['container', 'checkpoint', 'x'], 'unknown command: berth container checkpoint', ''],

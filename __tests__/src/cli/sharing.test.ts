@@ -134,7 +134,9 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     const each = (await berth('system', 'df', '-v')).stdout;
     expect(each).toMatch(/^Images space usage:\n\nREPOSITORY .*CONTAINERS\nbox .* 1\n/);
     expect(each).toMatch(/\nLocal Volumes space usage:\n\n(.*\n)*memory +1 +/);
-    expect(each).toMatch(/\nBuild cache usage: 0B\n\n(.*\n)*[0-9a-f]{12} +regular +.* true\n/);
+    expect(each).toMatch(
+      /\nBuild cache usage: 0B\n\n.* CREATED +LAST USED +SHARED\n(.*\n)*[0-9a-f]{12} +regular +.* ago +.* ago +true\n/,
+    );
     expect((await berth('volume', 'rm', 'there')).stderr).toContain('volume is in use');
     await berth('rm', '-f', 'user');
     expect((await berth('volume', 'rm', 'there', 'memory')).stdout).toBe('there\nmemory\n');

@@ -98,6 +98,7 @@ const CACHE_COLUMNS: readonly Column[] = [
   ['CACHE TYPE', 'CacheType'],
   ['SIZE', 'Size'],
   ['CREATED', 'CreatedSince'],
+  ['LAST USED', 'LastUsedSince'],
   ['SHARED', 'Shared'],
 ];
 
@@ -131,14 +132,20 @@ async function listsOf(engine: Engine, short: boolean): Promise<Lists> {
       Size: humanSize(written.get(container.id) ?? 0),
     })),
     volumes: volumes.map(volumeRow),
-    cache: usage.cache.map(({ id, type, bytes, createdAt, shared }) => ({
+    cache: usage.cache.map(({ id, type, bytes, createdAt, usedAt, shared }) => ({
       ID: short ? id.slice(0, 12) : id,
       CacheType: type,
       Size: humanSize(bytes),
       CreatedAt: createdAt === undefined ? '' : goTime(createdAt, { fraction: true }),
-      CreatedSince: createdAt === undefined ? '' : `${humanDuration(Date.now() - Date.parse(createdAt))} ago`,
+      CreatedSince: createdAt === undefined ? '' : ago(createdAt),
+      LastUsedAt: usedAt === undefined ? '' : goTime(usedAt, { fraction: true }),
+      LastUsedSince: usedAt === undefined ? '' : ago(usedAt),
       Shared: String(shared),
     })),
     cacheBytes: totals.find(({ kind }) => kind === 'cache')?.bytes ?? 0,
   };
+}
+
+function ago(time: string): string {
+  return `${humanDuration(Date.now() - Date.parse(time))} ago`;
 }

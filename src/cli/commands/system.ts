@@ -116,9 +116,15 @@ export const version = defineCommand({
     const own = { Version: ownVersion(), Os: process.platform, Arch: architecture() };
     // One program is both here; scripts ask for either.
     const fields = { ...own, NodeVersion: process.version, Client: own, Server: own };
-    if (format === undefined)
-      stdout.write(`berth ${fields.Version} (node ${fields.NodeVersion}, ${fields.Os}/${process.arch})\n`);
-    else stdout.write(`${renderTemplate(format, fields)}\n`);
+    stdout.write(format === undefined ? versionOf(own) : `${renderTemplate(format, fields)}\n`);
     return 0;
   },
 });
+
+/** Docker's two parts; one program, without a daemon, is both. */
+function versionOf({ Version, Os, Arch }: Readonly<Record<'Version' | 'Os' | 'Arch', string>>): string {
+  const pair = (name: string, value: string): string => ` ${`${name}:`.padEnd(18)}${value}\n`;
+  const client = `Client: berth\n${pair('Version', Version)}${pair('Node version', process.version)}${pair('OS/Arch', `${Os}/${Arch}`)}`;
+  const engine = `Server: berth, in the same process\n Engine:\n  ${`Version:`.padEnd(17)}${Version}\n  ${`OS/Arch:`.padEnd(17)}${Os}/${Arch}\n`;
+  return `${client}\n${engine}`;
+}
