@@ -16,7 +16,7 @@ import {
   type Reference,
 } from './image/reference.ts';
 import type { Descriptor, ImageConfig, Manifest, Platform } from './image/types.ts';
-import type { StoredImage } from './store/index.ts';
+import type { NewImage, StoredImage } from './store/index.ts';
 
 /** An image whose manifest and config are here; its layers may still be a registry's. */
 export interface ResolvedImage {
@@ -48,6 +48,27 @@ export async function resolveImage(
 ): Promise<ResolvedImage> {
   const local = options.pull ? undefined : await findLocal(parts, name, platform);
   if (local) return local;
+  const { image, ...found } = await askRegistry(parts, name, platform, options);
+  await parts.store.images.put(image);
+  return found;
+}
+
+/** An image that a registry has, and what the store is to know of it. */
+export interface FoundImage extends ResolvedImage {
+  readonly image: NewImage;
+}
+
+/**
+ * Asks the registry for manifest and config, without listing the image: until somebody does, its name stands for what it did.
+ *
+ * @throws `IMAGE_NOT_FOUND` and the registry's errors
+ */
+export async function askRegistry(
+  parts: Parts,
+  name: string,
+  platform: Platform,
+  options: Omit<ResolveOptions, 'pull'> = {},
+): Promise<FoundImage> {
   const reference = toPullReference(parseReference(name));
   const shown = formatReference(reference);
   return await withVertex(
@@ -80,7 +101,7 @@ async function fetchImage(
   reference: Reference,
   platform: Platform,
   { signal, isBase = false }: ResolveOptions,
-): Promise<ResolvedImage> {
+): Promise<FoundImage> {
   const { store, registry } = parts;
   const shown = formatReference(reference);
   const repository = registry.repository(nameOf(reference));
@@ -102,14 +123,15 @@ async function fetchImage(
   const stored = await store.content.write(found.mediaType, content);
   await recordLayers(parts, manifest, config, nameOf(reference));
   const isNamed = reference.tag !== undefined && (!isBase || runsOn(config, hostPlatform()));
-  await store.images.put({
-    id: manifest.config.digest,
+  const id = manifest.config.digest;
+  const image: NewImage = {
+    id,
     manifest: stored,
     from: nameOf(reference),
     names: isNamed ? [shown] : [],
     repoDigests: [`${nameOf(reference)}@${root.digest}`],
-  });
-  return { reference: shown, manifest: stored, config, id: manifest.config.digest };
+  };
+  return { reference: shown, manifest: stored, config, id, image };
 }
 
 /** Remembers which blob each layer has in that repository, as the manifest says. */

@@ -12,7 +12,7 @@ import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { withReadyImage } from './ready-image.ts';
 import type { Repository } from './registry/index.ts';
-import { recordLayers, resolveImage } from './resolve-image.ts';
+import { askRegistry, recordLayers } from './resolve-image.ts';
 import type { IndexMember, StoredImage, StoredIndex } from './store/index.ts';
 
 /** A `docker pull`: manifest and config, then every blob that is not here yet. They are unpacked when a container needs them. */
@@ -24,14 +24,14 @@ export async function pull(
 ): Promise<PulledImage> {
   const { store, registry } = parts;
   return await withStore(parts, options, async () => {
-    const { manifest, id, reference } = await resolveImage(parts, name, platform, { ...options, pull: true });
+    const { manifest, id, reference, image } = await askRegistry(parts, name, platform, options);
     const vertex = { id: `pull ${reference}`, name: `pulling ${reference}` };
     await withVertex(vertex, options.onEvent, async () => {
       const source = registry.repository(nameOf(parseReference(name)));
       await copyGraph(source, store.content, manifest, { ...options, vertex: vertex.id });
     });
-    // Now complete: put writes it into index.json.
-    await store.images.put({ id, manifest, from: nameOf(parseReference(name)) });
+    // Only now that it is complete: a pull that fails takes no name from the image that has it.
+    await store.images.put(image);
     return { ...(await store.images.resolve(id)), manifest, reference };
   });
 }

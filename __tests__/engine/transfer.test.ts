@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { RegistryServer } from '../../engine/index.ts';
@@ -93,6 +93,29 @@ suite(named('push and pull'), () => {
     expect(Buffer.concat(chunks).toString()).toBe('base\n');
     await it.engine.images.tag(image.id, 'a/name:1');
     expect(await it.engine.pull(`${host}/me/pulled:1`)).toMatchObject({ id: image.id, reference: image.names[0] });
+  });
+
+  test('take no name from an image by a pull that fails', async () => {
+    const name = `${host}/me/moved:1`;
+    await publishBase('me/moved:1');
+    const first = await it.engine.pull(name);
+    const maker = await openTestEngine();
+    await maker.build(`${SHELL}RUN echo second > /moved`, { tags: ['second'] });
+    const { digest } = await maker.engine.push('second', name);
+    await maker.close();
+    const layer = join(server.root, 'blobs/sha256', (await layersOf(server, digest)).at(-1) ?? '');
+    await rename(layer, `${layer}.away`);
+    try {
+      await expect(it.engine.pull(name)).rejects.toMatchObject({ code: expect.any(String) });
+    } finally {
+      await rename(`${layer}.away`, layer);
+    }
+    expect((await it.engine.images.list()).map(({ id, names }) => ({ id, names }))).toEqual([
+      { id: first.id, names: [name] },
+    ]);
+    const second = await it.engine.pull(name);
+    expect(second.id).not.toBe(first.id);
+    expect((await it.engine.images.resolve(name)).id).toBe(second.id);
   });
 
   test('are told in the journal, by the name with its tag', async () => {
