@@ -1,5 +1,5 @@
 import type { ActOptions } from '../base/progress.ts';
-import type { Digest } from '../image/types.ts';
+import type { Digest, Platform } from '../image/types.ts';
 import type { ContainerStats, Ended, HealthState, PublishedPort, Restart } from '../native/protocol.ts';
 import type { CommitOptions, FileChange, SaveOptions } from './images.ts';
 import type { Limits, RunSpec } from './run-spec.ts';
@@ -143,6 +143,8 @@ export interface ContainerSummary {
   readonly name: string;
   readonly image: string;
   readonly imageId: Digest;
+  /** What the image is for; containers of an older engine have none. */
+  readonly platform?: Platform | undefined;
   readonly command: readonly string[];
   readonly status: 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead';
   readonly exitCode: number | null;

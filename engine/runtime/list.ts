@@ -91,6 +91,7 @@ export function toSummary({ state, record }: Found): ContainerSummary {
     name: record.name,
     image: record.image,
     imageId: record.imageId,
+    platform: record.platform,
     command: record.args,
     status: statusOf(state.status),
     exitCode: state.ended?.exitCode ?? null,

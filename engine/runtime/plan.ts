@@ -5,6 +5,7 @@ import { asJsonList } from '../base/single-quotes.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { Mount, RunSpec } from '../engine.ts';
 import type { IdMap, Join, PublishedPort, StartArgs } from '../native/protocol.ts';
+import type { Platform } from '../image/types.ts';
 import type { StoredImage } from '../store/types.ts';
 import { createReadAccounts } from './accounts.ts';
 import { checkAnnotations } from './annotations.ts';
@@ -113,6 +114,7 @@ export async function planContainer(
       v: 1,
       image: spec.image,
       imageId: image.id,
+      platform: platformOf(image),
       rootfs,
       args,
       hostname,
@@ -134,6 +136,10 @@ export async function planContainer(
         : []),
     ],
   };
+}
+
+function platformOf({ config: { os, architecture, variant } }: StoredImage): Platform {
+  return { os, architecture, ...(variant ? { variant } : {}) };
 }
 
 /** A command that was meant as a list of words, and is one text for a shell, which finds no such program. */

@@ -1,6 +1,6 @@
 import { EngineError } from '../base/errors.ts';
 import type { RunSpec } from '../engine.ts';
-import type { ContainerConfig, Digest } from '../image/types.ts';
+import type { ContainerConfig, Digest, Platform } from '../image/types.ts';
 import type { Membership } from './network/endpoints.ts';
 import type { Rootfs } from '../native/protocol.ts';
 import type { VolumeUse } from './volumes.ts';
@@ -11,6 +11,8 @@ export interface ContainerRecord {
   readonly name: string;
   readonly image: string;
   readonly imageId: Digest;
+  /** What the image is for. */
+  readonly platform?: Platform | undefined;
   readonly rootfs: Rootfs;
   readonly args: readonly string[];
   readonly hostname: string;

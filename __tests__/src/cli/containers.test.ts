@@ -129,6 +129,9 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect(started.stdout).toMatch(/^[0-9a-f]{64}\n$/);
     const id = started.stdout.trim();
 
+    expect((await berth('ps', '--format', '{{.Platform}} {{json .Platform}}')).stdout).toMatch(
+      /^linux\/\w+ \{"architecture":"\w+","os":"linux"\}\n/,
+    );
     expect((await berth('ps', '--format', '{{.ID}} {{.Names}} {{.State}} {{.Image}}')).stdout).toBe(
       `${id.slice(0, 12)} web running box\n`,
     );

@@ -1,9 +1,9 @@
-import { type ContainerSummary, type Engine, escapeControl } from '../../../engine/index.ts';
+import { type ContainerSummary, type Engine, escapeControl, formatPlatform } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
 import { count, list, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
-import { type Fields, labelOf } from '../template/index.ts';
+import { type Fields, labelOf, withText } from '../template/index.ts';
 import { goTime, humanDuration, humanSize } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
 
@@ -152,6 +152,7 @@ export function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
       )
       .join(', '),
     Names: container.name,
+    Platform: container.platform ? shownPlatform(container.platform) : '',
     Mounts: container.mounts.map(({ source }) => (noTrunc ? source : cut(source, 15))).join(','),
     LocalVolumes: String(container.mounts.filter(({ source }) => !source.startsWith('/')).length),
     Networks: container.networks.map(({ name }) => name).join(','),
@@ -160,6 +161,12 @@ export function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
       .map(([name, value]) => `${name}=${value}`)
       .join(','),
   };
+}
+
+/** `linux/amd64` in a template, and its fields in Docker's order as JSON. */
+function shownPlatform(platform: NonNullable<ContainerSummary['platform']>): Fields {
+  const { architecture, os, variant } = platform;
+  return withText({ architecture, os, ...(variant ? { variant } : {}) }, formatPlatform(platform));
 }
 
 /** As Docker shows a word of a command: one with a blank has quotes, but for the first. */

@@ -3,7 +3,7 @@ import { type Node, type Operand, parse, type Pipe } from './parse.ts';
 import { type Fields, goString } from './value.ts';
 
 export { TemplateError } from './error.ts';
-export { type Fields, goString, labelOf } from './value.ts';
+export { type Fields, goString, labelOf, withText } from './value.ts';
 
 /** Makes text of an object. @throws {TemplateError} */
 export type Template = (fields: Fields) => string;

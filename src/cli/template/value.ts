@@ -37,8 +37,16 @@ export function labelOf(labels: Readonly<Record<string, string>>): Method {
   };
 }
 
+/** An object with a text of its own, as Go's Stringers have: templates print that, and `json` the fields. */
+export function withText(fields: Fields, text: string): Fields {
+  return Object.defineProperty({ ...fields }, TEXT, { value: text });
+}
+
+const TEXT = Symbol('text');
+
 /** A value as Go's `%v` prints it. */
 export function goString(value: unknown): string {
+  if (isFields(value) && TEXT in value) return String(Reflect.get(value, TEXT));
   if (value === null || value === undefined) return '<no value>';
   if (Array.isArray(value)) return `[${value.map(inner).join(' ')}]`;
   if (typeof value === 'string') return value;
