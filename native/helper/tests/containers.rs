@@ -145,6 +145,49 @@ fn logs_are_followed_to_the_end() {
 }
 
 #[test]
+fn logs_of_a_container_that_writes_faster_than_they_are_read_end_with_what_is_there() {
+    each_rung(|store| {
+        let limits = json!({"maxSize": 64_000_000, "maxFiles": 1});
+        detached(
+            store,
+            "c1",
+            spec(&["yes"]),
+            &[("/life", with(support::life(), &[("/logLimits", limits)]))],
+        )
+        .reply();
+        let log = store.root.join("containers/c1/log.json");
+        let size = || fs::metadata(&log).map_or(0, |metadata| metadata.len());
+        wait_until("there is something to read", || size() > 100_000);
+        let request = store.request("logs", &json!({"container": "c1", "follow": false}));
+        let mut child = support::spawn(store.command().arg("logs"));
+        let mut stdin = child.stdin.take().unwrap();
+        let request = support::frame(support::REQUEST, &serde_json::to_vec(&request).unwrap());
+        stdin.write_all(&request).unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut buffer = [0; 4096];
+        let mut total = 0_u64;
+        let mut asked = 0;
+        loop {
+            let length = stdout.read(&mut buffer).unwrap();
+            if length == 0 {
+                break;
+            }
+            if total == 0 {
+                asked = size();
+            }
+            total += u64::try_from(length).unwrap();
+            assert!(
+                total < asked + 4096,
+                "no more than there was when it was asked for, and the heads of frames"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(child.wait().unwrap().success());
+        remove(store, "c1", true).reply();
+    });
+}
+
+#[test]
 fn a_further_process_shares_the_container_and_its_limits_of_rights() {
     each_rung(|store| {
         detached(store, "c1", spec(&["sh", "-c", "echo mine > /tmp/file; exec sleep 1000"]), &[]).reply();
