@@ -16,12 +16,14 @@ const MOUNT_POINTS: Kept = {
   reason: 'mount points that the runtime makes for a RUN are not what the RUN did',
 };
 
-const workdirTime = (path: string): Kept => ({
+const timeBelow = (path: string, reason: string): Kept => ({
   // The time of the base image that the tests stand on.
   outcome: [`${path}: mtime 1735689600, Docker's that of the build`],
-  reason:
-    'a folder that WORKDIR makes has the time of the state below: the same step gives the same layer on every day',
+  reason: `${reason}: the same step gives the same layer on every day`,
 });
+
+const workdirTime = (path: string): Kept =>
+  timeBelow(path, 'a folder that WORKDIR makes has the time of the state below');
 
 /** Differences that are kept, by the case's id. */
 export const KEPT: Readonly<Record<string, Kept>> = {
@@ -38,6 +40,10 @@ export const KEPT: Readonly<Record<string, Kept>> = {
   'mount-targets-mount': MOUNT_POINTS,
   'own: a shell, a command, an entrypoint, and what resets what': workdirTime('relative'),
   'own: folders that WORKDIR and COPY make, and whose they are': workdirTime('made'),
+  'own: a repository by tag, branch, commit and part': timeBelow(
+    'tmp',
+    'a folder that files are added to keeps its time',
+  ),
   'own: a folder that COPY makes for a file with a mode': {
     outcome: ["made: mode 755, Docker's 644"],
     reason:
