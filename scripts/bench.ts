@@ -1,6 +1,6 @@
 // berth beside docker, buildah and podman: `npm run bench`. See bench/README.md.
 //
-//   --runs N           samples of each task and tool, 5 by default
+//   --runs N           rounds, 5 by default: each takes one sample of each task and tool, and several of what is short
 //   --only W1,W6       workloads; all by default
 //   --peers berth,…    tools; all that are here by default
 //   --out FOLDER       where performance.json, .md and .svg go, docs/ by default
@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { startDockerRegistry } from '../__tests__/helpers/docker-registry.ts';
 import { ensurePythonBase } from './base-image.ts';
 import { describeMachine } from './bench/machine.ts';
-import { measure, type Sample } from './bench/measure.ts';
+import { measure, settled, type Sample } from './bench/measure.ts';
 import { PEER_NAMES, startPeers } from './bench/peers/index.ts';
 import type { Peer } from './bench/peers/types.ts';
 import { formatPlot } from './bench/plot.ts';
@@ -113,8 +113,11 @@ async function runAll(tasks: readonly Task[], peers: readonly Peer[], runs: numb
       const able = tasks.filter((task) => (task.can?.(peer) ?? true) && failed.get(task)?.has(peer) !== true);
       for (const task of able) {
         try {
-          await task.prepare(peer, run);
-          await add(task, peer, run, async () => await task.act(peer, run));
+          for (const sample of samplesOf(task, run)) {
+            await task.prepare(peer, sample);
+            await settled();
+            await add(task, peer, run, async () => await task.act(peer, sample));
+          }
         } catch (error) {
           if (peer.name === 'berth') throw error;
           failed.get(task)?.add(peer);
@@ -135,6 +138,11 @@ async function runAll(tasks: readonly Task[], peers: readonly Peer[], runs: numb
     const able = peers.filter((peer) => failed.get(task)?.has(peer) !== true);
     return toResults(task, able, samples.get(task) ?? new Map());
   });
+}
+
+/** The numbers of the samples that a run takes of a task. */
+function samplesOf({ samples = 1 }: Task, run: number): readonly number[] {
+  return Array.from({ length: samples }, (_, at) => run * samples + at);
 }
 
 function messageOf(error: unknown): string {

@@ -22,6 +22,10 @@ export interface Command {
 }
 
 const EVERY_MS = 50;
+/** The longest wait for a quiet machine, what counts as quiet (CPU seconds), and for how long it must be so. */
+const SETTLE_MS = 5_000;
+const QUIET_CPU = 0.02;
+const QUIET_MS = 250;
 
 /** Times an act. */
 export async function measure(act: () => Promise<unknown>): Promise<Sample> {
@@ -32,6 +36,19 @@ export async function measure(act: () => Promise<unknown>): Promise<Sample> {
     return { wall, cpu: busy() - cpu, memory: memory.stop() };
   } finally {
     memory.stop();
+  }
+}
+
+/**
+ * Waits until the machine has nothing left to do for what came before: a kernel takes networks down, and a daemon writes, when their command
+ * has long ended, and the next one shall not pay for it. After some seconds it is as quiet as it gets.
+ */
+export async function settled(): Promise<void> {
+  const until = performance.now() + SETTLE_MS;
+  while (performance.now() < until) {
+    const before = busy();
+    await delay(QUIET_MS);
+    if (busy() - before <= QUIET_CPU) return;
   }
 }
 

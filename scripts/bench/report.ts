@@ -10,7 +10,8 @@ export function formatPage(results: Results): string {
   return `# Performance
 
 Written by \`npm run bench\` from [performance.json](performance.json); run it to have your machine's own. Every tool does the same task on the same
-machine in the same run, in turns; figures are medians. CPU and memory are the whole machine's, so that a daemon's work counts. A ratio below 1
+machine in the same run, in turns, and begins when the machine has
+become quiet; figures are medians. CPU and memory are the whole machine's, so that a daemon's work counts. A ratio below 1
 says that berth needs less.
 
 Machine: ${bounds}. It does SHA-256 at ${machine.sha256} MB/s and gzip at ${machine.gzip} MB/s a core, and writes ${machine.write} MB/s to its disk.

@@ -39,12 +39,19 @@ export const mlImage: Workload = async ({ folder }) => {
       },
       act: build,
     },
-    { name: 'W1 cached', title: 'the same again, nothing changed', prepare: async () => undefined, act: build },
+    {
+      name: 'W1 cached',
+      title: 'the same again, nothing changed',
+      samples: 5,
+      prepare: async () => undefined,
+      act: build,
+    },
     {
       name: 'W1 one line',
       title: 'one line of the app changed',
-      prepare: async (peer, run) =>
-        await writeFile(join(context(peer.name), 'app.py'), `print('run ${run}, changed')\n`),
+      samples: 5,
+      prepare: async (peer, sample) =>
+        await writeFile(join(context(peer.name), 'app.py'), `print('sample ${sample}, changed')\n`),
       act: build,
     },
   ];

@@ -23,12 +23,14 @@ export const serving: Workload = async ({ folder }) => {
     {
       name: 'W6 serve',
       title: "start in the background in the host's network, first HTTP byte, remove by force",
-      prepare: async (peer, run) => (run === 0 ? await peer.build(folder, 'bench-serve') : undefined),
+      samples: 7,
+      prepare: async (peer, sample) => (sample === 0 ? await peer.build(folder, 'bench-serve') : undefined),
       act: async (peer) => await serve(peer, 'host'),
     },
     {
       name: 'W6 publish',
       title: 'the same in a network of its own with a published port, for tools that have one on this machine',
+      samples: 7,
       prepare: async () => undefined,
       can: ({ publishes }) => publishes,
       act: async (peer) => await serve(peer, 'own'),
@@ -36,6 +38,7 @@ export const serving: Workload = async ({ folder }) => {
     {
       name: 'W6 true',
       title: 'run --rm --network none IMAGE true',
+      samples: 7,
       prepare: async () => undefined,
       act: async (peer) => await peer.runOnce('bench-serve', ['/bin/busybox', 'true']),
     },

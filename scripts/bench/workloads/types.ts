@@ -8,13 +8,16 @@ export interface Bench {
   readonly registry: string;
 }
 
-/** One line of the report: prepared untimed, then one act timed, once a run and a peer. */
+/** One line of the report: prepared untimed, then one act timed, for each sample of a run and a peer. */
 export interface Task {
   /** `W1 cold`: the workload of DESIGN.md section 12 and the case. */
   readonly name: string;
   readonly title: string;
-  prepare(peer: Peer, run: number): Promise<void>;
-  act(peer: Peer, run: number): Promise<void>;
+  /** How many samples a run gives, one by default: what ends within a second is measured more often than what takes a minute. */
+  readonly samples?: number;
+  /** `sample` counts on from run to run. */
+  prepare(peer: Peer, sample: number): Promise<void>;
+  act(peer: Peer, sample: number): Promise<void>;
   /** Leaves out tools that cannot do it on this machine; all can when it is left out. */
   readonly can?: (peer: Peer) => boolean;
   /** What the task takes without any engine, measured once a run: no engine can be faster. */
