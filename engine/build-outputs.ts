@@ -1,6 +1,6 @@
 import { EngineError } from './base/errors.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
-import { DEFAULT_PACKING } from './build-blobs.ts';
+import { DEFAULT_PACKING } from './packing.ts';
 import { bringImage, toLayoutImage } from './complete-image.ts';
 import type { Parts } from './connect.ts';
 import type { BuildOutput, BuiltPlatform, PushResult } from './engine.ts';

@@ -4,7 +4,8 @@ import { withVertex, type ActOptions, type OnEvent, type WarningEvent } from './
 import { requireAgents } from './build-agents.ts';
 import { inlineCache, inlineKeysOf, isInline } from './build-inline.ts';
 import { baseManifest, blobsOfBase } from './base-blobs.ts';
-import { createBlobMaker, DEFAULT_PACKING, type BlobMaker } from './build-blobs.ts';
+import { createBlobMaker, type BlobMaker } from './build-blobs.ts';
+import { DEFAULT_PACKING } from './packing.ts';
 import {
   checkOutputs,
   isKept,

@@ -1,7 +1,7 @@
 import { blobsOfBase } from './base-blobs.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import { EngineError, isEngineError } from './base/errors.ts';
-import { DEFAULT_PACKING } from './build-blobs.ts';
+import { DEFAULT_PACKING } from './packing.ts';
 import type { Parts } from './connect.ts';
 import { assembleManifest } from './image/assemble.ts';
 import { parseManifest } from './image/manifest.ts';

@@ -1,7 +1,7 @@
 import { collect } from './base/collect.ts';
 import { EngineError, messageOf } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
-import { DEFAULT_PACKING } from './build-blobs.ts';
+import { DEFAULT_PACKING } from './packing.ts';
 import type { Parts } from './connect.ts';
 import type { CommitOptions, ContainerFiles, FileChange, SaveOptions } from './engine.ts';
 import { assembleConfig } from './image/assemble.ts';

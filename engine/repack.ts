@@ -1,6 +1,6 @@
 import { blobsOfBase } from './base-blobs.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
-import { DEFAULT_PACKING } from './build-blobs.ts';
+import { DEFAULT_PACKING } from './packing.ts';
 import type { Parts } from './connect.ts';
 import { assembleManifest } from './image/assemble.ts';
 import { OCI_CONFIG } from './image/media-type.ts';

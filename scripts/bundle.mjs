@@ -1,7 +1,7 @@
 // How the command line and the Action become files that run without node_modules: for dist/, and for the tests that run them.
-import { build } from 'esbuild';
-import { readFile, writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { build, transform } from 'esbuild';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
 
 export const root = new URL('..', import.meta.url).pathname;
 
@@ -10,7 +10,8 @@ export const root = new URL('..', import.meta.url).pathname;
  * Nobody reviews 100,000 lines of generated code: CI makes them again and compares.
  *
  * The command line is split where it imports dynamically, so that a command reads what it needs: each file beside `cli/index.js` belongs to
- * it, and bears the hash of its content. The Action starts twice a job, and is one file.
+ * it, and bears the hash of its content. They are CommonJS, which Node starts quicker and whose functions can be kept compiled
+ * (src/cli/parts.ts). The Action starts twice a job, and is one file.
  *
  * @returns the paths of all that went in
  */
@@ -26,19 +27,58 @@ export async function bundle(outdir) {
     legalComments: 'none',
     define: { BERTH_VERSION: JSON.stringify(version), BERTH_NATIVE_HASHES: JSON.stringify(hashes) },
   };
-  const cli = {
-    entryPoints: { 'cli/index': 'src/cli/index.ts' },
+  const action = await build({
+    ...options,
+    entryPoints: { 'action/index': 'src/action/index.ts' },
+    plugins: [slimUndici],
+  });
+  const made = [...(await bundleCommandLine(outdir, options)), action];
+  await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
+  return [...new Set(made.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
+}
+
+/** Its parts are made as ECMAScript modules, which esbuild can split, and made CommonJS one by one. */
+async function bundleCommandLine(outdir, options) {
+  const folder = join(outdir, 'cli');
+  const program = await build({
+    ...options,
+    banner: {},
+    entryPoints: { 'cli/main': 'src/cli/main.ts' },
+    entryNames: '[dir]/[name]-[hash]',
     splitting: true,
     chunkNames: 'cli/[name]-[hash]',
     plugins: [slimUndici],
-  };
-  const made = [
-    await build({ ...options, ...cli }),
-    await build({ ...options, entryPoints: { 'action/index': 'src/action/index.ts' }, plugins: [slimUndici] }),
-  ];
-  await writeFile(join(outdir, 'package.json'), '{ "type": "module" }\n');
-  await startWithoutNodesFlags(join(outdir, 'cli/index.js'));
-  return [...new Set(made.flatMap(({ metafile }) => Object.keys(metafile.inputs)))];
+    write: false,
+  });
+  await mkdir(folder, { recursive: true });
+  const { minifyWhitespace, minifySyntax, target } = options;
+  for (const { path, text } of program.outputFiles) {
+    const { code } = await transform(text, {
+      format: 'cjs',
+      platform: 'node',
+      ...{ minifyWhitespace, minifySyntax, target },
+      supported: { 'dynamic-import': false },
+      define: { 'import.meta.filename': '__filename' },
+      banner: '"use strict";',
+    });
+    await writeFile(
+      join(folder, basename(path)),
+      `(function(exports,require,module,__filename){${code.trimEnd()}\n})\n`,
+    );
+  }
+  const [main] = Object.entries(program.metafile.outputs).find(
+    ([, { entryPoint }]) => entryPoint === 'src/cli/main.ts',
+  );
+  const entry = await build({
+    ...options,
+    banner: {},
+    format: 'cjs',
+    entryPoints: { 'cli/index': 'src/cli/bundled.ts' },
+    define: { BERTH_MAIN: JSON.stringify(basename(main)) },
+  });
+  await writeFile(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
+  await startWithoutNodesFlags(join(folder, 'index.js'));
+  return [program, entry];
 }
 
 /**

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,8 +18,25 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the bundled command line', () => {
-  test('may use compiled code before it loads the command', () => {
-    expect(loadedBy('index.js')).not.toContain(partOf('main'));
+  test('loads nothing before it knows where compiled code is', () => {
+    expect(loadedBy('index.js').filter((name) => name.endsWith('.js'))).toEqual([]);
+    expect(readFileSync(join(folder, 'cli/index.js'), 'utf8')).toContain(`"${partOf('main')}"`);
+  });
+
+  test('keeps the code of a command for the next one, which runs from it', () => {
+    const code = join(folder, 'kept');
+    const berth = (...words: readonly string[]): string =>
+      execFileSync(process.execPath, [join(folder, 'cli/index.js'), ...words], {
+        encoding: 'utf8',
+        env: { NODE_COMPILE_CACHE: code },
+      });
+    const help = berth('run', '--help');
+    const [file = ''] = readdirSync(code).filter((name) => name.startsWith('run-'));
+    expect(statSync(join(code, file)).size).toBeGreaterThan(10_000);
+    const { ino } = statSync(join(code, file));
+    expect(berth('run', '--help')).toBe(help);
+    // What was rejected would have been made anew.
+    expect(statSync(join(code, file)).ino).toBe(ino);
   });
 
   test('loads no engine for help, and no HTTP for an engine', () => {
@@ -52,16 +69,27 @@ describe('the bundled command line', () => {
     try {
       await once(server, 'listening');
       const script = `
-        import client from ${JSON.stringify(join(folder, 'cli', partOf('undici')))};
-        import { cachedDataVersionTag } from 'node:v8';
-        const before = cachedDataVersionTag();
-        const url = new URL(process.argv[1]);
-        const { body } = await client.request(url, { dispatcher: new client.Agent(), method: 'GET' });
-        const text = await body.text();
-        process.stdout.write(text + ' ' + (cachedDataVersionTag() === before));
-        process.exit();`;
+        const { readFileSync } = require('node:fs');
+        const { cachedDataVersionTag } = require('node:v8');
+        const { runInThisContext } = require('node:vm');
+        const load = (name) => {
+          const module = { exports: {} };
+          const requirePart = (id) => (id.startsWith('./') ? load(id.slice(2)) : require(id));
+          runInThisContext(readFileSync(${JSON.stringify(`${folder}/cli/`)} + name, 'utf8'))(module.exports, requirePart, module, name);
+          return module.exports;
+        };
+        const ask = async () => {
+          const { default: client } = load(${JSON.stringify(partOf('undici'))});
+          const before = cachedDataVersionTag();
+          const url = new URL(process.argv[1]);
+          const { body } = await client.request(url, { dispatcher: new client.Agent(), method: 'GET' });
+          const text = await body.text();
+          process.stdout.write(text + ' ' + (cachedDataVersionTag() === before));
+          process.exit();
+        };
+        void ask();`;
       const { port } = server.address() as AddressInfo;
-      const args = ['--input-type=module', '-e', script, `http://127.0.0.1:${port}/`];
+      const args = ['-e', script, `http://127.0.0.1:${port}/`];
       const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { env: {} });
       expect([stdout, stderr]).toEqual(['yes true', '']);
     } finally {
@@ -95,10 +123,10 @@ function partOf(name: string): string {
   return found[0];
 }
 
-/** What a file of the bundle has loaded before its first line runs: files beside it, and parts of Node. */
+/** What a file of the bundle has loaded when it has run: files beside it, and parts of Node. What is imported later stands behind an arrow. */
 function loadedBy(file: string, seen = new Set<string>()): readonly string[] {
   const text = readFileSync(join(folder, 'cli', file), 'utf8');
-  for (const [, path = ''] of text.matchAll(/\b(?:from|import)\s*"((?:node:|\.\/)[^"]+)"/g)) {
+  for (const [, path = ''] of text.matchAll(/(?<!=>(?:__toESM\()?)\brequire\("((?:node:|\.\/)[^"]+)"\)/g)) {
     const name = path.replace('./', '');
     if (seen.has(name)) continue;
     seen.add(name);

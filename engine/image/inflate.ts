@@ -1,8 +1,11 @@
 import { pipeline, Readable, type Duplex } from 'node:stream';
-import * as zlib from 'node:zlib';
+import type * as Zlib from 'node:zlib';
 import { EngineError } from '../base/errors.ts';
 import type { Compression } from './media-type.ts';
 import { zstdFrames } from './zstd-frames.ts';
+
+/** Loaded by the first who packs or unpacks: most commands do neither. */
+const zlib = (): typeof Zlib => process.getBuiltinModule('node:zlib');
 
 /**
  * Bytes without their compression.
@@ -18,7 +21,7 @@ export async function* inflate(
 ): AsyncGenerator<Uint8Array> {
   if (compression === 'none') yield* pass(source);
   else if (compression === 'gzip') {
-    const codec = zlib.createGunzip();
+    const codec = zlib().createGunzip();
     yield* through(source, codec, what);
     if (size !== undefined && codec.bytesWritten !== size) throw damaged(what, 'something follows them');
   } else yield* unzstd(source, what);
@@ -34,7 +37,7 @@ export async function* deflate(
   else
     yield* through(
       source,
-      compression === 'gzip' ? zlib.createGzip({ level: Math.min(level, 9) }) : createZstd(level),
+      compression === 'gzip' ? zlib().createGzip({ level: Math.min(level, 9) }) : createZstd(level),
       'a layer',
     );
 }
@@ -45,7 +48,7 @@ async function* pass(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arr
 
 async function* unzstd(source: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   requireUnzstd(what);
-  for await (const frame of zstdFrames(source, what)) yield* through(frame, zlib.createZstdDecompress(), what);
+  for await (const frame of zstdFrames(source, what)) yield* through(frame, zlib().createZstdDecompress(), what);
 }
 
 async function* through(source: AsyncIterable<Uint8Array>, codec: Duplex, what: string): AsyncGenerator<Uint8Array> {
@@ -88,14 +91,15 @@ function isZlibError(error: unknown): error is { readonly code: string; readonly
 
 // Node 20 has no zstd; the types are those of Node 24.
 function requireUnzstd(what: string): void {
-  if ((zlib.createZstdDecompress as (() => Duplex) | undefined) === undefined)
+  if ((zlib().createZstdDecompress as (() => Duplex) | undefined) === undefined)
     throw noZstd(`unpack ${what} packed with zstd`);
 }
 
 function createZstd(level: number): Duplex {
-  const create = zlib.createZstdCompress as typeof zlib.createZstdCompress | undefined;
+  const { createZstdCompress, constants } = zlib();
+  const create = createZstdCompress as typeof createZstdCompress | undefined;
   if (create === undefined) throw noZstd('pack a layer with zstd');
-  return create({ params: { [zlib.constants.ZSTD_c_compressionLevel]: level } });
+  return create({ params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 
 function noZstd(action: string): EngineError {

@@ -57,7 +57,7 @@ async function toolFiles({ cli, helper }: ToolSource, node: string): Promise<rea
     from: path,
     sha256: sha256(await readFile(path)),
   });
-  const parts = (await readdir(cli)).filter((name) => name.endsWith('.js')).sort();
+  const parts = (await readdir(cli)).filter((name) => name.endsWith('.js') || name === 'package.json').sort();
   const program = parts.map(async (name): Promise<ToolFile> => {
     return { path: `cli/${name}`, mode: 0o644, content: await from(join(cli, name)) };
   });

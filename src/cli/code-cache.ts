@@ -9,16 +9,26 @@ export interface CacheUser {
 }
 
 /**
- * Lets Node keep compiled code from one command to the next (Node 22.1 and later; older ones compile each time). What lies there is executed
- * as it is found, so it is a folder that nobody but its user can have written; where there is none, nothing is kept and nothing is said.
- * `NODE_COMPILE_CACHE` names another folder and `NODE_DISABLE_COMPILE_CACHE` leaves it out: both are Node's own.
+ * Lets Node keep compiled code from one command to the next (Node 22.1 and later; older ones compile each time). `NODE_COMPILE_CACHE` names
+ * another folder and `NODE_DISABLE_COMPILE_CACHE` leaves it out: both are Node's own.
  */
 export function enableCodeCache(user: CacheUser): void {
   const enable = nodeModule.enableCompileCache as typeof nodeModule.enableCompileCache | undefined;
-  if (enable === undefined || user.env['NODE_COMPILE_CACHE'] || user.env['NODE_DISABLE_COMPILE_CACHE']) return;
-  const caches = cachesOf(user);
-  const folder = caches === undefined ? undefined : privateFolder(join(caches, 'berth'), user.uid);
+  if (enable === undefined || user.env['NODE_COMPILE_CACHE']) return;
+  const folder = codeFolder(user);
   if (folder !== undefined) enable(folder);
+}
+
+/**
+ * Where compiled code is kept. What lies there is executed as it is found, so it is a folder that nobody but its user can have written; where
+ * there is none, nothing is kept and nothing is said. Node's own variables name another folder, or none.
+ */
+export function codeFolder(user: CacheUser): string | undefined {
+  if (user.env['NODE_DISABLE_COMPILE_CACHE']) return undefined;
+  const given = user.env['NODE_COMPILE_CACHE'];
+  const caches = cachesOf(user);
+  const folder = given || (caches === undefined ? undefined : join(caches, 'berth'));
+  return folder === undefined ? undefined : privateFolder(folder, user.uid);
 }
 
 /** Where a user keeps caches. For root that is `/var/cache`: its HOME may be that of whoever typed sudo. */

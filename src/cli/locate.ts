@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { arch } from 'node:os';
-import { isAbsolute } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { dirname, isAbsolute, join } from 'node:path';
 import { UsageError } from './usage-error.ts';
 
 /** Lines of `sha256sum`, set by the bundler: the helper that this bundle was made with. */
@@ -24,7 +23,7 @@ export function locateHelper(given: string | undefined): { readonly helper: stri
   if (machine === undefined) throw new UsageError(`Cannot run on ${arch()}: berth has helpers for x86-64 and arm64`);
   const name = `berth-native-${machine}`;
   const helper = ['../native/', '../../dist/native/']
-    .map((folder) => fileURLToPath(new URL(folder + name, import.meta.url)))
+    .map((folder) => join(dirname(import.meta.filename), folder, name))
     .find(existsSync);
   if (helper === undefined) {
     throw new UsageError(

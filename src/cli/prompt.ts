@@ -1,9 +1,9 @@
-import { createInterface } from 'node:readline/promises';
 import type { Context } from './context.ts';
 
 /** Asks for a line on a terminal. */
 export async function ask({ stdin, stdout, signal }: Context, question: string): Promise<string> {
   stdout.write(question);
+  const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({ input: stdin });
   try {
     return await Promise.race([

@@ -1,4 +1,3 @@
-import { text as textOf } from 'node:stream/consumers';
 import { type Credentials, EngineError, isEngineError, type Logins } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
@@ -71,6 +70,7 @@ async function givenCredentials(
     if (password !== undefined)
       throw new OperandsError('conflicting options: cannot specify both --password and --password-stdin');
     if (!username) throw new OperandsError('the --password-stdin option requires --username to be set', '-u NAME');
+    const { text: textOf } = await import('node:stream/consumers');
     const read = (await textOf(context.stdin)).replace(/\r?\n$/, '');
     if (read === '')
       throw new OperandsError('password is empty', 'cat password.txt | berth login -u NAME --password-stdin');
