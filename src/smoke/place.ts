@@ -1,4 +1,17 @@
-import { LineCounter, isMap, isPair, isScalar, parseDocument, type Document, type Node, type Tags } from 'yaml';
+import {
+  LineCounter,
+  isAlias,
+  isCollection,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type Tags,
+} from 'yaml';
 import { messageOf, type SourceLocation } from '../../engine/index.ts';
 import { nodeAt } from './yaml-node.ts';
 
@@ -36,6 +49,7 @@ export function parsePlacedYaml(text: string, file: string, version: '1.1' | '1.
   };
   const errors = [...document.errors, ...document.warnings];
   const problems = errors.map(({ message, pos }) => ({ message: firstLine(message), place: at(pos[0]) }));
+  problems.push(...notPlain(document).map(({ message, offset }) => ({ message, place: at(offset) })));
   const value =
     problems.length > 0 ? undefined : toValue(document, (message) => problems.push({ message, place: at(0) }));
   return {
@@ -53,6 +67,33 @@ export function parsePlacedYaml(text: string, file: string, version: '1.1' | '1.
 /** Of YAML 1.1 without dates, binaries and sets. */
 function plainTags(tags: Tags): Tags {
   return tags.filter((tag) => typeof tag !== 'object' || !/2002:(?:timestamp|binary|set|omap|pairs)$/.test(tag.tag));
+}
+
+/**
+ * Keys that are no text, of which the parser would make some and warn on the terminal, and values of tags such as `!!binary` and `!!set`, which
+ * it takes by their full names whatever the schema is, and of which JSON has none.
+ */
+function notPlain(document: Document.Parsed): readonly { readonly message: string; readonly offset: number }[] {
+  const found: { message: string; offset: number }[] = [];
+  visit(document, {
+    Pair(_, { key }) {
+      const meant = isAlias(key) ? key.resolve(document) : key;
+      if (isCollection(meant))
+        found.push({ message: 'a key is a list or a mapping, and only text can be one', offset: offsetAt(key) });
+    },
+    Value(_, node) {
+      if (node.tag !== undefined && !PLAIN_TAG.test(node.tag))
+        found.push({ message: `the tag ${node.tag} is not taken`, offset: offsetAt(node) });
+    },
+  });
+  return found;
+}
+
+/** Those of JSON's values, and the one that only says that a value is text. */
+const PLAIN_TAG = /^(?:!|tag:yaml\.org,2002:(?:str|int|float|bool|null|seq|map|merge))$/;
+
+function offsetAt(node: unknown): number {
+  return isNode(node) ? (node.range?.[0] ?? 0) : 0;
 }
 
 /** Aliases that multiply would fill the memory; the parser counts them only when it makes the value. */

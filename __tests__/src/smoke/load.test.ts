@@ -148,6 +148,29 @@ shutdown: { timeoutSeconds: 3, exitCodes: [0] }
 });
 
 describe('a bad spec names the place and what to type', () => {
+  test.each([
+    ['{ requests: [{ request: { path: /p, json: { a: !!binary aGk= } } }] }', 'binary'],
+    ['requests: [{ request: { path: /p, json: !!set { ? a } } }]', 'set'],
+    ['!!binary a: 1', 'binary'],
+  ])('that has a value of a tag that JSON does not have: %s', async (text, tag) => {
+    await expect(parseSpec(text, 's.yaml', [])).rejects.toThrow(`the tag tag:yaml.org,2002:${tag} is not taken`);
+  });
+
+  test('and takes the tags of plain values', async () => {
+    const spec = await parseSpec('run: { env: !!map { A: !!str 1 } }', 's.yaml', []);
+    expect(spec.run.env).toEqual({ A: '1' });
+  });
+
+  test.each([
+    'model: { ? [a, b] : c }',
+    'requests: [{ request: { path: /p, json: { ? { a: 1 } : 2 } } }]',
+    'a: &it [1]\n? *it\n: b',
+  ])('whose key is no text: %s', async (text) => {
+    await expect(parseSpec(text, 's.yaml', [])).rejects.toThrow(
+      'a key is a list or a mapping, and only text can be one',
+    );
+  });
+
   const req = (inside: string): string => `requests:\n  - request: { path: /p }\n    ${inside}\n`;
   const table: readonly [string, string, string, string | undefined][] = [
     ['a typo', 'version: 1\nreadinesProbe: {}', 's.yaml:2:1: unknown key `readinesProbe`', 'Did you mean `readinessProbe`?'],
