@@ -103,8 +103,10 @@ function numberOf(text: string, whole: string, kind: 'user' | 'group'): number {
   );
 }
 
+/** An id of a file, which may be beyond what can be given as a number; the last of the kernel's stands for "unchanged". */
 function toId(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+  const id = text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+  return id !== undefined && id < 2 ** 32 - 1 ? id : undefined;
 }
 
 function lines(text: string): readonly string[] {

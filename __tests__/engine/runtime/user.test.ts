@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isEngineError } from '../../../engine/base/errors.ts';
 import { lookupUser, parseGroup, parsePasswd } from '../../../engine/runtime/user.ts';
+import { runs } from '../../helpers/property.ts';
 
 const accounts = {
   users: parsePasswd(
@@ -56,5 +59,43 @@ describe('lookupUser', () => {
 
   test('reads an id that is no number as no entry', () => {
     expect(parsePasswd('x:x:-1:0::/:\ny:x:99999999999:0::/:\nz:x::0::/:\n')).toEqual([]);
+  });
+
+  test('gives numbers that the kernel has, or an error of the engine, whatever the files of an image say', () => {
+    const word = fc.oneof(
+      fc.constantFrom(
+        'root',
+        'app',
+        '0',
+        '1000',
+        '4294967294',
+        '4294967295',
+        '9999999999',
+        '-1',
+        '+1',
+        ' 5',
+        '',
+        '#',
+        'a:b',
+        '\u0000',
+        '\r',
+      ),
+      fc.string({ maxLength: 8 }),
+    );
+    const file = fc
+      .array(fc.array(word, { maxLength: 8 }).map((words) => words.join(':')))
+      .map((lines) => lines.join('\n'));
+    fc.assert(
+      fc.property(file, file, fc.array(word, { minLength: 1, maxLength: 3 }), (passwd, group, words) => {
+        const found = { users: parsePasswd(passwd), groups: parseGroup(group) };
+        try {
+          const { uid, gid, additionalGids } = lookupUser(words.join(':'), found);
+          for (const id of [uid, gid, ...additionalGids]) expect(id >= 0 && id < 2 ** 32 - 1).toBe(true);
+        } catch (error) {
+          if (!isEngineError(error)) throw error;
+        }
+      }),
+      runs(2000),
+    );
   });
 });
