@@ -6,8 +6,9 @@ import { compilePatterns, matchesPath } from '../../engine/context/pattern/ignor
 import { parse, parseStages, type Ast } from '../../engine/dockerfile/index.ts';
 import { formatReference, parseReference, toPullReference } from '../../engine/image/reference.ts';
 import { lint } from '../helpers/lint.ts';
+import { runs } from '../helpers/property.ts';
 
-const RUNS = { numRuns: 300 };
+const RUNS = runs(300);
 
 /** Words that mean something to the parsers, and some that mean nothing. */
 const WORD = fc.constantFrom(
@@ -198,7 +199,7 @@ describe('a reference of any text', () => {
         expect(toPullReference(pulled)).toEqual(pulled);
         expect(parseReference(formatReference(pulled))).toEqual(pulled);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 

@@ -12,6 +12,7 @@ import { digestOf } from '../../../engine/image/digest.ts';
 import type { Descriptor, Digest, Manifest } from '../../../engine/image/types.ts';
 import { createMemoryStorage } from '../../helpers/memory-registry.ts';
 import { addSampleImage } from '../../helpers/sample-image.ts';
+import { runs } from '../../helpers/property.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' };
 
@@ -97,7 +98,7 @@ describe('a tar of ours', () => {
           wanted,
         );
       }),
-      { numRuns: 40 },
+      runs(40),
     );
   });
 

@@ -12,6 +12,7 @@ import type { Descriptor } from '../../../engine/image/types.ts';
 import { OCI_LAYER_GZIP } from '../../../engine/image/media-type.ts';
 import type { CacheRecord } from '../../../engine/store/types.ts';
 import { openTestStore, type TestStore } from '../../helpers/store.ts';
+import { runs } from '../../helpers/property.ts';
 
 const NOW = new Date('2026-11-20T10:00:00Z');
 const DAY = 24 * 3600 * 1000;
@@ -152,6 +153,7 @@ describe('parseCacheIndex', () => {
           }
         }
       }),
+      runs(),
     );
     expect(parseCacheIndex(good)).toEqual(good);
   });

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { blobId } from '../../../engine/context/content.ts';
 import { parseGitIndex, type GitIndex, type ObjectFormat } from '../../../engine/context/git-index.ts';
 import { git, makeRepository } from '../../helpers/git.ts';
+import { runs } from '../../helpers/property.ts';
 
 let folder: string;
 /** Indexes of one and the same files. */
@@ -132,13 +133,14 @@ describe('parseGitIndex', () => {
         const index = parseGitIndex(sealed(content), 'sha1');
         for (const name of index?.files.keys() ?? []) expect(name.length).toBeLessThanOrEqual(content.length);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
         const content = Buffer.concat([Buffer.from('DIRC\0\0\0\u0004\0\0\0\u0002', 'latin1'), bytes]);
         parseGitIndex(sealed(content), 'sha1');
       }),
+      runs(),
     );
   });
 });

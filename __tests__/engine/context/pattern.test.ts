@@ -5,6 +5,7 @@ import { compilePatterns } from '../../../engine/context/pattern/ignore.ts';
 import { matchTokens } from '../../../engine/context/pattern/match.ts';
 import { createIgnoreMatcher } from '../../../engine/context/pattern/matcher.ts';
 import { tokenize } from '../../../engine/context/pattern/tokens.ts';
+import { runs } from '../../helpers/property.ts';
 
 function matcherOf(...lines: readonly string[]) {
   const compiled = compilePatterns(lines);
@@ -40,6 +41,7 @@ describe('an ignored directory', () => {
           expect(matcher.mayHoldExceptions(parts.slice(0, depth).join('/'))).toBe(true);
         }
       }),
+      runs(),
     );
   });
 });
@@ -60,7 +62,7 @@ describe('patterns', () => {
         const compiled = compilePatterns(readIgnoreLines(parts.join('')));
         if ('patterns' in compiled) createIgnoreMatcher(compiled.patterns).verdict(path, undefined);
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 });

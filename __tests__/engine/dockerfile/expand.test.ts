@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { createExpander } from '../../../engine/dockerfile/expand.ts';
 import { SyntaxMistake } from '../../../engine/dockerfile/errors.ts';
+import { runs } from '../../helpers/property.ts';
 
 const none = (): undefined => undefined;
 
@@ -60,7 +61,7 @@ describe('createExpander', () => {
           expect(error).toBeInstanceOf(SyntaxMistake);
         }
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -69,6 +70,7 @@ describe('createExpander', () => {
       fc.property(fc.stringMatching(/^[a-z0-9 ./_-]*$/), (text) => {
         expect(createExpander('\\').word(text, none)).toBe(text);
       }),
+      runs(),
     );
   });
 });

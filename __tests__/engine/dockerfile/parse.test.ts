@@ -4,6 +4,7 @@ import { EngineError } from '../../../engine/base/errors.ts';
 import { DockerfileError } from '../../../engine/dockerfile/errors.ts';
 import { parse, parseStages } from '../../../engine/dockerfile/index.ts';
 import { MAX_INSTRUCTIONS, MAX_SIZE } from '../../../engine/dockerfile/decode.ts';
+import { runs } from '../../helpers/property.ts';
 
 const file = 'app/Dockerfile';
 
@@ -119,7 +120,7 @@ describe('parse', () => {
           expect(error).toBeInstanceOf(EngineError);
         }
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 
@@ -132,6 +133,7 @@ describe('parse', () => {
           expect(error).toBeInstanceOf(EngineError);
         }
       }),
+      runs(),
     );
   });
 });

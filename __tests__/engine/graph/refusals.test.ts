@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { EngineError } from '../../../engine/base/errors.ts';
 import type { Resolver } from '../../../engine/graph/index.ts';
 import { createResolver, graphOf } from '../../helpers/graph.ts';
+import { runs } from '../../helpers/property.ts';
 
 async function errorOf(act: Promise<unknown>): Promise<EngineError> {
   try {
@@ -199,7 +200,7 @@ describe('a graph', () => {
           expect(error).toBeInstanceOf(EngineError);
         }
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 });

@@ -12,6 +12,7 @@ import {
   OCI_LAYER_GZIP,
   OCI_MANIFEST,
 } from '../../../engine/image/media-type.ts';
+import { runs } from '../../helpers/property.ts';
 
 /** Documents that are nearly right: known keys with values of any kind. */
 const nearly = fc.dictionary(
@@ -42,7 +43,7 @@ test('whatever document comes, it is read or refused with a code', () => {
         }
       }
     }),
-    { numRuns: 500 },
+    runs(500),
   );
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { readJson } from '../../../engine/image/json.ts';
+import { runs } from '../../helpers/property.ts';
 
 describe('the strict JSON reader', () => {
   test('reads what JSON.parse reads', () => {
@@ -13,6 +14,7 @@ describe('the strict JSON reader', () => {
         );
         expect(readJson(text, 'it')).toEqual(JSON.parse(text));
       }),
+      runs(),
     );
   });
 
@@ -28,7 +30,7 @@ describe('the strict JSON reader', () => {
         }
         expect(value).toEqual(JSON.parse(text));
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { dataFrames, encodeFrame, readFrames, type Frame } from '../../../engine/native/frame.ts';
 import { MAX_FRAME } from '../../../engine/native/protocol.ts';
+import { runs } from '../../helpers/property.ts';
 
 async function read(chunks: readonly Uint8Array[]): Promise<Frame[]> {
   const frames: Frame[] = [];
@@ -25,8 +26,7 @@ describe('frames', () => {
         });
         const found = await read([...chunks, rest]);
         expect(found.map(({ kind, payload }) => [kind, [...payload]])).toEqual(frames.map(({ kind, payload }) => [kind, [...payload]]));
-      }),
-    );
+      }), runs());
   });
 
   test('end quietly where the stream ends inside one', async () => {

@@ -10,6 +10,7 @@ import { createMemoryStorage, startMemoryRegistry } from '../../helpers/memory-r
 import { bytesOf, createRegistryBench, failureOf } from '../../helpers/registry-bench.ts';
 import { addSampleImage } from '../../helpers/sample-image.ts';
 import { type Script, sendJson } from '../../helpers/scripted-server.ts';
+import { runs } from '../../helpers/property.ts';
 
 const bench = createRegistryBench();
 afterEach(() => bench.clear());
@@ -74,6 +75,7 @@ describe('challenges', () => {
         fc.string({ unit: fc.constantFrom(...'Bearer ="\\,;:/ab \t') }),
         (header) => void parseChallenges(header),
       ),
+      runs(),
     );
   });
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { createCommands } from '../../../src/action/commands.ts';
 import { neutralize, neutralizeLine } from '../../../src/action/neutralize.ts';
 import { parseCommand } from '../../helpers/runner.ts';
+import { runs } from '../../helpers/property.ts';
 
 const ALL = new Set(['set-output', 'set-env', 'add-mask', 'stop-commands', 'error', 'group']);
 
@@ -46,7 +47,7 @@ describe('neutralize', () => {
       fc.property(noise, fc.constantFrom(...FORGED), noise, (before, forged, after) => {
         for (const line of neutralize(before + forged + after)) expect(parseCommand(line, ALL)).toBeUndefined();
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 });

@@ -10,6 +10,7 @@ import { selectOne, toPredicates, violations } from '../../../src/smoke/predicat
 import { compileSchema } from '../../../src/smoke/schema-check.ts';
 import { createMask, excerptOf } from '../../../src/smoke/text.ts';
 import { parseThreshold, thresholdViolation } from '../../../src/smoke/threshold.ts';
+import { runs } from '../../helpers/property.ts';
 
 describe('parseJson', () => {
   test('reads every JSON value as JSON.parse does', () => {
@@ -18,6 +19,7 @@ describe('parseJson', () => {
         const text = JSON.stringify(value);
         expect(parseJson(text)).toEqual({ value: JSON.parse(text) as Json, nonFinite: [] });
       }),
+      runs(),
     );
   });
 
@@ -38,7 +40,7 @@ describe('parseJson', () => {
         }
         expect(parseJson(text).value).toEqual(wanted);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
