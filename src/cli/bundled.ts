@@ -10,7 +10,8 @@ declare const BERTH_MAIN: string;
 
 const words = process.argv.slice(2);
 const folder = codeFolder({ uid: process.getuid?.() ?? 0, env: process.env });
-const parts = createParts({ folder: __dirname, main: BERTH_MAIN, kept: folder, words, require });
+const flags = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''];
+const parts = createParts({ folder: __dirname, main: BERTH_MAIN, kept: folder, words, flags, require });
 // Type: the bundler makes the part of main.ts.
 const program = parts.load(BERTH_MAIN) as { readonly main: typeof main };
 void program.main(words).then((exitCode) => {

@@ -21,8 +21,8 @@ export function kindOf(words: readonly string[]): CommandKind {
 const WORD = /^[a-z]{2,12}$/;
 const GROUPS = new Set(['container', 'image', 'network', 'volume', 'system', 'builder', 'registry']);
 
-/** FNV-1a of 32 bits: a real hash takes longer to load than it saves. */
-function numberOf(text: string): string {
+/** FNV-1a of 32 bits, in hexadecimal: a real hash takes longer to load than it saves. */
+export function numberOf(text: string): string {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193) >>> 0;
   return hash.toString(16);

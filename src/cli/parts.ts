@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
-import { kindOf } from './command-kind.ts';
+import { kindOf, numberOf } from './command-kind.ts';
 import { createKeptCode, type Code } from './kept-code.ts';
 
 /** The files that the bundled program lies in. */
@@ -22,6 +22,8 @@ export interface PartsOptions {
   readonly kept: string | undefined;
   /** The command line. */
   readonly words: readonly string[];
+  /** Flags of Node and V8, to which code is bound. */
+  readonly flags: readonly string[];
   /** Loads a part of Node. */
   readonly require: (id: string) => unknown;
 }
@@ -40,9 +42,9 @@ interface Loaded {
  * V8 rejects code of another version of itself, of other flags or of a text of another length, and believes everything else. So code counts for
  * the very file that it was made of: its name has a hash of the text, and its inode, size and times are looked at.
  */
-export function createParts({ folder, main, kept, words, require }: PartsOptions): Parts {
+export function createParts({ folder, main, kept, words, flags, require }: PartsOptions): Parts {
   const kind = kindOf(words);
-  const code = createKeptCode(kept, `${kind.command}-${main}`);
+  const code = createKeptCode(kept, `${kind.command}-${main}-${numberOf(flags.join(' '))}`);
   const loaded = new Map<string, Loaded>();
   let isWhole = true;
   const requireFrom = (id: string): unknown => (id.startsWith('./') ? load(id.slice(2)) : require(id));

@@ -51,6 +51,14 @@ describe('the parts of the bundled program', () => {
     }
   });
 
+  test('have code of their own for other flags of Node, which would reject it', () => {
+    keep('--rm');
+    const parts = open('--rm', true, ['--max-old-space-size=512']);
+    expect(add(parts)).toBe(42);
+    parts.keep();
+    expect(readdirSync(join(folder, 'kept'))).toHaveLength(2);
+  });
+
   test('run where nothing can be kept', () => {
     const parts = open('--rm', false);
     expect(add(parts)).toBe(42);
@@ -63,9 +71,9 @@ function write(name: string, body: string): void {
   writeFileSync(join(folder, name), `(function(exports,require,module,__filename){${body}})\n`);
 }
 
-function open(option = '--rm', keeps = true): Parts {
+function open(option = '--rm', keeps = true, flags: readonly string[] = []): Parts {
   const kept = keeps ? join(folder, 'kept') : undefined;
-  return createParts({ folder, main: 'main.js', kept, words: ['run', option], require: (id) => id });
+  return createParts({ folder, main: 'main.js', kept, words: ['run', option], flags, require: (id) => id });
 }
 
 /** One command: its result, and what it keeps. */
