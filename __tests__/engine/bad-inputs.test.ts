@@ -26,6 +26,8 @@ interface Refusal {
 
 const NESTED = `${'${A:-'.repeat(10_000)}x${'}'.repeat(10_000)}`;
 
+const LETTERS = 'a'.repeat(20_000);
+
 const REFUSED: readonly Refusal[] = [
   { at: 2, text: '# only\n# comments\n', line: 2, says: 'no build stage', hint: 'FROM python:3.11-slim' },
   { at: 2, text: '', line: 0, says: 'no build stage', hint: 'FROM python:3.11-slim' },
@@ -45,6 +47,19 @@ const REFUSED: readonly Refusal[] = [
   { at: 15, text: 'FROM a AS b\nCOPY --from=b c d\n', line: 2, says: 'it is the stage itself' },
   { at: 15, text: 'FROM a AS builder\nFROM a\nCOPY --from=3 c d\n', line: 3, says: 'only stages 0 to 1' },
   { at: 17, text: `FROM a\nENV B=${NESTED}\n`, line: 2, says: 'nested too deep' },
+  {
+    at: 17,
+    text: `FROM a\nARG A=0123456789\n${'ARG A=$A$A\n'.repeat(40)}`,
+    line: 21,
+    says: 'values of variables are too long',
+  },
+  {
+    at: 17,
+    text: `FROM a\nENV A=${LETTERS}\nENV B=\${A#${'*a'.repeat(9000)}b}\n`,
+    line: 3,
+    says: 'pattern is too long',
+  },
+  { at: 17, text: 'FROM ${A=}\n', line: 1, says: 'the modifier "=" is not known' },
   { at: 19, text: 'FROM a\nENV B\n', line: 2, says: 'ENV needs a name and a value', hint: 'ENV B=value' },
   { at: 19, text: 'FROM a\nENV =b\n', line: 2, says: 'no empty name' },
   { at: 20, text: 'FROM a\nRUN ["a", 1]\n', line: 2, says: 'an array of strings only' },
@@ -52,6 +67,7 @@ const REFUSED: readonly Refusal[] = [
   { at: 20, text: "FROM a\nSHELL ['a']\n", line: 2, says: 'SHELL takes its arguments in the JSON form only' },
   { at: 21, text: 'FROM a\nUSER 4294967296\n', line: 2, says: 'uid out of range' },
   { at: 27, text: 'FROM a\nONBUILD ONBUILD RUN b\n', line: 2, says: 'ONBUILD is not allowed in ONBUILD' },
+  { at: 27, text: `FROM a\n${'ONBUILD '.repeat(8000)}RUN b\n`, line: 2, says: 'ONBUILD is not allowed in ONBUILD' },
   { at: 27, text: 'FROM a\nONBUILD FROM b\n', line: 2, says: 'FROM is not allowed in ONBUILD' },
 ];
 

@@ -1,6 +1,9 @@
 import type { Escape } from './ast.ts';
 import { SyntaxMistake } from './errors.ts';
-import { createExpansion, type Expansion } from './expansion.ts';
+import { createExpansion, type Allowance, type Expansion } from './expansion.ts';
+
+/** All values that a file's words may take in: more than any file has, and little enough to hold. */
+const MAX_VALUES = 8 * 1024 * 1024;
 
 /** Value of a variable; undefined when it is not set. */
 export type Lookup = (name: string) => string | undefined;
@@ -41,7 +44,9 @@ export interface Expander {
 
 /** An {@link Expander} for files with that escape character. */
 export function createExpander(escape: Escape, options: ExpandOptions = {}): Expander {
-  const run = (text: string, lookup: Lookup): Expansion => createExpansion(text, lookup, { escape, ...options });
+  const allowance: Allowance = { left: MAX_VALUES };
+  const run = (text: string, lookup: Lookup): Expansion =>
+    createExpansion(text, lookup, { escape, allowance, ...options });
   return {
     word: (text, lookup) => guarded(text, () => run(text, lookup).expand().text),
     words: (text, lookup) => guarded(text, () => run(text, lookup).expand()),

@@ -8,6 +8,11 @@ import { createWordList } from './wordlist.ts';
 /** Deeper nesting of `${…}` is refused: it would only be an attack on the stack. */
 const MAX_DEPTH = 200;
 
+/** Characters that values may still add to texts: what doubles a variable again and again ends here, and not at the end of the memory. */
+export interface Allowance {
+  left: number;
+}
+
 /** One run over one text. */
 export interface Expansion {
   expand(): Expanded;
@@ -27,9 +32,9 @@ export interface ExpansionState {
 export function createExpansion(
   text: string,
   lookup: Lookup,
-  options: ExpandOptions & { readonly escape: Escape },
+  options: ExpandOptions & { readonly escape: Escape; readonly allowance: Allowance },
 ): Expansion {
-  const { escape, rawQuotes = false, skipUnset = false, skipQuotes = false } = options;
+  const { escape, allowance, rawQuotes = false, skipUnset = false, skipQuotes = false } = options;
   const scanner = createScanner(text);
   const matched = new Set<string>();
   const unmatched = new Set<string>();
@@ -112,6 +117,8 @@ export function createExpansion(
     if (depth > MAX_DEPTH) throw new SyntaxMistake('expansion', 'the expansion is nested too deep');
     const value = substitute({ scanner, skipUnset, lookup: note, until });
     depth -= 1;
+    allowance.left -= value.length;
+    if (allowance.left < 0) throw new SyntaxMistake('expansion', 'the values of variables are too long');
     return value;
   }
 

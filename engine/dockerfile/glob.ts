@@ -32,14 +32,33 @@ function escaped(char: string | undefined): string {
   throw new SyntaxMistake('expansion', `the pattern holds the invalid escape "\\${char ?? ''}"`);
 }
 
+/** How much the matches of one substitution may cost, in states; a pattern and a value of a thousand characters each need a million. */
+export interface Work {
+  left: number;
+}
+
+/** What one substitution may cost: seconds, whatever is written. */
+export function createWork(): Work {
+  return { left: 10_000_000 };
+}
+
 /**
  * The ends of the matches that start at `start`: positions in `text`, rising. Time is the product of both lengths, whatever the pattern,
  * which a regular expression would not promise.
+ *
+ * @throws SyntaxMistake when there is no work left
  */
-export function matchEnds(tokens: readonly Token[], text: readonly string[], start: number): readonly number[] {
+export function matchEnds(
+  tokens: readonly Token[],
+  text: readonly string[],
+  start: number,
+  work: Work,
+): readonly number[] {
   const ends: number[] = [];
   let states = closure(new Set([0]), tokens);
   for (let at = start; states.size > 0; at += 1) {
+    work.left -= states.size;
+    if (work.left < 0) throw new SyntaxMistake('expansion', 'the pattern is too long for its value');
     if (states.has(tokens.length)) ends.push(at);
     const char = text[at];
     if (char === undefined) break;

@@ -1,6 +1,6 @@
 import { isEngineError } from '../../base/errors.ts';
 import { suggest } from '../../base/suggest.ts';
-import { createExpander, type Stage, type Stages } from '../../dockerfile/index.ts';
+import { createExpander, SyntaxMistake, type Stage, type Stages } from '../../dockerfile/index.ts';
 import { runsOn } from '../../image/choose.ts';
 import { formatPlatform, parsePlatform } from '../../image/platform.ts';
 import { parseReference } from '../../image/reference.ts';
@@ -62,8 +62,8 @@ export function lintDefaults(source: Stages, options: GraphOptions): void {
   for (const stage of source.stages) {
     // A name without variables has no defaults that could be wrong; what it is itself is said where it is used.
     if (!stage.base.includes('$')) continue;
-    const name = expander.word(stage.base, (key) => scope.get(key));
-    if (!isReference(name)) source.ast.findings.report('InvalidDefaultArgInFrom', stage, stage.base);
+    const name = attempt(() => expander.word(stage.base, (key) => scope.get(key)));
+    if (name !== undefined && !isReference(name)) source.ast.findings.report('InvalidDefaultArgInFrom', stage, stage.base);
   }
 }
 
@@ -88,7 +88,7 @@ function attempt<T>(act: () => T): T | undefined {
   try {
     return act();
   } catch (error) {
-    if (isEngineError(error)) return undefined;
+    if (isEngineError(error) || error instanceof SyntaxMistake) return undefined;
     throw error;
   }
 }
