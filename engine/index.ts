@@ -21,6 +21,8 @@ export { createEngine } from './open.ts';
 export { hostPlatform } from './host-platform.ts';
 export { formatPlatform, parsePlatform } from './image/platform.ts';
 export { runsOn } from './image/choose.ts';
+export { matchesPattern } from './image/reference-list.ts';
+export { parseReference } from './image/reference.ts';
 export { parseGitSource } from './git-source.ts';
 export { StepError } from './solver/step-error.ts';
 export { credentialsFromDockerConfig, helperServerUrl, lookupDockerConfig } from './registry/docker-config.ts';

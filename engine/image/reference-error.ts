@@ -20,7 +20,7 @@ function explain(text: string, fault: ReferenceFault, part: string): readonly [s
   const variable = /\$\{?\w*\}?/.exec(text);
   if (variable)
     return [
-      `the variable ${variable[0]} was left in it`,
+      `the variable ${shown(variable[0])} was left in it`,
       'Give the variable a value, as an ARG before FROM or with --build-arg',
     ];
   const foreign = [...text].find((c) => c < '!' || c > '~');
@@ -30,7 +30,7 @@ function explain(text: string, fault: ReferenceFault, part: string): readonly [s
       'Type the name again; letters that look alike may differ',
     ];
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text);
-  if (scheme) return [`it starts with the scheme ${scheme[0]}`, `Leave out ${scheme[0]}`];
+  if (scheme) return [`it starts with the scheme ${shown(scheme[0])}`, `Leave out ${shown(scheme[0])}`];
   if (fault === 'upper case')
     return [`the repository '${shown(part)}' must be lower case`, `Write ${shown(lowerRepository(text, part))}`];
   if (fault === 'length')

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { matchesPattern } from '../../../engine/image/reference-list.ts';
 import { parseReference } from '../../../engine/image/reference.ts';
 
 describe('a bad image name', () => {
@@ -22,6 +23,7 @@ describe('a bad image name', () => {
     ['a//b', "isn't of the form"],
     ['a'.repeat(64), 'it is an image id'],
     ['x'.repeat(100_000), ''],
+    [`$${'A'.repeat(5000)}`, 'the variable $AAA'],
   ])('%.40j is told what is wrong', (text, state) => {
     const act = () => parseReference(text);
     expect(act).toThrow(expect.objectContaining({ code: 'REFERENCE_INVALID' }));
@@ -36,10 +38,34 @@ describe('a bad image name', () => {
   test('is shown without its control characters and cut', () => {
     expect.assertions(2);
     try {
-      parseReference(`\u001b]0;${'x'.repeat(1000)}`);
+      parseReference(`\u001b]0;$${'x'.repeat(1000)}`);
     } catch (error) {
       expect((error as Error).message).not.toContain('\u001b');
       expect((error as Error).message.length).toBeLessThan(400);
     }
+  });
+});
+
+describe('a pattern of image names', () => {
+  test.each([
+    ['org/*', 'ghcr.io/org/app:1', false],
+    ['ghcr.io/*/app', 'ghcr.io/org/app:1', true],
+    ['ghcr.io/*/*:[0-2]', 'ghcr.io/org/app:1', true],
+    ['*:[^1]', 'python:1', false],
+    ['p?thon*', 'python:3.11', true],
+    ['p\\ython', 'python', true],
+    ['*n*', 'python:3', true],
+    ['*/*', 'python', false],
+  ])('%j on %s is %s', (pattern, name, wanted) => {
+    expect(matchesPattern(parseReference(name), pattern)).toBe(wanted);
+  });
+
+  test.each(['[', '[]', '[b-a]', 'a\\', '[a-]', '[-a]'])('that is none is refused: %j', (pattern) => {
+    const act = () => matchesPattern(parseReference('a'), pattern);
+    expect(act).toThrow(expect.objectContaining({ code: 'REFERENCE_PATTERN_INVALID' }));
+  });
+
+  test('with many stars is matched in no time to speak of', () => {
+    expect(matchesPattern(parseReference(`a:${'a'.repeat(120)}`), `${'*a'.repeat(500)}b`)).toBe(false);
   });
 });

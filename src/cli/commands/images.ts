@@ -1,4 +1,4 @@
-import { isNamed, type Engine } from '../../../engine/index.ts';
+import { isNamed, matchesPattern, parseReference, type Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, isTrue, matchesAll, parseFilter } from '../filter.ts';
 import { list, text, toggle } from '../flags.ts';
@@ -23,13 +23,13 @@ const WITH_DIGESTS: readonly Column[] = [...COLUMNS.slice(0, 2), ['DIGEST', 'Dig
 const FILTERS = {
   dangling: (image: Image, value: string) => (!isNamed(image) && image.partOf === undefined) === isTrue(value),
   label: ({ config }: Image, value: string) => hasLabel(config.config?.Labels ?? {}, value),
-  reference: ({ names }: Image, value: string) => names.some((name) => isLike(familiarName(name), value)),
+  reference: ({ names }: Image, value: string) => names.some((name) => matchesPattern(parseReference(name), value)),
   until: ({ config }: Image, value: string) => Date.parse(config.created ?? '') < parseMoment(value, Date.now()),
   before: () => true,
   since: () => true,
 } as const;
 
-/** A name against a pattern of `--filter reference`: `*` and `?` stop at a slash; without a tag, any tag. */
+/** A name against the one that is asked for: `*` and `?` stop at a slash; without a tag, any tag. */
 function isLike(name: string, pattern: string): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
