@@ -1,25 +1,43 @@
-// Fuzzes the helper's parsers of foreign bytes for a bounded time: `npm run fuzz -- [seconds a target] [target]…`. Needs a nightly Rust and cargo-fuzz.
+// Fuzzes what reads foreign input, for a bounded time: `npm run fuzz -- [seconds a target] [target]…`. The engine's readers of text need nothing else,
+// the helper's parsers of bytes a nightly Rust and cargo-fuzz.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { node24 } from './node24.mjs';
+
+/** The targets of __tests__/fuzz. */
+const TEXT = ['dockerfile', 'ignore-file', 'reference'];
 
 const folder = new URL('../native/fuzz/', import.meta.url).pathname;
 const [seconds = '30', ...only] = process.argv.slice(2);
-const all = readdirSync(join(folder, 'fuzz_targets')).map((file) => basename(file, '.rs'));
+const bytes = readdirSync(join(folder, 'fuzz_targets')).map((file) => basename(file, '.rs'));
+const all = [...TEXT, ...bytes];
 const unknown = only.find((target) => !all.includes(target));
+const wanted = only.length > 0 ? only : all;
 if (!/^[1-9]\d*$/.test(seconds) || unknown) {
   console.error(`npm run fuzz -- [seconds] [${all.join('|')}]…`);
   process.exit(2);
 }
-if (spawnSync('cargo', ['+nightly', 'fuzz', '--version'], { stdio: 'ignore' }).status !== 0) {
-  console.log(
-    'Not fuzzed: cargo-fuzz or a nightly Rust is missing (rustup toolchain install nightly; cargo install cargo-fuzz)',
-  );
-  process.exit(0);
-}
-const failed = (only.length > 0 ? only : all).filter((target) => !fuzz(target));
-if (failed.length > 0) console.error(`Found something in ${failed.join(', ')}: see native/fuzz/artifacts`);
+const failed = wanted.filter((target) => TEXT.includes(target) && !fuzzText(target));
+if (wanted.some((target) => bytes.includes(target))) failed.push(...fuzzBytes());
+if (failed.length > 0)
+  console.error(`Found something in ${failed.join(', ')}; what bytes found is in native/fuzz/artifacts`);
 process.exitCode = failed.length > 0 ? 1 : 0;
+
+function fuzzText(target) {
+  const script = new URL('fuzz-text.ts', import.meta.url).pathname;
+  return spawnSync(node24(), ['--no-warnings', script, seconds, target], { stdio: 'inherit' }).status === 0;
+}
+
+function fuzzBytes() {
+  if (spawnSync('cargo', ['+nightly', 'fuzz', '--version'], { stdio: 'ignore' }).status !== 0) {
+    console.log(
+      'Bytes are not fuzzed: cargo-fuzz or a nightly Rust is missing (rustup toolchain install nightly; cargo install cargo-fuzz)',
+    );
+    return [];
+  }
+  return wanted.filter((target) => bytes.includes(target) && !fuzz(target));
+}
 
 function fuzz(target) {
   const corpus = join(folder, 'corpus', target);

@@ -1,15 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, test } from '@jest/globals';
+import { vectorPath } from './vector-path.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const DATA = process.env['BERTH_VECTORS'] ?? resolve(ROOT, '../shared/data');
-
-/** Path of a vector file; the tables are read in place and are not part of this repository. */
-export function vectorPath(...parts: readonly string[]): string {
-  return resolve(DATA, ...parts);
-}
+export { vectorPath };
 
 /** A vector file as JSON. The caller says its shape: the files are ours and described by their READMEs. */
 export function readVectors<T>(...parts: readonly string[]): T {
