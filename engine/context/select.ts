@@ -88,6 +88,7 @@ function selectOne(
     const own: readonly Selected[] = entry ? [{ entry, dest: Buffer.alloc(0) }] : [];
     return [...own, ...filter.take(tree.below(real))];
   }
+  if (!filter.isOpen) return [];
   const name = baseName(path);
   filter.find();
   if (!entry || hidden.verdict(name.toString('utf8'), undefined).isIgnored) return entry && [];
