@@ -13,10 +13,11 @@ import { differences, writeContext, type ConformanceCase, type ConformanceTable 
 import { OWN, type OwnCase } from './support/conformance-own.ts';
 import { serve, type Served } from './support/conformance-served.ts';
 import { KEPT } from './support/conformance-kept.ts';
-import { NO_DOCKER, startDocker, type Docker } from './support/docker.ts';
+import { NEWEST } from './support/conformance-newest.ts';
+import { IS_NEWEST, NO_REFERENCE, startReference, type Reference } from './support/conformance-reference.ts';
 import { createImageReader, type ImageTree } from './support/image-tree.ts';
 
-const reason = NO_DOCKER ?? NO_CONTAINERS;
+const reason = NO_REFERENCE ?? NO_CONTAINERS;
 const suite = reason === undefined ? describeVectors : describeSkipped;
 
 function describeSkipped(name: string): void {
@@ -33,7 +34,7 @@ suite('conformance-dev', () => {
   const table = readVectors<ConformanceTable>('conformance-dev/cases.json');
   const work = mkdtempSync('/var/tmp/berth-conformance-');
   const report = new Map<string, Outcome>();
-  let docker: Docker;
+  let reference: Reference;
   let registry: DockerRegistry;
   let served: Served;
   let it: TestEngine;
@@ -46,20 +47,20 @@ suite('conformance-dev', () => {
     await pushBusybox(origin);
     await ensurePythonBase({ registry: origin, cache: BASE_CACHE });
     readImage = createImageReader(origin);
-    [docker, it, served] = await Promise.all([startDocker(), openTestEngine(), serve()]);
+    [reference, it, served] = await Promise.all([startReference(), openTestEngine(), serve()]);
   });
 
   afterAll(async () => {
-    await Promise.all([docker.stop(), it.close(), served.close()]);
+    await Promise.all([reference.stop(), it.close(), served.close()]);
     await registry.close();
     rmSync(work, { recursive: true, force: true });
-    console.log(reportOf(report, docker.version));
+    console.log(reportOf(report, reference.name));
   });
 
-  test.each<ConformanceCase | OwnCase>([...table.cases, ...OWN])('$id', async (row) => {
+  test.each<ConformanceCase | OwnCase>([...table.cases, ...OWN, ...(IS_NEWEST ? NEWEST : [])])('$id', async (row) => {
     const outcome = await outcomeOf(row);
     report.set(row.id, outcome);
-    writeFileSync(REPORT, `${reportOf(report, docker.version)}\n`);
+    writeFileSync(REPORT, `${reportOf(report, reference.name)}\n`);
     // What is refused by name is not done yet; the report says so.
     if (!isRefused(outcome)) expect(outcome).toEqual(KEPT[row.id]?.outcome ?? ['equal']);
   });
@@ -125,9 +126,7 @@ suite('conformance-dev', () => {
 
   async function buildTheirs(context: string, file: string, buildArgs: Args): Promise<string> {
     const name = `${registry.address}/case/theirs:latest`;
-    const given = Object.entries(buildArgs).flatMap(([key, value]) => ['--build-arg', `${key}=${value}`]);
-    const args = ['build', '--push', '--network=none', '--tag', name, '--file', file, ...given, context];
-    const built = await docker.docker(args);
+    const built = await reference.build({ context, file, buildArgs, name });
     return built.code === 0 ? 'builds' : failureOf(built.stderr);
   }
 });
@@ -168,7 +167,7 @@ function isRefused([first = '']: Outcome): boolean {
   return first.startsWith('ours refuses by name');
 }
 
-function reportOf(report: ReadonlyMap<string, Outcome>, version: string): string {
+function reportOf(report: ReadonlyMap<string, Outcome>, name: string): string {
   const equal = [...report.values()].filter(([first]) => first === 'equal').length;
   const refused = [...report.values()].filter(isRefused).length;
   const others = [...report].filter(([, [first]]) => first !== 'equal');
@@ -177,7 +176,7 @@ function reportOf(report: ReadonlyMap<string, Outcome>, version: string): string
     return [`- ${id}${why === undefined ? '' : ` (kept: ${why})`}`, ...outcome.map((line) => `    ${line}`)].join('\n');
   });
   return [
-    `Conformance with docker ${version} (BuildKit): ${report.size} cases, ${equal} equal, ${refused} refused by us, ${others.length - refused} different`,
+    `Conformance with ${name}: ${report.size} cases, ${equal} equal, ${refused} refused by us, ${others.length - refused} different`,
     ...lines,
   ].join('\n');
 }

@@ -6,7 +6,8 @@ export type OwnCase = ConformanceCase & {
   readonly prepare: string;
 };
 
-function own(id: string, prepare: string, dockerfile: string, more: Partial<ConformanceCase> = {}): OwnCase {
+/** A case whose context `prepare` makes, with BUSYBOX for the base image. */
+export function own(id: string, prepare: string, dockerfile: string, more: Partial<ConformanceCase> = {}): OwnCase {
   const rest = { dockerfile_path: 'Dockerfile', context: [], fs_skip: [], ...more };
   return { id: `own: ${id}`, prepare, dockerfile: dockerfile.replaceAll('BUSYBOX', 'mirror.gcr.io/busybox'), ...rest };
 }

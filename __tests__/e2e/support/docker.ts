@@ -1,20 +1,9 @@
 // A real dockerd with BuildKit for comparisons, with everything of its own: data, sockets, cgroups, no bridge, no firewall rules.
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  closeSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  rmdirSync,
-  symlinkSync,
-} from 'node:fs';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { cgroupOf, endDaemon, outcomeOf, type CommandOutcome } from './daemon.ts';
 import { ensureDockerPrograms, type DockerPrograms } from './docker-packages.ts';
 
 /** Why no docker can be started here: a sentence, or undefined. */
@@ -26,11 +15,7 @@ export const NO_DOCKER =
       : undefined;
 
 /** What a docker command did. */
-export interface DockerOutcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type DockerOutcome = CommandOutcome;
 
 /** How one docker command is started. */
 export interface DockerCommand {
@@ -81,7 +66,7 @@ export async function startDocker(options: DockerOptions = {}): Promise<Docker> 
   const start: Docker['spawn'] = (args, { cwd, env: more } = {}) =>
     spawn(programs.docker, args, { cwd: cwd ?? folder, env: { ...env, ...more }, stdio: 'pipe' });
   const docker: Docker['docker'] = async (args, command = {}) => await outcomeOf(start(args, command), command.input);
-  const stop = async (): Promise<void> => await end(daemon, folder);
+  const stop = async (): Promise<void> => await endDaemon(daemon, folder);
   try {
     const version = await answered(daemon, docker);
     return { version, host: env['DOCKER_HOST'] ?? '', env, pid: daemon.pid ?? 0, docker, spawn: start, stop };
@@ -131,47 +116,4 @@ async function answered(daemon: ChildProcess, docker: Docker['docker']): Promise
     await delay(200);
   }
   throw new Error('no answer from the daemon');
-}
-
-async function outcomeOf(child: ChildProcess, input: string | Uint8Array = ''): Promise<DockerOutcome> {
-  const [out, err]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
-  child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
-  // A command that does not read its input closes the pipe.
-  child.stdin?.on('error', () => undefined);
-  child.stdin?.end(input);
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code: code ?? -1, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
-}
-
-async function end(daemon: ChildProcess, folder: string): Promise<void> {
-  if (daemon.exitCode === null && daemon.signalCode === null && daemon.kill('SIGTERM')) await once(daemon, 'exit');
-  for (const mount of mountsBelow(folder)) execFileSync('umount', ['--lazy', mount]);
-  rmSync(folder, { recursive: true, force: true });
-  removeCgroups('/sys/fs/cgroup', cgroupOf(folder));
-}
-
-/** The last part of the folder's name, which nothing else has. */
-function cgroupOf(folder: string): string {
-  return `/${folder.slice(folder.lastIndexOf('/') + 1)}`;
-}
-
-function mountsBelow(folder: string): readonly string[] {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '');
-  return points.filter((point) => point.startsWith(`${folder}/`)).reverse();
-}
-
-/** Cgroups of the daemon in the one hierarchy of version 2, or in each of version 1. */
-function removeCgroups(mount: string, name: string): void {
-  for (const hierarchy of ['', ...readdirSync(mount)]) removeTree(join(mount, hierarchy, name));
-}
-
-function removeTree(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeTree(join(folder, entry.name));
-  }
-  rmdirSync(folder);
 }
