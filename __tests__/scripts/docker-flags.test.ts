@@ -12,9 +12,8 @@ describe('the page of refused commands and flags', () => {
   test.each([
     ['`run`', '`--blkio-weight`', 'leave --blkio-weight out'],
     ['`images`', '`--tree`', 'berth images lists'],
-    ['`network connect`', '`--ip6`', 'IPv4'],
-    ['`network connect`', '`--link`', '--alias NAME'],
-    ['`network connect`', '`--driver-opt`', 'one driver'],
+    ['`rm`', '`--link`', 'berth rm removes the container'],
+    ['`network create`', '`--ingress`', 'leave --ingress out'],
     ['before any', '`-H`', 'no daemon'],
   ])('tells for %s %s what to type instead', (command, flag, instead) => {
     const row = page.split('\n').find((line) => line.startsWith(`| ${command} `) && line.includes(`| ${flag} `));

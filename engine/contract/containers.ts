@@ -7,7 +7,7 @@ import type { Limits, RunSpec } from './run-spec.ts';
 /** Containers, as Docker's commands see them. */
 export interface Containers {
   /** Starts a container; attached ones are talked to through the handle. */
-  run(spec: RunSpec, options?: ActOptions & OutputOptions): Promise<ContainerHandle>;
+  run(spec: RunSpec, options?: ActOptions & OutputOptions & KeepOptions): Promise<ContainerHandle>;
   /** Makes a container that waits to be started. */
   create(spec: RunSpec, options?: ActOptions): Promise<{ readonly id: string; readonly name: string }>;
   /** Starts a container that was created or has ended. One that runs already stays as it is: undefined. With `attach`, output comes here. */
@@ -101,6 +101,12 @@ export interface StatsSample {
   readonly processors: number;
   readonly memoryTotal: number;
   readonly containers: readonly (ContainerStats & { readonly name: string })[];
+}
+
+/** What becomes of a container that cannot be started. */
+export interface KeepOptions {
+  /** It stays as one that was made, unless it has `rm`, and this hears of its id; left out, nothing of it stays. */
+  readonly onKept?: ((id: string) => void) | undefined;
 }
 
 export interface OutputOptions {

@@ -1,5 +1,6 @@
 import type { Platform } from '../image/types.ts';
 import type { PublishedPort, Restart } from '../native/protocol.ts';
+import type { ContainerLink, NetworkJoin } from './networks.ts';
 
 /** Limits of a container; what is left out is not limited. */
 export interface Limits {
@@ -88,12 +89,19 @@ export interface RunSpec {
    * way out. Where the machine has no bridges, `bridge` is `private`, and a warning says so.
    */
   readonly network?: string | undefined;
-  /** Further networks to join. */
+  /** Further networks to join. Of all that are not internal the one with the highest priority leads out, then the first by name. */
   readonly moreNetworks?: readonly string[] | undefined;
+  /** On the first network, as all that follows. */
   readonly networkAliases?: readonly string[] | undefined;
-  /** IPv4, on the first network. */
+  /** IPv4. */
   readonly ip?: string | undefined;
+  readonly ip6?: string | undefined;
   readonly macAddress?: string | undefined;
+  readonly linkLocalIps?: readonly string[] | undefined;
+  /** On the default network with lines of `/etc/hosts` and variables, on others names that the responder knows. */
+  readonly links?: readonly ContainerLink[] | undefined;
+  /** What was asked for each network in its own words, by the name that `network` and `moreNetworks` have for it. */
+  readonly joins?: Readonly<Record<string, NetworkJoin>> | undefined;
   readonly dns?: readonly string[] | undefined;
   readonly dnsSearch?: readonly string[] | undefined;
   readonly dnsOptions?: readonly string[] | undefined;

@@ -288,7 +288,11 @@ secretEnv?: Array<SecretVariable>,
 /**
  * What the monitor keeps to beyond one run of the process. A step of a build has none: it cannot be joined, and no event tells of it.
  */
-life?: Life, };
+life?: Life, 
+/**
+ * Keep a container whose first start fails as one that was made, with the reason; only one that is kept.
+ */
+keepFailed?: boolean, };
 export type Life = { restart: Restart, health: Health | null, logLimits: LogLimits, 
 /**
  * The input of the first caller is the process's: its end closes it. Else the input stays open for others.
@@ -362,6 +366,31 @@ export type WayOut = {
  * Absolute path of passt's `pasta`.
  */
 pasta: string, dns: Resolver, };
+export type WaysOut = { ipv4: string | null, ipv6: string | null, };
+export type BridgeSubnet = { 
+/**
+ * As `fd00:1::/64`.
+ */
+subnet: string, 
+/**
+ * The bridge's address, in the subnet.
+ */
+gateway: string, };
+export type BridgeTrait = "noMasquerade" | "noNeighbours" | "noHost";
+export type EndpointIpv6 = { 
+/**
+ * In the subnet.
+ */
+address: string, 
+/**
+ * The way out of the container for IPv6 leads over this one.
+ */
+defaultRoute: boolean, };
+export type Link = { alias: string, 
+/**
+ * Any name by which others find it.
+ */
+name: string, };
 export type BridgeNetwork = { 
 /**
  * 64 hex digits; the folder below `networks/`. Bridge and rules are named by it.
@@ -378,7 +407,19 @@ gateway: string,
 /**
  * Nothing of it is forwarded to other networks.
  */
-internal: boolean, mtu: number, };
+internal: boolean, mtu: number, 
+/**
+ * Where its containers have addresses of IPv6 as well.
+ */
+ipv6?: BridgeSubnet, 
+/**
+ * Name of the bridge; made of the id when it is left out.
+ */
+bridge?: string, 
+/**
+ * What sets it apart from a usual network.
+ */
+traits?: Array<BridgeTrait>, };
 export type Endpoint = { network: BridgeNetwork, 
 /**
  * IPv4, in the subnet.
@@ -399,13 +440,33 @@ names: Array<string>,
 /**
  * The way out of the container leads over this one.
  */
-defaultRoute: boolean, };
+defaultRoute: boolean, 
+/**
+ * On a network with IPv6.
+ */
+ipv6?: EndpointIpv6, 
+/**
+ * Further addresses: of 169.254.0.0/16 or fe80::/10.
+ */
+linkLocal?: Array<string>, 
+/**
+ * Names by which this container alone finds others on the network.
+ */
+links?: Array<Link>, 
+/**
+ * Parameters of the interface, which stands as `IFNAME` in their names: `net.ipv4.conf.IFNAME.forwarding`.
+ */
+sysctls?: { [key in string]?: string }, };
 export type Resolver = { 
 /**
  * IP addresses of the resolvers that are asked for all other names, from the host's namespace.
  */
 upstreams: Array<string>, };
-export type NetworkArgs = { "act": "connect", container: string, endpoint: Endpoint, } | { "act": "disconnect", container: string, network: string, } | { "act": "names", container: string, network: string, names: Array<string>, } | { "act": "sweep" };
+export type NetworkArgs = { "act": "connect", container: string, endpoint: Endpoint, } | { "act": "disconnect", container: string, network: string, 
+/**
+ * What leads out from now on; the first network that does when it is left out.
+ */
+waysOut?: WaysOut, } | { "act": "names", container: string, network: string, names: Array<string>, } | { "act": "sweep" };
 export type PublishedPort = { 
 /**
  * An IP address; empty listens on `0.0.0.0` and, where there is IPv6, on `::`.

@@ -9,6 +9,8 @@ export interface NetworkFiles {
   /** The container's own addresses. */
   readonly addresses?: readonly string[] | undefined;
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
+  /** Containers that it is linked with. */
+  readonly linked?: readonly { readonly name: string; readonly address: string }[] | undefined;
   /** The host's network is used: the host's names and resolvers hold, even those on loopback. */
   readonly host: boolean;
   /** Instead of the host's resolvers. */
@@ -30,11 +32,12 @@ async function resolvConf({ host, resolvers }: NetworkFiles): Promise<string> {
   return host ? text : withoutLoopback(text);
 }
 
-async function hosts({ hostname, domainname, addresses = [], extraHosts = [], host }: NetworkFiles): Promise<string> {
+async function hosts(files: NetworkFiles): Promise<string> {
+  const { hostname, domainname, addresses = [], extraHosts = [], linked = [], host } = files;
   const base = host ? await readFile('/etc/hosts', 'utf8').catch(() => LOOPBACK) : LOOPBACK;
   const name = domainname === undefined ? hostname : `${hostname}.${domainname} ${hostname}`;
   const own = (addresses.length > 0 || host ? addresses : ['127.0.0.1']).map((address) => ({ name, address }));
-  const lines = [...own, ...extraHosts].map((entry) => `${entry.address}\t${entry.name}`);
+  const lines = [...linked, ...own, ...extraHosts].map((entry) => `${entry.address}\t${entry.name}`);
   return `${base.replace(/\n*$/, '\n')}${lines.map((line) => `${line}\n`).join('')}`;
 }
 

@@ -2,7 +2,7 @@ import type { Mount } from '../engine.ts';
 import type { HealthState } from '../native/protocol.ts';
 import { containerConfigOf, hostConfigOf, portBindings } from './inspect-config.ts';
 import { type Found, isAlive } from './list.ts';
-import { inspectMemberships, ONLINE } from './network/inspect.ts';
+import { inspectMemberships, ONLINE, sixOf } from './network/inspect.ts';
 import type { VolumePlace } from './mounts.ts';
 import { volumeData } from './volume-names.ts';
 import type { VolumeUse } from './volumes.ts';
@@ -32,7 +32,7 @@ export function inspectContainer({ state, record }: Found, place: VolumePlace): 
       ...(record.volumes ?? []).map((use) => volumeOf(use, place)),
     ],
     RestartCount: state.restarts,
-    HostConfig: hostConfigOf(record.spec),
+    HostConfig: { ...hostConfigOf(record.spec), Links: linksOf(record) },
     Config: containerConfigOf({ record }),
     NetworkSettings: networkSettings({ state, record }),
   };
@@ -65,15 +65,19 @@ function networkSettings({ state, record }: Found): Record<string, unknown> {
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
     EndpointID: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPv6Gateway: '',
+    ...sixOf(first, running),
     Gateway: running ? (first?.gateway ?? '') : '',
     IPAddress: running ? (first?.address ?? (memberships.length > 0 ? '' : (record.address ?? ''))) : '',
     IPPrefixLen: running ? (first?.prefix ?? 0) : 0,
     MacAddress: running ? (first?.mac ?? '') : '',
     Networks: inspectMemberships(memberships, { running, id: state.id, name: record.name }),
   };
+}
+
+/** Links of the default network; those of others stand with their network. */
+function linksOf({ name, spec, memberships = [] }: Found['record']): readonly string[] | null {
+  if (!spec.links?.length || !memberships.some((one) => one.name === 'bridge')) return null;
+  return spec.links.map(({ container, alias }) => `/${container.replace(/^\//, '')}:/${name}/${alias}`);
 }
 
 /** Docker's value for a time that has not come. */

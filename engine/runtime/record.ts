@@ -18,7 +18,7 @@ export interface ContainerRecord {
   readonly hostname: string;
   /** The image's configuration with the caller's changes. */
   readonly config: ContainerConfig;
-  /** `NAME=value` that its devices brought: no part of the configuration that inspect shows. */
+  /** `NAME=value` that its devices and links brought: no part of the configuration that inspect shows. */
   readonly deviceEnv?: readonly string[] | undefined;
   /** Volumes that are bound into it. */
   readonly volumes?: readonly VolumeUse[] | undefined;

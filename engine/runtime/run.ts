@@ -1,6 +1,6 @@
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
-import type { ContainerHandle, OutputOptions, RunSpec } from '../engine.ts';
+import type { ContainerHandle, KeepOptions, OutputOptions, RunSpec } from '../engine.ts';
 import type { Ended, StartArgs } from '../native/protocol.ts';
 import type { Session } from '../native/types.ts';
 import type { Connection, ContainersDependencies } from './dependencies.ts';
@@ -10,11 +10,12 @@ import { listContainers, type Found } from './list.ts';
 import { intendVolumes } from './intended.ts';
 import { checkName, randomName } from './names.ts';
 import { readHostNetwork } from './network/host.ts';
-import { type NetworkPlan, planNetwork } from './network/plan.ts';
+import { checkLinksRun } from './network/links.ts';
+import { addressesOn, type NetworkPlan, planNetwork } from './network/plan.ts';
 import { createNetworkRecords } from './network/records.ts';
 import { findPasta } from './network/way-out.ts';
 import { type Plan, planContainer } from './plan.ts';
-import { encodeRecord } from './record.ts';
+import { type ContainerRecord, encodeRecord } from './record.ts';
 import { stopContainer } from './stop.ts';
 import { ensureVolumes, refuseSharedTmpfs, removeAnonymous } from './volumes.ts';
 
@@ -25,7 +26,7 @@ export const STOP_SECONDS = 10;
 export async function runContainer(
   dependencies: ContainersDependencies,
   spec: RunSpec,
-  options: ActOptions & OutputOptions,
+  options: ActOptions & OutputOptions & KeepOptions,
 ): Promise<ContainerHandle> {
   const { locks } = dependencies.store;
   begin(dependencies);
@@ -64,7 +65,7 @@ function begin({ connect }: ContainersDependencies): void {
 async function startLocked(
   dependencies: ContainersDependencies,
   spec: RunSpec,
-  options: ActOptions & OutputOptions,
+  options: ActOptions & OutputOptions & KeepOptions,
 ): Promise<ContainerHandle> {
   return await withPlan(dependencies, spec, options, (connection, plan) => start(connection, plan, options));
 }
@@ -107,6 +108,7 @@ async function chooseNetwork(
     ports: plan.ports,
     records,
     around: { host, networks, addresses: addressesOf(existing) },
+    existing,
     probe: probe.network,
     pasta,
   });
@@ -116,7 +118,7 @@ async function chooseNetwork(
 export function addressesOf(existing: readonly Found[]): readonly string[] {
   return existing.flatMap(({ record }) => [
     ...(record.address === undefined ? [] : [record.address]),
-    ...(record.memberships ?? []).map(({ address }) => address),
+    ...(record.memberships ?? []).flatMap(addressesOn),
   ]);
 }
 
@@ -141,31 +143,38 @@ export function freeName(existing: readonly Found[], asked: string, action: stri
 async function start(
   connection: Connection,
   plan: NamedPlan,
-  options: ActOptions & OutputOptions,
+  options: ActOptions & OutputOptions & KeepOptions,
 ): Promise<ContainerHandle> {
   const { helper } = connection;
   const { spec, record, name } = plan;
+  await checkLinks(connection, { ...record, name, memberships: plan.net.memberships });
   await refuseSharedTmpfs(connection, plan.id, record.volumes ?? []);
   const settled = await intendVolumes(connection, plan.id, record.volumes ?? []);
   await ensureVolumes(connection, record.volumes ?? [], record.rootfs.lowers, options);
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });
   });
-  const session = helper.open('start', startArgs(plan), {
-    signal: options.signal,
-    onEvent: events.onEvent,
-    onData: options.onStdout,
-    onErrorData: options.onStderr,
-  });
+  const session = helper.open(
+    'start',
+    { ...startArgs(plan), ...(options.onKept ? { keepFailed: true } : {}) },
+    {
+      signal: options.signal,
+      onEvent: events.onEvent,
+      onData: options.onStdout,
+      onErrorData: options.onStderr,
+    },
+  );
   try {
     await untilRunning(session, events.running());
     await settled();
   } catch (error) {
     // Where the helper kept nothing of the container, nobody will ever ask for its anonymous volumes.
-    await removeAnonymous(connection, record.volumes ?? []).then(
-      (left) => (left.length === 0 ? settled() : undefined),
-      () => undefined,
-    );
+    if (await isKept(connection, plan.id, options)) await settled();
+    else
+      await removeAnonymous(connection, record.volumes ?? []).then(
+        (left) => (left.length === 0 ? settled() : undefined),
+        () => undefined,
+      );
     throw error;
   }
   return createHandle(session, {
@@ -180,15 +189,34 @@ async function start(
   });
 }
 
+/** Those that a container is linked with must run. */
+export async function checkLinks(connection: Connection, record: ContainerRecord): Promise<void> {
+  if (record.spec.links?.length) checkLinksRun(record, await listContainers(connection));
+}
+
+/** Whether a container that could not be started stays; tells of it. */
+async function isKept(connection: Connection, id: string, { onKept }: KeepOptions): Promise<boolean> {
+  if (!onKept) return false;
+  const existing = await listContainers(connection).catch(() => []);
+  const kept = existing.some(({ state }) => state.id === id && state.status === 'created');
+  if (kept) onKept(id);
+  return kept;
+}
+
 /** A plan with what depends on the other containers. */
 type NamedPlan = Plan & { readonly name: string; readonly net: NetworkPlan; readonly spec: RunSpec };
 
 function startArgs(plan: NamedPlan): StartArgs {
-  const { spec, record, net } = plan;
-  const { address, memberships } = net;
+  const { spec, net } = plan;
+  const { address, memberships, env = [] } = net;
+  // A variable of its own comes before that of a link, as exec has it too.
+  const own = new Set(plan.config.process.env.map(nameOf));
+  const linked = env.filter((variable) => !own.has(nameOf(variable)));
+  const record =
+    linked.length > 0 ? { ...plan.record, deviceEnv: [...(plan.record.deviceEnv ?? []), ...linked] } : plan.record;
   return {
     container: plan.id,
-    config: plan.config,
+    config: { ...plan.config, process: { ...plan.config.process, env: [...plan.config.process.env, ...linked] } },
     rootfs: record.rootfs,
     detach: spec.detach ?? false,
     keep: !(spec.rm ?? false),
@@ -202,6 +230,10 @@ function startArgs(plan: NamedPlan): StartArgs {
     owner: spec.owner ? { ...spec.owner } : null,
     life: lifeOf(spec, { name: plan.name, image: record.image, config: record.config, joins: plan.joins }),
   };
+}
+
+function nameOf(variable: string): string {
+  return variable.slice(0, variable.indexOf('='));
 }
 
 /** Waits for the first of: it runs, it has failed to start, it has ended already. */

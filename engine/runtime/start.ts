@@ -5,7 +5,7 @@ import type { Connection, ContainersDependencies } from './dependencies.ts';
 import { boundPorts, collectStart, createHandle } from './handle.ts';
 import { findContainer, findRunning, type Found, isAlive } from './list.ts';
 import { wasStarted } from './meanwhile.ts';
-import { STOP_SECONDS, untilRunning } from './run.ts';
+import { checkLinks, STOP_SECONDS, untilRunning } from './run.ts';
 import { stopContainer } from './stop.ts';
 import { refuseSharedTmpfs } from './volumes.ts';
 
@@ -45,6 +45,7 @@ async function resume(
   options: ActOptions & OutputOptions & { readonly attach?: boolean | undefined },
 ): Promise<ContainerHandle> {
   const attach = options.attach ?? false;
+  await checkLinks(connection, record);
   await refuseSharedTmpfs(connection, state.id, record.volumes ?? []);
   const events = collectStart((event) => {
     if (event.type === 'warning') options.onEvent?.({ type: 'warning', message: event.message });

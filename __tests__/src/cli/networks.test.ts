@@ -7,6 +7,7 @@ import { type Berth, createBerth, NO_CONTAINERS, type Outcome } from '../../help
 import { connectSpaces, createSpace, NO_SPACES, type Space, spaceOf } from '../../helpers/spaces.ts';
 
 const BUSYBOX = '/bin/busybox';
+const HAS_IPV6 = existsSync('/proc/net/if_inet6');
 const reason =
   NO_CONTAINERS ?? NO_SPACES ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX}: install busybox-static`);
 
@@ -46,6 +47,11 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     // As on a machine on which Docker runs.
     host.sh('ip route add default via 192.0.2.2; iptables -P FORWARD DROP; iptables -N DOCKER-USER');
     host.sh('iptables -A FORWARD -j DOCKER-USER');
+    if (HAS_IPV6) {
+      host.sh('ip addr add 2001:db8::1/64 dev cable0 nodad; ip route add default via 2001:db8::2');
+      world.sh('ip addr add 2001:db8::2/64 dev cable1 nodad');
+      host.sh('ip6tables -P FORWARD DROP; iptables -t nat -S; nft list tables 2>&1 || true');
+    }
     const context = join(store.work, 'context');
     await mkdir(join(context, 'www'), { recursive: true });
     await copyFile(BUSYBOX, join(context, 'busybox'));
@@ -71,7 +77,10 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
   });
 
   /** Everything that a network leaves on a machine while it is in use. */
-  const traces = (): string => host.sh('ip -o link | cut -d: -f2; iptables -S; iptables -t nat -S');
+  const traces = (): string =>
+    host.sh(
+      'ip -o link | cut -d: -f2; iptables -S; iptables -t nat -S; ip6tables -S; ! command -v nft >/dev/null || nft list tables',
+    );
 
   test('containers find each other by name, reach the world, and are reached by their ports', async () => {
     const before = traces();
@@ -199,6 +208,101 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     await until(() => traces() === before);
   }, 180_000);
 
+  test('a container whose port is taken stays as one that was made, and starts when the port is free', async () => {
+    const before = traces();
+    const web = ['-p', '127.0.0.1:8083:80', 'box', 'httpd', '-f', '-h', '/'];
+    await berth('run', '-d', '--name', 'db', '--hostname', 'store', '-e', 'A=1', '--expose', '5432', ...web);
+    const cidfile = join(store.work, 'cid');
+    const late = ['run', '-d', '--name', 'late', '--cidfile', cidfile, '--link', 'db:data', '-v', '/kept', ...web];
+    const { code, stdout, stderr } = await berth(...late);
+    expect([code, stderr]).toEqual([
+      125,
+      expect.stringContaining('Bind for 127.0.0.1:8083 failed: port is already allocated'),
+    ]);
+    expect(await readFile(cidfile, 'utf8')).toBe(stdout.trim());
+    expect((await berth('run', '--rm', '--name', 'gone', ...web)).code).toBe(125);
+    expect((await berth('ps', '-a', '--format', '{{.Names}} {{.Status}}')).stdout).toMatch(/^late Created\ndb Up/);
+    const state = '{{.State.Status}} {{.State.ExitCode}} {{.HostConfig.Links}}';
+    expect((await berth('inspect', '-f', state, stdout.trim())).stdout).toBe('created 128 [/db:/late/data]\n');
+    // Links of the default network are lines and variables.
+    const env = await berth(
+      'run',
+      '--rm',
+      '--link',
+      'db:data',
+      '-e',
+      'DATA_ENV_A=own',
+      'box',
+      'sh',
+      '-c',
+      'env; cat /etc/hosts',
+    );
+    expect(env.stdout).toMatch(/^DATA_PORT_5432_TCP=tcp:\/\/172\.\d+\.\d+\.2:5432$/m);
+    expect(env.stdout).toMatch(/^DATA_ENV_A=own$/m);
+    expect(env.stdout).toMatch(/^172\.\d+\.\d+\.2\tdata store db$/m);
+    await berth('stop', '-t', '0', 'db');
+    const alone = await berth('start', 'late');
+    expect([alone.code, alone.stderr]).toEqual([
+      1,
+      expect.stringContaining('non running container: /db AS /late/data'),
+    ]);
+    await berth('start', 'db');
+    expect((await berth('start', 'late')).stderr).toContain('port is already allocated');
+    await berth('rm', '-v', '-f', 'db', 'late');
+    await until(() => traces() === before);
+  }, 120_000);
+
+  const ifIpv6 = HAS_IPV6 ? test : test.skip;
+  ifIpv6(
+    `a network with IPv6 has addresses, names, ports and a way out of both families${HAS_IPV6 ? '' : ': this kernel has none'}`,
+    async () => {
+      const before = traces();
+      const subnets = ['--ipv6', '--subnet', '10.88.0.0/24', '--subnet', 'fd88::/64'];
+      await berth('network', 'create', ...subnets, '-o', 'com.docker.network.bridge.name=dual0', 'dual');
+      const place =
+        'name=dual,ip6=fd88::9,alias=web,link-local-ip=169.254.7.7,driver-opt=com.docker.network.endpoint.ifname=lan0';
+      await berth('run', '-d', '--name', 'six', '--network', place, '-p', '8084:80', 'box', 'httpd', '-f', '-h', '/');
+      expect(host.sh('ip -br link; sysctl -n net.ipv6.conf.dual0.accept_ra')).toMatch(/^dual0 [^]*\n0\n$/m);
+      for (const address of ['127.0.0.1', '[::1]']) {
+        expect(host.sh(`${BUSYBOX} wget -qO- http://${address}:8084/`)).toBe('hello\n');
+      }
+      const script =
+        'nslookup -type=aaaa peer; cat /etc/hosts; wget -qO- http://[fd88::9]/; wget -qO- http://[2001:db8::2]/';
+      const asked = await berth('run', '--rm', '--network', 'dual', '--link', 'six:peer', 'box', 'sh', '-c', script);
+      expect(asked.stdout).toMatch(
+        /Name:\s+peer\nAddress: fd88::9\n[^]*10\.88\.0\.3\t\w+\nfd88::2\t\w+\nhello\nworld\n$/,
+      );
+      const shown = '{{.GlobalIPv6Address}}/{{.GlobalIPv6PrefixLen}} {{.IPv6Gateway}} {{json .IPAMConfig}}';
+      expect(
+        (await berth('inspect', '-f', `{{with index .NetworkSettings.Networks "dual"}}${shown}{{end}}`, 'six')).stdout,
+      ).toBe('fd88::9/64 fd88::1 {"IPv6Address":"fd88::9","LinkLocalIPs":["169.254.7.7"]}\n');
+      const network = '{{.EnableIPv6}} {{json .IPAM.Config}} {{range .Containers}}{{.IPv6Address}}{{end}}';
+      expect((await berth('network', 'inspect', '-f', network, 'dual')).stdout).toBe(
+        'true [{"Subnet":"10.88.0.0/24"},{"Subnet":"fd88::/64"}] fd88::9/64\n',
+      );
+      // A network that is joined later may lead out in the place of the first, and gives the way back when it is left.
+      await berth('run', '-d', '--name', 'guest', 'box', 'sleep', '1000');
+      const routes = async (): Promise<string> =>
+        (await berth('exec', 'guest', 'sh', '-c', 'ip route | grep default; ip -6 route | grep default')).stdout;
+      const alone = await routes();
+      const flags = ['--gw-priority', '5', '--ip6', 'fd88::7', '--link', 'six:near', '--link-local-ip', 'fe80::7'];
+      expect(await berth('network', 'connect', ...flags, 'dual', 'guest')).toEqual({ code: 0, stdout: '', stderr: '' });
+      expect(await routes()).toBe('default via 10.88.0.1 dev eth1 \ndefault via fd88::1 dev eth1  metric 1024 \n');
+      expect((await berth('exec', 'guest', 'nslookup', '-type=aaaa', 'near')).stdout).toContain('Address: fd88::9\n');
+      expect((await berth('exec', 'guest', 'ip', '-6', 'addr', 'show', 'eth1')).stdout).toContain('fe80::7/64');
+      await berth('network', 'disconnect', 'dual', 'guest');
+      expect(await routes()).toBe(alone);
+      // Nothing is left of either family, though nobody has ended it in order.
+      const { stdout: pid } = await berth('inspect', '-f', '{{.State.Pid}}', 'six');
+      process.kill(Number(host.sh(`cut -d' ' -f4 /proc/${pid.trim()}/stat`)), 'SIGKILL');
+      await until(() => !existsSync(`/proc/${pid.trim()}`));
+      await berth('rm', '-f', 'six', 'guest');
+      await berth('network', 'rm', 'dual');
+      await until(() => traces() === before);
+    },
+    180_000,
+  );
+
   test('a container lives in the network of another one, with its names and its files', async () => {
     await berth('run', '-d', '--name', 'owner', '--add-host', 'far:192.0.2.9', 'box', 'httpd', '-f', '-h', '/');
     const alone = await berth('exec', 'owner', 'sh', '-c', 'hostname; cat /etc/hosts /etc/resolv.conf');
@@ -239,8 +343,15 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     [['network', 'create', '-d', 'overlay', 'x'], 'network driver overlay'],
     [['network', 'create', '--subnet', '192.0.2.128/25', 'x'], 'Pool overlaps'],
     [['network', 'create', '--subnet', '10.1.2.0/24', '--gateway', '10.1.3.1', 'x'], 'no matching subnet'],
-    [['network', 'create', '--ipv6', 'x'], '--ipv6'],
-    [['network', 'create', '--ipv4=false', 'x'], '--ipv4=false'],
+    [['network', 'create', '--subnet', 'fd00:1::/64', 'x'], 'it is of IPv6, and the network has none'],
+    [['network', 'create', '--ipv4=false', 'x'], 'IPv4 or IPv6 must be enabled'],
+    [['network', 'create', '--ipv4=false', '--ipv6', 'x'], '--ipv4=false'],
+    [['network', 'create', '-o', 'foo=bar', 'x'], '--opt foo'],
+    [['run', '--link', 'ghost', 'box', 'true'], 'could not get container for ghost'],
+    [['run', '--network', 'none', '--link', 'x', 'box', 'true'], '--link with --network none: conflicting options'],
+    [['run', '--ip6', 'fd00::1', 'box', 'true'], 'is supported on user defined networks only'],
+    [['run', '--link-local-ip', '10.0.0.1', 'box', 'true'], 'invalid link local IP address: 10.0.0.1'],
+    [['network', 'connect', '--gw-priority', 'high', 'bridge', 'x'], 'invalid gw-priority (high)'],
     [['network', 'create', '--scope', 'swarm', 'x'], 'scope swarm'],
     [['network', 'create', '--ipam-driver', 'dhcp', 'x'], 'address driver dhcp'],
     [['network', 'create', '--aux-address', 'a=10.1.2.3', 'x'], 'must have a corresponding subnet'],

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunSpec } from '../../../engine/engine.ts';
+import type { NetworkJoin, RunSpec } from '../../../engine/engine.ts';
 import { containerConfigOf, hostConfigOf } from '../../../engine/runtime/inspect-config.ts';
 import { mergeConfig } from '../../../engine/runtime/merge-config.ts';
 import { CONTAINER_FLAGS, REFUSED_RUN_FLAGS, toRunSpec } from '../../../src/cli/commands/run-flags.ts';
@@ -25,7 +25,7 @@ interface Table {
 }
 
 /** Flags of the tables that are not done: each row that has one is refused by its name. */
-const NOT_DONE = ['-a', '--blkio-weight', '--ip6', '--isolation', '--link', '--link-local-ip', '--storage-opt'];
+const NOT_DONE = ['-a', '--blkio-weight', '--isolation', '--storage-opt'];
 
 /** What Docker's command line passes on and its daemon refuses, or what has no meaning here: refused at once, with the words that say why. */
 const REFUSED_HERE: Readonly<Record<string, RegExp>> = {
@@ -36,8 +36,6 @@ const REFUSED_HERE: Readonly<Record<string, RegExp>> = {
   '--log-driver=syslog --log-opt=something': /Cannot use log driver syslog|wanted name=value/,
   '--device=relative:/absolute-path': /relative is not an absolute path/,
   '--device=hostPath:/containerPath:r': /hostPath is not an absolute path/,
-  '--network name=net1,alias=web1,alias=web2,driver-opt=field1=value1,driver-opt=field2=value2,ip=172.20.88.22,ip6=2001:db8::8822,mac-address=02:32:1c:23:00:04':
-    /Cannot use driver-opt in --network: not supported yet/,
   '-p 80/sctp': /Cannot publish an sctp port: not supported yet/,
   '-p 0': /invalid containerPort: 0/,
   '-v /a:/b:bogus': /"bogus" is unknown/,
@@ -213,15 +211,38 @@ function read(
     spec,
     stopSignal: spec.stopSignal ?? '',
   };
-  return { Config: containerConfigOf({ record }), HostConfig: hostConfigOf(spec), networks: endpointsOf(spec) };
+  // Their full names are those of containers that there are.
+  const links = (spec.links ?? []).map(({ container, alias }) => `${container}:${alias}`);
+  const HostConfig = { ...hostConfigOf(spec), Links: links };
+  return { Config: containerConfigOf({ record }), HostConfig, networks: endpointsOf(spec) };
 }
 
-function endpointsOf({ network = 'default', moreNetworks = [], networkAliases = [], ip, macAddress }: RunSpec): Fields {
+function endpointsOf(spec: RunSpec): Fields {
+  const { network = 'default', moreNetworks = [], joins = {} } = spec;
   const first = {
-    ...(networkAliases.length > 0 ? { Aliases: networkAliases } : {}),
-    ...(ip === undefined ? {} : { IPAMConfig: { IPv4Address: ip } }),
-    ...(macAddress === undefined ? {} : { MacAddress: macAddress }),
+    address: spec.ip,
+    address6: spec.ip6,
+    mac: spec.macAddress,
+    aliases: spec.networkAliases,
+    linkLocal: spec.linkLocalIps,
+    links: network === 'default' || network === 'bridge' ? [] : spec.links,
+    ...joins[network],
   };
-  const all = { [network]: first, ...Object.fromEntries(moreNetworks.map((name) => [name, {}])) };
-  return withoutEmpty(all);
+  const others = moreNetworks.map((name) => [name, endpointOf(joins[name] ?? {})]);
+  return withoutEmpty({ [network]: endpointOf(first), ...Object.fromEntries(others) });
+}
+
+function endpointOf(join: NetworkJoin): Fields {
+  const { address, address6, linkLocal, aliases, mac, links, driverOptions } = join;
+  const given = (fields: Fields): Fields =>
+    Object.fromEntries(
+      Object.entries(fields).filter(([, value]) => value !== undefined && Object.keys(value as object).length > 0),
+    );
+  return given({
+    Aliases: aliases,
+    DriverOpts: driverOptions,
+    IPAMConfig: given({ IPv4Address: address, IPv6Address: address6, LinkLocalIPs: linkLocal }),
+    Links: links?.map(({ container, alias }) => `${container}:${alias}`),
+    MacAddress: mac,
+  });
 }

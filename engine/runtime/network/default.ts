@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import type { NetworkRange } from '../../engine.ts';
 import type { HostNetwork } from './host.ts';
 import { contains, formatAddress, formatSubnet, overlaps, parseAddress, parseSubnet, type Subnet } from './ipv4.ts';
+import { parseSubnet6, type Subnet6 } from './ipv6.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
 import { chooseSubnet } from './pool.ts';
 import type { NetworkRecord, NetworkRecords } from './records.ts';
@@ -15,8 +17,8 @@ export interface Surroundings {
 }
 
 /** The name of a network's bridge on the host; the helper's rule. */
-export function bridgeName({ id }: Pick<NetworkRecord, 'id'>): string {
-  return `berth${id.slice(0, 10)}`;
+export function bridgeName({ id, bridge }: Pick<NetworkRecord, 'id' | 'bridge'>): string {
+  return bridge ?? `berth${id.slice(0, 10)}`;
 }
 
 /** Subnets that a new network may not overlap, but for those of `except`. */
@@ -35,6 +37,15 @@ export function takenSubnets({ host, networks }: Surroundings, except?: NetworkR
   ];
 }
 
+/** The same of IPv6. */
+export function takenSubnets6({ host, networks }: Surroundings): readonly Subnet6[] {
+  const ours = new Set(networks.map(bridgeName));
+  return [
+    ...networks.flatMap(({ ipv6 }) => (ipv6 && parseSubnet6(ipv6.subnet)) ?? []),
+    ...(host.routes6 ?? []).filter((route) => !ours.has(route.interface)).map((route) => route.subnet),
+  ];
+}
+
 /**
  * The network that containers get when nobody names one; made when it is not there. A machine that has found a way to its subnet since (a VPN, another
  * container engine) lets it move, as long as no container has an address in it.
@@ -49,20 +60,25 @@ export async function ensureDefault(records: NetworkRecords, around: Surrounding
     if (free || used) return known;
   }
   const chosen = chooseSubnet(taken);
-  const record = newRecord(DEFAULT_NETWORK, chosen, known ? { id: known.id, created: known.created } : {});
+  const kept = known ? { id: known.id, created: known.created } : {};
+  const record = newRecord(DEFAULT_NETWORK, rangeOf(chosen), kept);
   await records.put(record);
   return record;
 }
 
-/** A record of a network on `subnet`, with its first address as gateway, unless `parts` say otherwise. */
-export function newRecord(name: string, subnet: Subnet, parts: Partial<NetworkRecord> = {}): NetworkRecord {
+/** A subnet with its first address as gateway. */
+export function rangeOf(subnet: Subnet): NetworkRange {
+  return { subnet: formatSubnet(subnet), gateway: formatAddress(subnet.base + 1) };
+}
+
+/** A record of a network with these addresses of IPv4. */
+export function newRecord(name: string, range: NetworkRange, parts: Partial<NetworkRecord> = {}): NetworkRecord {
   return {
     v: 1,
     id: randomBytes(32).toString('hex'),
     name,
     created: new Date().toISOString(),
-    subnet: formatSubnet(subnet),
-    gateway: formatAddress(subnet.base + 1),
+    ...range,
     internal: false,
     attachable: false,
     labels: {},

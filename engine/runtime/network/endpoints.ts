@@ -1,8 +1,12 @@
 import { EngineError } from '../../base/errors.ts';
-import type { Endpoint } from '../../native/protocol.ts';
+import type { NetworkJoin } from '../../engine.ts';
+import type { Endpoint, WaysOut } from '../../native/protocol.ts';
+import { readDriverOptions, type InterfaceOptions } from './driver-options.ts';
+import { chooseAddress6, FOUR, SIX } from './family.ts';
 import { parseSubnet } from './ipv4.ts';
+import { parseAddress6, parseSubnet6 } from './ipv6.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
-import { chooseAddress, isHostAddress } from './pool.ts';
+import { chooseAddress } from './pool.ts';
 import type { NetworkRecord } from './records.ts';
 
 /** A container's place on a network, as its record keeps it. */
@@ -12,28 +16,30 @@ export interface Membership {
   readonly address: string;
   readonly gateway: string;
   readonly prefix: number;
+  /** On a network with IPv6, as the two that follow. */
+  readonly address6?: string | undefined;
+  readonly gateway6?: string | undefined;
+  readonly prefix6?: number | undefined;
   readonly mac: string;
   /** `eth0` … */
   readonly interface: string;
   readonly aliases: readonly string[];
-}
-
-/** What was asked for one network. */
-export interface PlaceRequest {
-  readonly address?: string | undefined;
-  readonly mac?: string | undefined;
-  readonly aliases?: readonly string[] | undefined;
+  readonly gatewayPriority?: number | undefined;
+  /** What was asked for beside that. */
+  readonly asked?: Omit<NetworkJoin, 'aliases' | 'gatewayPriority'> | undefined;
 }
 
 /** Gives a container a place on a network. @throws `ADDRESS_IN_USE`, `NETWORK_INVALID`, `NETWORK_FULL` */
 export function choosePlace(
   network: NetworkRecord,
-  { address, mac, aliases = [] }: PlaceRequest,
-  { taken, interface: name }: { readonly taken: ReadonlySet<string>; readonly interface: string },
+  join: NetworkJoin,
+  { taken, interfaces }: { readonly taken: ReadonlySet<string>; readonly interfaces: readonly string[] },
 ): Membership {
+  const { address, address6, mac, aliases = [], gatewayPriority, ...others } = join;
   const subnet = parseSubnet(network.subnet) ?? { base: 0, prefix: 32 };
-  const used = new Set([...taken, network.gateway, ...Object.values(network.reserved ?? {})]);
-  if (address !== undefined) checkAddress(network, address, used);
+  const isolated = network.traits?.includes('noHost') ?? false;
+  const used = new Set([...taken, ...(isolated ? [] : [network.gateway]), ...Object.values(network.reserved ?? {})]);
+  if (address !== undefined) checkAddress(network, '--ip', address, used);
   if (aliases.length > 0 && network.name === DEFAULT_NETWORK) {
     throw new EngineError(
       'NETWORK_INVALID',
@@ -43,15 +49,19 @@ export function choosePlace(
   }
   const range = network.ipRange === undefined ? undefined : parseSubnet(network.ipRange);
   const chosen = address ?? chooseAddress({ name: network.name, subnet, range }, used);
+  const asked = askedOf({ address, address6, mac, ...others });
   return {
     id: network.id,
     name: network.name,
     address: chosen,
-    gateway: network.gateway,
+    gateway: isolated ? '' : network.gateway,
     prefix: subnet.prefix,
+    ...chooseSix(network, address6, taken, isolated),
     mac: mac ?? macOf(chosen),
-    interface: name,
+    interface: chooseInterface(readDriverOptions(join.driverOptions ?? {}), network, interfaces),
     aliases,
+    ...(gatewayPriority ? { gatewayPriority } : {}),
+    ...(asked ? { asked } : {}),
   };
 }
 
@@ -70,9 +80,11 @@ export function toEndpoint(
   {
     container,
     mtu,
-    defaultRoute,
-  }: { readonly container: Parameters<typeof namesOn>[1]; readonly mtu: number; readonly defaultRoute: boolean },
+    waysOut,
+  }: { readonly container: Parameters<typeof namesOn>[1]; readonly mtu: number; readonly waysOut: WaysOut },
 ): Endpoint {
+  const { ipv6, bridge, traits } = network;
+  const { links, linkLocal, driverOptions = {} } = place.asked ?? {};
   return {
     network: {
       id: network.id,
@@ -81,39 +93,129 @@ export function toEndpoint(
       gateway: network.gateway,
       internal: network.internal,
       mtu: network.mtu ?? mtu,
+      ...(ipv6 ? { ipv6: { subnet: ipv6.subnet, gateway: ipv6.gateway } } : {}),
+      ...(bridge === undefined ? {} : { bridge }),
+      ...(traits ? { traits: [...traits] } : {}),
     },
     address: place.address,
     mac: place.mac,
     interface: place.interface,
     names: network.name === DEFAULT_NETWORK ? [] : [...namesOn(place, container)],
-    defaultRoute,
+    defaultRoute: waysOut.ipv4 === network.id,
+    ...(place.address6 === undefined
+      ? {}
+      : { ipv6: { address: place.address6, defaultRoute: waysOut.ipv6 === network.id } }),
+    ...(linkLocal?.length ? { linkLocal: [...linkLocal] } : {}),
+    ...(links?.length ? { links: links.map(({ alias, container: name }) => ({ alias, name: bareName(name) })) } : {}),
+    sysctls: { ...readDriverOptions(driverOptions).sysctls },
   };
 }
 
-function checkAddress(network: NetworkRecord, address: string, used: ReadonlySet<string>): void {
-  const subnet = parseSubnet(network.subnet);
-  if (network.name === DEFAULT_NETWORK) {
+/** The name by which the responder knows it: without Docker's slash, an id by its first twelve digits. */
+function bareName(container: string): string {
+  const bare = container.replace(/^\//, '');
+  return /^[0-9a-f]{64}$/.test(bare) ? bare.slice(0, 12) : bare;
+}
+
+function askedOf(asked: Omit<NetworkJoin, 'aliases' | 'gatewayPriority'>): Membership['asked'] {
+  const given = Object.entries(asked).filter(
+    ([, value]) => value !== undefined && (!Array.isArray(value) || value.length > 0),
+  );
+  return given.length > 0 ? Object.fromEntries(given) : undefined;
+}
+
+function chooseSix(
+  network: NetworkRecord,
+  address: string | undefined,
+  taken: ReadonlySet<string>,
+  isolated: boolean,
+): Pick<Membership, 'address6' | 'gateway6' | 'prefix6'> {
+  const { ipv6 } = network;
+  const subnet = ipv6 && parseSubnet6(ipv6.subnet);
+  if (!ipv6 || !subnet) {
+    if (address === undefined) return {};
+    checkIsOwn(network, '--ip6', address);
+    throw new EngineError('NETWORK_INVALID', `Cannot use --ip6 ${address}: network ${network.name} has no IPv6`, {
+      hint: hintFor('--ip6'),
+    });
+  }
+  const texts = [...taken, ...(isolated ? [] : [ipv6.gateway]), ...Object.values(ipv6.reserved ?? {})];
+  const used = new Set(texts.flatMap((text) => parseAddress6(text) ?? []));
+  if (address !== undefined) checkAddress(network, '--ip6', address, new Set(texts));
+  const range = ipv6.ipRange === undefined ? undefined : parseSubnet6(ipv6.ipRange);
+  const chosen = address ?? chooseAddress6({ subnet, range }, used);
+  if (chosen === undefined) {
     throw new EngineError(
-      'NETWORK_INVALID',
-      `Cannot use --ip ${address}: user specified IP address is supported on user defined networks only`,
-      { hint: 'berth network create --subnet 10.9.8.0/24 NAME, then --network NAME' },
+      'NETWORK_FULL',
+      `Cannot join network ${network.name}: no available IPv6 addresses on this network`,
+      { hint: 'remove containers of it, or use another network' },
     );
   }
-  if (!subnet || !isHostAddress(subnet, address)) {
-    throw new EngineError(
-      'NETWORK_INVALID',
-      `Cannot use --ip ${address}: no address of network ${network.name}, whose subnet is ${network.subnet}`,
+  return { address6: chosen, gateway6: isolated ? '' : ipv6.gateway, prefix6: subnet.prefix };
+}
+
+function checkAddress(
+  network: NetworkRecord,
+  flag: '--ip' | '--ip6',
+  address: string,
+  used: ReadonlySet<string>,
+): void {
+  const refuse = (why: string, hint?: string): never => {
+    throw new EngineError('NETWORK_INVALID', `Cannot use ${flag} ${address}: ${why}`, { hint });
+  };
+  checkIsOwn(network, flag, address);
+  const range = flag === '--ip' ? network : network.ipv6;
+  if (range?.pooled) {
+    refuse(
+      'user specified IP address is supported only when connecting to networks with user configured subnets',
+      hintFor(flag),
     );
   }
-  if (used.has(address)) {
-    throw new EngineError(
-      'ADDRESS_IN_USE',
-      `Cannot use --ip ${address}: Address already in use on network ${network.name}`,
-      {
-        hint: 'leave --ip out, and a free one is chosen',
-      },
-    );
+  if (!range || !holds(range.subnet, address)) {
+    refuse(`no address of network ${network.name}, whose subnet is ${range?.subnet ?? ''}`);
   }
+  if (!used.has(address)) return;
+  throw new EngineError(
+    'ADDRESS_IN_USE',
+    `Cannot use ${flag} ${address}: Address already in use on network ${network.name}`,
+    { hint: `leave ${flag} out, and a free one is chosen` },
+  );
+}
+
+function checkIsOwn({ name }: NetworkRecord, flag: '--ip' | '--ip6', address: string): void {
+  if (name !== DEFAULT_NETWORK) return;
+  throw new EngineError(
+    'NETWORK_INVALID',
+    `Cannot use ${flag} ${address}: user specified IP address is supported on user defined networks only`,
+    { hint: hintFor(flag) },
+  );
+}
+
+function hintFor(flag: '--ip' | '--ip6'): string {
+  const example = flag === '--ip' ? '--subnet 10.9.8.0/24' : '--ipv6 --subnet fd00:9:8::/64';
+  return `berth network create ${example} NAME, then --network NAME`;
+}
+
+function holds(text: string, address: string): boolean {
+  const [four, six] = [FOUR.parse(text), SIX.parse(text)];
+  return four ? FOUR.isHost(four, address) : six ? SIX.isHost(six, address) : false;
+}
+
+/** The name that was asked for, else the first with a number that no other network of the container has. */
+function chooseInterface(
+  { name }: InterfaceOptions,
+  { interfacePrefix = 'eth' }: NetworkRecord,
+  interfaces: readonly string[],
+): string {
+  if (name !== undefined) {
+    if (!interfaces.includes(name)) return name;
+    throw new EngineError('NETWORK_INVALID', `Cannot name an interface ${name}: the container has one of this name`, {
+      hint: 'choose another com.docker.network.endpoint.ifname',
+    });
+  }
+  let number = 0;
+  while (interfaces.includes(`${interfacePrefix}${number}`)) number += 1;
+  return `${interfacePrefix}${number}`;
 }
 
 /** Locally administered, made of the address: the same for the same address, as neighbours remember it. */

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { formatAddress, type Subnet, subnetOf } from './ipv4.ts';
+import type { Subnet6 } from './ipv6.ts';
 
 /** A destination that this machine knows a way to. */
-export interface Route {
-  readonly subnet: Subnet;
+export interface Route<S = Subnet> {
+  readonly subnet: S;
   readonly interface: string;
 }
 
@@ -11,6 +12,8 @@ export interface Route {
 export interface HostNetwork {
   /** Without the default route. */
   readonly routes: readonly Route[];
+  /** The same of IPv6; undefined where the kernel has none. */
+  readonly routes6?: readonly Route<Subnet6>[] | undefined;
   /** Bytes of a packet on the way out. */
   readonly mtu: number;
   readonly resolvers: Resolvers;
@@ -27,11 +30,20 @@ const MTU = 1500;
 
 /** Reads {@link HostNetwork}. What cannot be read counts as empty. */
 export async function readHostNetwork(): Promise<HostNetwork> {
-  const [table, resolv] = await Promise.all([read('/proc/net/route'), read('/etc/resolv.conf')]);
+  const [table, table6, resolv] = await Promise.all([
+    read('/proc/net/route'),
+    // The table itself is there only when it has lines.
+    readFile('/proc/net/if_inet6', 'utf8').then(
+      () => read('/proc/net/ipv6_route'),
+      () => undefined,
+    ),
+    read('/etc/resolv.conf'),
+  ]);
   const all = parseRoutes(table);
   const out = all.find(({ subnet }) => subnet.prefix === 0)?.interface;
   return {
     routes: all.filter(({ subnet }) => subnet.prefix > 0),
+    ...(table6 === undefined ? {} : { routes6: parseRoutes6(table6) }),
     mtu: out === undefined ? MTU : parseMtu(await read(`/sys/class/net/${out}/mtu`)),
     resolvers: parseResolvers(resolv),
   };
@@ -48,6 +60,18 @@ export function parseRoutes(table: string): readonly Route[] {
       if (name === undefined || destination === undefined || mask === undefined) return [];
       return [{ interface: name, subnet: subnetOf(destination, bitsOf(mask)) }];
     });
+}
+
+/** Reads the text of `/proc/net/ipv6_route`: what belongs to a link or a group, and the default route, are no subnets of anybody. */
+export function parseRoutes6(table: string): readonly Route<Subnet6>[] {
+  return table.split('\n').flatMap((line) => {
+    const fields = line.trim().split(/\s+/);
+    const [destination = '', length = '', name] = [fields[0], fields[1], fields[9]];
+    if (!/^[0-9a-f]{32}$/.test(destination) || !/^[0-9a-f]{2}$/.test(length) || name === undefined) return [];
+    const prefix = Number.parseInt(length, 16);
+    if (prefix === 0 || /^f[ef]/.test(destination) || name === 'lo') return [];
+    return [{ interface: name, subnet: { base: BigInt(`0x${destination}`), prefix } }];
+  });
 }
 
 /** Reads the text of a resolv.conf. */

@@ -1,4 +1,4 @@
-import type { NetworkSummary } from '../../engine.ts';
+import type { NetworkJoin, NetworkRange, NetworkSummary } from '../../engine.ts';
 import type { Found } from '../list.ts';
 import type { Membership } from './endpoints.ts';
 
@@ -7,14 +7,11 @@ export const ONLINE: ReadonlySet<string> = new Set(['running', 'paused']);
 
 /** A network in the shape of `docker network inspect`, with the containers that run on it. */
 export function inspectNetwork(network: NetworkSummary, existing: readonly Found[]): Record<string, unknown> {
-  const { subnet, gateway, ipRange, reserved, ownGateway = false } = network;
-  // What was asked for, as Docker shows it: a subnet alone has its gateway all the same.
-  const more = {
-    ...(ipRange ? { IPRange: ipRange } : {}),
-    ...(ownGateway ? {} : { Gateway: gateway }),
-    ...(reserved ? { AuxiliaryAddresses: reserved } : {}),
-  };
-  const config = subnet === undefined ? [] : [{ Subnet: subnet, ...more }];
+  const { subnet, gateway = '', ipv6 } = network;
+  const config = [
+    ...(subnet === undefined ? [] : [configOf({ ...network, subnet, gateway })]),
+    ...(ipv6 ? [configOf(ipv6)] : []),
+  ];
   return {
     Name: network.name,
     Id: network.id,
@@ -22,7 +19,7 @@ export function inspectNetwork(network: NetworkSummary, existing: readonly Found
     Scope: 'local',
     Driver: network.driver,
     EnableIPv4: true,
-    EnableIPv6: false,
+    EnableIPv6: ipv6 !== undefined,
     IPAM: { Driver: 'default', Options: null, Config: config },
     Internal: network.internal,
     Attachable: network.attachable,
@@ -35,16 +32,25 @@ export function inspectNetwork(network: NetworkSummary, existing: readonly Found
   };
 }
 
+/** What was asked for, as Docker shows it: a subnet alone has its gateway all the same. */
+function configOf({ subnet, gateway, ipRange, reserved, ownGateway = false }: NetworkRange): Record<string, unknown> {
+  return {
+    Subnet: subnet,
+    ...(ipRange ? { IPRange: ipRange } : {}),
+    ...(ownGateway ? {} : { Gateway: gateway }),
+    ...(reserved ? { AuxiliaryAddresses: reserved } : {}),
+  };
+}
+
 function memberOf(id: string, { state, record }: Found): readonly (readonly [string, Record<string, unknown>])[] {
   const membership = record.memberships?.find((one) => one.id === id);
   if (!membership || !ONLINE.has(state.status)) return [];
-  const { mac, address, prefix } = membership;
-  return [
-    [
-      state.id,
-      { Name: record.name, EndpointID: '', MacAddress: mac, IPv4Address: `${address}/${prefix}`, IPv6Address: '' },
-    ],
-  ];
+  const { mac, address, prefix, address6, prefix6 = 0 } = membership;
+  const addresses = {
+    IPv4Address: `${address}/${prefix}`,
+    IPv6Address: address6 === undefined ? '' : `${address6}/${prefix6}`,
+  };
+  return [[state.id, { Name: record.name, EndpointID: '', MacAddress: mac, ...addresses }]];
 }
 
 /** The part of `docker inspect` on a container's networks. Addresses are those that it has while it runs. */
@@ -56,22 +62,45 @@ export function inspectMemberships(
     memberships.map((one) => [
       one.name,
       {
-        IPAMConfig: null,
-        Links: null,
+        IPAMConfig: ipamOf(one.asked ?? {}),
+        Links: linksOf(one.asked ?? {}),
         Aliases: one.aliases.length > 0 ? one.aliases : null,
         MacAddress: running ? one.mac : '',
-        DriverOpts: null,
-        GwPriority: 0,
+        DriverOpts: one.asked?.driverOptions ?? null,
+        GwPriority: one.gatewayPriority ?? 0,
         NetworkID: one.id,
         EndpointID: '',
         Gateway: running ? one.gateway : '',
         IPAddress: running ? one.address : '',
         IPPrefixLen: running ? one.prefix : 0,
-        IPv6Gateway: '',
-        GlobalIPv6Address: '',
-        GlobalIPv6PrefixLen: 0,
+        ...sixOf(one, running),
         DNSNames: one.name === 'bridge' ? null : [name, ...one.aliases, id.slice(0, 12)],
       },
     ]),
   );
+}
+
+/** The fields on IPv6 of a place on a network. */
+export function sixOf(
+  place: Pick<Membership, 'address6' | 'gateway6' | 'prefix6'> | undefined,
+  running: boolean,
+): Record<string, unknown> {
+  return {
+    IPv6Gateway: running ? (place?.gateway6 ?? '') : '',
+    GlobalIPv6Address: running ? (place?.address6 ?? '') : '',
+    GlobalIPv6PrefixLen: running ? (place?.prefix6 ?? 0) : 0,
+  };
+}
+
+function ipamOf({ address, address6, linkLocal }: NetworkJoin): Record<string, unknown> | null {
+  const config = {
+    ...(address === undefined ? {} : { IPv4Address: address }),
+    ...(address6 === undefined ? {} : { IPv6Address: address6 }),
+    ...(linkLocal ? { LinkLocalIPs: linkLocal } : {}),
+  };
+  return Object.keys(config).length > 0 ? config : null;
+}
+
+function linksOf({ links }: NetworkJoin): readonly string[] | null {
+  return links ? links.map(({ container, alias }) => `${container}:${alias}`) : null;
 }

@@ -3,7 +3,7 @@ import { EngineError } from '../../base/errors.ts';
 /** What `--network` asks for. */
 export type NetworkMode =
   | { readonly kind: 'host' | 'none' | 'private' }
-  /** Networks of the store by name or id; the first leads out. */
+  /** Networks of the store by name or id. */
   | { readonly kind: 'bridge'; readonly networks: readonly string[] }
   | { readonly kind: 'container'; readonly container: string };
 

@@ -1,5 +1,6 @@
 import { EngineError } from '../../base/errors.ts';
 import type { NetworkJoin } from '../../engine.ts';
+import type { WaysOut } from '../../native/protocol.ts';
 import type { Connection, ContainersDependencies } from '../dependencies.ts';
 import { findContainer, type Found, listContainers } from '../list.ts';
 import { type ContainerRecord, encodeRecord } from '../record.ts';
@@ -11,7 +12,9 @@ import { type HostNetwork, readHostNetwork } from './host.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
 import { bridgeFiles, modeOf, noBridge } from './plan.ts';
 import { fixedNetworks } from './predefined.ts';
+import { type LegacyLinks, resolveLinks } from './links.ts';
 import { createNetworkRecords, type NetworkRecord } from './records.ts';
+import { chooseWaysOut } from './ways-out.ts';
 
 type Dependencies = Pick<ContainersDependencies, 'store' | 'connect'>;
 
@@ -24,7 +27,7 @@ export async function connectContainer(
   dependencies: Dependencies,
   networkName: string,
   containerName: string,
-  { address, aliases }: NetworkJoin,
+  join: NetworkJoin,
 ): Promise<void> {
   await alone(dependencies, async (stage) => {
     const found = await findContainer(stage.connection, containerName);
@@ -33,13 +36,14 @@ export async function connectContainer(
     if (!stage.connection.probe.network?.bridge) throw noBridge(network.name, stage.connection.probe.network);
     const before = found.record.memberships ?? [];
     if (before.some(({ id }) => id === network.id)) throw already(found, network);
-    const place = choosePlace(network, { address, aliases }, { taken: stage.taken, interface: freeInterface(before) });
+    const interfaces = before.map((one) => one.interface);
+    const place = choosePlace(network, join, { taken: stage.taken, interfaces });
     const after = [...before, place];
     const { id } = found.state;
     const endpoint = toEndpoint(network, place, {
       container: { id, name: found.record.name, hostname: found.record.hostname },
       mtu: stage.host.mtu,
-      defaultRoute: !network.internal && !before.some((one) => leadsOut(stage, one)),
+      waysOut: waysOutOf(stage, after, network),
     });
     // The address is ours from here on. Where the network cannot be joined after all, the record is what it was.
     await keep(stage, found, after);
@@ -80,6 +84,7 @@ export async function disconnectContainer(
       act: 'disconnect',
       container: found.state.id,
       network: network.id,
+      waysOut: waysOutOf(stage, after),
     });
     await keep(stage, found, after);
   });
@@ -90,6 +95,7 @@ interface Stage {
   readonly connection: Connection;
   readonly host: HostNetwork;
   readonly networks: readonly NetworkRecord[];
+  readonly existing: readonly Found[];
   /** Addresses of all containers. */
   readonly taken: ReadonlySet<string>;
   readonly ensureDefault: () => Promise<NetworkRecord>;
@@ -111,6 +117,7 @@ async function alone({ store, connect }: Dependencies, act: (stage: Stage) => Pr
       connection,
       host,
       networks,
+      existing,
       taken: new Set(addresses),
       ensureDefault: async () => await ensureDefault(records, { host, networks, addresses }),
       fixed: fixedNetworks(store.root),
@@ -152,21 +159,20 @@ function already({ record }: Found, network: NetworkRecord): EngineError {
   );
 }
 
-/** The first of `eth0`, `eth1` … that no other network of the container has. */
-function freeInterface(memberships: readonly Membership[]): string {
-  const names = new Set(memberships.map((one) => one.interface));
-  let number = 0;
-  while (names.has(`eth${number}`)) number += 1;
-  return `eth${number}`;
-}
-
-function leadsOut({ networks }: Stage, { id }: Membership): boolean {
-  return networks.some((network) => network.id === id && !network.internal);
+/** Over which networks a container leads out; `more` may have been made just now. */
+function waysOutOf({ networks }: Stage, memberships: readonly Membership[], more?: NetworkRecord): WaysOut {
+  const known = more ? [more, ...networks] : networks;
+  return chooseWaysOut(
+    memberships.flatMap((place) => {
+      const network = known.find(({ id }) => id === place.id);
+      return network ? [{ place, network }] : [];
+    }),
+  );
 }
 
 /** Writes down on which networks a container is, and tells its own files of them. */
 async function keep(
-  { connection, networks, host }: Stage,
+  { connection, networks, host, existing }: Stage,
   { state, record: { address: _address, ...record } }: Found,
   memberships: readonly Membership[],
 ): Promise<void> {
@@ -180,6 +186,7 @@ async function keep(
     networks: known.map(({ network }) => network),
     places: known.map(({ place }) => place),
     host: host.resolvers,
+    links: linksOf(record, memberships, existing),
   });
   const next: ContainerRecord = { ...record, ...(first ? { address: first.address } : {}), memberships };
   await connection.helper.call('update', {
@@ -191,4 +198,19 @@ async function keep(
     files,
     event: null,
   });
+}
+
+/** The lines of links stay, unless the container that they name has gone. */
+function linksOf(
+  { name, spec }: Pick<ContainerRecord, 'name' | 'spec'>,
+  memberships: readonly Membership[],
+  existing: readonly Found[],
+): LegacyLinks | undefined {
+  if (!memberships.some((one) => one.name === DEFAULT_NETWORK)) return undefined;
+  const there = (spec.links ?? []).filter(({ container }) =>
+    existing.some(
+      ({ state, record }) => record.name === container.replace(/^\//, '') || state.id.startsWith(container),
+    ),
+  );
+  return resolveLinks(there, name, existing);
 }

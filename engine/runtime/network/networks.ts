@@ -2,15 +2,16 @@ import { EngineError } from '../../base/errors.ts';
 import type { Events, NetworkCreate, Networks, NetworkSummary } from '../../engine.ts';
 import type { Connection, ContainersDependencies } from '../dependencies.ts';
 import { listContainers, type Found } from '../list.ts';
-import { ensureDefault, newRecord, takenSubnets, type Surroundings } from './default.ts';
+import { bridgeName, ensureDefault, newRecord, takenSubnets, takenSubnets6, type Surroundings } from './default.ts';
+import { FOUR, SIX } from './family.ts';
 import { findNetwork } from './find.ts';
 import { type HostNetwork, readHostNetwork } from './host.ts';
-import { contains, formatAddress, formatSubnet, overlaps, parseSubnet, type Subnet } from './ipv4.ts';
 import { inspectNetwork, ONLINE } from './inspect.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
 import { connectContainer, disconnectContainer } from './membership.ts';
+import { readOptions } from './options.ts';
 import { noBridge } from './plan.ts';
-import { chooseSubnet, isHostAddress } from './pool.ts';
+import { invalid, settleRange } from './range.ts';
 import { createNetworkRecords, type NetworkRecord, type NetworkRecords } from './records.ts';
 import { fixedNetworks, isPredefined } from './predefined.ts';
 
@@ -97,30 +98,24 @@ async function withDefault(records: NetworkRecords, look: Look): Promise<Look> {
 
 async function createNetwork(records: NetworkRecords, look: Look, request: NetworkCreate): Promise<string> {
   checkRequest(look, request);
-  const taken = takenSubnets(look);
-  const subnet = request.subnet === undefined ? chooseSubnet(taken) : givenSubnet(request.subnet, taken);
-  const { name, internal = false, attachable = false, labels = {}, options = {} } = request;
-  const gateway = request.gateway ?? formatAddress(subnet.base + 1);
-  if (!isHostAddress(subnet, gateway)) {
-    throw invalid(`--gateway ${gateway}`, `no matching subnet: ${formatSubnet(subnet)} does not hold it`);
-  }
-  const range = request.ipRange === undefined ? undefined : givenRange(request.ipRange, subnet);
-  const record = newRecord(name, subnet, {
-    gateway,
+  const { name, internal = false, ipv6 = false, attachable = false, labels = {}, options = {} } = request;
+  const range = settleRange(FOUR, request, takenSubnets(look));
+  const traits = readOptions(options, { internal, ipv6 });
+  checkBridge(look, traits);
+  const record = newRecord(name, range, {
     internal,
     attachable,
     labels,
     options,
-    ...(request.subnet !== undefined && request.gateway === undefined ? { ownGateway: true } : {}),
-    ...(range ? { ipRange: formatSubnet(range) } : {}),
-    ...reservedOf(request, subnet),
-    ...mtuOf(options),
+    ...traits,
+    ...(ipv6 ? { ipv6: settleRange(SIX, request, takenSubnets6(look)) } : {}),
   });
   await records.put(record);
   return record.id;
 }
 
-function checkRequest({ networks }: Look, { name, subnet, gateway, ipRange, reserved }: NetworkCreate): void {
+function checkRequest({ networks, host }: Look, request: NetworkCreate): void {
+  const { name, ipv6 = false } = request;
   if (isPredefined(name) || name === 'default' || name === 'private' || name.startsWith('container:')) {
     throw invalid(`name ${name}`, `operation is not permitted on predefined ${name} network`);
   }
@@ -132,58 +127,31 @@ function checkRequest({ networks }: Look, { name, subnet, gateway, ipRange, rese
       hint: `berth network rm ${name}, or choose another name`,
     });
   }
-  if (subnet !== undefined) return;
-  const given = Object.entries({ '--gateway': gateway, '--ip-range': ipRange, '--aux-address': firstOf(reserved) });
-  const flag = given.find(([, value]) => value !== undefined)?.[0];
-  if (flag !== undefined)
-    throw invalid(flag, 'every ip-range, gateway or aux-address must have a corresponding subnet');
+  if (ipv6 && !host.routes6) {
+    throw invalid('--ipv6', 'this kernel has no IPv6', 'load the module ipv6, or start without ipv6.disable=1');
+  }
+  const six = ipv6 ? undefined : firstOfIpv6(request);
+  if (six) throw invalid(six, 'it is of IPv6, and the network has none', 'berth network create --ipv6');
 }
 
-function givenSubnet(text: string, taken: readonly Subnet[]): Subnet {
-  const subnet = parseSubnet(text);
-  if (!subnet || subnet.prefix < 1 || subnet.prefix > 29) {
-    throw invalid(`--subnet ${text}`, 'it is no IPv4 subnet with room for containers, such as 10.9.8.0/24');
+function firstOfIpv6({ subnets, gateways, ipRanges, reserved }: NetworkCreate): string | undefined {
+  const auxiliary = reserved?.map(([, address]) => address);
+  const given = { '--subnet': subnets, '--gateway': gateways, '--ip-range': ipRanges, '--aux-address': auxiliary };
+  for (const [flag, texts = []] of Object.entries(given)) {
+    const text = texts.find(SIX.is);
+    if (text !== undefined) return `${flag} ${text}`;
   }
-  const other = taken.find((one) => overlaps(one, subnet));
-  if (!other) return subnet;
+  return undefined;
+}
+
+function checkBridge({ networks }: Look, { bridge }: Pick<NetworkRecord, 'bridge'>): void {
+  const other = networks.find((one) => bridge !== undefined && bridgeName(one) === bridge);
+  if (!other) return;
   throw new EngineError(
-    'NETWORK_OVERLAP',
-    `Cannot create a network on ${text}: Pool overlaps with other one on this address space, ${formatSubnet(other)}`,
-    { hint: 'choose another subnet, or leave --subnet out' },
+    'NETWORK_EXISTS',
+    `Cannot name the bridge ${bridge ?? ''}: conflicts with network ${other.name}: networks have same bridge name`,
+    { hint: 'choose another com.docker.network.bridge.name' },
   );
-}
-
-function givenRange(text: string, subnet: Subnet): Subnet {
-  const range = parseSubnet(text);
-  if (range && range.prefix >= subnet.prefix && contains(subnet, range.base)) return range;
-  throw invalid(`--ip-range ${text}`, `it is no part of ${formatSubnet(subnet)}`);
-}
-
-function firstOf(reserved: NetworkCreate['reserved']): string | undefined {
-  return Object.values(reserved ?? {})[0];
-}
-
-/** Addresses of `--aux-address`, which the subnet must hold. */
-function reservedOf({ reserved = {} }: NetworkCreate, subnet: Subnet): Pick<NetworkRecord, 'reserved'> {
-  for (const [name, address] of Object.entries(reserved)) {
-    if (!isHostAddress(subnet, address)) {
-      throw invalid(`--aux-address ${name}=${address}`, `no matching subnet: ${formatSubnet(subnet)} does not hold it`);
-    }
-  }
-  return Object.keys(reserved).length > 0 ? { reserved } : {};
-}
-
-const MTU_OPTION = 'com.docker.network.driver.mtu';
-
-function mtuOf(options: Readonly<Record<string, string>>): Pick<NetworkRecord, 'mtu'> {
-  const unknown = Object.keys(options).find((name) => name !== MTU_OPTION);
-  if (unknown !== undefined) throw invalid(`--opt ${unknown}`, `not supported yet; ${MTU_OPTION} is`);
-  const text = options[MTU_OPTION];
-  if (text === undefined) return {};
-  if (!/^\d{1,5}$/.test(text) || Number(text) < 68 || Number(text) > 65_535) {
-    throw invalid(`--opt ${MTU_OPTION}=${text}`, 'a packet has 68 to 65535 bytes');
-  }
-  return { mtu: Number(text) };
 }
 
 function checkUnused(network: NetworkRecord, existing: readonly Found[]): void {
@@ -219,8 +187,4 @@ function predefined(name: string, what: string): EngineError {
     'NETWORK_PREDEFINED',
     `Cannot remove network ${name}: ${name} is a pre-defined network and cannot be ${what}`,
   );
-}
-
-function invalid(what: string, why: string): EngineError {
-  return new EngineError('NETWORK_INVALID', `Cannot use ${what} for a network: ${why}`);
 }

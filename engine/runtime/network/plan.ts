@@ -1,15 +1,18 @@
 import { EngineError } from '../../base/errors.ts';
-import type { RunSpec } from '../../engine.ts';
+import type { NetworkJoin, RunSpec } from '../../engine.ts';
 import type { BoundFile, Endpoint, Network, NetworkProbe, PublishedPort } from '../../native/protocol.ts';
 import { freeAddress } from '../address.ts';
 import { networkFiles, type NetworkFiles } from '../bound-files.ts';
 import { ensureDefault, type Surroundings } from './default.ts';
 import { choosePlace, type Membership, toEndpoint } from './endpoints.ts';
+import type { Found } from '../list.ts';
 import { findNetwork } from './find.ts';
 import type { Resolvers } from './host.ts';
 import { DEFAULT_NETWORK, type NetworkMode, parseMode } from './kinds.ts';
+import { type LegacyLinks, resolveLinks } from './links.ts';
 import type { NetworkRecord, NetworkRecords } from './records.ts';
 import { INSTALL_PASTA, type Pasta } from './way-out.ts';
+import { chooseWaysOut } from './ways-out.ts';
 
 /** The network of a container, ready for the helper. */
 export interface NetworkPlan {
@@ -18,6 +21,8 @@ export interface NetworkPlan {
   /** The container's own address, where it has one. */
   readonly address?: string | undefined;
   readonly memberships: readonly Membership[];
+  /** Variables that links bring: `NAME=value`. */
+  readonly env?: readonly string[] | undefined;
   readonly warning?: string | undefined;
 }
 
@@ -29,6 +34,8 @@ export interface NetworkPlanOptions {
   readonly ports: readonly PublishedPort[];
   readonly records: NetworkRecords;
   readonly around: Surroundings;
+  /** All containers of the store. */
+  readonly existing: readonly Found[];
   /** What the machine allows; undefined where nobody has looked. */
   readonly probe: NetworkProbe | undefined;
   /** On a rung without bridges; undefined on the others. */
@@ -102,28 +109,39 @@ async function planAlone(
 async function planBridge(
   names: readonly string[],
   spec: RunSpec,
-  { id, name, hostname, ports, records, around }: NetworkPlanOptions,
+  { id, name, hostname, ports, records, around, existing }: NetworkPlanOptions,
 ): Promise<NetworkPlan> {
   const known = names.includes(DEFAULT_NETWORK)
     ? [...around.networks.filter((one) => one.name !== DEFAULT_NETWORK), await ensureDefault(records, around)]
     : around.networks;
-  const networks = [...new Map(names.map((one) => findNetwork(known, one)).map((one) => [one.id, one])).values()];
-  const places = placesOf(networks, spec, new Set(around.addresses));
-  const wayOut = networks.find(({ internal }) => !internal);
-  const endpoints: Endpoint[] = networks.flatMap((network, index) => {
-    const place = places[index];
-    if (!place) return [];
-    const options = { container: { id, name, hostname }, mtu: around.host.mtu, defaultRoute: network === wayOut };
-    return [toEndpoint(network, place, options)];
-  });
-  const files = await bridgeFiles(spec, { hostname, networks, places, host: around.host.resolvers });
+  const asked = names.map((one) => ({ asked: one, network: findNetwork(known, one) }));
+  const networks = [...new Map(asked.map(({ network }) => [network.id, network])).values()];
+  const joined = placesOf(asked, spec, new Set(around.addresses));
+  const waysOut = chooseWaysOut(joined);
+  const endpoints: Endpoint[] = joined.map(({ network, place }) =>
+    toEndpoint(network, place, { container: { id, name, hostname }, mtu: around.host.mtu, waysOut }),
+  );
+  const links = networks.some((one) => one.name === DEFAULT_NETWORK)
+    ? resolveLinks(spec.links ?? [], name, existing)
+    : undefined;
+  const places = joined.map(({ place }) => place);
+  const files = await bridgeFiles(spec, { hostname, networks, places, host: around.host.resolvers, links });
   const upstreams = spec.dns?.length ? spec.dns : around.host.resolvers.nameservers;
+  const published = withBinding(ports, networks[0]);
   return {
-    network: { mode: 'bridge', endpoints, ports: [...ports], dns: { upstreams: upstreams.filter(isPlain) } },
+    network: { mode: 'bridge', endpoints, ports: [...published], dns: { upstreams: upstreams.filter(isPlain) } },
     files,
     memberships: places,
     address: places[0]?.address,
+    ...(links?.env.length ? { env: links.env } : {}),
   };
+}
+
+/** Ports that name no address of the host get that of their network. */
+function withBinding(ports: readonly PublishedPort[], network: NetworkRecord | undefined): readonly PublishedPort[] {
+  const { hostBinding } = network ?? {};
+  if (hostBinding === undefined) return ports;
+  return ports.map((port) => (port.hostAddress === '' ? { ...port, hostAddress: hostBinding } : port));
 }
 
 /** The files of a container on bridges. `networks` are those of `places`, in the same order. */
@@ -134,38 +152,58 @@ export async function bridgeFiles(
     networks,
     places,
     host,
+    links,
   }: {
     readonly hostname: string;
     readonly networks: readonly Pick<NetworkRecord, 'name' | 'internal' | 'gateway'>[];
     readonly places: readonly Membership[];
     readonly host: Resolvers;
+    readonly links?: LegacyLinks | undefined;
   },
 ): Promise<BoundFile[]> {
   const gateway = networks.find(({ internal }) => !internal)?.gateway;
+  const addresses = places.flatMap(({ address, address6 }) => [address, ...(address6 === undefined ? [] : [address6])]);
   return await networkFiles({
-    ...filesOf(spec, { hostname, addresses: places.map(({ address }) => address), gateway }),
+    ...filesOf(spec, { hostname, addresses, gateway }),
+    linked: links?.hosts,
     host: false,
     resolvers: containerResolvers(spec, networks, host),
   });
 }
 
+/** A network that is named twice is joined once, as it was named first. */
 function placesOf(
-  networks: readonly NetworkRecord[],
+  networks: readonly { readonly asked: string; readonly network: NetworkRecord }[],
   spec: RunSpec,
   taken: ReadonlySet<string>,
-): readonly Membership[] {
-  const all: Membership[] = [];
-  for (const network of networks) {
-    const first = all.length === 0;
-    const used = new Set([...taken, ...all.map(({ address }) => address)]);
-    const asked = {
-      address: first ? spec.ip : undefined,
-      mac: first ? spec.macAddress : undefined,
-      aliases: network.name === DEFAULT_NETWORK && !first ? [] : spec.networkAliases,
-    };
-    all.push(choosePlace(network, asked, { taken: used, interface: `eth${all.length}` }));
+): readonly { readonly network: NetworkRecord; readonly place: Membership }[] {
+  const all: { network: NetworkRecord; place: Membership }[] = [];
+  for (const { asked, network } of networks) {
+    if (all.some((one) => one.network.id === network.id)) continue;
+    const places = all.map(({ place }) => place);
+    const used = new Set([...taken, ...places.flatMap(addressesOn)]);
+    const interfaces = places.map((one) => one.interface);
+    const join = { ...(all.length === 0 ? firstJoin(spec, network) : {}), ...spec.joins?.[asked] };
+    all.push({ network, place: choosePlace(network, join, { taken: used, interfaces }) });
   }
   return all;
+}
+
+/** Every address of a place. */
+export function addressesOn({ address, address6 }: Membership): readonly string[] {
+  return [address, ...(address6 === undefined ? [] : [address6])];
+}
+
+/** What was asked for without naming a network. Links of the default network are no matter of names. */
+function firstJoin(spec: RunSpec, { name }: Pick<NetworkRecord, 'name'>): NetworkJoin {
+  return {
+    address: spec.ip,
+    address6: spec.ip6,
+    mac: spec.macAddress,
+    aliases: spec.networkAliases,
+    linkLocal: spec.linkLocalIps,
+    ...(name === DEFAULT_NETWORK ? {} : { links: spec.links }),
+  };
 }
 
 function filesOf(
@@ -233,6 +271,11 @@ export function checkSpec(spec: RunSpec, mode: NetworkMode, reason?: string): vo
   if (mode.kind === 'bridge') return;
   if (spec.networkAliases?.length) refuse('--network-alias');
   if (spec.ip !== undefined) refuse('--ip');
+  if (spec.ip6 !== undefined) refuse('--ip6');
+  if (spec.linkLocalIps?.length) refuse('--link-local-ip');
+  if (spec.links?.length) refuse('--link');
+  const joined = Object.values(spec.joins ?? {}).some((join) => Object.keys(join).length > 0);
+  if (joined) refuse('options of --network name=…');
   if (spec.macAddress !== undefined) refuse('--mac-address');
   if (mode.kind !== 'container') return;
   if (spec.hostname !== undefined) refuse('--hostname');

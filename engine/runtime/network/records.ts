@@ -1,24 +1,27 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../base/errors.ts';
+import type { NetworkRange } from '../../engine.ts';
+import type { BridgeTrait } from '../../native/protocol.ts';
 import { isRecord, readJson, replaceFile } from '../../store/files.ts';
 
 /** A network of the store, as it is kept in `networks/<id>/network.json`. */
-export interface NetworkRecord {
+export interface NetworkRecord extends NetworkRange {
   readonly v: 1;
   /** 64 hex digits. */
   readonly id: string;
   readonly name: string;
   /** RFC 3339. */
   readonly created: string;
-  readonly subnet: string;
-  readonly gateway: string;
-  /** It was chosen for a subnet that was asked for. */
-  readonly ownGateway?: boolean | undefined;
-  /** Where addresses are chosen from. */
-  readonly ipRange?: string | undefined;
-  /** Addresses that no container gets, by what has them. */
-  readonly reserved?: Readonly<Record<string, string>> | undefined;
+  /** Its addresses of IPv6; the others are of IPv4. */
+  readonly ipv6?: NetworkRange | undefined;
+  /** Name of the bridge; made of the id when left out. */
+  readonly bridge?: string | undefined;
+  readonly traits?: readonly BridgeTrait[] | undefined;
+  /** Where ports are published that name no address of the host. */
+  readonly hostBinding?: string | undefined;
+  /** What interfaces in containers are called before their number; `eth` when left out. */
+  readonly interfacePrefix?: string | undefined;
   /** Bytes of a packet; that of the machine's way out when left out. */
   readonly mtu?: number | undefined;
   readonly internal: boolean;

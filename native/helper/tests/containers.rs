@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
-use support::{Answer, Store, as_root, each_rung, spec, start, wait_until, with};
+use support::{Answer, Store, as_root, each_rung, life, spec, start, wait_until, with};
 
 fn detached(store: &Store, id: &str, config: Value, changes: &[(&str, Value)]) -> Answer {
     let base = store.base_name();
@@ -296,9 +296,17 @@ fn published_ports_lead_to_the_containers_address_and_not_to_its_loopback() {
             assert_eq!(state(store, "c1")["ports"][0]["hostPort"], listening[0]);
             let taken =
                 json!({"mode": "private", "address": "10.88.0.8", "ports": [with(port(80), &[("/hostPort", json!(listening[0]))])]});
-            let failure = detached(store, "c2", spec(&["true"]), &[("/network", taken)]).failure();
+            let failure = detached(store, "c2", spec(&["true"]), &[("/network", taken.clone())]).failure();
             assert_eq!(failure["code"], "conflict");
             assert!(failure.to_string().contains(&listening[0].to_string()), "{failure}");
+            assert!(!store.root.join("containers/c2").exists());
+            // Who asks for it finds it as one that was made.
+            let kept = [("/network", taken), ("/life", life()), ("/keepFailed", json!(true))];
+            detached(store, "c3", spec(&["true"]), &kept).failure();
+            let left = state(store, "c3");
+            assert_eq!((&left["status"], &left["ended"]["exitCode"]), (&json!("created"), &json!(128)));
+            assert!(left["error"].as_str().unwrap().contains("port is already allocated"), "{left}");
+            remove(store, "c3", false).reply();
             kill(store, "c1", "KILL", json!(5)).reply();
             TcpListener::bind(("127.0.0.1", listening[0])).expect("the port is free when the container has ended");
         }

@@ -1,11 +1,12 @@
 //! Who is on a network: a file `networks/<id>/endpoints/<container>` for each container that runs. Its lines are the address (with the word
-//! `internal` behind it where the network leads nowhere), the name of the network and the names of the container. A responder without any privilege reads them, so the folders let themselves be entered; the store's
-//! root does not.
+//! `internal` behind it where the network leads nowhere), the name of the network and the names of the container. What is more has a tab in its line:
+//! an address of IPv6, and names that this container alone has for others. A responder without any privilege reads them, so the folders let
+//! themselves be entered; the store's root does not.
 
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::{self, Errno};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const FOLDER: &str = "endpoints";
 const MAX_FILE: usize = 64 * 1024;
@@ -14,14 +15,20 @@ const MAX_FILE: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub address: Ipv4Addr,
+    pub address6: Option<Ipv6Addr>,
     /// The network leads nowhere.
     pub internal: bool,
     pub network: String,
     pub names: Vec<String>,
+    /// What it calls others: the name of its own, and theirs.
+    pub links: Vec<(String, String)>,
 }
 
 /// The word behind the address.
 const INTERNAL: &str = " internal";
+/// What a line with a tab begins with.
+const ADDRESS6: &str = "ip6";
+const LINK: &str = "link";
 
 impl Entry {
     fn text(&self) -> String {
@@ -29,25 +36,63 @@ impl Entry {
             format!("{}{}", self.address, if self.internal { INTERNAL } else { "" }),
             self.network.clone(),
         ];
-        lines.iter().chain(&self.names).map(|line| format!("{line}\n")).collect()
+        let address6 = self.address6.iter().map(|address| format!("{ADDRESS6}\t{address}"));
+        let links = self.links.iter().map(|(alias, name)| format!("{LINK}\t{alias}\t{name}"));
+        let more: Vec<String> = address6.chain(links).collect();
+        lines
+            .iter()
+            .chain(&self.names)
+            .chain(&more)
+            .map(|line| format!("{line}\n"))
+            .collect()
     }
 
     fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let first = lines.next()?;
         let address = first.strip_suffix(INTERNAL);
-        Some(Self {
+        let mut entry = Self {
             address: address.unwrap_or(first).parse().ok()?,
+            address6: None,
             internal: address.is_some(),
             network: lines.next()?.to_owned(),
-            names: lines.map(str::to_ascii_lowercase).collect(),
-        })
+            names: Vec::new(),
+            links: Vec::new(),
+        };
+        for line in lines {
+            match line.split('\t').collect::<Vec<_>>()[..] {
+                [ADDRESS6, address] => entry.address6 = address.parse().ok(),
+                [LINK, alias, name] => entry.links.push((alias.to_ascii_lowercase(), name.to_ascii_lowercase())),
+                _ => entry.names.push(line.to_ascii_lowercase()),
+            }
+        }
+        Some(entry)
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let six = self.address6.map(IpAddr::V6);
+        [IpAddr::V4(self.address)].into_iter().chain(six)
     }
 
     /// Whether it is found by `name`, alone or with the network behind it.
     fn answers_to(&self, name: &str) -> bool {
-        let bare = name.strip_suffix(&format!(".{}", self.network.to_ascii_lowercase()));
+        let bare = self.bare(name);
         self.names.iter().any(|own| own == name || Some(own.as_str()) == bare)
+    }
+
+    /// Whom the container means by `name`, where it is a name of its own for somebody.
+    fn means(&self, name: &str) -> Option<&str> {
+        let bare = self.bare(name);
+        let link = self
+            .links
+            .iter()
+            .rev()
+            .find(|(alias, _)| alias == name || Some(alias.as_str()) == bare);
+        link.map(|(_, name)| name.as_str())
+    }
+
+    fn bare<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_suffix(&format!(".{}", self.network.to_ascii_lowercase()))
     }
 }
 
@@ -71,9 +116,11 @@ fn enterable(parent: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
 /// # Errors
 /// Those of the file system, and `EINVAL` for a text that is no line.
 pub fn enter(networks: BorrowedFd<'_>, network: &str, container: &str, entry: &Entry) -> io::Result<()> {
+    let links = entry.links.iter().flat_map(|(alias, name)| [alias, name]);
     if [&entry.network]
         .into_iter()
         .chain(&entry.names)
+        .chain(links)
         .any(|line| line.chars().any(char::is_control))
     {
         return Err(Errno::INVAL);
@@ -152,20 +199,23 @@ fn names(folder: impl rustix::fd::AsFd) -> io::Result<Vec<String>> {
 }
 
 /// Addresses of `name` on the networks that `container` is on; `None` when nobody there has it.
-pub(crate) fn look_up(networks: BorrowedFd<'_>, container: &str, name: &str) -> Option<Vec<Ipv4Addr>> {
-    let mut found: Vec<Ipv4Addr> = neighbours(networks, container)
-        .into_iter()
-        .filter(|entry| entry.answers_to(name))
-        .map(|entry| entry.address)
-        .collect();
+pub(crate) fn look_up(networks: BorrowedFd<'_>, container: &str, name: &str) -> Option<Vec<IpAddr>> {
+    let mut found = Vec::new();
+    for folder in folders_of(networks, container) {
+        let own = read(&folder, container);
+        let meant = own.as_ref().and_then(|own| own.means(name)).unwrap_or(name);
+        let entries = entries(&folder).into_iter().filter(|entry| entry.answers_to(meant));
+        found.extend(entries.flat_map(|entry| entry.addresses().collect::<Vec<_>>()));
+    }
     found.sort_unstable();
     found.dedup();
     (!found.is_empty()).then_some(found)
 }
 
 /// The name of the neighbour that has `address`, with its network.
-pub(crate) fn look_back(networks: BorrowedFd<'_>, container: &str, address: Ipv4Addr) -> Option<String> {
-    let found = neighbours(networks, container).into_iter().find(|entry| entry.address == address)?;
+pub(crate) fn look_back(networks: BorrowedFd<'_>, container: &str, address: IpAddr) -> Option<String> {
+    let mut neighbours = folders_of(networks, container).into_iter().flat_map(|folder| entries(&folder));
+    let found = neighbours.find(|entry| entry.addresses().any(|own| own == address))?;
     Some(format!("{}.{}", found.names.first()?, found.network))
 }
 
@@ -177,14 +227,10 @@ pub(crate) fn leads_out(networks: BorrowedFd<'_>, container: &str) -> bool {
         .any(|folder| read(folder, container).is_some_and(|entry| !entry.internal))
 }
 
-/// All that share a network with the container, itself among them.
-fn neighbours(networks: BorrowedFd<'_>, container: &str) -> Vec<Entry> {
-    let mut all = Vec::new();
-    for folder in folders_of(networks, container) {
-        let entries = names(&folder).unwrap_or_default();
-        all.extend(entries.iter().filter_map(|name| read(&folder, name)));
-    }
-    all
+/// All that are on a network.
+fn entries(folder: &OwnedFd) -> Vec<Entry> {
+    let names = names(folder).unwrap_or_default();
+    names.iter().filter_map(|name| read(folder, name)).collect()
 }
 
 /// The books that the container stands in.
@@ -224,9 +270,11 @@ pub(crate) mod tests {
     pub(crate) fn entry(last: u8, network: &str, names: &[&str]) -> Entry {
         Entry {
             address: Ipv4Addr::new(10, 0, 0, last),
+            address6: None,
             internal: false,
             network: network.to_owned(),
             names: names.iter().map(|&name| name.to_owned()).collect(),
+            links: Vec::new(),
         }
     }
 
@@ -238,15 +286,33 @@ pub(crate) mod tests {
             ('b', "c3", entry(4, "theirs", &["other"])),
         ]);
         let find = |name: &str| look_up(folder.as_fd(), "c1", name);
-        assert_eq!(find("api"), Some(vec![Ipv4Addr::new(10, 0, 0, 3)]));
-        assert_eq!(find("api.mine"), Some(vec![Ipv4Addr::new(10, 0, 0, 3)]));
+        let ip = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
+        assert_eq!(find("api"), Some(vec![ip(3)]));
+        assert_eq!(find("api.mine"), Some(vec![ip(3)]));
         assert_eq!(find("data").map(|all| all.len()), Some(2));
         assert_eq!(find("other"), None);
-        assert_eq!(
-            look_back(folder.as_fd(), "c1", Ipv4Addr::new(10, 0, 0, 2)),
-            Some("db.mine".to_owned())
-        );
-        assert_eq!(look_back(folder.as_fd(), "c1", Ipv4Addr::new(10, 0, 0, 4)), None);
+        assert_eq!(look_back(folder.as_fd(), "c1", ip(2)), Some("db.mine".to_owned()));
+        assert_eq!(look_back(folder.as_fd(), "c1", ip(4)), None);
+    }
+
+    #[test]
+    fn a_link_is_a_name_that_one_container_alone_has_for_another() {
+        let asks = Entry {
+            links: vec![("Store".to_owned(), "db".to_owned()), ("api".to_owned(), "db".to_owned())],
+            ..entry(2, "mine", &["web"])
+        };
+        let asked = Entry {
+            address6: Some("fd00::3".parse().unwrap()),
+            ..entry(3, "mine", &["db"])
+        };
+        let (_place, folder) = book(&[('a', "c1", asks), ('a', "c2", asked), ('a', "c3", entry(4, "mine", &["api"]))]);
+        let both: Vec<IpAddr> = vec!["10.0.0.3".parse().unwrap(), "fd00::3".parse().unwrap()];
+        assert_eq!(look_up(folder.as_fd(), "c1", "store"), Some(both.clone()));
+        assert_eq!(look_up(folder.as_fd(), "c1", "store.mine"), Some(both.clone()));
+        // It comes before who has the name.
+        assert_eq!(look_up(folder.as_fd(), "c1", "api"), Some(both.clone()));
+        assert_eq!(look_up(folder.as_fd(), "c2", "store"), None);
+        assert_eq!(look_back(folder.as_fd(), "c1", both[1]), Some("db.mine".to_owned()));
     }
 
     #[test]
@@ -276,7 +342,13 @@ pub(crate) mod tests {
     #[test]
     fn refuses_a_name_that_would_be_two_lines() {
         let (_place, folder) = book(&[('a', "c1", entry(2, "mine", &["db"]))]);
-        let hostile = entry(3, "mine", &["a\nb"]);
-        assert_eq!(enter(folder.as_fd(), &"a".repeat(64), "c2", &hostile), Err(Errno::INVAL));
+        let named = entry(3, "mine", &["a\nb"]);
+        let linked = Entry {
+            links: vec![("a\tb".to_owned(), "db".to_owned())],
+            ..entry(3, "mine", &[])
+        };
+        for hostile in [named, linked] {
+            assert_eq!(enter(folder.as_fd(), &"a".repeat(64), "c2", &hostile), Err(Errno::INVAL));
+        }
     }
 }

@@ -2,99 +2,20 @@
 
 use crate::fail::failed;
 use crate::firewall::{self, Wall};
-use crate::link::{Link, Mac, Veth};
+use crate::link::{Link, Veth};
 use crate::names;
 use crate::netlink::Socket;
-use berth_wire::request::Endpoint;
+pub use crate::port::Port;
+use crate::{port, sysctl};
 use berth_wire::{Code, Failure};
 use rustix::io::Errno;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 /// Tables of the older packet filter that are in use; only root may read it.
 const OLD_TABLES: &str = "/proc/net/ip_tables_names";
-/// The smallest and largest packet size that a network may have: IPv4 needs the first, Ethernet frames of a bridge hold the second.
-const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
-
-/// An endpoint whose texts have been read.
-#[derive(Debug, Clone)]
-pub struct Port {
-    id: String,
-    subnet: (Ipv4Addr, u8),
-    gateway: Ipv4Addr,
-    internal: bool,
-    mtu: u32,
-    pub address: Ipv4Addr,
-    mac: Mac,
-    interface: String,
-    default_route: bool,
-}
-
-impl Port {
-    /// Reads an endpoint.
-    ///
-    /// # Errors
-    /// `Request` naming the field that is malformed.
-    pub fn read(endpoint: &Endpoint) -> Result<Self, Failure> {
-        let network = &endpoint.network;
-        let subnet = subnet(&network.subnet).ok_or_else(|| refused("network.subnet", &network.subnet))?;
-        let within = |field: &str, text: &str| {
-            let address: Ipv4Addr = text.parse().map_err(|_| refused(field, text))?;
-            if contains(subnet, address) {
-                Ok(address)
-            } else {
-                Err(refused(field, text))
-            }
-        };
-        let digits = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = endpoint.interface.strip_prefix("eth").unwrap_or_default();
-        if !digits(&network.id) {
-            return Err(refused("network.id", &network.id));
-        }
-        if number.is_empty() || number.len() > 4 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(refused("network.interface", &endpoint.interface));
-        }
-        if !MTU.contains(&network.mtu) {
-            return Err(refused("network.mtu", &network.mtu.to_string()));
-        }
-        Ok(Self {
-            id: network.id.clone(),
-            subnet,
-            gateway: within("network.gateway", &network.gateway)?,
-            internal: network.internal,
-            mtu: network.mtu,
-            address: within("network.address", &endpoint.address)?,
-            mac: mac(&endpoint.mac).ok_or_else(|| refused("network.mac", &endpoint.mac))?,
-            interface: endpoint.interface.clone(),
-            default_route: endpoint.default_route,
-        })
-    }
-}
-
-fn refused(field: &str, text: &str) -> Failure {
-    Failure::new(Code::Request, "read network", format!("{text:?} is not possible here")).subject(field)
-}
-
-fn subnet(text: &str) -> Option<(Ipv4Addr, u8)> {
-    let (address, prefix) = text.split_once('/')?;
-    let (address, prefix) = (address.parse().ok()?, prefix.parse().ok()?);
-    (1..=30).contains(&prefix).then_some((address, prefix))
-}
-
-fn contains((network, prefix): (Ipv4Addr, u8), address: Ipv4Addr) -> bool {
-    let bits = !u32::MAX.checked_shr(prefix.into()).unwrap_or_default();
-    network.to_bits() & bits == address.to_bits() & bits
-}
-
-/// An address of one device: its first bit says that it is no group's.
-fn mac(text: &str) -> Option<Mac> {
-    let bytes: Option<Vec<u8>> = text
-        .split(':')
-        .map(|part| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok()).flatten())
-        .collect();
-    let bytes: Mac = bytes?.try_into().ok()?;
-    (bytes[0] & 1 == 0 && bytes != [0; 6]).then_some(bytes)
-}
+/// The bridge's address on its link; Docker's.
+const BRIDGE_LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
 /// Gives the namespace of `process` an interface on the network, whose bridge and rules are made where they are missing. The caller holds the
 /// lock on the store's networks, and is in the host's namespace.
@@ -103,27 +24,24 @@ fn mac(text: &str) -> Option<Mac> {
 /// The step that failed. What was made of the network stays: it is collected when no container is on it.
 pub fn attach(port: &Port, container: &str, process: u32, warn: &dyn Fn(String)) -> Result<(), Failure> {
     let socket = Socket::route().map_err(failed("socket AF_NETLINK"))?;
-    let bridge = names::bridge(&port.id);
     let links = socket.links().map_err(failed("list links"))?;
-    let there = links.iter().find(|link| link.name == bridge).map(|link| link.index);
+    let there = bridge_of(&links, &port.id);
     let index = match there {
-        Some(index) => index,
-        None => add_bridge(&socket, port, &bridge)?,
+        Some(link) => link.index,
+        None => add_bridge(&socket, port)?,
     };
-    let prefix = port.subnet.1;
-    socket
-        .add_address(index, port.gateway, prefix)
-        .map_err(failed("add address to bridge"))?;
-    socket.set_up_bare(index).map_err(failed("set bridge up"))?;
-    let wall = Wall {
-        id: &port.id,
-        bridge: &bridge,
-        subnet: port.subnet,
-        internal: port.internal,
-    };
-    firewall::raise(&wall, there.is_none()).map_err(failed("make packet rules"))?;
+    if there.map_or_else(|| names::bridge(&port.id), |link| link.name.clone()) != port.bridge {
+        rename(&socket, index, port)?;
+    }
+    furnish(&socket, index, port, warn)?;
+    for wall in walls(port) {
+        firewall::raise(&wall, there.is_none()).map_err(failed("make packet rules"))?;
+    }
     if !port.internal {
         forward(warn)?;
+        if port.six.is_some() {
+            forward6(warn)?;
+        }
     }
     let name = names::veth(container, &port.id);
     // One of the same container that has not quite gone yet.
@@ -140,15 +58,71 @@ pub fn attach(port: &Port, container: &str, process: u32, warn: &dyn Fn(String))
     };
     socket.add_veth(&pair).map_err(failed("make veth"))?;
     let ours = find(&socket, &name)?.ok_or_else(|| failed("find veth")(Errno::NODEV))?;
+    if !port.neighbours {
+        socket.isolate(ours.index).map_err(failed("isolate port of bridge"))?;
+    }
     socket.set_up_bare(ours.index).map_err(failed("set veth up"))
 }
 
-fn add_bridge(socket: &Socket, port: &Port, name: &str) -> Result<u32, Failure> {
-    let made = socket.add_bridge(name, names::mac(&port.id), port.mtu);
+/// The bridge of a network, whatever its name: it may be one that the user chose.
+fn bridge_of<'l>(links: &'l [Link], id: &str) -> Option<&'l Link> {
+    let (name, alias) = (names::bridge(id), names::comment(id));
+    links
+        .iter()
+        .find(|link| link.name == name || link.alias.as_deref() == Some(alias.as_str()))
+}
+
+fn add_bridge(socket: &Socket, port: &Port) -> Result<u32, Failure> {
+    let name = names::bridge(&port.id);
+    let made = socket.add_bridge(&name, names::mac(&port.id), port.mtu);
     made.map_err(failed("make bridge"))?;
-    find(socket, name)?
+    find(socket, &name)?
         .map(|link| link.index)
         .ok_or_else(|| failed("find bridge")(Errno::NODEV))
+}
+
+fn rename(socket: &Socket, index: u32, port: &Port) -> Result<(), Failure> {
+    socket
+        .rename(index, &port.bridge, &names::comment(&port.id))
+        .map_err(|error| match error {
+            Errno::EXIST => Failure::new(Code::Conflict, "name bridge", "another interface of this machine has this name")
+                .subject(port.bridge.clone())
+                .hint("Make the network again with another com.docker.network.bridge.name"),
+            error => failed("name bridge")(error).subject(port.bridge.clone()),
+        })
+}
+
+/// Addresses of the bridge. Nothing that a container says there may change the ways of the host.
+fn furnish(socket: &Socket, index: u32, port: &Port, warn: &dyn Fn(String)) -> Result<(), Failure> {
+    if let Err(failure) = sysctl::close(&port.bridge, port.six.is_some()) {
+        warn(format!("containers may tell this machine ways of IPv6: {failure}"));
+    }
+    let add = |address: IpAddr, prefix| socket.add_address(index, address, prefix).map_err(failed("add address to bridge"));
+    if port.host {
+        add(port.gateway.into(), port.subnet.1)?;
+    }
+    socket.set_up_bare(index).map_err(failed("set bridge up"))?;
+    match &port.six {
+        Some(six) if port.host => {
+            sysctl::enable(&port.bridge)?;
+            add(BRIDGE_LINK_LOCAL.into(), port::LINK_LOCAL_PREFIX6)?;
+            add(six.gateway.into(), six.subnet.1)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn walls(port: &Port) -> impl Iterator<Item = Wall<'_>> {
+    let four = (IpAddr::V4(port.subnet.0), port.subnet.1);
+    let six = port.six.as_ref().map(|six| (IpAddr::V6(six.subnet.0), six.subnet.1));
+    [four].into_iter().chain(six).map(|subnet| Wall {
+        id: &port.id,
+        bridge: &port.bridge,
+        subnet,
+        internal: port.internal,
+        masquerade: port.masquerade,
+        neighbours: port.neighbours,
+    })
 }
 
 fn find(socket: &Socket, name: &str) -> Result<Option<Link>, Failure> {
@@ -164,6 +138,14 @@ fn forward(warn: &dyn Fn(String)) -> Result<(), Failure> {
     std::fs::write(FORWARDING, "1")
         .map_err(|error| failed("write net.ipv4.ip_forward")(berth_sys::errno::of(&error)).hint("sysctl -w net.ipv4.ip_forward=1"))?;
     warn("net.ipv4.ip_forward was off: it is on now, so that containers reach other machines".to_owned());
+    Ok(())
+}
+
+/// The same for IPv6.
+fn forward6(warn: &dyn Fn(String)) -> Result<(), Failure> {
+    if sysctl::forward6()? {
+        warn("net.ipv6.conf.all.forwarding was off: it is on now, so that containers reach other machines".to_owned());
+    }
     Ok(())
 }
 
@@ -187,16 +169,33 @@ pub fn configure_port(port: &Port) -> Result<(), Failure> {
 
 fn configure_one(socket: &Socket, port: &Port) -> Result<(), Failure> {
     let link = find(socket, &port.interface)?.ok_or_else(|| failed("find interface")(Errno::NODEV).subject(port.interface.clone()))?;
-    socket
-        .add_address(link.index, port.address, port.subnet.1)
-        .map_err(failed("add address"))?;
+    let add = |address: IpAddr, prefix| socket.add_address(link.index, address, prefix).map_err(failed("add address"));
+    add(port.address.into(), port.subnet.1)?;
     socket.set_up_bare(link.index).map_err(failed("set interface up"))?;
-    if port.default_route && !port.internal {
-        socket
-            .add_default_route(link.index, port.gateway)
-            .map_err(failed("add default route"))?;
+    if port.six.is_some() || port.link_local.iter().any(IpAddr::is_ipv6) {
+        sysctl::enable(&port.interface)?;
     }
-    Ok(())
+    if let Some(six) = &port.six {
+        add(port::link_local(port.mac).into(), port::LINK_LOCAL_PREFIX6)?;
+        add(six.address.into(), six.subnet.1)?;
+    }
+    for address in &port.link_local {
+        add(*address, port::link_local_prefix(*address))?;
+    }
+    ways_out(socket, link.index, port)?;
+    sysctl::set(&port.interface, &port.sysctls)
+}
+
+/// The ways that lead over an interface; others of their family are none any more.
+fn ways_out(socket: &Socket, index: u32, port: &Port) -> Result<(), Failure> {
+    if port.internal || !port.host {
+        return Ok(());
+    }
+    let four = port.default_route.then_some(IpAddr::V4(port.gateway));
+    let six = port.six.as_ref().filter(|six| six.default_route).map(|six| IpAddr::V6(six.gateway));
+    four.into_iter()
+        .chain(six)
+        .try_for_each(|gateway| socket.add_default_route(index, gateway).map_err(failed("add default route")))
 }
 
 /// Takes the interface of a container on the network `id` away, where there is one.
@@ -222,8 +221,7 @@ pub fn sweep(ids: &[String]) -> Result<(), Failure> {
     let socket = Socket::route().map_err(failed("socket AF_NETLINK"))?;
     let links = socket.links().map_err(failed("list links"))?;
     for id in ids {
-        let name = names::bridge(id);
-        let bridge = links.iter().find(|link| link.name == name).map(|link| link.index);
+        let bridge = bridge_of(&links, id).map(|link| link.index);
         if bridge.is_some() && links.iter().any(|link| link.master == bridge) {
             continue;
         }
@@ -242,7 +240,7 @@ pub fn sweep(ids: &[String]) -> Result<(), Failure> {
 pub fn any_stands(ids: &[String]) -> Result<bool, Failure> {
     let socket = Socket::route().map_err(failed("socket AF_NETLINK"))?;
     let links = socket.links().map_err(failed("list links"))?;
-    Ok(ids.iter().any(|id| links.iter().any(|link| link.name == names::bridge(id))))
+    Ok(ids.iter().any(|id| bridge_of(&links, id).is_some()))
 }
 
 /// Tries, in a network namespace that is thrown away, all that a network is made of.
@@ -270,8 +268,10 @@ pub fn rehearse() -> Result<(), Failure> {
     let wall = Wall {
         id: &id,
         bridge,
-        subnet: (Ipv4Addr::new(10, 0, 0, 0), 24),
+        subnet: (Ipv4Addr::new(10, 0, 0, 0).into(), 24),
         internal: false,
+        masquerade: true,
+        neighbours: true,
     };
     step("make packet rules", firewall::raise(&wall, true))?;
     step("make packet rules", firewall::redirect_names(Ipv4Addr::LOCALHOST, 1, 1))
@@ -303,40 +303,18 @@ fn is_read_only(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use berth_wire::request::BridgeNetwork;
-
-    fn endpoint() -> Endpoint {
-        Endpoint {
-            network: BridgeNetwork {
-                id: "0123456789abcdef".repeat(4),
-                name: "bridge".to_owned(),
-                subnet: "172.24.0.0/20".to_owned(),
-                gateway: "172.24.0.1".to_owned(),
-                internal: false,
-                mtu: 1500,
-            },
-            address: "172.24.0.2".to_owned(),
-            mac: "02:42:ac:18:00:02".to_owned(),
-            interface: "eth0".to_owned(),
-            names: Vec::new(),
-            default_route: true,
-        }
-    }
 
     #[test]
-    fn reads_an_endpoint_and_names_what_is_wrong_with_one() {
-        assert_eq!(Port::read(&endpoint()).unwrap().address, Ipv4Addr::new(172, 24, 0, 2));
-        let subject = |change: &dyn Fn(&mut Endpoint)| {
-            let mut endpoint = endpoint();
-            change(&mut endpoint);
-            Port::read(&endpoint).unwrap_err().subject.unwrap()
+    fn finds_the_bridge_of_a_network_under_any_name() {
+        let id = "0123456789abcdef".repeat(4);
+        let link = |name: &str, alias: Option<String>| Link {
+            index: 1,
+            name: name.to_owned(),
+            alias,
+            master: None,
         };
-        assert_eq!(subject(&|one| one.address = "10.0.0.1".to_owned()), "network.address");
-        assert_eq!(subject(&|one| one.network.subnet = "172.24.0.0/33".to_owned()), "network.subnet");
-        assert_eq!(subject(&|one| one.network.gateway = "x".to_owned()), "network.gateway");
-        assert_eq!(subject(&|one| one.mac = "ff:ff:ff:ff:ff:ff".to_owned()), "network.mac");
-        assert_eq!(subject(&|one| one.interface = "../eth0".to_owned()), "network.interface");
-        assert_eq!(subject(&|one| one.network.id = "x".to_owned()), "network.id");
-        assert_eq!(subject(&|one| one.network.mtu = 0), "network.mtu");
+        assert!(bridge_of(&[link(&names::bridge(&id), None)], &id).is_some());
+        assert!(bridge_of(&[link("mine0", Some(names::comment(&id)))], &id).is_some());
+        assert!(bridge_of(&[link("mine0", None), link("eth0", Some("uplink".to_owned()))], &id).is_none());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Messages come from containers, and are not trusted: no compression is followed in a question, and nothing is read past its end.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const HEAD: usize = 12;
 const MAX_NAME: usize = 253;
@@ -10,10 +10,12 @@ const MAX_LABEL: usize = 63;
 const CLASS_INTERNET: u16 = 1;
 pub(crate) const TYPE_ADDRESS: u16 = 1;
 pub(crate) const TYPE_POINTER: u16 = 12;
+pub(crate) const TYPE_ADDRESS6: u16 = 28;
 /// Seconds that an answer may be kept; Docker's.
 const TIME_TO_LIVE: u32 = 600;
 /// Addresses that fit into an answer by udp with any name.
 const MAX_ADDRESSES: usize = 14;
+const MAX_ADDRESSES6: usize = 8;
 const SERVER_FAILURE: u8 = 2;
 
 /// What is asked.
@@ -68,7 +70,11 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// The address that a name of the reverse tree stands for.
-pub(crate) fn reverse(name: &str) -> Option<Ipv4Addr> {
+pub(crate) fn reverse(name: &str) -> Option<IpAddr> {
+    reverse4(name).map(IpAddr::V4).or_else(|| reverse6(name).map(IpAddr::V6))
+}
+
+fn reverse4(name: &str) -> Option<Ipv4Addr> {
     let parts: Vec<u8> = name
         .strip_suffix(".in-addr.arpa")?
         .split('.')
@@ -78,14 +84,32 @@ pub(crate) fn reverse(name: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::new(a, b, c, d))
 }
 
-/// Addresses of a name; of a name that has none of this kind, an answer without any.
-pub(crate) fn addresses(message: &[u8], question: &Question, addresses: &[Ipv4Addr]) -> Vec<u8> {
-    let records: Vec<Vec<u8>> = addresses
-        .iter()
-        .take(MAX_ADDRESSES)
-        .map(|address| record(TYPE_ADDRESS, &address.octets()))
-        .collect();
-    answer(message, question, &records)
+/// A digit of 32 after the other, the last one first.
+fn reverse6(name: &str) -> Option<Ipv6Addr> {
+    let digits: Vec<&str> = name.strip_suffix(".ip6.arpa")?.split('.').collect();
+    if digits.len() != 32 || digits.iter().any(|digit| digit.len() != 1) {
+        return None;
+    }
+    let bits = digits.iter().rev().try_fold(0_u128, |bits, digit| {
+        let digit = u128::from_str_radix(digit, 16).ok()?;
+        Some(bits.checked_shl(4)? | digit)
+    });
+    bits.map(Ipv6Addr::from_bits)
+}
+
+/// Addresses of a name, of the kind that is asked for; of a name that has none of this kind, an answer without any.
+pub(crate) fn addresses(message: &[u8], question: &Question, addresses: &[IpAddr]) -> Vec<u8> {
+    let records = addresses.iter().filter_map(|address| match (question.kind, address) {
+        (TYPE_ADDRESS, IpAddr::V4(address)) => Some(record(TYPE_ADDRESS, &address.octets())),
+        (TYPE_ADDRESS6, IpAddr::V6(address)) => Some(record(TYPE_ADDRESS6, &address.octets())),
+        _ => None,
+    });
+    let most = if question.kind == TYPE_ADDRESS6 {
+        MAX_ADDRESSES6
+    } else {
+        MAX_ADDRESSES
+    };
+    answer(message, question, &records.take(most).collect::<Vec<_>>())
 }
 
 /// The name of an address.
@@ -159,9 +183,14 @@ pub(crate) mod tests {
         let message = ask(0x1234, "Api.Net", TYPE_ADDRESS);
         let asked = question(&message).unwrap();
         assert_eq!(asked.name, "api.net");
-        let answer = addresses(&message, &asked, &[Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)]);
+        let all: [IpAddr; 3] = ["10.0.0.2", "10.0.0.3", "fd00::3"].map(|text| text.parse().unwrap());
+        let answer = addresses(&message, &asked, &all);
         assert_eq!(&answer[..12], [0x12, 0x34, 0x81, 0x80, 0, 1, 0, 2, 0, 0, 0, 0]);
         assert_eq!(&answer[answer.len() - 16..], [0xc0, 12, 0, 1, 0, 1, 0, 0, 2, 88, 0, 4, 10, 0, 0, 3]);
+        let message = ask(0x1234, "api", TYPE_ADDRESS6);
+        let answer = addresses(&message, &question(&message).unwrap(), &all);
+        assert_eq!(answer[7], 1);
+        assert!(answer.ends_with(&[0, 16, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]));
     }
 
     #[test]
@@ -173,7 +202,11 @@ pub(crate) mod tests {
 
     #[test]
     fn finds_the_name_of_an_address() {
-        assert_eq!(reverse("4.3.2.10.in-addr.arpa"), Some(Ipv4Addr::new(10, 2, 3, 4)));
+        assert_eq!(reverse("4.3.2.10.in-addr.arpa"), Some("10.2.3.4".parse().unwrap()));
+        let six = format!("{}0.0.d.f.ip6.arpa", "2.".to_owned() + &"0.".repeat(27));
+        assert_eq!(reverse(&six), Some("fd00::2".parse().unwrap()));
+        assert_eq!(reverse(&six.replace("2.", "")), None);
+        assert_eq!(reverse(&six.replace('2', "x")), None);
         assert_eq!(reverse("3.2.10.in-addr.arpa"), None);
         assert_eq!(reverse("300.3.2.10.in-addr.arpa"), None);
         let message = ask(7, "4.3.2.10.in-addr.arpa", TYPE_POINTER);

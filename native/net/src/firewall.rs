@@ -3,9 +3,9 @@
 
 use crate::names;
 use crate::netlink::Socket;
-use crate::nft::{Act, Batch, Chain, Found, Hook, INET, IP, Match, Place, Rule};
+use crate::nft::{Act, Batch, Chain, Found, Hook, INET, IP, IP6, Match, Place, Rule};
 use rustix::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Before the filters of others, so that what is not to leave is dropped whatever they say.
 const PRIORITY_FILTER: i32 = -10;
@@ -14,29 +14,48 @@ const PRIORITY_SOURCE: i32 = 100;
 /// Where destinations of own packets are translated.
 const PRIORITY_DESTINATION: i32 = -100;
 /// Services of the machine's own cloud: names are resolved for containers from the host's namespace, all else there is not theirs.
-const LINK_LOCAL: (Ipv4Addr, u8) = (Ipv4Addr::new(169, 254, 0, 0), 16);
-const AZURE_WIRE_SERVER: (Ipv4Addr, u8) = (Ipv4Addr::new(168, 63, 129, 16), 32);
+const CLOUD: [(Ipv4Addr, u8); 2] = [
+    (Ipv4Addr::new(169, 254, 0, 0), 16),
+    // Azure's wire server.
+    (Ipv4Addr::new(168, 63, 129, 16), 32),
+];
+/// The same of AWS and of Google.
+const CLOUD6: [(Ipv6Addr, u8); 2] = [
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32),
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128),
+];
 
-/// What the rules of a network depend on.
+/// What the rules of a network depend on. A network with IPv6 has two walls, each of its own family.
 #[derive(Debug, Clone)]
 pub(crate) struct Wall<'a> {
     pub(crate) id: &'a str,
     pub(crate) bridge: &'a str,
-    pub(crate) subnet: (Ipv4Addr, u8),
+    pub(crate) subnet: (IpAddr, u8),
     pub(crate) internal: bool,
+    /// Packets leave with the host's address.
+    pub(crate) masquerade: bool,
+    /// Containers reach each other.
+    pub(crate) neighbours: bool,
+}
+
+impl Wall<'_> {
+    fn family(&self) -> u8 {
+        if self.subnet.0.is_ipv4() { IP } else { IP6 }
+    }
 }
 
 /// Makes the rules of a network that are missing; all of its own when the bridge is `fresh`, whatever was there.
 pub(crate) fn raise(wall: &Wall<'_>, fresh: bool) -> io::Result<()> {
     let socket = Socket::netfilter()?;
     let mut batch = Batch::default();
-    if fresh || !stands(&socket, wall.id)? {
+    if fresh || !stands(&socket, wall.family(), wall.id)? {
         own_table(wall, &mut batch);
     }
     if !wall.internal {
         let comment = names::comment(wall.id);
         let there: Vec<Place> = commented(&socket, &comment)?.into_iter().map(|rule| rule.place).collect();
-        for place in droppers(&socket)?.into_iter().filter(|place| !there.contains(place)) {
+        let droppers = droppers(&socket, wall.family())?;
+        for place in droppers.into_iter().filter(|place| !there.contains(place)) {
             for rule in accepts(wall.bridge) {
                 batch.insert(&place, &rule, &comment);
             }
@@ -45,17 +64,19 @@ pub(crate) fn raise(wall: &Wall<'_>, fresh: bool) -> io::Result<()> {
     if batch.is_empty() { Ok(()) } else { batch.commit(&socket) }
 }
 
-fn stands(socket: &Socket, id: &str) -> io::Result<bool> {
+fn stands(socket: &Socket, family: u8, id: &str) -> io::Result<bool> {
     let table = names::table(id);
-    Ok(socket.chains(IP)?.iter().any(|chain| chain.place.table == table))
+    Ok(socket.chains(family)?.iter().any(|chain| chain.place.table == table))
 }
 
 /// Removes the rules of a network, where there are any.
 pub(crate) fn raze(id: &str) -> io::Result<()> {
     let socket = Socket::netfilter()?;
     let mut batch = Batch::default();
-    if stands(&socket, id)? {
-        batch.delete_table(IP, &names::table(id));
+    for family in [IP, IP6] {
+        if stands(&socket, family, id)? {
+            batch.delete_table(family, &names::table(id));
+        }
     }
     for rule in commented(&socket, &names::comment(id))? {
         batch.delete_rule(&rule);
@@ -76,7 +97,10 @@ pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> io::Resul
     batch.add_chain(&place, "nat", Hook::Output, PRIORITY_DESTINATION);
     for (protocol, port) in [(17, udp), (6, tcp)] {
         let matches = vec![
-            Match::Destination { address, prefix: 32 },
+            Match::Destination {
+                address: address.into(),
+                prefix: 32,
+            },
             Match::DestinationPort { protocol, port: DNS },
         ];
         batch.append(
@@ -92,17 +116,17 @@ pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> io::Resul
 
 fn own_table(wall: &Wall<'_>, batch: &mut Batch) {
     let place = |chain: &str| Place {
-        family: IP,
+        family: wall.family(),
         table: names::table(wall.id),
         chain: chain.to_owned(),
     };
-    batch.replace_table(IP, &names::table(wall.id));
+    batch.replace_table(wall.family(), &names::table(wall.id));
     let forward = place("forward");
     batch.add_chain(&forward, "filter", Hook::Forward, PRIORITY_FILTER);
     for rule in forward_rules(wall) {
         batch.append(&forward, &rule);
     }
-    if wall.internal {
+    if wall.internal || !wall.masquerade {
         return;
     }
     let post = place("postrouting");
@@ -117,24 +141,39 @@ fn own_table(wall: &Wall<'_>, batch: &mut Batch) {
     );
 }
 
-/// Only answers come in; an internal network has no way at all.
+/// Only answers come in; an internal network has no way at all. Neighbours that are none would still meet by way of the host.
 fn forward_rules(wall: &Wall<'_>) -> Vec<Rule> {
     let incoming = || vec![outside(wall.bridge, Match::from), inside(wall.bridge, Match::to)];
     let drop = |matches| Rule { matches, act: Act::Drop };
+    let between = vec![inside(wall.bridge, Match::from), inside(wall.bridge, Match::to)];
+    let mut rules: Vec<Rule> = if wall.neighbours { Vec::new() } else { vec![drop(between)] };
     if wall.internal {
         let outgoing = vec![inside(wall.bridge, Match::from), outside(wall.bridge, Match::to)];
-        return vec![drop(incoming()), drop(outgoing)];
+        rules.extend([drop(incoming()), drop(outgoing)]);
+        return rules;
     }
-    let mut rules: Vec<Rule> = [LINK_LOCAL, AZURE_WIRE_SERVER]
-        .into_iter()
-        .map(|(address, prefix)| drop(vec![inside(wall.bridge, Match::from), Match::Destination { address, prefix }]))
-        .collect();
+    rules.extend(
+        cloud(wall)
+            .into_iter()
+            .map(|destination| drop(vec![inside(wall.bridge, Match::from), destination])),
+    );
     rules.push(Rule {
         matches: [incoming(), vec![Match::Established]].concat(),
         act: Act::Accept,
     });
     rules.push(drop(incoming()));
     rules
+}
+
+/// Where services of the machine's own cloud are.
+fn cloud(wall: &Wall<'_>) -> Vec<Match> {
+    let four = CLOUD.map(|(address, prefix)| (IpAddr::V4(address), prefix));
+    let six = CLOUD6.map(|(address, prefix)| (IpAddr::V6(address), prefix));
+    four.into_iter()
+        .chain(six)
+        .filter(|(address, _)| address.is_ipv4() == wall.subnet.0.is_ipv4())
+        .map(|(address, prefix)| Match::Destination { address, prefix })
+        .collect()
 }
 
 /// The two rules for foreign chains. That only answers come in is seen to by our own table, with expressions that `iptables` need not know.
@@ -171,9 +210,9 @@ impl Match {
 }
 
 /// Foreign chains that may drop what is forwarded.
-fn droppers(socket: &Socket) -> io::Result<Vec<Place>> {
+fn droppers(socket: &Socket, family: u8) -> io::Result<Vec<Place>> {
     let mut places = Vec::new();
-    for family in [IP, INET] {
+    for family in [family, INET] {
         let chains = socket.chains(family)?;
         let rules = socket.rules(family)?;
         places.extend(choose(&chains, &rules));
@@ -204,7 +243,7 @@ fn choose(chains: &[Chain], rules: &[Found]) -> Vec<Place> {
 
 fn commented(socket: &Socket, comment: &str) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
-    for family in [IP, INET] {
+    for family in [IP, IP6, INET] {
         found.extend(socket.rules(family)?);
     }
     found.retain(|rule| rule.comment.as_deref() == Some(comment));
@@ -247,14 +286,48 @@ mod tests {
         assert!(choose(&chains, &[]).is_empty());
     }
 
+    fn wall(subnet: &str) -> Wall<'static> {
+        Wall {
+            id: "a",
+            bridge: "b0",
+            subnet: (subnet.parse().unwrap(), 24),
+            internal: false,
+            masquerade: true,
+            neighbours: true,
+        }
+    }
+
     #[test]
     fn an_internal_network_has_no_way_in_or_out() {
         let wall = Wall {
-            id: "a",
-            bridge: "b0",
-            subnet: (Ipv4Addr::new(10, 0, 0, 0), 24),
             internal: true,
+            ..wall("10.0.0.0")
         };
         assert!(forward_rules(&wall).iter().all(|rule| rule.act == Act::Drop));
+    }
+
+    #[test]
+    fn containers_that_are_no_neighbours_do_not_meet_by_way_of_the_host() {
+        let wall = Wall {
+            neighbours: false,
+            ..wall("10.0.0.0")
+        };
+        let first = &forward_rules(&wall)[0];
+        assert_eq!(
+            (&first.matches, first.act),
+            (&vec![inside("b0", Match::from), inside("b0", Match::to)], Act::Drop)
+        );
+    }
+
+    #[test]
+    fn each_family_is_kept_from_its_own_services_of_the_cloud() {
+        for (subnet, is_four) in [("10.0.0.0", true), ("fd00::", false)] {
+            let rules = forward_rules(&wall(subnet));
+            let places = rules.iter().flat_map(|rule| &rule.matches).filter_map(|one| match one {
+                Match::Destination { address, .. } => Some(address.is_ipv4()),
+                _ => None,
+            });
+            assert_eq!(places.collect::<Vec<_>>(), [is_four; 2]);
+        }
     }
 }

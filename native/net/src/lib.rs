@@ -19,11 +19,13 @@ mod names;
 mod netlink;
 mod nft;
 mod polling;
+mod port;
 mod proxy;
 mod resolver;
+mod sysctl;
 mod udp;
 
 pub use listener::{Listener, listen};
 pub use loopback::bring_up;
-pub use proxy::serve;
+pub use proxy::{Target, serve};
 pub use resolver::{Responder, Upstreams};

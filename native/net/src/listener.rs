@@ -135,7 +135,8 @@ fn explain(error: Errno, port: &PublishedPort, address: IpAddr, number: u16) -> 
     match error {
         Errno::ADDRINUSE => Failure {
             code: Code::Conflict,
-            message: "port is already allocated".to_owned(),
+            // Docker's words.
+            message: format!("Bind for {} failed: port is already allocated", SocketAddr::new(address, number)),
             ..failure
         }
         .hint(format!(

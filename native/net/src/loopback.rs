@@ -17,7 +17,7 @@ pub fn bring_up(address: Option<Ipv4Addr>) -> Result<(), Failure> {
         let subject = format!("{address}/32");
         let named = |failure: Failure| failure.subject(subject);
         socket
-            .add_address(LOOPBACK, address, 32)
+            .add_address(LOOPBACK, address.into(), 32)
             .map_err(failed("add address"))
             .map_err(named)?;
     }

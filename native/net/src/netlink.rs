@@ -17,6 +17,7 @@ pub(crate) const NLM_F_APPEND: u16 = 0x800;
 const NLA_F_NESTED: u16 = 0x8000;
 const NLA_TYPE_MASK: u16 = 0x3fff;
 const RTMGRP_IPV4_IFADDR: u32 = 0x10;
+const RTMGRP_IPV6_IFADDR: u32 = 0x100;
 /// Length of `struct nlmsghdr`, and of `struct nlattr`.
 const HEAD: usize = 16;
 const ATTRIBUTE_HEAD: usize = 4;
@@ -121,11 +122,14 @@ impl Socket {
         Self::open(None)
     }
 
-    /// Tells when addresses of IPv4 come and go.
+    /// Tells when addresses come and go.
     pub(crate) fn watch_addresses() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
-        net::bind(&socket, &netlink::SocketAddrNetlink::new(0, RTMGRP_IPV4_IFADDR))?;
+        net::bind(
+            &socket,
+            &netlink::SocketAddrNetlink::new(0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR),
+        )?;
         Ok(Self(socket))
     }
 

@@ -3,9 +3,10 @@
 //! Rules for foreign chains are made of those expressions alone that `iptables` makes itself: one that it does not know would keep it from
 //! listing the whole table.
 
+use crate::link::octets;
 use crate::netlink::{self, Answer, Body, Message, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REQUEST, Socket};
 use rustix::io::{self, Errno};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 const SUBSYSTEM: u16 = 10 << 8;
 const BATCH_BEGIN: u16 = 0x10;
@@ -22,9 +23,10 @@ const GENERAL: usize = 4;
 /// Type of a comment in the data that user space keeps with a rule.
 const COMMENT: u8 = 0;
 
-/// Families of tables that IPv4 packets pass.
+/// Families of tables: of packets of both versions, of IPv4 and of IPv6.
 pub(crate) const INET: u8 = 1;
 pub(crate) const IP: u8 = 2;
+pub(crate) const IP6: u8 = 10;
 
 /// Where in a packet's way a chain hangs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,11 +59,11 @@ pub(crate) enum Match {
         negated: bool,
     },
     Source {
-        address: Ipv4Addr,
+        address: IpAddr,
         prefix: u8,
     },
     Destination {
-        address: Ipv4Addr,
+        address: IpAddr,
         prefix: u8,
     },
     /// Of a connection that is there already.
@@ -253,31 +255,31 @@ fn load_header(base: u32, offset: u32, length: u32) -> Body {
     expression("payload", &data)
 }
 
-fn mask(value: [u8; 4]) -> Body {
+fn mask(value: &[u8]) -> Body {
+    let length = u32::try_from(value.len()).unwrap_or_default();
     let body = Body::default()
         .attribute(1, &REGISTER)
         .attribute(2, &REGISTER)
-        .attribute(3, &4_u32.to_be_bytes())
-        .nest(4, &data(&value))
-        .nest(5, &data(&[0; 4]));
+        .attribute(3, &length.to_be_bytes())
+        .nest(4, &data(value))
+        .nest(5, &data(&vec![0; value.len()]));
     expression("bitwise", &body)
 }
 
 fn matching(wanted: &Match) -> Vec<Body> {
     const IIFNAME: u32 = 6;
     const OIFNAME: u32 = 7;
-    const NETWORK_HEADER: u32 = 1;
     const TRANSPORT_HEADER: u32 = 2;
     const L4PROTO: u32 = 16;
     match wanted {
         Match::From { interface, negated } => named(IIFNAME, interface, *negated),
         Match::To { interface, negated } => named(OIFNAME, interface, *negated),
-        Match::Source { address, prefix } => within(load_header(NETWORK_HEADER, 12, 4), *address, *prefix),
-        Match::Destination { address, prefix } => within(load_header(NETWORK_HEADER, 16, 4), *address, *prefix),
+        Match::Source { address, prefix } => within([12, 8], *address, *prefix),
+        Match::Destination { address, prefix } => within([16, 24], *address, *prefix),
         Match::Established => {
             // The state is a number of this machine; established and related.
             let load = Body::default().attribute(1, &REGISTER).attribute(2, &0_u32.to_be_bytes());
-            vec![expression("ct", &load), mask(6_u32.to_ne_bytes()), compare(true, &[0; 4])]
+            vec![expression("ct", &load), mask(&6_u32.to_ne_bytes()), compare(true, &[0; 4])]
         }
         Match::DestinationPort { protocol, port } => vec![
             load_meta(L4PROTO),
@@ -294,15 +296,30 @@ fn named(key: u32, interface: &str, negated: bool) -> Vec<Body> {
     vec![load_meta(key), compare(negated, &name)]
 }
 
-fn within(load: Body, address: Ipv4Addr, prefix: u8) -> Vec<Body> {
-    let bits = !u32::MAX.checked_shr(prefix.into()).unwrap_or_default();
-    let network = address.to_bits() & bits;
+/// An address at one of two places in the header, that of IPv4 and that of IPv6, lies in a subnet.
+fn within(places: [u32; 2], address: IpAddr, prefix: u8) -> Vec<Body> {
+    const NETWORK_HEADER: u32 = 1;
+    let [four, six] = places;
+    let (place, length, load) = match address {
+        IpAddr::V4(_) => (32, 4, load_header(NETWORK_HEADER, four, 4)),
+        IpAddr::V6(_) => (128, 16, load_header(NETWORK_HEADER, six, 16)),
+    };
+    let bits = mask_of(prefix, length);
+    let network: Vec<u8> = octets(address).iter().zip(&bits).map(|(byte, bits)| byte & bits).collect();
     let mut all = vec![load];
-    if prefix < 32 {
-        all.push(mask(bits.to_be_bytes()));
+    if prefix < place {
+        all.push(mask(&bits));
     }
-    all.push(compare(false, &network.to_be_bytes()));
+    all.push(compare(false, &network));
     all
+}
+
+/// So many bits that are set, in as many bytes.
+fn mask_of(prefix: u8, length: u8) -> Vec<u8> {
+    let set = |at: u8| prefix.saturating_sub(at.saturating_mul(8)).min(8);
+    (0..length)
+        .map(|at| !u8::MAX.checked_shr(set(at).into()).unwrap_or_default())
+        .collect()
 }
 
 fn counter() -> Body {
@@ -419,12 +436,26 @@ mod tests {
             let name = |body: &Body| netlink::text(netlink::attribute(body.bytes(), 1).unwrap());
             matches.iter().map(name).collect::<Vec<_>>()
         };
-        let address = Ipv4Addr::new(172, 24, 3, 4);
+        let address = IpAddr::V4(Ipv4Addr::new(172, 24, 3, 4));
         assert_eq!(
             names(matching(&Match::Source { address, prefix: 20 })),
             ["payload", "bitwise", "cmp"]
         );
         assert_eq!(names(matching(&Match::Destination { address, prefix: 32 })), ["payload", "cmp"]);
+        let address = "fd00:1::7".parse().unwrap();
+        assert_eq!(
+            names(matching(&Match::Source { address, prefix: 64 })),
+            ["payload", "bitwise", "cmp"]
+        );
+        assert_eq!(names(matching(&Match::Source { address, prefix: 128 })), ["payload", "cmp"]);
+    }
+
+    #[test]
+    fn a_mask_ends_within_a_byte() {
+        assert_eq!(mask_of(20, 4), [255, 255, 240, 0]);
+        assert_eq!(mask_of(32, 4), [255; 4]);
+        assert_eq!(mask_of(0, 4), [0; 4]);
+        assert_eq!(mask_of(61, 16)[6..9], [255, 248, 0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use berth_wire::request::Protocol;
 use rustix::event::PollFlags;
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::net::{self, SocketFlags};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// Connections at a time; further ones wait in the backlog of the kernel.
@@ -18,7 +18,15 @@ const MAX_CONNECTIONS: usize = 4096;
 /// How often silent clients of udp ports are looked for.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Passes connections and datagrams of `listeners` on to `address`, until `life` is readable or closed. Where the container loses that address, its
+/// Where published ports lead: the addresses that a container has for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    pub address: Ipv4Addr,
+    /// For clients that come by IPv6, where the container has it.
+    pub address6: Option<Ipv6Addr>,
+}
+
+/// Passes connections and datagrams of `listeners` on to `target`, until `life` is readable or closed. Where the container loses that address, its
 /// next one takes its place, until it is back.
 ///
 /// The caller is in the network namespace of the container; the listeners were opened in the host's. A connection that the container refuses is
@@ -26,8 +34,8 @@ const LOOK: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Only when waiting itself fails.
-pub fn serve(listeners: &[Listener], address: Ipv4Addr, life: impl AsFd) -> Result<(), Failure> {
-    let mut place = Place::watch(address);
+pub fn serve(listeners: &[Listener], target: Target, life: impl AsFd) -> Result<(), Failure> {
+    let mut place = Place::watch(target);
     let (streams, datagrams): (Vec<_>, Vec<_>) = listeners.iter().partition(|listener| listener.port.protocol == Protocol::Tcp);
     let mut relays: Vec<Relay<'_>> = datagrams
         .into_iter()
@@ -69,17 +77,17 @@ pub(crate) fn take<'r>(ready: &mut &'r [PollFlags], length: usize) -> &'r [PollF
 
 /// Where the container is reached.
 struct Place {
-    wanted: Ipv4Addr,
-    address: Ipv4Addr,
+    wanted: Target,
+    now: Target,
     /// A kernel that tells nothing of addresses lets them stay as they were.
     watch: Option<Socket>,
 }
 
 impl Place {
-    fn watch(wanted: Ipv4Addr) -> Self {
+    fn watch(wanted: Target) -> Self {
         let mut place = Self {
             wanted,
-            address: wanted,
+            now: wanted,
             watch: Socket::watch_addresses().ok(),
         };
         place.look();
@@ -87,7 +95,9 @@ impl Place {
     }
 
     fn target(&self, listener: &Listener) -> SocketAddr {
-        SocketAddr::new(self.address.into(), listener.port.container_port)
+        let by_six = listener.port.host_address.parse().is_ok_and(|address: IpAddr| address.is_ipv6());
+        let six = self.now.address6.filter(|_| by_six).map(IpAddr::V6);
+        SocketAddr::new(six.unwrap_or(self.now.address.into()), listener.port.container_port)
     }
 
     fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
@@ -99,12 +109,17 @@ impl Place {
         let Some(watch) = &self.watch else { return false };
         watch.drain();
         let found = Socket::route().and_then(|socket| socket.addresses()).unwrap_or_default();
+        let found6 = Socket::route().and_then(|socket| socket.addresses6()).unwrap_or_default();
         let outward = found.iter().find(|address| !address.is_loopback());
-        let next = match (found.contains(&self.wanted), outward) {
+        let address = match (found.contains(&self.wanted.address), outward) {
             (false, Some(other)) => *other,
-            _ => self.wanted,
+            _ => self.wanted.address,
         };
-        std::mem::replace(&mut self.address, next) != next
+        let next = Target {
+            address,
+            address6: self.wanted.address6.filter(|six| found6.contains(six)),
+        };
+        std::mem::replace(&mut self.now, next) != next
     }
 }
 
@@ -151,6 +166,11 @@ mod tests {
     use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
     use std::thread;
 
+    const LOOPBACK: Target = Target {
+        address: Ipv4Addr::LOCALHOST,
+        address6: None,
+    };
+
     /// A proxy to a server that `answer`s, as it is while `act` runs.
     fn proxied(answer: impl FnOnce(TcpStream) + Send, act: impl FnOnce(TcpStream)) {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -166,7 +186,7 @@ mod tests {
         let client = ("127.0.0.1", listeners[0].port.host_port);
         let (life, end) = rustix::pipe::pipe().unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| serve(&listeners, Ipv4Addr::LOCALHOST, &life).unwrap());
+            scope.spawn(|| serve(&listeners, LOOPBACK, &life).unwrap());
             scope.spawn(|| answer(server.accept().unwrap().0));
             act(TcpStream::connect(client).unwrap());
             drop(end);
@@ -203,6 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn clients_of_ipv6_are_led_to_the_containers_address_of_ipv6() {
+        let Ok(server) = TcpListener::bind("[::1]:0") else { return };
+        let port = |host_address: &str| PublishedPort {
+            host_address: host_address.to_owned(),
+            host_port: 0,
+            host_port_last: None,
+            container_port: server.local_addr().unwrap().port(),
+            protocol: Protocol::Tcp,
+        };
+        let listeners = listen(&[port("127.0.0.1"), port("::1")]).unwrap();
+        let both = Target {
+            address6: Some(Ipv6Addr::LOCALHOST),
+            ..LOOPBACK
+        };
+        let place = Place::watch(both);
+        assert!(place.target(&listeners[0]).is_ipv4());
+        assert!(place.target(&listeners[1]).is_ipv6());
+        assert!(Place::watch(LOOPBACK).target(&listeners[1]).is_ipv4());
+    }
+
+    #[test]
     fn closes_a_connection_that_nobody_takes() {
         let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let port = PublishedPort {
@@ -215,7 +256,7 @@ mod tests {
         let listeners = listen(&[port]).unwrap();
         let (life, end) = rustix::pipe::pipe().unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| serve(&listeners, Ipv4Addr::LOCALHOST, &life).unwrap());
+            scope.spawn(|| serve(&listeners, LOOPBACK, &life).unwrap());
             let mut client = TcpStream::connect(("127.0.0.1", listeners[0].port.host_port)).unwrap();
             let mut got = Vec::new();
             assert!(client.read_to_end(&mut got).map_or(true, |length| length == 0));
@@ -237,7 +278,7 @@ mod tests {
         let address = ("127.0.0.1", listeners[0].port.host_port);
         let (life, end) = rustix::pipe::pipe().unwrap();
         thread::scope(|scope| {
-            scope.spawn(|| serve(&listeners, Ipv4Addr::LOCALHOST, &life).unwrap());
+            scope.spawn(|| serve(&listeners, LOOPBACK, &life).unwrap());
             scope.spawn(|| {
                 let mut buffer = [0; 2000];
                 for _ in 0..4 {

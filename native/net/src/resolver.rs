@@ -185,8 +185,7 @@ impl Round<'_> {
             return Some(dns::pointer(message, &asked, &name));
         }
         let found = book::look_up(networks, container, &asked.name)?;
-        let addresses = if asked.kind == dns::TYPE_ADDRESS { found } else { Vec::new() };
-        Some(dns::addresses(message, &asked, &addresses))
+        Some(dns::addresses(message, &asked, &found))
     }
 
     /// Nobody outside is asked for a container that has no way there itself.
@@ -376,7 +375,7 @@ mod tests {
                 let (length, from) = udp.recv_from(&mut buffer).unwrap();
                 let asked = dns::question(&buffer[..length]).unwrap();
                 assert_eq!(asked.name, "example.org");
-                let answer = dns::addresses(&buffer[..length], &asked, &[Ipv4Addr::new(192, 0, 2, 7)]);
+                let answer = dns::addresses(&buffer[..length], &asked, &[Ipv4Addr::new(192, 0, 2, 7).into()]);
                 udp.send_to(&answer, from).unwrap();
             },
             |by_udp, _| {

@@ -8,7 +8,7 @@
 
 use berth_net::bridge::{self, Port};
 use berth_sys::process::{Namespaces, enter, unshare};
-use berth_wire::request::{BridgeNetwork, Endpoint};
+use berth_wire::request::{BridgeNetwork, BridgeSubnet, BridgeTrait, Endpoint, EndpointIpv6};
 use rustix::process::{Pid, PidfdFlags};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -84,7 +84,11 @@ fn sh(script: &str) -> String {
 
 /// A place on network 10.77.`third`.0/24, whose id is one digit again and again.
 fn port(id: char, third: u8, last: u8, internal: bool) -> Port {
-    Port::read(&Endpoint {
+    Port::read(&endpoint(id, third, last, internal)).unwrap()
+}
+
+fn endpoint(id: char, third: u8, last: u8, internal: bool) -> Endpoint {
+    Endpoint {
         network: BridgeNetwork {
             id: id.to_string().repeat(64),
             name: "mine".to_owned(),
@@ -92,14 +96,38 @@ fn port(id: char, third: u8, last: u8, internal: bool) -> Port {
             gateway: format!("10.77.{third}.1"),
             internal,
             mtu: 1400,
+            ipv6: None,
+            bridge: None,
+            traits: Vec::new(),
         },
         address: format!("10.77.{third}.{last}"),
         mac: format!("02:42:0a:4d:{third:02x}:{last:02x}"),
         interface: "eth0".to_owned(),
         names: Vec::new(),
         default_route: true,
-    })
-    .unwrap()
+        ipv6: None,
+        link_local: Vec::new(),
+        links: Vec::new(),
+        sysctls: [].into(),
+    }
+}
+
+/// The same with addresses of IPv6, fd77:`third`::/64.
+fn with_ipv6(endpoint: Endpoint, third: u8, last: u8) -> Endpoint {
+    Endpoint {
+        network: BridgeNetwork {
+            ipv6: Some(BridgeSubnet {
+                subnet: format!("fd77:{third}::/64"),
+                gateway: format!("fd77:{third}::1"),
+            }),
+            ..endpoint.network
+        },
+        ipv6: Some(EndpointIpv6 {
+            address: format!("fd77:{third}::{last}"),
+            default_route: true,
+        }),
+        ..endpoint
+    }
 }
 
 /// A namespace with an interface on a network.
@@ -125,8 +153,9 @@ fn internet() -> Space {
 
 /// The address of `client` as a server at `space` sees it; `None` when the client cannot reach it.
 fn seen_from(space: &Space, client: &Space, host: &str, port: u16) -> Option<IpAddr> {
-    let listener = space.inside(|| TcpListener::bind(("0.0.0.0", port)).unwrap());
     let address = SocketAddr::new(host.parse().unwrap(), port);
+    let any = if address.is_ipv4() { "0.0.0.0" } else { "::" };
+    let listener = space.inside(|| TcpListener::bind((any, port)).unwrap());
     let reached = client.inside(|| {
         // The first packet may be lost while an interface comes up; the next one goes a second later.
         let connected = TcpStream::connect_timeout(&address, Duration::from_secs(3));
@@ -201,5 +230,87 @@ fn an_internal_network_leads_nowhere_and_networks_do_not_meet() {
         assert_eq!(seen_from(&inner, &other, "10.77.2.2", 81), None);
         assert_eq!(seen_from(&other, &inner, "10.77.3.2", 81), None);
         assert!(seen_from(&world, &other, "192.0.2.2", 82).is_some());
+    });
+}
+
+#[test]
+fn a_network_with_ipv6_leads_out_and_nobody_is_let_in() {
+    as_host(|| {
+        if std::fs::metadata("/proc/net/if_inet6").is_err() {
+            eprintln!("left out: this kernel has no IPv6");
+            return;
+        }
+        let world = internet();
+        sh("ip addr add 2001:db8::1/64 dev up0 nodad; ip route add default via 2001:db8::2");
+        world.inside(|| sh("ip addr add 2001:db8::2/64 dev up1 nodad; ip addr add fd00:ec2::254/128 dev lo nodad"));
+        sh("sysctl -q -w net.ipv6.conf.all.forwarding=0 net.ipv6.conf.up0.accept_ra=1 net.ipv4.ip_forward=1");
+        sh("ip6tables -P FORWARD DROP");
+        let before = sh("ip6tables -S");
+        let said = Mutex::new(Vec::new());
+        let place = Port::read(&with_ipv6(endpoint('f', 4, 2, false), 4, 2)).unwrap();
+        let first = container('a', &place, &|line| said.lock().unwrap().push(line));
+        assert!(said.lock().unwrap()[0].contains("net.ipv6.conf.all.forwarding"), "{said:?}");
+        let second = container('b', &Port::read(&with_ipv6(endpoint('f', 4, 3, false), 4, 3)).unwrap(), &|_| ());
+        // This machine still listens to the routers of its own network, and to none that says so in a container.
+        assert_eq!(
+            sh("sysctl -n net.ipv6.conf.up0.accept_ra net.ipv6.conf.berthffffffffff.accept_ra"),
+            "2\n0\n"
+        );
+        assert_eq!(seen_from(&first, &second, "fd77:4::2", 80), Some("fd77:4::3".parse().unwrap()));
+        assert_eq!(seen_from(&world, &first, "2001:db8::2", 81), Some("2001:db8::1".parse().unwrap()));
+        assert_eq!(seen_from(&world, &first, "192.0.2.2", 82), Some(Ipv4Addr::new(192, 0, 2, 1).into()));
+        assert_eq!(seen_from(&world, &first, "fd00:ec2::254", 83), None);
+        world.inside(|| sh("ip route add fd77:4::/64 via 2001:db8::1"));
+        assert_eq!(seen_from(&first, &world, "fd77:4::2", 84), None);
+        for one in ['a', 'b'] {
+            bridge::detach(&one.to_string().repeat(64), &"f".repeat(64)).unwrap();
+        }
+        bridge::sweep(&["f".repeat(64)]).unwrap();
+        assert_eq!(sh("ip6tables -S"), before);
+        assert_eq!(sh("ip -o link").lines().count(), 2);
+    });
+}
+
+#[test]
+fn a_bridge_has_the_name_that_it_was_given_and_keeps_its_containers_apart() {
+    as_host(|| {
+        let world = internet();
+        sh("sysctl -q -w net.ipv4.ip_forward=1");
+        let ids = ["9".repeat(64)];
+        let place = |last: u8| {
+            let endpoint = endpoint('9', 5, last, false);
+            Endpoint {
+                network: BridgeNetwork {
+                    bridge: Some("apart0".to_owned()),
+                    traits: vec![BridgeTrait::NoNeighbours, BridgeTrait::NoMasquerade],
+                    ..endpoint.network
+                },
+                interface: "lan.0".to_owned(),
+                link_local: vec!["169.254.7.7".to_owned()],
+                sysctls: [("net.ipv4.conf.IFNAME.log_martians".to_owned(), "1".to_owned())].into(),
+                ..endpoint
+            }
+        };
+        sh("ip link add apart0 type dummy");
+        let taken = bridge::attach(&Port::read(&place(2)).unwrap(), &"a".repeat(64), Space::new().pid(), &|_| ()).unwrap_err();
+        assert_eq!(taken.subject.as_deref(), Some("apart0"), "{taken}");
+        sh("ip link del apart0");
+        // One that was killed before it gave the bridge its name left such a one.
+        let first = container('a', &Port::read(&place(2)).unwrap(), &|_| ());
+        let second = container('b', &Port::read(&place(3)).unwrap(), &|_| ());
+        assert_eq!(sh("sysctl -n net.ipv6.conf.apart0.disable_ipv6 || echo 1"), "1\n");
+        let inside = first.inside(|| sh("ip -o -4 addr show lan.0; cat /proc/sys/net/ipv4/conf/lan.0/log_martians"));
+        assert!(inside.contains("169.254.7.7/16") && inside.ends_with("1\n"), "{inside}");
+        assert_eq!(seen_from(&first, &second, "10.77.5.2", 80), None);
+        second.inside(|| sh("ip route add 10.77.5.2/32 via 10.77.5.1"));
+        assert_eq!(seen_from(&first, &second, "10.77.5.2", 81), None);
+        world.inside(|| sh("ip route add 10.77.5.0/24 via 192.0.2.1"));
+        assert_eq!(seen_from(&world, &first, "192.0.2.2", 82), Some(Ipv4Addr::new(10, 77, 5, 2).into()));
+        for one in ['a', 'b'] {
+            bridge::detach(&one.to_string().repeat(64), &ids[0]).unwrap();
+        }
+        assert!(bridge::any_stands(&ids).unwrap());
+        bridge::sweep(&ids).unwrap();
+        assert_eq!(sh("ip -o link").lines().count(), 2);
     });
 }

@@ -599,6 +599,10 @@ pub struct Start {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "ts", ts(optional))]
     pub life: Option<Life>,
+    /// Keep a container whose first start fails as one that was made, with the reason; only one that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub keep_failed: Option<bool>,
 }
 
 /// A variable of the process, set to a secret.
@@ -930,6 +934,41 @@ pub struct BridgeNetwork {
     /// Nothing of it is forwarded to other networks.
     pub internal: bool,
     pub mtu: u32,
+    /// Where its containers have addresses of IPv6 as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub ipv6: Option<BridgeSubnet>,
+    /// Name of the bridge; made of the id when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub bridge: Option<String>,
+    /// What sets it apart from a usual network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traits: Vec<BridgeTrait>,
+}
+
+/// Addresses of IPv6 that a network has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BridgeSubnet {
+    /// As `fd00:1::/64`.
+    pub subnet: String,
+    /// The bridge's address, in the subnet.
+    pub gateway: String,
+}
+
+/// What sets a network apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub enum BridgeTrait {
+    /// Packets leave with the containers' own addresses.
+    NoMasquerade,
+    /// Containers reach the host, but not each other.
+    NoNeighbours,
+    /// The host has no address on it.
+    NoHost,
 }
 
 /// One interface of a container.
@@ -948,6 +987,49 @@ pub struct Endpoint {
     pub names: Vec<String>,
     /// The way out of the container leads over this one.
     pub default_route: bool,
+    /// On a network with IPv6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub ipv6: Option<EndpointIpv6>,
+    /// Further addresses: of 169.254.0.0/16 or fe80::/10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub link_local: Vec<String>,
+    /// Names by which this container alone finds others on the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Parameters of the interface, which stands as `IFNAME` in their names: `net.ipv4.conf.IFNAME.forwarding`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
+}
+
+/// The IPv6 half of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndpointIpv6 {
+    /// In the subnet.
+    pub address: String,
+    /// The way out of the container for IPv6 leads over this one.
+    pub default_route: bool,
+}
+
+/// A further name for a neighbour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Link {
+    pub alias: String,
+    /// Any name by which others find it.
+    pub name: String,
+}
+
+/// Networks, by their ids, over which the ways out of a container lead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WaysOut {
+    pub ipv4: Option<String>,
+    pub ipv6: Option<String>,
 }
 
 /// The responder for names at 127.0.0.11 in a container.
@@ -969,7 +1051,14 @@ pub enum ChangeNetwork {
     Connect { container: String, endpoint: Box<Endpoint> },
     /// Take the interface of a network away from a container, running or not.
     #[serde(rename_all = "camelCase")]
-    Disconnect { container: String, network: String },
+    Disconnect {
+        container: String,
+        network: String,
+        /// What leads out from now on; the first network that does when it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "ts", ts(optional))]
+        ways_out: Option<WaysOut>,
+    },
     /// Let others on a network find a container by these names.
     #[serde(rename_all = "camelCase")]
     Names {

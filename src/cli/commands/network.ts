@@ -1,3 +1,4 @@
+import { isIP, isIPv4 } from 'node:net';
 import { isEngineError, type NetworkSummary } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
@@ -8,7 +9,7 @@ import { printObjects } from '../print-objects.ts';
 import { labelOf } from '../template/index.ts';
 import { goTime } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
-import { parseIpv4 } from '../values/host.ts';
+import { parseDriverOption, parseIpv4, parseIpv6, parseLink, parseLinkLocal, parsePriority } from '../values/host.ts';
 import { parseLabel } from '../values/label.ts';
 import { parseMoment } from '../values/time.ts';
 import { each } from './each.ts';
@@ -46,27 +47,34 @@ const create = defineCommand({
     auxAddress: list('--aux-address NAME=ADDRESS', 'an address of the subnet that no container gets', parseLabel),
     attachable: toggle('--attachable', 'kept and shown; every network can be joined here'),
     driver: single('-d, --driver DRIVER', 'bridge, the only one', parseDriver),
-    gateway: text('--gateway ADDRESS', "the host's address on the network"),
+    gateway: list('--gateway ADDRESS', "the host's address on the network, one of IPv4 and one of IPv6", parseAddress),
     internal: toggle('--internal', 'without a way to other networks'),
     ipamDriver: single('--ipam-driver DRIVER', 'default, the only one', parseIpamDriver),
-    ipRange: text('--ip-range SUBNET', 'part of the subnet to choose addresses from'),
+    ipRange: texts('--ip-range SUBNET', 'part of a subnet to choose addresses from'),
     ipv4: maybe('--ipv4', 'with IPv4 addresses, as every network here'),
-    ipv6: maybe('--ipv6', 'only --ipv6=false: ports are published on IPv6 as well'),
+    ipv6: maybe('--ipv6', 'with IPv6 addresses as well'),
     label: list('--label NAME=VALUE', 'set a label', parseLabel),
-    option: list('-o, --opt NAME=VALUE', 'set an option: com.docker.network.driver.mtu', parseLabel),
+    option: list(
+      '-o, --opt NAME=VALUE',
+      'set an option: com.docker.network.driver.mtu, com.docker.network.bridge.…',
+      parseLabel,
+    ),
     scope: single('--scope SCOPE', 'local, the only one', parseScope),
-    subnet: text('--subnet SUBNET', 'IPv4 addresses of the network, as 10.9.8.0/24'),
+    subnet: texts('--subnet SUBNET', 'addresses of the network, as 10.9.8.0/24 or, with --ipv6, fd00:9:8::/64'),
   },
   refused: ['config-from', 'config-only', 'ingress', 'ipam-opt'],
   run: async (context, { auxAddress, label, option, ipv4, ipv6, ...values }, [name = '']) => {
     checkFamilies({ ipv4, ipv6 });
-    const { attachable, gateway, internal, ipRange, subnet } = values;
+    const { attachable, internal } = values;
     const { networks } = await context.engine();
     const request = {
-      ...{ attachable, gateway, internal, ipRange, subnet, name },
+      ...{ attachable, internal, ipv6, name },
+      subnets: values.subnet,
+      gateways: values.gateway,
+      ipRanges: values.ipRange,
       labels: Object.fromEntries(label),
       options: Object.fromEntries(option),
-      reserved: Object.fromEntries(auxAddress),
+      reserved: auxAddress,
     };
     context.stdout.write(`${await networks.create(request)}\n`);
     return 0;
@@ -95,7 +103,7 @@ const ls = defineCommand({
       Driver: one.driver,
       Scope: 'local',
       IPv4: 'true',
-      IPv6: 'false',
+      IPv6: String(one.ipv6 !== undefined),
       Internal: String(one.internal),
       Label: labelOf(one.labels),
       Labels: Object.entries(one.labels)
@@ -115,12 +123,24 @@ const connect = defineCommand({
   operands: 'NETWORK CONTAINER',
   flags: {
     alias: texts('--alias NAME', 'further name of the container on the network'),
+    driverOpt: list('--driver-opt NAME=VALUE', 'com.docker.network.endpoint.ifname or .sysctls', parseDriverOption),
+    gwPriority: single('--gw-priority NUMBER', 'the network with the highest one leads out', parsePriority),
     ip: single('--ip ADDRESS', 'IPv4 address on the network', parseIpv4),
+    ip6: single('--ip6 ADDRESS', 'IPv6 address on the network', parseIpv6),
+    link: list('--link CONTAINER[:ALIAS]', 'find another container there by a name of its own', parseLink),
+    linkLocalIp: list('--link-local-ip ADDRESS', 'further address, of 169.254.0.0/16 or fe80::/10', parseLinkLocal),
   },
-  refused: ['driver-opt', 'gw-priority', 'ip6', 'link', 'link-local-ip'],
-  run: async (context, { alias, ip }, [name = '', container = '']) => {
+  run: async (context, { alias, driverOpt, gwPriority, ip, ip6, link, linkLocalIp }, [name = '', container = '']) => {
     const { networks } = await context.engine();
-    await networks.connect(name, container, { address: ip, aliases: alias });
+    await networks.connect(name, container, {
+      address: ip,
+      address6: ip6,
+      aliases: alias,
+      links: link,
+      linkLocal: linkLocalIp,
+      gatewayPriority: gwPriority,
+      ...(driverOpt.length > 0 ? { driverOptions: Object.fromEntries(driverOpt) } : {}),
+    });
     return 0;
   },
 });
@@ -202,7 +222,7 @@ function parseDriver(word: string): 'bridge' {
   throw new OperandsError(`Cannot use network driver ${word}: not supported yet`, '--driver bridge is');
 }
 
-/** Networks here have IPv4 addresses, and no others. @throws {OperandsError} */
+/** Networks here have IPv4 addresses, with IPv6 or without. @throws {OperandsError} */
 function checkFamilies({
   ipv4 = true,
   ipv6 = false,
@@ -210,14 +230,14 @@ function checkFamilies({
   readonly ipv4: boolean | undefined;
   readonly ipv6: boolean | undefined;
 }): void {
-  if (!ipv4) {
-    throw new OperandsError('Cannot use --ipv4=false: networks have IPv4 addresses', 'leave it out');
-  }
-  if (!ipv6) return;
-  throw new OperandsError(
-    'Cannot use --ipv6: not supported yet',
-    'leave it out: networks have IPv4 addresses; ports are published on IPv6 as well',
-  );
+  if (ipv4) return;
+  if (!ipv6) throw new OperandsError('Cannot use --ipv4=false: IPv4 or IPv6 must be enabled', 'leave it out');
+  throw new OperandsError('Cannot use --ipv4=false: networks have IPv4 addresses', 'leave it out, and keep --ipv6');
+}
+
+function parseAddress(word: string): string {
+  if (isIP(word) === 0) throw new OperandsError(`Cannot use --gateway ${word}: it is no IP address`);
+  return isIPv4(word) ? word : parseIpv6(word);
 }
 
 function parseIpamDriver(word: string): 'default' {

@@ -2,7 +2,17 @@ import type { RunSpec } from '../../../engine/index.ts';
 import { choice, count, list, single, text, texts, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
-import { parseExtraHost, parseIpv4, parseMac, parseNetwork, parseResolver, type NetworkFlag } from '../values/host.ts';
+import {
+  parseExtraHost,
+  parseIpv4,
+  parseIpv6,
+  parseLink,
+  parseLinkLocal,
+  parseMac,
+  parseNetwork,
+  parseResolver,
+  type NetworkFlag,
+} from '../values/host.ts';
 import { parseDetachKeys } from '../values/detach-keys.ts';
 import { parseLabel, readLabelFile } from '../values/label.ts';
 import { parseMount } from '../values/mount.ts';
@@ -42,9 +52,12 @@ export const CONTAINER_FLAGS = {
   hostname: text('-h, --hostname NAME', "the container's host name"),
   init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
   ip: single('--ip ADDRESS', 'IPv4 address on the first network', parseIpv4),
+  ip6: single('--ip6 ADDRESS', 'IPv6 address on the first network', parseIpv6),
   interactive: toggle('-i, --interactive', 'keep standard input open'),
   labelFile: list('--label-file FILE', 'read labels from a file', (word) => readLabelFile(word)),
   label: list('-l, --label NAME=VALUE', 'set a label', parseLabel),
+  link: list('--link CONTAINER[:ALIAS]', 'find another container by a name of its own', parseLink),
+  linkLocalIp: list('--link-local-ip ADDRESS', 'further address, of 169.254.0.0/16 or fe80::/10', parseLinkLocal),
   macAddress: single('--mac-address ADDRESS', 'address of the first interface, as 92:d0:c6:0a:29:33', parseMac),
   mount: list('--mount MOUNT', 'mount: type=bind,source=/host,target=/path[,readonly]', (word, { cwd }) =>
     parseMount(word, cwd),
@@ -103,7 +116,7 @@ function parseStream(word: string): StreamName {
 export const REFUSED_RUN_FLAGS = (
   'blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime ' +
   'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
-  'io-maxbandwidth io-maxiops ip6 isolation kernel-memory link link-local-ip storage-opt ' +
+  'io-maxbandwidth io-maxiops isolation kernel-memory storage-opt ' +
   'use-api-socket volume-driver'
 ).split(' ');
 
@@ -138,9 +151,8 @@ export function toRunSpec(values: Values<typeof CONTAINER_FLAGS>, image: string,
     extraHosts: values.addHost,
     pull: values.pull,
     name: values.name,
-    ...toNetworks([...values.network, ...values.net], [...values.networkAlias, ...values.netAlias]),
-    ip: values.ip,
-    macAddress: values.macAddress,
+    ...toNetworks([...values.network, ...values.net], [...values.networkAlias, ...values.netAlias], values),
+    links: values.link,
     dns: values.dns,
     dnsSearch: values.dnsSearch,
     dnsOptions: [...values.dnsOption, ...values.dnsOpt],
@@ -155,16 +167,39 @@ export function toRunSpec(values: Values<typeof CONTAINER_FLAGS>, image: string,
   };
 }
 
+type Places = Pick<Values<typeof CONTAINER_FLAGS>, 'ip' | 'ip6' | 'macAddress' | 'linkLocalIp'>;
+
 function toNetworks(
   asked: readonly NetworkFlag[],
   aliases: readonly string[],
-): Pick<RunSpec, 'network' | 'moreNetworks' | 'networkAliases'> {
+  { ip, ip6, macAddress, linkLocalIp }: Places,
+): Partial<RunSpec> {
   const [first, ...others] = asked.map(({ name }) => name);
   checkNetworks(asked, aliases);
+  checkTwice(asked[0]?.join ?? {}, { ip, ip6, macAddress, linkLocalIp });
+  const joins = asked.filter(({ join }) => Object.keys(join).length > 0);
   return {
     ...(first === undefined ? {} : { network: first, moreNetworks: others }),
-    networkAliases: [...asked.flatMap((network) => network.aliases), ...aliases],
+    networkAliases: aliases,
+    ip,
+    ip6,
+    macAddress,
+    linkLocalIps: linkLocalIp,
+    ...(joins.length > 0 ? { joins: Object.fromEntries(joins.map(({ name, join }) => [name, join])) } : {}),
   };
+}
+
+/** What is said of the first network may be said in one way alone. @throws {UsageError} */
+function checkTwice(join: NetworkFlag['join'], { ip, ip6, macAddress, linkLocalIp }: Places): void {
+  const pairs: Readonly<Record<string, readonly [boolean, boolean]>> = {
+    '--ip and per-network IPv4 address': [ip !== undefined, join.address !== undefined],
+    '--ip6 and per-network IPv6 address': [ip6 !== undefined, join.address6 !== undefined],
+    '--mac-address and per-network MAC address': [macAddress !== undefined, join.mac !== undefined],
+    '--link-local-ip and per-network link-local IP addresses': [linkLocalIp.length > 0, join.linkLocal !== undefined],
+  };
+  for (const [what, [one, other]] of Object.entries(pairs)) {
+    if (one && other) throw new UsageError(`conflicting options: cannot specify both ${what}`);
+  }
 }
 
 /** What Docker refuses before it asks the network. @throws {UsageError} */
@@ -172,17 +207,18 @@ function checkNetworks(asked: readonly NetworkFlag[], aliases: readonly string[]
   const names = asked.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw new UsageError(`network "${twice}" is specified multiple times`);
-  if (aliases.length > 0 && asked[0] && asked[0].aliases.length > 0) {
+  const own = asked[0]?.join.aliases ?? [];
+  if (aliases.length > 0 && own.length > 0) {
     throw new UsageError('conflicting options: cannot specify both --network-alias and per-network alias');
   }
-  const [own, first] = [names.filter(isOwn), asked[0]];
-  if (own.length > 0 && own.length < names.length && !names.includes('bridge')) {
+  const [made, first] = [names.filter(isOwn), asked[0]];
+  if (made.length > 0 && made.length < names.length && !names.includes('bridge')) {
     throw new UsageError(
       'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
       `leave out --network ${names.find((name) => !isOwn(name)) ?? ''}`,
     );
   }
-  if ((aliases.length > 0 || (first?.aliases.length ?? 0) > 0) && !isOwn(first?.name ?? 'default')) {
+  if ((aliases.length > 0 || own.length > 0) && !isOwn(first?.name ?? 'default')) {
     throw new UsageError(
       'network-scoped aliases are only supported for user-defined networks',
       'berth network create NET, and --network NET',

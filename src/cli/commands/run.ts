@@ -37,7 +37,16 @@ export const run = defineCommand({
           interactive: values.interactive || streams.has('stdin'),
           ...(values.tty ? { tty: sizeOf(context.stdout.columns) } : {}),
         },
-        { ...output, onEvent: renderer.onEvent, signal: context.signal },
+        {
+          ...output,
+          onEvent: renderer.onEvent,
+          signal: context.signal,
+          // As Docker: what cannot be started has been made all the same.
+          onKept: (id) => {
+            writeCidfile(values.cidfile, id);
+            if (values.detach) context.stdout.write(`${id}\n`);
+          },
+        },
       )
       .finally(renderer.finish);
     writeCidfile(values.cidfile, handle.id);

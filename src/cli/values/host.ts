@@ -1,4 +1,5 @@
-import { isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import type { ContainerLink, NetworkJoin } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseCsv } from './csv.ts';
 
@@ -16,36 +17,68 @@ export function parseExtraHost(text: string): { readonly name: string; readonly 
 /** What one `--network` says. */
 export interface NetworkFlag {
   readonly name: string;
-  readonly aliases: readonly string[];
+  /** What its long form says beside the name. */
+  readonly join: NetworkJoin;
 }
 
-/** A name, or `name=NAME,alias=ALIAS` with as many aliases as wanted. */
+/** A name, or `name=NAME,alias=ALIAS` with further fields, of which some may stand several times. */
 export function parseNetwork(text: string): NetworkFlag {
-  if (!text.includes('=')) return { name: text, aliases: [] };
+  if (!text.includes('=')) return { name: text, join: {} };
   const fields = parseCsv(text).map((field) => {
     const at = field.indexOf('=');
     return [field.slice(0, Math.max(at, 0)).trim().toLowerCase(), field.slice(at + 1).trim()] as const;
   });
-  const unknown = fields.find(([key]) => key !== 'name' && key !== 'alias');
-  if (unknown && NOT_DONE.has(unknown[0])) {
-    throw new UsageError(
-      `Cannot use ${unknown[0]} in --network: not supported yet`,
-      '--network name=NAME,alias=ALIAS; --ip and --mac-address stand alone, for the first network',
-    );
-  }
+  const unknown = fields.find(([key]) => !FIELDS.has(key));
   if (unknown) {
     throw new UsageError(
       `invalid field key ${unknown[0] || text}`,
-      '--network name=NAME,alias=ALIAS; --ip and --mac-address stand alone',
+      `--network name=NAME, and any of ${[...FIELDS].slice(1).join(', ')}`,
     );
   }
-  const name = fields.find(([key]) => key === 'name')?.[1];
+  const all = (wanted: string): readonly string[] => fields.filter(([key]) => key === wanted).map(([, value]) => value);
+  const last = (wanted: string): string | undefined => all(wanted).at(-1);
+  const name = last('name');
   if (!name) throw new UsageError('network name/id is not specified', '--network name=NAME');
-  return { name, aliases: fields.filter(([key]) => key === 'alias').map(([, alias]) => alias) };
+  return { name, join: toJoin(all, last) };
 }
 
-/** Docker's fields of the long form that are not done. */
-const NOT_DONE = new Set(['driver-opt', 'gw-priority', 'ip', 'ip6', 'link-local-ip', 'mac-address']);
+/** Fields of the long form. */
+const FIELDS = new Set(['name', 'alias', 'driver-opt', 'gw-priority', 'ip', 'ip6', 'link-local-ip', 'mac-address']);
+
+function toJoin(all: (field: string) => readonly string[], last: (field: string) => string | undefined): NetworkJoin {
+  const [ip, ip6, mac, priority] = ['ip', 'ip6', 'mac-address', 'gw-priority'].map(last);
+  const options = all('driver-opt').map(parseDriverOption);
+  return {
+    ...(all('alias').length > 0 ? { aliases: all('alias') } : {}),
+    ...(ip === undefined ? {} : { address: parseIpv4(ip) }),
+    ...(ip6 === undefined ? {} : { address6: parseIpv6(ip6) }),
+    ...(mac === undefined ? {} : { mac: parseMac(mac) }),
+    ...(all('link-local-ip').length > 0 ? { linkLocal: all('link-local-ip').map(parseLinkLocal) } : {}),
+    ...(options.length > 0 ? { driverOptions: Object.fromEntries(options) } : {}),
+    ...(priority === undefined ? {} : { gatewayPriority: parsePriority(priority) }),
+  };
+}
+
+/** `name=value` of a network's driver. */
+export function parseDriverOption(text: string): readonly [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) throw new UsageError(`invalid key value pair format in driver options: ${text}`);
+  return [text.slice(0, at).trim().toLowerCase(), text.slice(at + 1).trim()];
+}
+
+/** Any whole number. */
+export function parsePriority(text: string): number {
+  if (/^[+-]?\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`invalid gw-priority (${text}): it is no whole number`);
+}
+
+/** `CONTAINER[:ALIAS]` of `--link`; without an alias its name is one. */
+export function parseLink(text: string): ContainerLink {
+  const [container = '', alias = container, ...rest] = text.split(':');
+  if (container === '' || alias === '' || rest.length > 0) throw new UsageError(`bad format for links: ${text}`);
+  // As Docker's own inspect shows them: /db:/web/db.
+  return { container: container.replace(/^\//, ''), alias: alias.slice(alias.lastIndexOf('/') + 1) };
+}
 
 /** The address of a resolver. */
 export function parseResolver(text: string): string {
@@ -57,6 +90,19 @@ export function parseResolver(text: string): string {
 export function parseIpv4(text: string): string {
   if (!isIPv4(text)) throw new UsageError(`${text} is not an IPv4 address`);
   return text;
+}
+
+/** An address of IPv6, in the form that the kernel shows. */
+export function parseIpv6(text: string): string {
+  if (!isIPv6(text) || text.includes('%')) throw new UsageError(`${text} is not an IPv6 address`);
+  return new URL(`http://[${text}]/`).hostname.slice(1, -1);
+}
+
+/** An address that holds on one link alone. */
+export function parseLinkLocal(text: string): string {
+  if (isIPv4(text) && text.startsWith('169.254.')) return text;
+  if (isIPv6(text) && !text.includes('%') && /^fe[89ab]/i.test(text)) return parseIpv6(text);
+  throw new UsageError(`invalid link local IP address: ${text}`);
 }
 
 /** An address of an Ethernet device, not of a group. */

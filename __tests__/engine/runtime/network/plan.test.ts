@@ -3,9 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunSpec } from '../../../../engine/engine.ts';
-import { ensureDefault, newRecord } from '../../../../engine/runtime/network/default.ts';
-import { formatResolvers, parseResolvers, parseRoutes } from '../../../../engine/runtime/network/host.ts';
+import type { PublishedPort } from '../../../../engine/native/protocol.ts';
+import type { Found } from '../../../../engine/runtime/list.ts';
+import { ensureDefault, newRecord, rangeOf } from '../../../../engine/runtime/network/default.ts';
+import { formatResolvers, parseResolvers, parseRoutes, parseRoutes6 } from '../../../../engine/runtime/network/host.ts';
 import { formatSubnet, overlaps, parseAddress, parseSubnet } from '../../../../engine/runtime/network/ipv4.ts';
+import { formatSubnet6 } from '../../../../engine/runtime/network/ipv6.ts';
 import { planNetwork, type NetworkPlan } from '../../../../engine/runtime/network/plan.ts';
 import { chooseAddress, chooseSubnet } from '../../../../engine/runtime/network/pool.ts';
 import {
@@ -38,11 +41,15 @@ async function plan(
   {
     networks = [],
     addresses = [],
+    existing = [],
+    ports = [],
     probe = bridge,
     pasta,
   }: {
     networks?: readonly NetworkRecord[];
     addresses?: string[];
+    existing?: readonly Found[];
+    ports?: readonly PublishedPort[];
     probe?: typeof noBridge | typeof bridge;
     pasta?: { program: string | undefined };
   } = {},
@@ -54,9 +61,10 @@ async function plan(
         id: 'c'.repeat(64),
         name: 'web',
         hostname: 'here',
-        ports: [],
+        ports,
         records,
         around: { host, networks, addresses },
+        existing,
         probe,
         pasta,
       },
@@ -101,6 +109,20 @@ describe('addresses', () => {
 });
 
 describe('the network of the machine', () => {
+  test('has subnets of IPv6 as well, which are none of a link or of everybody', () => {
+    const line = (address: string, length: string, name: string): string =>
+      `${address} ${length} ${'0'.repeat(32)} 00 ${'0'.repeat(32)} 00000100 00000001 00000000 00000001     ${name}`;
+    const table = [
+      line('0'.repeat(32), '00', 'eth0'),
+      line(`fe80${'0'.repeat(28)}`, '40', 'eth0'),
+      line(`ff00${'0'.repeat(28)}`, '08', 'eth0'),
+      line(`${'0'.repeat(31)}1`, '80', 'lo'),
+      line(`20010db8${'0'.repeat(24)}`, '40', 'eth0'),
+    ].join('\n');
+    const found = parseRoutes6(table).map((route) => [route.interface, formatSubnet6(route.subnet)]);
+    expect(found).toEqual([['eth0', '2001:db8::/64']]);
+  });
+
   test('is read from the table of routes', () => {
     const table = [
       'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT',
@@ -148,8 +170,8 @@ describe('the default network', () => {
 });
 
 describe('a container gets', () => {
-  const mine = newRecord('mine', subnet('10.9.8.0/24'));
-  const inner = newRecord('inner', subnet('10.9.9.0/24'), { internal: true });
+  const mine = newRecord('mine', rangeOf(subnet('10.9.8.0/24')));
+  const inner = newRecord('inner', rangeOf(subnet('10.9.9.0/24')), { internal: true });
 
   test('the default network when it names none, without names, and the responder to ask', async () => {
     const found = await plan({});
@@ -177,6 +199,52 @@ describe('a container gets', () => {
       ],
     });
     expect(fileOf(found, '/etc/hosts')).toContain('10.9.8.1\tup\n');
+  });
+
+  test('addresses of both families, under the names and with the links that were asked for', async () => {
+    const both = newRecord('both', rangeOf(subnet('10.9.7.0/24')), {
+      ipv6: { subnet: 'fd00:7::/64', gateway: 'fd00:7::1', reserved: { router: 'fd00:7::2' } },
+      bridge: 'mine0',
+      traits: ['noNeighbours'],
+      hostBinding: '127.0.0.2',
+      interfacePrefix: 'lan',
+      mtu: 1400,
+    });
+    const spec = {
+      network: 'both',
+      moreNetworks: ['mine'],
+      linkLocalIps: ['169.254.7.7'],
+      links: [{ container: '/db', alias: 'store' }],
+      joins: {
+        mine: {
+          gatewayPriority: 5,
+          driverOptions: { 'com.docker.network.endpoint.sysctls': 'net.ipv4.conf.ifname.log_martians=1' },
+        },
+      },
+    };
+    const found = await plan(spec, { networks: [mine, both], addresses: ['fd00:7::3'] });
+    expect(found.network).toMatchObject({
+      endpoints: [
+        {
+          interface: 'lan0',
+          defaultRoute: false,
+          ipv6: { address: 'fd00:7::4', defaultRoute: true },
+          linkLocal: ['169.254.7.7'],
+          links: [{ alias: 'store', name: 'db' }],
+          network: { ipv6: { subnet: 'fd00:7::/64', gateway: 'fd00:7::1' }, bridge: 'mine0', traits: ['noNeighbours'] },
+        },
+        { interface: 'eth0', defaultRoute: true, sysctls: { 'net.ipv4.conf.IFNAME.log_martians': '1' } },
+      ],
+    });
+    expect(found.network).not.toHaveProperty('endpoints.1.ipv6');
+    expect(fileOf(found, '/etc/hosts')).toMatch(/10\.9\.7\.2\there\nfd00:7::4\there\n10\.9\.8\.2\there\n$/);
+  });
+
+  test('the address of the host that its network has for ports without one', async () => {
+    const bound = newRecord('bound', rangeOf(subnet('10.9.7.0/24')), { hostBinding: '127.0.0.2' });
+    const port = (hostAddress: string) => ({ hostAddress, hostPort: 0, containerPort: 80, protocol: 'tcp' as const });
+    const found = await plan({ network: 'bound' }, { networks: [bound], ports: [port(''), port('::1')] });
+    expect(found.network).toMatchObject({ ports: [{ hostAddress: '127.0.0.2' }, { hostAddress: '::1' }] });
   });
 
   test('the resolvers, domains and options that were given', async () => {
@@ -220,6 +288,23 @@ describe('a container gets', () => {
     [{ network: 'host', moreNetworks: ['mine'] }, 'NETWORK_INVALID'],
     [{ network: 'host', networkAliases: ['x'] }, 'NETWORK_INVALID'],
     [{ network: 'none', ip: '10.9.8.7' }, 'NETWORK_INVALID'],
+    [{ network: 'none', links: [{ container: 'db', alias: 'x' }] }, 'NETWORK_INVALID'],
+    [{ network: 'host', joins: { host: { gatewayPriority: 1 } } }, 'NETWORK_INVALID'],
+    [{ network: 'mine', ip6: 'fd00::9' }, 'NETWORK_INVALID'],
+    [{ ip6: 'fd00::9' }, 'NETWORK_INVALID'],
+    [{ links: [{ container: 'db', alias: 'x' }] }, 'CONTAINER_NOT_FOUND'],
+    [{ network: 'mine', joins: { mine: { driverOptions: { field1: 'x' } } } }, 'NETWORK_INVALID'],
+    [
+      {
+        network: 'mine',
+        joins: { mine: { driverOptions: { 'com.docker.network.endpoint.sysctls': 'net.ipv4.ip_forward=1' } } },
+      },
+      'NETWORK_INVALID',
+    ],
+    [
+      { network: 'mine', joins: { mine: { driverOptions: { 'com.docker.network.endpoint.ifname': 'lo' } } } },
+      'NETWORK_INVALID',
+    ],
     [{ networkAliases: ['x'] }, 'NETWORK_INVALID'],
     [{ ip: '172.24.0.9' }, 'NETWORK_INVALID'],
     [{ network: 'mine', ip: '10.9.8.255' }, 'NETWORK_INVALID'],

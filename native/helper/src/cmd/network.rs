@@ -9,14 +9,18 @@ use berth_monitor::process_id;
 use berth_net::book;
 use berth_net::bridge::{self, Port};
 use berth_sys::process::{self, Forked, Namespaces};
-use berth_wire::request::{ChangeNetwork, Endpoint, Network};
+use berth_wire::request::{ChangeNetwork, Endpoint, Network, WaysOut};
 use berth_wire::{Code, Failure, Reply};
 use rustix::fd::{AsFd as _, OwnedFd};
 
 pub(crate) fn run(context: &Context, args: &ChangeNetwork) -> Result<Reply, Failure> {
     match args {
         ChangeNetwork::Connect { container, endpoint } => connect(context, container, endpoint)?,
-        ChangeNetwork::Disconnect { container, network } => disconnect(context, container, network)?,
+        ChangeNetwork::Disconnect {
+            container,
+            network,
+            ways_out,
+        } => disconnect(context, container, network, ways_out.as_ref())?,
         ChangeNetwork::Names { container, network, names } => rename(context, container, network, names)?,
         ChangeNetwork::Sweep => network::collect(context)?,
     }
@@ -70,11 +74,13 @@ fn connect(context: &Context, id: &str, endpoint: &Endpoint) -> Result<(), Failu
     let mut member = Member::find(context, id)?;
     let networks = network::folder(context)?;
     let joined = join(context, &networks, &member, (endpoint, &port)).and_then(|()| {
+        let before = member.network.clone();
         if let Some(endpoints) = member.endpoints() {
             endpoints.retain(|other| other.network.id != endpoint.network.id);
+            yield_ways_out(endpoints, endpoint);
             endpoints.push(endpoint.clone());
         }
-        member.keep()
+        member.keep().inspect_err(|_| member.network = before)
     });
     if member.process.is_none() {
         return joined;
@@ -85,6 +91,7 @@ fn connect(context: &Context, id: &str, endpoint: &Endpoint) -> Result<(), Failu
         Err(failure) => {
             let _ = book::strike(networks.as_fd(), &endpoint.network.id, id);
             let _ = leave(&networks, id, &endpoint.network.id);
+            let _ = lead_out(&mut member, |_| true);
             return Err(failure);
         }
     }
@@ -100,6 +107,28 @@ fn join(context: &Context, networks: &OwnedFd, member: &Member, (endpoint, port)
     drop(held);
     inside(process, || bridge::configure_port(port))?;
     network::enter(networks.as_fd(), id, endpoint, port)
+}
+
+/// What leads out over a new network leads over no other.
+fn yield_ways_out(endpoints: &mut [Endpoint], new: &Endpoint) {
+    for other in endpoints {
+        other.default_route = other.default_route && !new.default_route;
+        if let (Some(other), Some(new)) = (&mut other.ipv6, &new.ipv6) {
+            other.default_route = other.default_route && !new.default_route;
+        }
+    }
+}
+
+/// Makes the ways out of a container that runs again, over those of its networks that `which` names.
+fn lead_out(member: &mut Member, which: impl Fn(&Endpoint) -> bool) -> Result<(), Failure> {
+    let leads = |endpoint: &Endpoint| endpoint.default_route || endpoint.ipv6.as_ref().is_some_and(|six| six.default_route);
+    let endpoints = member.endpoints().into_iter().flatten();
+    let chosen = endpoints.filter(|endpoint| leads(endpoint) && which(endpoint));
+    let ports = chosen.map(|endpoint| Port::read(endpoint)).collect::<Result<Vec<_>, _>>()?;
+    let Some(process) = member.process.as_ref().filter(|_| !ports.is_empty()) else {
+        return Ok(());
+    };
+    inside(process, || ports.iter().try_for_each(bridge::configure_port))
 }
 
 /// Takes away what joining a network has made.
@@ -125,32 +154,42 @@ fn rename(context: &Context, id: &str, network: &str, names: &[String]) -> Resul
     member.keep()
 }
 
-fn disconnect(context: &Context, id: &str, network: &str) -> Result<(), Failure> {
+fn disconnect(context: &Context, id: &str, network: &str, ways_out: Option<&WaysOut>) -> Result<(), Failure> {
     let mut member = Member::find(context, id)?;
     let Some(endpoints) = member.endpoints() else { return Ok(()) };
     let name = endpoints.iter().find(|endpoint| endpoint.network.id == network);
     let name = name.map(|endpoint| endpoint.network.name.clone()).unwrap_or_default();
-    let led_out = endpoints
-        .iter()
-        .any(|endpoint| endpoint.network.id == network && endpoint.default_route);
+    let before = endpoints.clone();
     endpoints.retain(|endpoint| endpoint.network.id != network);
-    let next = endpoints.iter_mut().find(|endpoint| led_out && !endpoint.network.internal);
-    let next = next.map(|endpoint| {
-        endpoint.default_route = true;
-        Port::read(endpoint)
-    });
+    choose_ways_out(endpoints, ways_out, before.iter().find(|endpoint| endpoint.network.id == network));
     let networks = network::folder(context)?;
     let there = book::strike(networks.as_fd(), network, id).map_err(failed_on("strike names", network))?;
-    if let Some(process) = &member.process {
+    if member.process.is_some() {
         leave(&networks, id, network)?;
         if there {
             network::journal(context, "disconnect", id, (network, &name));
         }
-        if let Some(next) = next.transpose()? {
-            inside(process, || bridge::configure_port(&next))?;
-        }
+        // Those that lead out already stay as they are.
+        lead_out(&mut member, |endpoint| !before.contains(endpoint))?;
     }
     member.keep()
+}
+
+/// Says which networks lead out when one has been left: those that the engine names, else the first that does.
+fn choose_ways_out(endpoints: &mut [Endpoint], named: Option<&WaysOut>, left: Option<&Endpoint>) {
+    if let Some(named) = named {
+        for endpoint in endpoints {
+            let is = |id: &Option<String>| id.as_ref() == Some(&endpoint.network.id);
+            endpoint.default_route = is(&named.ipv4);
+            if let Some(six) = &mut endpoint.ipv6 {
+                six.default_route = is(&named.ipv6);
+            }
+        }
+        return;
+    }
+    let led = left.is_some_and(|left| left.default_route);
+    let next = endpoints.iter_mut().find(|endpoint| led && !endpoint.network.internal);
+    next.into_iter().for_each(|endpoint| endpoint.default_route = true);
 }
 
 /// Does `act` in the network namespace of `process`, in a child, since this process has more to do in its own.

@@ -99,7 +99,7 @@ impl<'a> Running<'a> {
             })
             .and_then(|()| Self::prepare(context, order, folder, (state, None), engine, commands));
         if let Err(failure) = &result {
-            give_up(context, &args.container, before, failure);
+            give_up(context, args, before, failure);
         }
         result
     }
@@ -341,8 +341,14 @@ fn ensure_ended(context: &Context, folder: &Folder) -> Result<Option<ContainerSt
     Ok(Some(state))
 }
 
-/// After a start that failed: a container that was there before is as it was, and says why; a new one never was.
-fn give_up(context: &Context, id: &str, before: Option<ContainerState>, failure: &Failure) {
+/// After a start that failed: a container that was there before is as it was, and says why; a new one never was, unless it is to be kept all the
+/// same.
+fn give_up(context: &Context, args: &Start, before: Option<ContainerState>, failure: &Failure) {
+    let id = args.container.as_str();
+    let asked = args.keep && args.life.is_some() && args.keep_failed == Some(true) && failure.code != Code::Cancelled;
+    // Without its order it could never be started.
+    let stays = asked && Folder::open(context, id).is_ok_and(|folder| folder.read::<Start>(container::folder::ORDER).is_ok());
+    let before = before.or_else(|| stays.then(|| container::created(id, &args.record, Vec::new())));
     match before {
         None => discard(context, id),
         Some(state) => {

@@ -6,7 +6,7 @@ use crate::fail::failed;
 use crate::journal;
 use crate::run::attendant::{self, Attendant};
 use berth_net::bridge::{self, Port};
-use berth_net::{Responder, Upstreams, book};
+use berth_net::{Responder, Target, Upstreams, book};
 use berth_sys::lock;
 use berth_sys::process::{self, Child, Namespaces};
 use berth_wire::request::{Endpoint, IdMap, Network};
@@ -58,13 +58,21 @@ pub(crate) fn keep(folder: &Folder, network: &Network) -> Result<(), Failure> {
 }
 
 /// Where published ports lead: the address that the container has for others.
-pub(crate) fn address(folder: &Folder) -> Ipv4Addr {
-    let text = match folder.read(FILE) {
-        Ok(Network::Bridge { endpoints, .. }) => endpoints.into_iter().next().map(|endpoint| endpoint.address),
-        Ok(Network::Private { address, .. }) => Some(address),
-        _ => None,
+pub(crate) fn target(folder: &Folder) -> Target {
+    let (address, address6) = match folder.read(FILE) {
+        Ok(Network::Bridge { endpoints, .. }) => {
+            let first = endpoints.into_iter().next();
+            first.map_or((None, None), |endpoint| {
+                (Some(endpoint.address), endpoint.ipv6.map(|six| six.address))
+            })
+        }
+        Ok(Network::Private { address, .. }) => (Some(address), None),
+        _ => (None, None),
     };
-    text.and_then(|text| text.parse().ok()).unwrap_or(Ipv4Addr::LOCALHOST)
+    Target {
+        address: address.and_then(|text| text.parse().ok()).unwrap_or(Ipv4Addr::LOCALHOST),
+        address6: address6.and_then(|text| text.parse().ok()),
+    }
 }
 
 fn ports(endpoints: &[Endpoint]) -> Result<Vec<Port>, Failure> {
@@ -119,9 +127,11 @@ pub(crate) fn journal(context: &Context, action: &str, container: &str, (id, nam
 pub(crate) fn enter(networks: BorrowedFd<'_>, container: &str, endpoint: &Endpoint, port: &Port) -> Result<(), Failure> {
     let entry = book::Entry {
         address: port.address,
+        address6: port.address6(),
         internal: endpoint.network.internal,
         network: endpoint.network.name.clone(),
         names: endpoint.names.clone(),
+        links: endpoint.links.iter().map(|link| (link.alias.clone(), link.name.clone())).collect(),
     };
     book::enter(networks, &endpoint.network.id, container, &entry).map_err(failed("write names"))
 }

@@ -3,15 +3,14 @@
 use crate::fail::failed;
 use crate::run::attendant::{self, Attendant};
 use berth_monitor::process_id;
-use berth_net::Listener;
+use berth_net::{Listener, Target};
 use berth_sys::process::{self, Namespaces};
 use berth_wire::Failure;
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::net::Ipv4Addr;
 
 /// Starts the proxy for the running container behind `pidfd`, and waits until it serves. `life` ends with this process. A container that has ended
 /// meanwhile needs none.
-pub(crate) fn start(listeners: &[Listener], address: Ipv4Addr, pidfd: &OwnedFd, life: &OwnedFd) -> Result<Option<Attendant>, Failure> {
+pub(crate) fn start(listeners: &[Listener], target: Target, pidfd: &OwnedFd, life: &OwnedFd) -> Result<Option<Attendant>, Failure> {
     if listeners.is_empty() {
         return Ok(None);
     }
@@ -20,7 +19,7 @@ pub(crate) fn start(listeners: &[Listener], address: Ipv4Addr, pidfd: &OwnedFd, 
     let started = attendant::start("port proxy", &kept, |announce| {
         process::enter(pidfd, Namespaces::NETWORK).map_err(failed("enter network namespace"))?;
         announce.serve()?;
-        berth_net::serve(listeners, address, life)
+        berth_net::serve(listeners, target, life)
     });
     match started {
         Ok(proxy) => Ok(Some(proxy)),

@@ -40,7 +40,7 @@ impl Spawned {
     /// Starts the proxy. Not before exec: until then the process belongs to the namespaces of the helper, and cannot be joined from within a user
     /// namespace. Connections wait in the backlog meanwhile.
     pub(crate) fn publish(&mut self, folder: &Folder, ports: &[Port]) -> Result<(), Failure> {
-        let proxy = proxy::start(ports, network::address(folder), &self.child.pidfd, &self.notice);
+        let proxy = proxy::start(ports, network::target(folder), &self.child.pidfd, &self.notice);
         self.attendants.extend(proxy.inspect_err(|_| kill(&self.child))?);
         Ok(())
     }
