@@ -102,5 +102,5 @@ function ipamOf({ address, address6, linkLocal }: NetworkJoin): Record<string, u
 }
 
 function linksOf({ links }: NetworkJoin): readonly string[] | null {
-  return links ? links.map(({ container, alias }) => `${container}:${alias}`) : null;
+  return links ? links.map(({ container, alias }) => (alias === container ? alias : `${container}:${alias}`)) : null;
 }
