@@ -55,7 +55,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   '--builder': 'leave it out: there is one builder',
   '--squash': 'leave it out; a stage that copies the files (COPY --from) makes one layer of them',
   '--compress': 'leave it out: the context is read where it lies',
-  '--force-rm': 'leave it out: nothing of a step that failed is kept',
   '--kernel-memory': 'leave it out: Linux has dropped this limit',
   '--cpu-percent': 'leave it out: it is a flag for Windows',
   '--cpu-count': 'leave it out: it is a flag for Windows',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseWords } from '../../../src/cli/normalize.ts';
 import { list, text, toggle } from '../../../src/cli/flags.ts';
+import { build } from '../../../src/cli/commands/build.ts';
 import { RUN_FLAGS, REFUSED_RUN_FLAGS } from '../../../src/cli/commands/run-flags.ts';
 
 const flags = {
@@ -58,4 +59,21 @@ test('no flag of run is both done and refused', () => {
     Object.values(RUN_FLAGS).flatMap(({ long, ...rest }) => [long, 'short' in rest ? rest.short : '']),
   );
   expect(REFUSED_RUN_FLAGS.filter((name) => done.has(name))).toEqual([]);
+});
+
+describe('what scripts turn on or off although it holds anyway', () => {
+  const read = (word: string): unknown => {
+    const [name = '', value = 'true'] = word.slice(2).split('=');
+    const flag = Object.values(build.flags).find(({ long }) => long === name);
+    return flag?.parse([value], { cwd: '/', lookup: () => undefined });
+  };
+
+  test.each(['--rm', '--force-rm=true', '--provenance=false', '--sbom=0'])('%s is taken', (word) => {
+    expect(() => read(word)).not.toThrow();
+  });
+
+  test.each(['--rm=false', '--force-rm=false', '--provenance=mode=max', '--provenance=true', '--sbom=true'])(
+    '%s is refused',
+    (word) => expect(() => read(word)).toThrow(/--(?:rm|force-rm|provenance|sbom)\b/),
+  );
 });

@@ -23,7 +23,7 @@ const WANTED: Readonly<Record<string, string>> = {
     '-f --file -t --tag --target --build-arg --label --annotation --no-cache --no-cache-filter --pull --iidfile ' +
     '--metadata-file --progress -q --quiet --build-context --secret --ssh --platform --cache-from --cache-to --output -o ' +
     '--load --push --provenance --sbom --attest --network --add-host --shm-size --ulimit --cgroup-parent --allow --policy ' +
-    '--check --call --squash --builder --rm --force-rm --compress --memory -m',
+    '--check --call --squash --builder --rm --force-rm --compress --memory -m --resource',
   images: '-a --all -q --quiet --filter -f --format --no-trunc --digests --tree',
   ps: '-a --all -q --quiet --filter -f --format --no-trunc -n --last -l --latest -s --size',
   logs: '-f --follow --tail -n --since --until -t --timestamps --details',

@@ -11,9 +11,9 @@ import {
 } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { choice, list, single, text, texts, toggle, type Values } from '../flags.ts';
+import { choice, list, single, text, texts, toggle, type Flag, type Values } from '../flags.ts';
 import { PROGRESS, withRenderer } from '../progress/index.ts';
-import { OperandsError } from '../usage-error.ts';
+import { OperandsError, UsageError } from '../usage-error.ts';
 import { parseExtraHost } from '../values/host.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { answerCall, parseCall } from './build-call.ts';
@@ -45,6 +45,7 @@ const FLAGS = {
     'write the build cache: type=registry,ref=NAME, type=local,dest=FOLDER or type=inline, mode=min|max',
     (word, { cwd }) => parseCacheTo(word, cwd),
   ),
+  forceRm: settled('--force-rm', 'nothing of a step that failed is kept, as is done anyway'),
   explain: toggle('--explain', 'say why each step ran although there is a cache'),
   file: text('-f, --file FILE', 'the Dockerfile (default Dockerfile in the context)'),
   iidfile: text('--iidfile FILE', 'write the image id to a file'),
@@ -65,9 +66,12 @@ const FLAGS = {
     parsePlatforms,
   ),
   progress: choice('--progress KIND', 'how to show progress', PROGRESS),
+  provenance: single('--provenance false', 'attest nothing, as is done anyway', requireFalse),
   pull: toggle('--pull', 'ask the registry again for base images that are in the store'),
   push: toggle('--push', 'push the image under its names'),
   quiet: toggle('-q, --quiet', 'show no progress and print the image id'),
+  rm: settled('--rm', 'nothing of a step is kept but its layer, as is done anyway'),
+  sbom: single('--sbom false', 'list no packages, as is done anyway', requireFalse),
   secret: list('--secret SECRET', 'lend a secret to RUN: id=name[,src=FILE|,env=VARIABLE]', parseSecret),
   shmSize: single('--shm-size SIZE', 'size of /dev/shm in RUN', parseSize),
   ssh: list('--ssh AGENT', 'lend an SSH agent to RUN: default|ID[=SOCKET]', parseSsh),
@@ -76,10 +80,26 @@ const FLAGS = {
   ulimit: list('--ulimit NAME=SOFT[:HARD]', 'set a limit in RUN', parseUlimit),
 };
 
+/** A switch of what holds anyway, which scripts turn on. */
+function settled(names: string, docs: string): Flag<boolean> {
+  const flag = toggle(names, docs, true);
+  const parse: Flag<boolean>['parse'] = (words, context) => {
+    if (flag.parse(words, context)) return true;
+    throw new UsageError(`Cannot use --${flag.long}=false: not supported yet`, 'leave it out');
+  };
+  return { ...flag, parse };
+}
+
+/** Attestations are not made; scripts say so. */
+function requireFalse(word: string): false {
+  if (['false', '0'].includes(word)) return false;
+  throw new UsageError('only false is supported yet', 'attest the digest of the image with a tool of its own');
+}
+
 const REFUSED = (
   'allow attest builder cgroup-parent compress cpu-period cpu-quota c ' +
-  'cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust force-rm isolation m memory memory-swap ' +
-  'policy provenance rm sbom security-opt squash'
+  'cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust isolation m memory memory-swap ' +
+  'policy resource security-opt squash'
 ).split(' ');
 
 /** `berth build`. */
