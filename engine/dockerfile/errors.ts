@@ -40,11 +40,17 @@ export class SyntaxMistake extends Error {
   readonly hint: string | undefined;
 
   constructor(kind: MistakeKind, message: string, hint?: string) {
-    super(message);
+    super(brief(message));
     this.name = 'SyntaxMistake';
     this.kind = kind;
-    this.hint = hint;
+    this.hint = hint === undefined ? undefined : brief(hint);
   }
+}
+
+/** A sentence without the length of what stands in the file: the excerpt shows that. */
+function brief(sentence: string): string {
+  const words = sentence.replace(/\S{200,}/g, (word) => `${word.slice(0, 120)}…`);
+  return words.length > 600 ? `${words.slice(0, 600)}…` : words;
 }
 
 export type MistakeKind =
