@@ -14,9 +14,7 @@ out=$root/dist/native
 # that a copy which follows them has the same hash.
 source_hash() {
   find -L Cargo.toml Cargo.lock rust-toolchain.toml requirements-native.txt build.sh zigcc* zigar */Cargo.toml */src \
-    -path 'fuzz/*' -prune -o -type f -print | sort | while IFS= read -r file; do
-    printf '%s  %s\n' "$(sha256sum <"$file" | cut -d' ' -f1)" "$file"
-  done | sha256sum | cut -d' ' -f1
+    -path 'fuzz/*' -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
 }
 
 if [ "${1:-}" = --source-hash ]; then
