@@ -3,8 +3,10 @@
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { TARGETS, textOf, type FuzzTarget } from '../__tests__/fuzz/index.ts';
 
-/** A text that is read for longer hangs. */
+/** A text that is read for longer hangs: processor time, since a busy machine stops for long. */
 const LIMIT_MS = 10_000;
+/** The same in time that passes, for what waits and computes nothing. */
+const LIMIT_IDLE_MS = 120_000;
 
 interface Work {
   readonly name: string;
@@ -56,13 +58,22 @@ async function fuzz(
 /** Tells of a number that stays. */
 function watch(at: Int32Array<SharedArrayBuffer>): { readonly found: Promise<Error>; readonly stop: () => void } {
   const { promise, resolve } = Promise.withResolvers<Error>();
-  let [before, since] = [-1, Date.now()];
+  let [before, since, used] = [-1, Date.now(), process.cpuUsage()];
   const timer = setInterval(() => {
     const now = Atomics.load(at, 0);
-    if (now !== before) [before, since] = [now, Date.now()];
-    else if (Date.now() - since > LIMIT_MS) resolve(new Error(`it is read for more than ${LIMIT_MS / 1000} s`));
+    if (now !== before) [before, since, used] = [now, Date.now(), process.cpuUsage()];
+    else if (millisecondsSince(used) > LIMIT_MS)
+      resolve(new Error(`it is read for more than ${LIMIT_MS / 1000} s of processor time`));
+    else if (Date.now() - since > LIMIT_IDLE_MS)
+      resolve(new Error(`it is read for more than ${LIMIT_IDLE_MS / 1000} s`));
   }, 200);
   return { found: promise, stop: () => clearInterval(timer) };
+}
+
+/** Processor time of this process, all threads. */
+function millisecondsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
 }
 
 async function read({ name, seed, first, at }: Work): Promise<void> {
