@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
+import { runs } from '../helpers/property.ts';
 import { TARGETS, textOf } from './index.ts';
 import { slowMatch } from './slow-match.ts';
 
 /** `npm run fuzz` takes others, and for longer. */
-const RUNS = Number(process.env['BERTH_PROPERTY_RUNS'] ?? 200);
+const RUNS = runs(200).numRuns;
 const SEED = Number(process.env['BERTH_PROPERTY_SEED'] ?? 1);
 
 describe('a text that began as a real one', () => {
