@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { NetworkRange } from '../../engine.ts';
-import type { HostNetwork } from './host.ts';
+import type { HostNetwork, Route } from './host.ts';
 import { contains, formatAddress, formatSubnet, overlaps, parseAddress, parseSubnet, type Subnet } from './ipv4.ts';
 import { parseSubnet6, type Subnet6 } from './ipv6.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
@@ -38,11 +38,14 @@ export function takenSubnets({ host, networks }: Surroundings, except?: NetworkR
 }
 
 /** The same of IPv6. */
-export function takenSubnets6({ host, networks }: Surroundings): readonly Subnet6[] {
+export function takenSubnets6(
+  { networks }: Pick<Surroundings, 'networks'>,
+  routes: readonly Route<Subnet6>[],
+): readonly Subnet6[] {
   const ours = new Set(networks.map(bridgeName));
   return [
     ...networks.flatMap(({ ipv6 }) => (ipv6 && parseSubnet6(ipv6.subnet)) ?? []),
-    ...(host.routes6 ?? []).filter((route) => !ours.has(route.interface)).map((route) => route.subnet),
+    ...routes.filter((route) => !ours.has(route.interface)).map((route) => route.subnet),
   ];
 }
 

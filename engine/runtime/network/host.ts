@@ -12,8 +12,6 @@ export interface Route<S = Subnet> {
 export interface HostNetwork {
   /** Without the default route. */
   readonly routes: readonly Route[];
-  /** The same of IPv6; undefined where the kernel has none. */
-  readonly routes6?: readonly Route<Subnet6>[] | undefined;
   /** Bytes of a packet on the way out. */
   readonly mtu: number;
   readonly resolvers: Resolvers;
@@ -30,23 +28,20 @@ const MTU = 1500;
 
 /** Reads {@link HostNetwork}. What cannot be read counts as empty. */
 export async function readHostNetwork(): Promise<HostNetwork> {
-  const [table, table6, resolv] = await Promise.all([
-    read('/proc/net/route'),
-    // The table itself is there only when it has lines.
-    readFile('/proc/net/if_inet6', 'utf8').then(
-      () => read('/proc/net/ipv6_route'),
-      () => undefined,
-    ),
-    read('/etc/resolv.conf'),
-  ]);
+  const [table, resolv] = await Promise.all([read('/proc/net/route'), read('/etc/resolv.conf')]);
   const all = parseRoutes(table);
   const out = all.find(({ subnet }) => subnet.prefix === 0)?.interface;
   return {
     routes: all.filter(({ subnet }) => subnet.prefix > 0),
-    ...(table6 === undefined ? {} : { routes6: parseRoutes6(table6) }),
     mtu: out === undefined ? MTU : parseMtu(await read(`/sys/class/net/${out}/mtu`)),
     resolvers: parseResolvers(resolv),
   };
+}
+
+/** The same destinations of IPv6; undefined where the kernel has none. */
+export async function readRoutes6(): Promise<readonly Route<Subnet6>[] | undefined> {
+  const interfaces = await readFile('/proc/net/if_inet6', 'utf8').catch(() => undefined);
+  return interfaces === undefined ? undefined : parseRoutes6(await read('/proc/net/ipv6_route'));
 }
 
 /** Reads the text of `/proc/net/route`: numbers in hex, in the byte order of the network. */

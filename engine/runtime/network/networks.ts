@@ -1,11 +1,11 @@
 import { EngineError } from '../../base/errors.ts';
-import type { Events, NetworkCreate, Networks, NetworkSummary } from '../../engine.ts';
+import type { Events, NetworkCreate, NetworkRange, Networks, NetworkSummary } from '../../engine.ts';
 import type { Connection, ContainersDependencies } from '../dependencies.ts';
 import { listContainers, type Found } from '../list.ts';
 import { bridgeName, ensureDefault, newRecord, takenSubnets, takenSubnets6, type Surroundings } from './default.ts';
 import { FOUR, SIX } from './family.ts';
 import { findNetwork } from './find.ts';
-import { type HostNetwork, readHostNetwork } from './host.ts';
+import { type HostNetwork, readHostNetwork, readRoutes6 } from './host.ts';
 import { inspectNetwork, ONLINE } from './inspect.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
 import { connectContainer, disconnectContainer } from './membership.ts';
@@ -108,13 +108,19 @@ async function createNetwork(records: NetworkRecords, look: Look, request: Netwo
     labels,
     options,
     ...traits,
-    ...(ipv6 ? { ipv6: settleRange(SIX, request, takenSubnets6(look)) } : {}),
+    ...(ipv6 ? { ipv6: await settleSix(look, request) } : {}),
   });
   await records.put(record);
   return record.id;
 }
 
-function checkRequest({ networks, host }: Look, request: NetworkCreate): void {
+async function settleSix(look: Look, request: NetworkCreate): Promise<NetworkRange> {
+  const routes = await readRoutes6();
+  if (routes) return settleRange(SIX, request, takenSubnets6(look, routes));
+  throw invalid('--ipv6', 'this kernel has no IPv6', 'load the module ipv6, or start without ipv6.disable=1');
+}
+
+function checkRequest({ networks }: Look, request: NetworkCreate): void {
   const { name, ipv6 = false } = request;
   if (isPredefined(name) || name === 'default' || name === 'private' || name.startsWith('container:')) {
     throw invalid(`name ${name}`, `operation is not permitted on predefined ${name} network`);
@@ -126,9 +132,6 @@ function checkRequest({ networks, host }: Look, request: NetworkCreate): void {
     throw new EngineError('NETWORK_EXISTS', `Cannot create network ${name}: network with name ${name} already exists`, {
       hint: `berth network rm ${name}, or choose another name`,
     });
-  }
-  if (ipv6 && !host.routes6) {
-    throw invalid('--ipv6', 'this kernel has no IPv6', 'load the module ipv6, or start without ipv6.disable=1');
   }
   const six = ipv6 ? undefined : firstOfIpv6(request);
   if (six) throw invalid(six, 'it is of IPv6, and the network has none', 'berth network create --ipv6');

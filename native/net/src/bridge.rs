@@ -251,7 +251,8 @@ pub fn rehearse() -> Result<(), Failure> {
     let modules = "Load the kernel modules bridge, veth, nf_tables and nft_masq, or use --network host";
     let socket = Socket::route().map_err(failed("socket AF_NETLINK"))?;
     let hint = |failure: Failure| failure.hint(modules);
-    let me = rustix::process::getpid().as_raw_nonzero().get().unsigned_abs();
+    // The thread, which may be in a namespace of its own.
+    let me = rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs();
     let (bridge, id) = ("berth0", "0".repeat(64));
     let step = |what: &'static str, result: rustix::io::Result<()>| result.map_err(failed(what)).map_err(hint);
     step("make bridge", socket.add_bridge(bridge, names::mac(&id), 1500))?;

@@ -291,7 +291,7 @@ fn a_bridge_has_the_name_that_it_was_given_and_keeps_its_containers_apart() {
                 ..endpoint
             }
         };
-        sh("ip link add apart0 type dummy");
+        sh("ip link add apart0 type veth peer name apart1");
         let taken = bridge::attach(&Port::read(&place(2)).unwrap(), &"a".repeat(64), Space::new().pid(), &|_| ()).unwrap_err();
         assert_eq!(taken.subject.as_deref(), Some("apart0"), "{taken}");
         sh("ip link del apart0");
