@@ -240,7 +240,7 @@ const STEPS: readonly Step[] = [
   },
   { args: 'run --rm --network host --link x:y box true', error: /conflicting options/ },
   { args: 'run --rm --network name=six,gw-priority=high box true', error: /invalid gw-priority \(high\)/ },
-  { args: 'run --network six --name broken box no-such-command', silent: true },
+  { args: 'run --network none --name broken box no-such-command', silent: true },
   { args: 'ps -a --filter name=broken --format {{.Names}}|{{.State}}|{{.Status}}' },
   { args: 'inspect -f {{.State.Status}}|{{.State.ExitCode}} broken' },
   { args: 'start broken', silent: true },
