@@ -24,42 +24,45 @@ export async function announceByName(announce: Announce, action: 'pull' | 'push'
 }
 
 type Images = Engine['images'];
+/** An image by what its events say of it. */
+type Told = Pick<Awaited<ReturnType<Images['resolve']>>, 'id' | 'config'>;
 
 /** {@link Images} whose acts are in the journal. */
 export function announced(images: Images, announce: Announce): Images {
-  const tell = async (action: string, id: string, name: string): Promise<void> => {
-    await announce({ kind: 'image', action, id, attributes: { name } });
+  const tell = async (action: string, { id, config }: Told, name: string): Promise<void> => {
+    await announce({ kind: 'image', action, id, attributes: { ...config.config?.Labels, name } });
   };
   return {
     ...images,
     tag: async (source, target) => {
       await images.tag(source, target);
-      await tell('tag', (await images.resolve(target)).id, familiarString(parseReference(target)));
+      await tell('tag', await images.resolve(target), familiarString(parseReference(target)));
     },
     remove: async (nameOrId, how) => {
-      const { id } = await images.resolve(nameOrId);
+      const image = await images.resolve(nameOrId);
       const lines = await images.remove(nameOrId, how);
       for (const line of lines) {
         const [, word, name = ''] = /^(Untagged|Deleted): (.*)$/.exec(line) ?? [];
-        if (word !== undefined) await tell(word === 'Untagged' ? 'untag' : 'delete', id, name);
+        if (word !== undefined) await tell(word === 'Untagged' ? 'untag' : 'delete', image, name);
       }
       return lines;
     },
     save: async (names, how) => {
       await images.save(names, how);
-      for (const name of names) await tell('save', (await images.resolve(name)).id, name);
+      for (const name of names) await tell('save', await images.resolve(name), name);
     },
     load: async (source, act) => {
       const loaded = await images.load(source, act);
       for (const { id, names } of loaded) {
         const [name] = names;
-        await tell('load', id, name === undefined ? id : familiarString(parseReference(name)));
+        const image = await images.resolve(id);
+        await tell('load', image, name === undefined ? id : familiarString(parseReference(name)));
       }
       return loaded;
     },
     import: async (source, how) => {
       const id = await images.import(source, how);
-      await tell('import', id, how?.name ?? id);
+      await tell('import', await images.resolve(id), how?.name ?? id);
       return id;
     },
   };

@@ -20,15 +20,10 @@ export async function applyChanges(config: ContainerConfig, changes: readonly st
   if (changes.length === 0) return config;
   const { OnBuild: triggers = [], ...plain } = config;
   const source = parseStages(parse(`FROM base\n${changes.join('\n')}\n`, { file: '--change' }));
+  const further = source.stages[1];
+  if (further) throw notMetadata('FROM', further.original);
   for (const { kind, original } of source.stages.flatMap(({ instructions }) => instructions)) {
-    if (ALLOWED.has(kind)) continue;
-    throw new EngineError(
-      'CHANGE_INVALID',
-      `Cannot apply --change "${original}": ${kind.toUpperCase()} is not metadata`,
-      {
-        hint: `Use one of ${[...ALLOWED].map((word) => word.toUpperCase()).join(', ')}`,
-      },
-    );
+    if (!ALLOWED.has(kind)) throw notMetadata(kind.toUpperCase(), original);
   }
   const platform = hostPlatform();
   const base = { ...platform, config: plain, rootfs: { type: 'layers' as const, diff_ids: [] } };
@@ -41,4 +36,10 @@ export async function applyChanges(config: ContainerConfig, changes: readonly st
   const { config: changed } = toGraph(resolved, { platform }).image;
   const OnBuild = [...triggers, ...(changed.OnBuild ?? [])];
   return OnBuild.length === 0 ? changed : { ...changed, OnBuild };
+}
+
+function notMetadata(word: string, original: string): EngineError {
+  return new EngineError('CHANGE_INVALID', `Cannot apply --change "${original}": ${word} is not metadata`, {
+    hint: `Use one of ${[...ALLOWED].map((name) => name.toUpperCase()).join(', ')}`,
+  });
 }

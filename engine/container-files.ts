@@ -1,3 +1,4 @@
+import { createAnnounce } from './announce.ts';
 import { collect } from './base/collect.ts';
 import { EngineError, messageOf } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
@@ -7,11 +8,12 @@ import type { CommitOptions, ContainerFiles, FileChange, SaveOptions } from './e
 import { assembleConfig } from './image/assemble.ts';
 import { MAX_CONFIG_SIZE, parseConfig } from './image/config.ts';
 import { layerType } from './image/media-type.ts';
+import { familiarString, parseReference } from './image/reference.ts';
 import type { ContainerConfig, Digest, History, ImageConfig } from './image/types.ts';
 import { withStore } from './leftovers.ts';
 import { requireTag } from './names.ts';
 import { NativeError } from './native/index.ts';
-import { findContainer, type Found } from './runtime/index.ts';
+import { findContainer, type Found, tellOf } from './runtime/index.ts';
 
 /** A container's file system as tar, list of changes and new image. All of its files are read by the helper alone. */
 export function createContainerFiles(parts: Parts): ContainerFiles {
@@ -33,9 +35,9 @@ async function exportContainer(
   { write, signal, onEvent }: Pick<SaveOptions, 'write'> & ActOptions,
 ): Promise<void> {
   await withStore(parts, { signal, onEvent }, async () => {
-    const { record } = await find(parts, nameOrId, { signal });
+    const found = await find(parts, nameOrId, { signal });
     const { helper } = await parts.machine();
-    const { upper, lowers } = record.rootfs;
+    const { upper, lowers } = found.record.rootfs;
     await helper.call(
       'export',
       { snapshots: [upper, ...lowers], clamp: null },
@@ -47,6 +49,7 @@ async function exportContainer(
         },
       },
     );
+    await tellOf({ helper }, found, 'export');
   });
 }
 
@@ -101,8 +104,34 @@ async function commitContainer(
     const { content, descriptor } = assembleConfig(image);
     await parts.store.content.write(descriptor.mediaType, content);
     await parts.store.images.put({ id: descriptor.digest, names });
+    await tellOfCommit(parts, found, {
+      id: descriptor.digest,
+      labels: config.Labels ?? {},
+      name,
+      comment: message ?? '',
+    });
     return descriptor.digest;
   });
+}
+
+/** The new image, its name, and what it was made of, as Docker tells of them. */
+async function tellOfCommit(
+  parts: Parts,
+  found: Found,
+  made: {
+    readonly id: Digest;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly name: string | undefined;
+    readonly comment: string;
+  },
+): Promise<void> {
+  const { helper } = await parts.machine();
+  const announce = createAnnounce(helper);
+  const { id, labels, comment } = made;
+  const name = made.name === undefined ? undefined : familiarString(parseReference(made.name));
+  await announce({ kind: 'image', action: 'create', id, attributes: { ...labels, name: id } });
+  if (name !== undefined) await announce({ kind: 'image', action: 'tag', id, attributes: { ...labels, name } });
+  await tellOf({ helper }, found, 'commit', { comment, imageID: id, imageRef: name ?? '' });
 }
 
 /** Runs `act` while the processes of a running container stand still; one that was paused before stays so. */

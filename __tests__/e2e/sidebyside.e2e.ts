@@ -151,6 +151,7 @@ const STEPS: readonly Step[] = [
   { args: 'history --format {{.CreatedBy}} -q kept:1', silent: true },
   { args: 'kill -s USR1 nope', error: /No such container: nope/ },
   { args: 'restart -t 0 better' },
+  { args: 'exec -d better no-such-command', silent: true },
   { args: 'kill better' },
   { args: 'wait better' },
   { args: 'kill better', error: /is not running/ },
@@ -167,6 +168,47 @@ const STEPS: readonly Step[] = [
   { args: 'inspect -f {{range\ .Mounts}}{{.Destination}}|{{.Mode}}|{{.RW}}{{end}} better' },
   { args: 'logs nope', error: /No such container: nope/ },
   { args: 'exec better true', error: /is not running/ },
+  // What was done to one container, in the order in which it was done.
+  { args: 'run -d --network none --name told -l team=ml box sleep 600' },
+  { args: 'exec told sh -c exit\\ 3' },
+  { args: 'top told', silent: true },
+  { args: 'cp HERE/given told:/given' },
+  { args: 'cp told:/given HERE/again' },
+  { args: 'export -o HERE/told.tar told' },
+  { args: 'rename told said' },
+  { args: 'commit -m why said said:1' },
+  { args: 'restart -t 0 said' },
+  { args: 'rm -f -v said' },
+  {
+    args:
+      'events --since 1h --until 0s --filter type=container --filter label=team=ml --filter event=exec_create --filter event=exec_start ' +
+      '--filter event=exec_die --filter event=top --filter event=extract-to-dir --filter event=archive-path --filter event=export ' +
+      '--filter event=rename --filter event=restart --filter event=start --filter event=destroy ' +
+      '--format {{.Action}}|{{.Actor.Attributes.exitCode}}|{{.Actor.Attributes.oldName}}',
+  },
+  { args: 'rmi said:1', silent: true },
+  // Limits of devices, and what goes with a limit of memory.
+  {
+    args: 'run --rm --network none --device-read-bps sda:1mb box true',
+    error: /bad format for device path: sda:1mb/,
+  },
+  { args: 'run --rm --network none --device-read-iops /dev/sda:1mb box true', error: /invalid rate for device/ },
+  { args: 'run --rm --network none --blkio-weight-device /dev/sda:5 box true', error: /invalid weight for device/ },
+  { args: 'create --network none --name bounded -m 64m --disable-content-trust --isolation default box true' },
+  { args: 'inspect -f {{.HostConfig.Memory}}|{{.HostConfig.MemorySwap}} bounded' },
+  { args: 'update -m 256m bounded', error: /Memory limit should be smaller than already set memoryswap limit/ },
+  { args: 'update -m 256m --memory-swap 512m bounded' },
+  { args: 'rm -v bounded' },
+  {
+    args: 'run --rm --network none --tmpfs /new --tmpfs /tmp --tmpfs /closed:mode=700 box stat -c %a /new /tmp /closed',
+  },
+  { args: 'run --network none --name sized2 box sh -c head\\ -c\\ 100000\\ /dev/zero>/f;ln\\ /f\\ /g;mkdir\\ /d' },
+  { args: 'inspect -s -f {{.SizeRw}} sized2' },
+  { args: 'rm -v sized2' },
+  { args: 'run --rm --network none -v HERE:/b:ro,rw box true', silent: true },
+  { args: 'ps -n 0 --format {{.Names}}' },
+  { args: 'ps -a --filter =a', silent: true },
+  { args: 'cp better: HERE', silent: true },
   // Images out and in again.
   { args: 'save -o HERE/kept.tar kept:1' },
   { args: 'rmi -f kept:1', silent: true },

@@ -10,7 +10,7 @@ describe('the page of refused commands and flags', () => {
   });
 
   test.each([
-    ['`run`', '`--blkio-weight`', 'leave --blkio-weight out'],
+    ['`run`', '`--ip6`', 'leave --ip6 out'],
     ['`images`', '`--tree`', 'berth images lists'],
     ['`rm`', '`--link`', 'berth rm removes the container'],
     ['`network create`', '`--ingress`', 'leave --ingress out'],

@@ -22,6 +22,21 @@ export interface Limits {
   readonly cpusetMems?: string | undefined;
   /** -1: no limit. */
   readonly pids?: number | undefined;
+  /** Share of block devices among containers that want more than there is, 10 to 1000; 0 is none of its own. */
+  readonly blkioWeight?: number | undefined;
+  readonly blkioWeightDevice?: readonly { readonly path: string; readonly weight: number }[] | undefined;
+  /** Bytes a second; 0 is no limit. */
+  readonly deviceReadBps?: readonly DeviceRate[] | undefined;
+  readonly deviceWriteBps?: readonly DeviceRate[] | undefined;
+  /** Operations a second. */
+  readonly deviceReadIops?: readonly DeviceRate[] | undefined;
+  readonly deviceWriteIops?: readonly DeviceRate[] | undefined;
+}
+
+/** What may be read from or written to a block device of this machine in a second. */
+export interface DeviceRate {
+  readonly path: string;
+  readonly rate: number;
 }
 
 /** `--health-*`: what is given replaces the image's. Times in nanoseconds, as in the image's configuration. */
@@ -146,6 +161,8 @@ export interface RunSpec {
   readonly pid?: string | undefined;
   readonly uts?: 'host' | undefined;
   readonly cgroupns?: 'host' | 'private' | undefined;
+  /** The cgroup that the container's lies below, from the root of each hierarchy. */
+  readonly cgroupParent?: string | undefined;
   readonly privileged?: boolean | undefined;
   readonly security?: SecurityOptions | undefined;
   readonly devices?: readonly DeviceRequest[] | undefined;

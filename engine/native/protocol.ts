@@ -668,7 +668,15 @@ removed: Array<string>,
  */
 warnings: Array<string>, };
 export type UsageReply = { snapshots: Array<SnapshotUsage>, };
-export type SnapshotUsage = { name: string, bytes: number, inodes: number, };
+export type SnapshotUsage = { name: string, 
+/**
+ * On disk, directories included.
+ */
+bytes: number, inodes: number, 
+/**
+ * Lengths of all that is no directory.
+ */
+content: number, };
 export type ExportReply = { entries: number, };
 export type ExtractReply = { entries: number, };
 export type Volumes = { volumes: Array<VolumeState>, 
@@ -814,7 +822,7 @@ export type Resources = {
 /**
  * Which devices may be used; `None` leaves all to the nodes that there are.
  */
-devices?: Array<DeviceRule>, pids?: Pids, memory?: Memory, cpu?: Cpu, };
+devices?: Array<DeviceRule>, pids?: Pids, memory?: Memory, cpu?: Cpu, blockIO?: BlockIo, };
 export type DeviceRule = { allow: boolean, 
 /**
  * `a`, `c` or `b`; all when left out.
@@ -843,6 +851,13 @@ cpus?: string,
  * Memory nodes.
  */
 mems?: string, };
+export type BlockIo = { 
+/**
+ * 10 to 1000.
+ */
+weight?: number, weightDevice: Array<WeightDevice>, throttleReadBpsDevice: Array<ThrottleDevice>, throttleWriteBpsDevice: Array<ThrottleDevice>, throttleReadIOPSDevice: Array<ThrottleDevice>, throttleWriteIOPSDevice: Array<ThrottleDevice>, };
+export type WeightDevice = { major: number, minor: number, weight: number, };
+export type ThrottleDevice = { major: number, minor: number, rate: number, };
 export type Seccomp = { defaultAction: string, defaultErrnoRet?: number, 
 /**
  * Empty means the native one only.

@@ -4,6 +4,7 @@ import type { Limits } from '../engine.ts';
 import type { Restart } from '../native/protocol.ts';
 import type { Connection, ContainersDependencies } from './dependencies.ts';
 import { attributesOf } from './life.ts';
+import { blockIoOf } from './block-io.ts';
 import { toResources } from './limits.ts';
 import { findContainer, findRunning, listContainers } from './list.ts';
 import { namesOn } from './network/endpoints.ts';
@@ -12,6 +13,7 @@ import { RUN_PROFILE } from './profile.ts';
 import { encodeRecord } from './record.ts';
 import { freeName } from './run.ts';
 import { limitsOf } from './spec.ts';
+import { countsSwap } from './swap.ts';
 
 /** Gives a container another name. @throws `NAME_IN_USE`, `INVALID_NAME` */
 export async function renameContainer(
@@ -55,10 +57,12 @@ export async function updateContainer(
         `Cannot update container ${record.name}: Restart policy cannot be updated because AutoRemove is enabled for the container`,
       );
     }
+    if (limits) await checkSwap(connection, record.spec.limits ?? {}, limits);
     const merged = { ...record.spec.limits, ...defined(limits ?? {}) };
     const spec = { ...record.spec, limits: merged, ...(restart ? { restart } : {}) };
     const profile = limitsOf(RUN_PROFILE, connection.probe);
-    const resources = { ...profile, ...toResources(merged, availableParallelism()) };
+    const blockIO = await blockIoOf(merged);
+    const resources = { ...profile, ...toResources(merged, availableParallelism()), ...(blockIO ? { blockIO } : {}) };
     await connection.helper.call('update', {
       container: state.id,
       resources: limits ? { ...resources, cpu: { ...profile.cpu, ...resources.cpu } } : null,
@@ -69,6 +73,17 @@ export async function updateContainer(
       event: 'update',
     });
   });
+}
+
+/** More memory than memory and swap together may be: Docker wants both changed at once. @throws `LIMIT_INVALID` */
+async function checkSwap({ probe }: Connection, held: Limits, { memory, memorySwap = 0 }: Limits): Promise<void> {
+  const bound = held.memorySwap ?? 0;
+  if (memory === undefined || memorySwap !== 0 || bound < 0 || memory <= bound || !(await countsSwap(probe))) return;
+  throw new EngineError(
+    'LIMIT_INVALID',
+    'Cannot limit the container: Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time',
+    { hint: 'add --memory-swap, of memory and swap together, or -1 for no limit' },
+  );
 }
 
 /** Lets a container's processes stand still. @throws `CONTAINER_NOT_RUNNING`, `CONTAINER_PAUSED` */

@@ -1,6 +1,7 @@
 export { createBuildSpec, type BuildSpec, type BuildSpecDependencies, type BuildStep } from './build-spec.ts';
 export { createContainers } from './containers.ts';
 export { findContainer, type Found } from './list.ts';
+export { tellOf } from './tell.ts';
 export { listUnreadable, removeUnreadable } from './unreadable.ts';
 export { collectIntended } from './intended.ts';
 export { createNetworks } from './network/networks.ts';

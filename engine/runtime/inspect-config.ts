@@ -1,4 +1,4 @@
-import type { Limits, Mount, RunSpec } from '../engine.ts';
+import type { DeviceRate, Limits, Mount, RunSpec } from '../engine.ts';
 import type { PublishedPort } from '../native/protocol.ts';
 import type { Found } from './list.ts';
 import { MASKED_PATHS, READONLY_PATHS } from './profile.ts';
@@ -8,14 +8,7 @@ const SHM_SIZE = 64 * 1024 * 1024;
 
 /** What Docker has a flag for and is refused here (src/cli/commands/run-flags.ts), or is for Windows: templates that ask for it find it unset. */
 const NEVER_SET = {
-  BlkioDeviceReadBps: [],
-  BlkioDeviceReadIOps: [],
-  BlkioDeviceWriteBps: [],
-  BlkioDeviceWriteIOps: [],
-  BlkioWeight: 0,
-  BlkioWeightDevice: [],
   Cgroup: '',
-  CgroupParent: '',
   ConsoleSize: [0, 0],
   ContainerIDFile: '',
   CpuCount: 0,
@@ -42,6 +35,7 @@ export function hostConfigOf(spec: RunSpec): Record<string, unknown> {
     Binds: mounts.filter(isBind).map(bindOf),
     CapAdd: orNull(spec.capAdd?.map(capability)),
     CapDrop: orNull(spec.capDrop?.map(capability)),
+    CgroupParent: spec.cgroupParent ?? '',
     CgroupnsMode: spec.cgroupns ?? 'private',
     DeviceCgroupRules: (spec.deviceRules ?? []).map(ruleOf),
     Devices: (spec.devices ?? []).map(({ hostPath, path, access }) => ({
@@ -137,6 +131,12 @@ function hostPortOf({ hostPort, hostPortLast }: PublishedPort): string {
 
 function limitsOf(limits: Limits): Record<string, unknown> {
   return {
+    BlkioDeviceReadBps: ratesOf(limits.deviceReadBps),
+    BlkioDeviceReadIOps: ratesOf(limits.deviceReadIops),
+    BlkioDeviceWriteBps: ratesOf(limits.deviceWriteBps),
+    BlkioDeviceWriteIOps: ratesOf(limits.deviceWriteIops),
+    BlkioWeight: limits.blkioWeight ?? 0,
+    BlkioWeightDevice: (limits.blkioWeightDevice ?? []).map(({ path, weight }) => ({ Path: path, Weight: weight })),
     CpuPeriod: limits.cpuPeriod ?? 0,
     CpuQuota: limits.cpuQuota ?? 0,
     CpuShares: limits.cpuShares ?? 0,
@@ -150,6 +150,10 @@ function limitsOf(limits: Limits): Record<string, unknown> {
     OomKillDisable: limits.oomKillDisable ?? false,
     PidsLimit: limits.pids ?? null,
   };
+}
+
+function ratesOf(rates: readonly DeviceRate[] = []): readonly Record<string, unknown>[] {
+  return rates.map(({ path, rate }) => ({ Path: path, Rate: rate }));
 }
 
 /** In full, as Docker's daemon writes it. */

@@ -64,7 +64,15 @@ export async function findContainer(connection: Connection, nameOrId: string): P
 /** A running container. @throws `CONTAINER_NOT_RUNNING` */
 export async function findRunning(connection: Connection, nameOrId: string): Promise<Found> {
   const found = await findContainer(connection, nameOrId);
-  if (found.state.status === 'running') return found;
+  if (found.state.status === 'running') {
+    // The helper knows of a process where it could read the state.
+    if (found.state.process !== null) return found;
+    throw new EngineError(
+      'CONTAINER_STATE_UNREADABLE',
+      `Cannot reach ${nameOrId}: the state of container ${found.state.id} cannot be read; its processes may run`,
+      { hint: `berth restart ${found.record.name} ends what runs of it, and starts it anew` },
+    );
+  }
   if (found.state.status === 'paused') {
     throw new EngineError('CONTAINER_PAUSED', `Cannot reach ${nameOrId}: container ${found.state.id} is paused`, {
       hint: `berth unpause ${found.record.name}`,

@@ -111,7 +111,8 @@ function tmpfs(mount: Mount, destination: string): oci.Mount {
   );
   const options = [...held, ...words, ...(mount.readonly ? ['ro'] : [])];
   if (mount.size !== undefined) options.push(`size=${mount.size}`);
-  options.push(`mode=${(mount.mode ?? 0o1777).toString(8)}`);
+  // Without one, a directory that is there keeps its permissions, and a new one is open to all.
+  if (mount.mode !== undefined) options.push(`mode=${mount.mode.toString(8)}`);
   return { destination, type: 'tmpfs', source: 'tmpfs', options };
 }
 

@@ -8,6 +8,8 @@ import type { IdMap, Join, PublishedPort, StartArgs } from '../native/protocol.t
 import type { Platform } from '../image/types.ts';
 import type { StoredImage } from '../store/types.ts';
 import { createReadAccounts } from './accounts.ts';
+import { blockIoOf } from './block-io.ts';
+import { cgroupBelow } from './cgroup-parent.ts';
 import { checkAnnotations } from './annotations.ts';
 import type { Connection } from './dependencies.ts';
 import { readHostFacts } from './host.ts';
@@ -25,6 +27,7 @@ import type { ContainerRecord } from './record.ts';
 import { rightsOf } from './rights.ts';
 import { toRlimits } from './rlimits.ts';
 import { argsOf, createSpec } from './spec.ts';
+import { withSwap } from './swap.ts';
 import { lookupUser } from './user.ts';
 import { readOrigins, type VolumeUse } from './volumes.ts';
 
@@ -42,10 +45,16 @@ export interface Plan {
 /** Works out everything about a container that can be known before its name. @throws `NO_COMMAND`, `USER_NOT_FOUND`, `MOUNT_REFUSED` and more */
 export async function planContainer(
   connection: Connection,
-  { image, lowers, spec }: { readonly image: StoredImage; readonly lowers: readonly string[]; readonly spec: RunSpec },
+  {
+    image,
+    lowers,
+    spec: asked,
+  }: { readonly image: StoredImage; readonly lowers: readonly string[]; readonly spec: RunSpec },
   options: ActOptions,
 ): Promise<Plan> {
   const { helper, probe, root } = connection;
+  const limits = asked.limits && (await withSwap(asked.limits, probe));
+  const spec = limits ? { ...asked, limits } : asked;
   const id = randomBytes(32).toString('hex');
   const config = mergeConfig(image.config.config ?? {}, spec);
   const args = argsOf(config, spec);
@@ -71,6 +80,8 @@ export async function planContainer(
     sharedNamespaces(connection, spec, donor),
   ]);
   const target = { idMap: helper.idMap, probe, host };
+  const blockIO = limits && (await blockIoOf(limits));
+  const cgroupsPath = cgroupBelow(spec.cgroupParent, id);
   const rights = rightsOf(spec, target);
   const ports = publishedPorts(spec, config);
   const identity = lookupUser(config.User ?? '', accounts, spec.groupAdd);
@@ -102,7 +113,7 @@ export async function planContainer(
       sysctls: parametersOf(spec, { isOwn: network !== 'host' && !donor, idMap: helper.idMap }),
       annotations: spec.annotations,
       rlimits: toRlimits(spec.ulimits ?? []),
-      resources: toResources(spec.limits ?? {}, availableParallelism()),
+      resources: { ...toResources(limits ?? {}, availableParallelism()), ...(blockIO ? { blockIO } : {}) },
     },
     target,
   );
@@ -126,7 +137,11 @@ export async function planContainer(
       stopSignal,
     },
     ports: hasPorts(network) ? ports : [],
-    config: spec.rm ? { ...oci, annotations: { ...oci.annotations, ...ownVolumes(volumes) } } : oci,
+    config: {
+      ...oci,
+      ...(spec.rm ? { annotations: { ...oci.annotations, ...ownVolumes(volumes) } } : {}),
+      ...(cgroupsPath === undefined ? {} : { linux: { ...oci.linux, cgroupsPath } }),
+    },
     joins: shared.joins,
     warnings: [
       ...devices.warnings,

@@ -7,6 +7,7 @@ import { findContainer, findRunning, type Found, isAlive } from './list.ts';
 import { wasStarted } from './meanwhile.ts';
 import { checkLinks, STOP_SECONDS, untilRunning } from './run.ts';
 import { stopContainer } from './stop.ts';
+import { tellOf } from './tell.ts';
 import { refuseSharedTmpfs } from './volumes.ts';
 
 /** Starts a container that was created or has ended, by its own order. Undefined when it runs already. */
@@ -87,6 +88,7 @@ export async function restartContainer(
       if (!(await wasStarted(connection, state.id, error))) throw error;
     });
   });
+  await tellOf(connection, found, 'restart');
 }
 
 /** Joins the streams of a running container. Leaving lets it go on. */

@@ -50,7 +50,8 @@ async function writeTo<T>(
   { path, named, flags }: { readonly path: string; readonly named: string; readonly flags: string },
   act: (write: Write) => Promise<T>,
 ): Promise<T> {
-  const handle = await open(path, flags, 0o644).catch((error: unknown) => {
+  // For its owner alone, as with Docker: what an image or a container holds is nobody else's.
+  const handle = await open(path, flags, 0o600).catch((error: unknown) => {
     throw new OperandsError(`Cannot write ${named}: ${reasonOf(error)}`);
   });
   try {

@@ -27,7 +27,8 @@ export function parseFilter(
   const match = /^([^=!]*)(!?)=(.*)$/s.exec(word);
   const [, name = '', not = '', value = ''] = match ?? [];
   const key = name.trim().toLowerCase();
-  if (!match || key === '') throw new UsageError(`invalid filter '${word}': wanted name=value`);
+  if (!match) throw new UsageError(`invalid filter '${word}': wanted name=value`);
+  if (key === '') throw new OperandsError(`invalid filter '${word}': wanted name=value`);
   if (!Object.hasOwn(known, key)) {
     throw new OperandsError(
       `Cannot filter by ${key}: invalid filter '${key}'`,

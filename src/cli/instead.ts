@@ -47,7 +47,6 @@ const FLAGS: Readonly<Record<string, string>> = {
   '--log-level': 'leave it out: berth has no daemon that writes logs',
   '-D': 'leave it out; berth build --progress plain shows every step',
   '--debug': 'leave it out; berth build --progress plain shows every step',
-  '--disable-content-trust': 'leave it out: berth checks every digest, and has no content trust to switch off',
   '--platform': PLATFORM,
   '--isolation': 'leave it out: BERTH_ISOLATION chooses the rung',
   '--use-api-socket': NO_DAEMON,
@@ -60,7 +59,10 @@ const FLAGS: Readonly<Record<string, string>> = {
   '--cpu-count': 'leave it out: it is a flag for Windows',
   '--io-maxbandwidth': 'leave it out: it is a flag for Windows',
   '--io-maxiops': 'leave it out: it is a flag for Windows',
-  '--volume-driver': 'leave it out: volumes are kept below BERTH_ROOT/volumes',
+  '--cpu-rt-period':
+    'leave it out: no kernel of a distribution shares realtime among cgroups; --cpus and --cpu-shares do',
+  '--cpu-rt-runtime':
+    'leave it out: no kernel of a distribution shares realtime among cgroups; --cpus and --cpu-shares do',
   '--storage-opt': 'leave it out: a container may fill the file system of BERTH_ROOT',
   'rm -l': 'leave it out: berth rm removes the container, and its links with it',
   'rm --link': 'leave it out: berth rm removes the container, and its links with it',

@@ -2,9 +2,18 @@ const SIZES = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 /** Bytes in Docker's decimal units, three significant digits: `12.3MB`. */
 export function humanSize(bytes: number): string {
+  return decimalSize(bytes, 3);
+}
+
+/** {@link humanSize} with the four digits that Docker gives sums and volumes. */
+export function totalSize(bytes: number): string {
+  return decimalSize(bytes, 4);
+}
+
+function decimalSize(bytes: number, digits: number): string {
   let [value, unit] = [bytes, 0];
-  while (value >= 999.5 && unit < SIZES.length - 1) [value, unit] = [value / 1000, unit + 1];
-  const text = value >= 100 || unit === 0 ? String(Math.round(value)) : String(Number(value.toPrecision(3)));
+  while (value >= 1000 - 5 / 10 ** (digits - 2) && unit < SIZES.length - 1) [value, unit] = [value / 1000, unit + 1];
+  const text = unit === 0 ? String(Math.round(value)) : String(Number(value.toPrecision(digits)));
   return `${text}${SIZES[unit]}`;
 }
 

@@ -202,6 +202,21 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('rm', '-f', foreign)).code).toBe(0);
   });
 
+  test('a container whose state was torn says so to who would join it, and is whole again after a restart', async () => {
+    const id = (await berth('run', '-d', '--name', 'torn', 'box', 'sleep', '1000')).stdout.trim();
+    await writeFile(join(store.root, 'containers', id, 'state.json'), '{"id"');
+    const { code, stderr } = await berth('exec', 'torn', 'true');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/the state of container [0-9a-f]{64} cannot be read[^]*hint: berth restart torn/);
+    expect(await berth('restart', '-t', '0', 'torn')).toMatchObject({ code: 0, stderr: '' });
+    expect(await berth('exec', 'torn', 'echo', 'again')).toMatchObject({ code: 0, stdout: 'again\n' });
+    const told = ['events', '--since', '10m', '--until', '0s', '-f', 'container=torn', '--format', '{{.Action}}'];
+    expect((await berth(...told)).stdout).toMatch(
+      /\nrestart\nexec_create: echo again\nexec_start: echo again\nexec_die\n$/,
+    );
+    expect((await berth('rm', '-f', 'torn')).code).toBe(0);
+  });
+
   test('two commands on one container at once leave it in one state, and nothing behind', async () => {
     for (let round = 0; round < 3; round += 1) {
       await berth('run', '-d', '--name', 'twice', '--restart', 'always', 'box', 'sleep', '1000');

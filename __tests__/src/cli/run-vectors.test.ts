@@ -25,13 +25,14 @@ interface Table {
 }
 
 /** Flags of the tables that are not done: each row that has one is refused by its name. */
-const NOT_DONE = ['-a', '--blkio-weight', '--isolation', '--storage-opt'];
+const NOT_DONE = ['-a', '--storage-opt'];
 
 /** What Docker's command line passes on and its daemon refuses, or what has no meaning here: refused at once, with the words that say why. */
 const REFUSED_HERE: Readonly<Record<string, RegExp>> = {
   '--expose=8080/ncp': /invalid proto: ncp/,
   '--restart=anything:123': /unknown policy 'anything'/,
   '--restart=negative:-123': /unknown policy 'negative'/,
+  '--isolation x': /Cannot use --isolation x: invalid isolation/,
   '--runtime r': /unknown or invalid runtime name: r/,
   '--log-driver=syslog --log-opt=something': /Cannot use log driver syslog|wanted name=value/,
   '--device=relative:/absolute-path': /relative is not an absolute path/,

@@ -135,7 +135,7 @@ impl Group {
         let listed = self.members.iter().any(|member| member.controls("devices"));
         for member in &self.members {
             let result = write(&member.directory, "cgroup.procs", &pid.as_raw_nonzero().to_string());
-            let limits = member.controllers.iter().any(|name| wanted.contains(&name.as_str()));
+            let limits = wanted.iter().any(|wanted| member.controls(wanted));
             // Without the list of v1 it is a program on the group of v2 that keeps devices away, and no controller.
             let keeps = member.controls("devices") || member.v2 && !listed;
             if limits || devices && keeps {
@@ -236,11 +236,7 @@ impl Group {
 
     fn limit(&self, resources: &Resources, wanted: &[&str]) -> Result<(), Failure> {
         for controller in wanted {
-            let Some(member) = self
-                .members
-                .iter()
-                .find(|member| member.controllers.iter().any(|name| name == controller))
-            else {
+            let Some(member) = self.members.iter().find(|member| member.controls(controller)) else {
                 let message = format!("no cgroup hierarchy here lets this user limit {controller}");
                 return Err(Failure::new(Code::NotPermitted, "limit resources", message)
                     .subject(*controller)
@@ -252,10 +248,13 @@ impl Group {
                     .subject(field)
                     .hint("Leave it out"));
             }
-            for setting in limit::settings(resources, member.v2)
-                .iter()
-                .filter(|setting| setting.controller == *controller)
-            {
+            let settings = limit::settings(resources, member.v2);
+            let settings = settings.iter().filter(|setting| setting.controller == *controller);
+            if let Some(Setting { file, value, .. }) = settings.clone().find(|setting| setting.file == limit::MEMORY_AND_SWAP) {
+                // Memory cannot grow beyond what it may take together with swap; where it shrinks, this has to wait.
+                let _ = write(&member.directory, file, value);
+            }
+            for setting in settings {
                 member.set(setting)?;
             }
         }
@@ -265,16 +264,28 @@ impl Group {
 
 impl Member {
     pub(crate) fn controls(&self, controller: &str) -> bool {
-        self.controllers.iter().any(|name| name == controller)
+        self.controllers.iter().any(|name| limit::is_controller(name, controller))
     }
 
     fn set(&self, setting: &Setting) -> Result<(), Failure> {
-        let Setting { file, value, .. } = setting;
-        write(&self.directory, file, value).map_err(|error| {
+        let Setting {
+            file, value, else_write, ..
+        } = setting;
+        let result = match (write(&self.directory, file, value), else_write) {
+            (Err(Errno::NOENT), Some((file, value))) => write(&self.directory, file, value),
+            (result, _) => result,
+        };
+        result.map_err(|error| {
             let failure = failed_on("limit resources", file)(error);
             let swap = file.contains("memsw") || file.contains("swap");
             if swap && error == Errno::NOENT {
                 failure.hint("This kernel does not count swap: leave the swap limit out")
+            } else if file.contains("weight") && matches!(error, Errno::NOENT | Errno::OPNOTSUPP) {
+                failure.hint(
+                    "No scheduler here weighs block devices: leave the weight out, or choose bfq in /sys/block/DEVICE/queue/scheduler",
+                )
+            } else if setting.controller == "io" {
+                failure.hint("Name a whole block device, as lsblk shows it")
             } else {
                 failure
             }

@@ -1,6 +1,9 @@
 //! From the limits of the specification to the files of each version.
 
-use berth_wire::oci::{Cpu, Memory, Resources};
+use berth_wire::oci::{BlockIo, Cpu, Memory, Resources, ThrottleDevice};
+
+/// What v1 bounds memory and swap together with.
+pub(crate) const MEMORY_AND_SWAP: &str = "memory.memsw.limit_in_bytes";
 
 /// A file to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +11,8 @@ pub(crate) struct Setting {
     pub(crate) controller: &'static str,
     pub(crate) file: &'static str,
     pub(crate) value: String,
+    /// The file and value of kernels that have not got `file`.
+    pub(crate) else_write: Option<(&'static str, String)>,
 }
 
 /// The files that carry the limits, in the order in which they must be written.
@@ -31,6 +36,9 @@ pub(crate) fn settings(resources: &Resources, v2: bool) -> Vec<Setting> {
         }
         settings.extend(cpu.cpus.as_ref().map(|cpus| setting("cpuset", "cpuset.cpus", cpus)));
         settings.extend(cpu.mems.as_ref().map(|mems| setting("cpuset", "cpuset.mems", mems)));
+    }
+    if let Some(block_io) = &resources.block_io {
+        settings.extend(if v2 { block_io_v2(block_io) } else { block_io_v1(block_io) });
     }
     settings
 }
@@ -60,6 +68,7 @@ pub(crate) fn controllers(resources: &Resources) -> Vec<&'static str> {
         (resources.pids.is_some(), "pids"),
         (cpu, "cpu"),
         (cpuset, "cpuset"),
+        (resources.block_io.as_ref().is_some_and(|io| *io != BlockIo::default()), "io"),
     ]
     .into_iter()
     .filter(|(wanted, _)| *wanted)
@@ -72,7 +81,73 @@ fn setting(controller: &'static str, file: &'static str, value: impl Into<String
         controller,
         file,
         value: value.into(),
+        else_write: None,
     }
+}
+
+/// Whether a controller of this name is the one that `wanted` means: v1 calls the one of block devices `blkio`.
+pub(crate) fn is_controller(name: &str, wanted: &str) -> bool {
+    name == wanted || wanted == "io" && name == "blkio"
+}
+
+/// Weights are those of BFQ, and before Linux 5.0 of CFQ, which has other names. Each device is a line that is written on its own.
+fn block_io_v1(io: &BlockIo) -> Vec<Setting> {
+    let weight = |file, older, value: String| Setting {
+        else_write: Some((older, value.clone())),
+        ..setting("io", file, value)
+    };
+    let all = io.weight.map(|value| weight("blkio.bfq.weight", "blkio.weight", value.to_string()));
+    let each = io.weight_device.iter().map(|one| {
+        let line = format!("{}:{} {}", one.major, one.minor, one.weight);
+        weight("blkio.bfq.weight_device", "blkio.weight_device", line)
+    });
+    let rates = [
+        ("blkio.throttle.read_bps_device", &io.throttle_read_bps_device),
+        ("blkio.throttle.write_bps_device", &io.throttle_write_bps_device),
+        ("blkio.throttle.read_iops_device", &io.throttle_read_iops_device),
+        ("blkio.throttle.write_iops_device", &io.throttle_write_iops_device),
+    ];
+    let rates = rates.into_iter().flat_map(|(file, devices)| {
+        devices
+            .iter()
+            .map(move |one| setting("io", file, format!("{}:{} {}", one.major, one.minor, one.rate)))
+    });
+    all.into_iter().chain(each).chain(rates).collect()
+}
+
+/// Weights are those of BFQ where it is there, else those of `io.cost`, which count from 1 to 10000.
+fn block_io_v2(io: &BlockIo) -> Vec<Setting> {
+    let weight = |device: &str, value: u16| Setting {
+        else_write: Some(("io.weight", format!("{device}{}", io_weight(value)))),
+        ..setting("io", "io.bfq.weight", format!("{device}{value}"))
+    };
+    let all = io.weight.map(|value| weight("", value));
+    let each = io
+        .weight_device
+        .iter()
+        .map(|one| weight(&format!("{}:{} ", one.major, one.minor), one.weight));
+    let rates = [
+        ("rbps", &io.throttle_read_bps_device),
+        ("wbps", &io.throttle_write_bps_device),
+        ("riops", &io.throttle_read_iops_device),
+        ("wiops", &io.throttle_write_iops_device),
+    ];
+    let line = |key: &str, one: &ThrottleDevice| format!("{}:{} {key}={}", one.major, one.minor, bound(one.rate));
+    let rates = rates
+        .into_iter()
+        .flat_map(|(key, devices)| devices.iter().map(move |one| setting("io", "io.max", line(key, one))));
+    all.into_iter().chain(each).chain(rates).collect()
+}
+
+/// 10 to 1000 as 1 to 10000, by runc's rule.
+fn io_weight(weight: u16) -> u32 {
+    let weight = u32::from(weight.clamp(10, 1000));
+    (weight - 10) * 9_999 / 990 + 1
+}
+
+/// 0 takes a limit away.
+fn bound(rate: u64) -> String {
+    if rate == 0 { "max".to_owned() } else { rate.to_string() }
 }
 
 fn memory_v1(memory: &Memory, settings: &mut Vec<Setting>) {
@@ -81,7 +156,7 @@ fn memory_v1(memory: &Memory, settings: &mut Vec<Setting>) {
     }
     // Memory and swap together; it cannot be below the limit of memory, so it comes second.
     if let Some(swap) = memory.swap {
-        settings.push(setting("memory", "memory.memsw.limit_in_bytes", swap.to_string()));
+        settings.push(setting("memory", MEMORY_AND_SWAP, swap.to_string()));
     }
     if let Some(reservation) = memory.reservation {
         settings.push(setting("memory", "memory.soft_limit_in_bytes", reservation.to_string()));
@@ -238,7 +313,54 @@ mod tests {
     }
 
     #[test]
+    fn devices_are_limited_by_the_files_of_each_version() {
+        let device = |rate| ThrottleDevice { major: 8, minor: 16, rate };
+        let resources = Resources {
+            block_io: Some(BlockIo {
+                weight: Some(500),
+                weight_device: vec![berth_wire::oci::WeightDevice {
+                    major: 8,
+                    minor: 0,
+                    weight: 1000,
+                }],
+                throttle_read_bps_device: vec![device(1024)],
+                throttle_write_iops_device: vec![device(0)],
+                ..BlockIo::default()
+            }),
+            ..Resources::default()
+        };
+        assert_eq!(
+            texts(&resources, true),
+            [
+                "io.bfq.weight=500",
+                "io.bfq.weight=8:0 1000",
+                "io.max=8:16 rbps=1024",
+                "io.max=8:16 wiops=max"
+            ]
+        );
+        let older: Vec<_> = settings(&resources, true).into_iter().filter_map(|one| one.else_write).collect();
+        assert_eq!(older, [("io.weight", "4950".to_owned()), ("io.weight", "8:0 10000".to_owned())]);
+        assert_eq!(
+            texts(&resources, false),
+            [
+                "blkio.bfq.weight=500",
+                "blkio.bfq.weight_device=8:0 1000",
+                "blkio.throttle.read_bps_device=8:16 1024",
+                "blkio.throttle.write_iops_device=8:16 0"
+            ]
+        );
+        assert_eq!(controllers(&resources), ["io"]);
+        assert!(is_controller("blkio", "io") && is_controller("io", "io") && !is_controller("blkio", "memory"));
+        let nothing = Resources {
+            block_io: Some(BlockIo::default()),
+            ..Resources::default()
+        };
+        assert!(controllers(&nothing).is_empty());
+    }
+
+    #[test]
     fn shares_and_weights_meet_at_both_ends() {
         assert_eq!([0, 2, 262_144, u64::MAX].map(weight), [1, 1, 10_000, 10_000]);
+        assert_eq!([0, 10, 1000, u16::MAX].map(io_weight), [1, 1, 10_000, 10_000]);
     }
 }

@@ -34,6 +34,59 @@ pub(crate) fn of_container(context: &Context, folder: &Folder, action: &str, mor
     write(context, "container", action, &folder.id, &attributes);
 }
 
+/// The longest command that an event repeats.
+const MAX_COMMAND: usize = 32 * 1024;
+
+/// A process that joins a container, as events tell of it: Docker's `exec_create`, `exec_start`, `exec_die`.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    container: String,
+    attributes: BTreeMap<String, String>,
+    command: String,
+}
+
+impl Joined {
+    /// `None` in a step of a build, which is not told about.
+    pub(crate) fn new(folder: &Folder, args: &[String]) -> Option<Self> {
+        let mut attributes = folder.life().ok()??.attributes;
+        let halves = [berth_sys::file::random_name().ok()?, berth_sys::file::random_name().ok()?];
+        attributes.insert("execID".to_owned(), halves.concat());
+        let mut command = args.join(" ");
+        // Docker puts a blank between the program and its arguments, also where there are none.
+        if args.len() == 1 {
+            command.push(' ');
+        }
+        if let Some((cut, _)) = command.char_indices().find(|(at, _)| *at >= MAX_COMMAND) {
+            command.truncate(cut);
+        }
+        Some(Self {
+            container: folder.id.clone(),
+            attributes,
+            command,
+        })
+    }
+
+    /// It was asked for, and is on its way.
+    pub(crate) fn begins(&self, context: &Context) {
+        for word in ["exec_create", "exec_start"] {
+            let action = format!("{word}: {}", self.command);
+            write(context, "container", &action, &self.container, &self.attributes);
+        }
+    }
+
+    /// Its caller has left it.
+    pub(crate) fn is_left(&self, context: &Context) {
+        write(context, "container", "exec_detach", &self.container, &self.attributes);
+    }
+
+    /// Its end.
+    pub(crate) fn ends(&self, context: &Context, code: i32) {
+        let mut attributes = self.attributes.clone();
+        attributes.insert("exitCode".to_owned(), code.to_string());
+        write(context, "container", "exec_die", &self.container, &attributes);
+    }
+}
+
 /// Writes an act.
 pub(crate) fn write(context: &Context, kind: &str, action: &str, id: &str, attributes: &BTreeMap<String, String>) {
     let nothing = BTreeMap::new();

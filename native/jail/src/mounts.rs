@@ -111,6 +111,13 @@ fn fresh(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, options: &Options, repo
     if options.copy_up {
         first.attributes.set &= !mount::RDONLY;
     }
+    // A directory that is there keeps its permissions, as with runc.
+    if kind == "tmpfs"
+        && !options.data.iter().any(|(key, _)| key == "mode")
+        && let Some(mode) = target::ensure(root, &mount.destination, true, reporter)?.mode
+    {
+        first.data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
+    }
     let tree = make_from(kind, source, &first)
         .map_err(|error| failed_on("mount", &mount.destination)(error).hint(format!("mounting {kind} failed")))?;
     if options.copy_up {

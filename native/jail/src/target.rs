@@ -23,6 +23,8 @@ pub(crate) struct Target {
     pub(crate) fd: OwnedFd,
     /// The path that it has inside the root, without links.
     pub(crate) path: Vec<u8>,
+    /// Permission bits that it had already; `None` where it was made just now.
+    pub(crate) mode: Option<u32>,
 }
 
 /// Finds `path` in `root`; makes what is missing, the last component as a directory or a file.
@@ -50,7 +52,11 @@ pub(crate) fn ensure(root: &OwnedFd, path: &str, directory: bool, reporter: &Rep
         )
         .subject(path));
     }
-    Ok(Target { fd: last, path: walk.path })
+    Ok(Target {
+        fd: last,
+        path: walk.path,
+        mode: (!walk.made).then_some(meta.mode),
+    })
 }
 
 /// Makes the working directory of a process where it is missing, as runc does: it stays in the container. Whether it can be entered is told when
@@ -83,6 +89,8 @@ struct Walk {
     path: Vec<u8>,
     rest: VecDeque<Vec<u8>>,
     links: usize,
+    /// The last step made what it led to.
+    made: bool,
     /// Device of the root: what is made elsewhere (in a tmpfs) leaves nothing in the upper snapshot.
     device: u64,
 }
@@ -95,6 +103,7 @@ impl Walk {
             path: Vec::new(),
             rest: VecDeque::new(),
             links: 0,
+            made: false,
             device,
         };
         walk.prepend(path.as_bytes());
@@ -119,10 +128,9 @@ impl Walk {
             return Ok(());
         }
         let (here, _) = self.levels.last().ok_or(Errno::NOENT)?;
-        let handle = match file::open_handle(here, name) {
-            Err(Errno::NOENT) => self.make(name, directory, reporter)?,
-            other => other?,
-        };
+        let found = file::open_handle(here, name);
+        self.made = matches!(found, Err(Errno::NOENT));
+        let handle = if self.made { self.make(name, directory, reporter)? } else { found? };
         if !file::stat_fd(&handle)?.is_link() {
             return self.enter(handle, name);
         }

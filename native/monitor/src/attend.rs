@@ -80,6 +80,8 @@ pub struct Attendance<'a> {
     pub commands: Vec<Command>,
     /// Lets a process that was made to stand still go on: otherwise no signal ends it.
     pub thaw: &'a dyn Fn(),
+    /// Hears of new sizes of the terminal: rows and columns.
+    pub resized: &'a dyn Fn(u16, u16),
     pub warn: &'a dyn Fn(String),
 }
 
@@ -329,7 +331,10 @@ impl Round<'_> {
             Command::CloseInput => self.attendance.streams.close(),
             Command::Signal(signal) => self.signal(signal),
             Command::Stop { signal, seconds } => self.stop(signal, Duration::from_secs(seconds.into())),
-            Command::Resize { rows, columns } => self.attendance.streams.resize(rows, columns),
+            Command::Resize { rows, columns } => {
+                self.attendance.streams.resize(rows, columns);
+                (self.attendance.resized)(rows, columns);
+            }
             Command::End => self.attendance.streams.end(),
             Command::Detach => self.detach(),
             Command::Gone => self.abandon(),

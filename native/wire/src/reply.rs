@@ -276,10 +276,14 @@ pub struct Usage {
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotUsage {
     pub name: String,
+    /// On disk, directories included.
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub bytes: u64,
     #[cfg_attr(feature = "ts", ts(type = "number"))]
     pub inodes: u64,
+    /// Lengths of all that is no directory.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub content: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ import { parseExtraHost } from '../values/host.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { answerCall, parseCall } from './build-call.ts';
 import { parseAnnotation, parseCacheFrom, parseCacheTo, parseOutput } from '../values/output.ts';
+import { TRUST } from '../trust.ts';
 import { parseSecret, parseSsh } from '../values/secret.ts';
 import { parseSize } from '../values/size.ts';
 import { parseUlimit } from '../values/ulimit.ts';
@@ -72,6 +73,7 @@ const FLAGS = {
   quiet: toggle('-q, --quiet', 'show no progress and print the image id'),
   rm: settled('--rm', 'nothing of a step is kept but its layer, as is done anyway'),
   sbom: single('--sbom false', 'list no packages, as is done anyway', requireFalse),
+  disableContentTrust: TRUST,
   secret: list('--secret SECRET', 'lend a secret to RUN: id=name[,src=FILE|,env=VARIABLE]', parseSecret),
   shmSize: single('--shm-size SIZE', 'size of /dev/shm in RUN', parseSize),
   ssh: list('--ssh AGENT', 'lend an SSH agent to RUN: default|ID[=SOCKET]', parseSsh),
@@ -98,7 +100,7 @@ function requireFalse(word: string): false {
 
 const REFUSED = (
   'allow attest builder cgroup-parent compress cpu-period cpu-quota c ' +
-  'cpu-shares cpuset-cpus cpuset-mems D debug disable-content-trust isolation m memory memory-swap ' +
+  'cpu-shares cpuset-cpus cpuset-mems D debug isolation m memory memory-swap ' +
   'policy resource security-opt squash'
 ).split(' ');
 

@@ -47,6 +47,7 @@ export function parseEnd(word: string, cwd: string): End {
   const at = word.indexOf(':');
   if (isAbsolute(word) || word.startsWith('.') || at < 0) return { kind: 'host', path: absolute(word, cwd) };
   const path = word.slice(at + 1);
+  if (path === '') return { kind: 'container', container: word.slice(0, at), path };
   // Docker takes a path without a slash from the container's root.
   return { kind: 'container', container: word.slice(0, at), path: path.startsWith('/') ? path : `/${path}` };
 }

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts';
 import { text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { type Fields, renderTemplate } from '../template/index.ts';
-import { goTime, humanDuration, humanSize } from '../units.ts';
+import { goTime, humanDuration, humanSize, totalSize } from '../units.ts';
 import { rowsOf as imageRows } from './images.ts';
 import { rowOf as containerRow } from './ps.ts';
 import { rowOf as volumeRow } from './volume.ts';
@@ -41,9 +41,9 @@ async function totals(engine: Engine): Promise<readonly Fields[]> {
     Type: KINDS[kind],
     TotalCount: String(total),
     Active: String(active),
-    Size: humanSize(bytes),
+    Size: totalSize(bytes),
     Reclaimable:
-      bytes === 0 ? humanSize(reclaimable) : `${humanSize(reclaimable)} (${Math.round((reclaimable / bytes) * 100)}%)`,
+      bytes === 0 ? totalSize(reclaimable) : `${totalSize(reclaimable)} (${Math.round((reclaimable / bytes) * 100)}%)`,
   }));
 }
 
@@ -60,7 +60,7 @@ async function printEach(context: Context, engine: Engine, format: string | unde
     ['Images space usage:', lists.images, IMAGE_COLUMNS],
     ['Containers space usage:', lists.containers, CONTAINER_COLUMNS],
     ['Local Volumes space usage:', lists.volumes, VOLUME_COLUMNS],
-    [`Build cache usage: ${humanSize(lists.cacheBytes)}`, lists.cache, CACHE_COLUMNS],
+    [`Build cache usage: ${totalSize(lists.cacheBytes)}`, lists.cache, CACHE_COLUMNS],
   ];
   for (const [index, [title, rows, columns]] of sections.entries()) {
     context.stdout.write(`${index === 0 ? '' : '\n'}${title}\n\n`);
@@ -124,7 +124,7 @@ async function listsOf(engine: Engine, short: boolean): Promise<Lists> {
     images: images.flatMap((image) => {
       const { shared = 0, unique = image.size } = ofImages.get(image.id) ?? {};
       const users = containers.filter(({ imageId }) => imageId === image.id).length;
-      const more = { SharedSize: humanSize(shared), UniqueSize: humanSize(unique), Containers: String(users) };
+      const more = { SharedSize: totalSize(shared), UniqueSize: totalSize(unique), Containers: String(users) };
       return imageRows(image, !short).map((row) => ({ ...row, ...more }));
     }),
     containers: containers.map((container) => ({
@@ -135,7 +135,7 @@ async function listsOf(engine: Engine, short: boolean): Promise<Lists> {
     cache: usage.cache.map(({ id, type, bytes, createdAt, usedAt, shared }) => ({
       ID: short ? id.slice(0, 12) : id,
       CacheType: type,
-      Size: humanSize(bytes),
+      Size: totalSize(bytes),
       CreatedAt: createdAt === undefined ? '' : goTime(createdAt, { fraction: true }),
       CreatedSince: createdAt === undefined ? '' : ago(createdAt),
       LastUsedAt: usedAt === undefined ? '' : goTime(usedAt, { fraction: true }),

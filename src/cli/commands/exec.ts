@@ -5,6 +5,7 @@ import { list, single, text, toggle, type Values } from '../flags.ts';
 import { OperandsError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../values/detach-keys.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
+import { each } from './each.ts';
 
 /** Flags of `exec`. */
 export const EXEC_FLAGS = {
@@ -47,15 +48,15 @@ export const exec = defineCommand({
       throw new OperandsError('Cannot attach a terminal: the input device is not a TTY', 'leave out -t');
     }
     const engine = await context.engine();
-    const handle = await engine.containers.exec(
-      container,
-      {
-        ...toExecSpec(values, command),
-        ...(tty ? { tty: sizeOf(context.stdout.columns) } : {}),
-      },
-      { ...(values.detach ? {} : outputOf(context)), signal: context.signal },
-    );
-    if (values.detach) return 0;
+    const spec = { ...toExecSpec(values, command), ...(tty ? { tty: sizeOf(context.stdout.columns) } : {}) };
+    if (values.detach) {
+      // Nobody waits for the command: that it could not be started is an error like any other.
+      return await each(context, [container], async (name) => {
+        await engine.containers.exec(name, spec, { signal: context.signal });
+        return undefined;
+      });
+    }
+    const handle = await engine.containers.exec(container, spec, { ...outputOf(context), signal: context.signal });
     return await attach(context, handle, {
       interactive: values.interactive,
       tty,

@@ -1,10 +1,12 @@
 import type { Limits } from '../../../engine/index.ts';
-import { count, single, text, toggle, type Values } from '../flags.ts';
+import { count, list, single, text, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
+import { parseByteRate, parseOperationRate, parseWeight } from '../values/block-device.ts';
 import { parseSize } from '../values/size.ts';
 
 /** Limits of `run` and `create`, those of `update` among them. */
 export const LIMIT_FLAGS = {
+  blkioWeight: count('--blkio-weight WEIGHT', 'share of block devices among containers, 10 to 1000; 0 for none'),
   cpuPeriod: count('--cpu-period MICROSECONDS', 'period of the scheduler for --cpu-quota'),
   cpuQuota: single('--cpu-quota MICROSECONDS', 'processor time in each period', parseNumber),
   cpuShares: count('-c, --cpu-shares SHARES', 'weight among containers that want more than there is'),
@@ -26,20 +28,34 @@ export const LIMIT_FLAGS = {
 /** Those of `run` and `create` alone. */
 export const START_LIMIT_FLAGS = {
   ...LIMIT_FLAGS,
+  blkioWeightDevice: list('--blkio-weight-device DEVICE:WEIGHT', 'the share of one device', parseWeight),
+  deviceReadBps: list(
+    '--device-read-bps DEVICE:RATE',
+    'most bytes read from a device in a second (/dev/sda:1mb)',
+    parseByteRate,
+  ),
+  deviceReadIops: list('--device-read-iops DEVICE:RATE', 'most reads of a device in a second', parseOperationRate),
+  deviceWriteBps: list('--device-write-bps DEVICE:RATE', 'most bytes written to a device in a second', parseByteRate),
+  deviceWriteIops: list('--device-write-iops DEVICE:RATE', 'most writes to a device in a second', parseOperationRate),
   memorySwappiness: single('--memory-swappiness NUMBER', 'how willingly memory is swapped out, 0 to 100', parseNumber),
   oomKillDisable: toggle('--oom-kill-disable', 'let processes wait for memory instead of killing them'),
 } as const;
 
 /** The limits that were given. */
 export function toLimits(
-  values: Values<typeof LIMIT_FLAGS> &
-    Partial<Pick<Values<typeof START_LIMIT_FLAGS>, 'memorySwappiness' | 'oomKillDisable'>>,
+  values: Values<typeof LIMIT_FLAGS> & Partial<Omit<Values<typeof START_LIMIT_FLAGS>, keyof typeof LIMIT_FLAGS>>,
 ): Limits | undefined {
   const { cpuPeriod, cpuQuota, cpuShares, cpus, cpusetCpus, cpusetMems, memory, memoryReservation, memorySwap } =
     values;
   const { memorySwappiness, pids, oomKillDisable } = values;
   const swappiness = memorySwappiness === -1 ? undefined : memorySwappiness;
   const limits: Limits = {
+    blkioWeight: values.blkioWeight,
+    blkioWeightDevice: some(values.blkioWeightDevice),
+    deviceReadBps: some(values.deviceReadBps),
+    deviceReadIops: some(values.deviceReadIops),
+    deviceWriteBps: some(values.deviceWriteBps),
+    deviceWriteIops: some(values.deviceWriteIops),
     cpuPeriod,
     cpuQuota,
     cpuShares,
@@ -54,6 +70,10 @@ export function toLimits(
     ...(oomKillDisable ? { oomKillDisable } : {}),
   };
   return Object.values(limits).some((value) => value !== undefined) ? limits : undefined;
+}
+
+function some<T>(given: readonly T[] = []): readonly T[] | undefined {
+  return given.length > 0 ? given : undefined;
 }
 
 /** A whole number, below 0 too. */

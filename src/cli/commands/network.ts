@@ -6,6 +6,7 @@ import { hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts
 import { list, maybe, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { printObjects } from '../print-objects.ts';
+import { tellPrune } from '../tell-prune.ts';
 import { labelOf } from '../template/index.ts';
 import { goTime } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
@@ -204,11 +205,9 @@ const prune = defineCommand({
   run: async (context, { filter, force }) => {
     const warning = 'WARNING! This will remove all custom networks not used by at least one container.';
     if (!force && !(await confirm(context, warning))) return 0;
-    const names = await (
-      await context.engine()
-    ).networks.prune({
-      keep: (one) => !matchesAll(one, filter, PRUNE_FILTERS),
-    });
+    const engine = await context.engine();
+    const names = await engine.networks.prune({ keep: (one) => !matchesAll(one, filter, PRUNE_FILTERS) });
+    await tellPrune(engine, 'network', 0);
     if (names.length > 0) context.stdout.write(`Deleted Networks:\n${names.map((name) => `${name}\n`).join('')}\n`);
     return 0;
   },

@@ -13,7 +13,8 @@ import { type Filter, hasLabel, isTrue, matchesAll, parseFilter } from '../filte
 import { list, single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
 import { reportError } from '../report-error.ts';
-import { humanSize } from '../units.ts';
+import { tellPrune } from '../tell-prune.ts';
+import { totalSize } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
 import { parseSize } from '../values/size.ts';
 import { parseMoment } from '../values/time.ts';
@@ -70,7 +71,9 @@ export const pruneContainers = defineCommand({
     const engine = await context.engine();
     const before = await bytesOf(engine, 'containers');
     const exitCode = await removeStopped(context, engine, filter);
-    total(context, before - (await bytesOf(engine, 'containers')));
+    const bytes = before - (await bytesOf(engine, 'containers'));
+    await tellPrune(engine, 'container', bytes);
+    total(context, bytes);
     return exitCode;
   },
 });
@@ -113,6 +116,7 @@ export const pruneImages = defineCommand({
     const { bytes } = await withRenderer('auto', context, async (onEvent) =>
       engine.system.prune({ keep: () => true, onEvent, signal: context.signal }),
     );
+    await tellPrune(engine, 'image', bytes);
     total(context, bytes);
     return exitCode;
   },
@@ -154,7 +158,7 @@ export const pruneBuilds = defineCommand({
       }),
     );
     if (verbose) for (const id of removed) context.stdout.write(`ID:\t${id}\n`);
-    context.stdout.write(`Total:\t${humanSize(bytes)}\n`);
+    context.stdout.write(`Total:\t${totalSize(bytes)}\n`);
     return 0;
   },
 });
@@ -197,6 +201,10 @@ export const pruneSystem = defineCommand({
     const rest = await withRenderer('auto', context, async (onEvent) =>
       engine.system.prune({ all, cache, keep, unreadable: filter.length === 0, onEvent, signal: context.signal }),
     );
+    await tellPrune(engine, 'container', written);
+    await tellPrune(engine, 'network', 0);
+    if (volumes) await tellPrune(engine, 'volume', pruned.bytes);
+    await tellPrune(engine, 'image', rest.bytes);
     section(context, 'Deleted Objects:', rest.removed);
     total(context, Math.max(0, written) + pruned.bytes + rest.bytes);
     return exitCode;
@@ -282,5 +290,5 @@ function section({ stdout }: Pick<Context, 'stdout'>, title: string, lines: read
 }
 
 function total({ stdout }: Context, bytes: number): void {
-  stdout.write(`Total reclaimed space: ${humanSize(Math.max(0, bytes))}\n`);
+  stdout.write(`Total reclaimed space: ${totalSize(Math.max(0, bytes))}\n`);
 }

@@ -1,11 +1,12 @@
 import { type ContainerSummary, type Engine, escapeControl, formatPlatform } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
-import { count, list, text, toggle } from '../flags.ts';
+import { list, single, text, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { type Fields, labelOf, withText } from '../template/index.ts';
 import { goTime, humanDuration, humanSize } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
+import { parseNumber } from './limit-flags.ts';
 
 const COLUMNS: readonly Column[] = [
   ['CONTAINER ID', 'ID'],
@@ -75,7 +76,11 @@ export const ps = defineCommand({
     all: toggle('-a, --all', 'show those that have ended too'),
     filter: list('-f, --filter NAME=VALUE', `${Object.keys(FILTERS).join('=, ')}=`, parsePsFilter),
     format: text('--format FORMAT', 'json, table, or a template such as {{.ID}} {{.Names}}'),
-    last: count('-n, --last NUMBER', 'show the last created ones, in any state'),
+    last: single(
+      '-n, --last NUMBER',
+      'show the last created ones, in any state; 0 or less for those that run',
+      parseNumber,
+    ),
     latest: toggle('-l, --latest', 'show the last created one, in any state'),
     noTrunc: toggle('--no-trunc', 'do not cut ids and commands'),
     quiet: toggle('-q, --quiet', 'show ids only'),
@@ -84,7 +89,7 @@ export const ps = defineCommand({
   run: async (context, { all, filter, format, last, latest, noTrunc, quiet, size }) => {
     const engine = await context.engine();
     const { containers } = engine;
-    const limit = latest ? 1 : last;
+    const limit = latest ? 1 : last !== undefined && last > 0 ? last : undefined;
     // A filter for a state asks for containers that have ended as well.
     const states = filter.some(({ name }) => name === 'status' || name === 'exited');
     const listed = await containers.list({ all: all || limit !== undefined || states });
@@ -159,6 +164,7 @@ export function rowOf(container: ContainerSummary, noTrunc: boolean): Fields {
     Label: labelOf(container.labels),
     Labels: Object.entries(container.labels)
       .map(([name, value]) => `${name}=${value}`)
+      .sort()
       .join(','),
   };
 }

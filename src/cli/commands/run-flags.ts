@@ -25,6 +25,7 @@ import { HEALTH_FLAGS, toHealth } from './health-flags.ts';
 import { HOST_FLAGS, toHostOptions } from './host-flags.ts';
 import { START_LIMIT_FLAGS, toLimits } from './limit-flags.ts';
 import { parsePlatform } from '../values/platform.ts';
+import { TRUST } from '../trust.ts';
 
 /** Flags of `create` and `run`. */
 export const CONTAINER_FLAGS = {
@@ -32,9 +33,11 @@ export const CONTAINER_FLAGS = {
   ...HOST_FLAGS,
   ...START_LIMIT_FLAGS,
   addHost: list('--add-host HOST:IP', 'add a line to /etc/hosts', parseExtraHost),
+  cgroupParent: text('--cgroup-parent PATH', 'cgroup that the container is put below'),
   capAdd: texts('--cap-add CAPABILITY', 'add a Linux capability'),
   capDrop: texts('--cap-drop CAPABILITY', 'drop a Linux capability'),
   cidfile: text('--cidfile FILE', 'write the container id to a file that does not exist yet'),
+  disableContentTrust: TRUST,
   dns: list('--dns ADDRESS', 'resolver to ask for names', parseResolver),
   dnsOption: texts('--dns-option OPTION', 'option of /etc/resolv.conf'),
   dnsOpt: texts('--dns-opt OPTION', 'older name of --dns-option'),
@@ -53,6 +56,7 @@ export const CONTAINER_FLAGS = {
   init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
   ip: single('--ip ADDRESS', 'IPv4 address on the first network', parseIpv4),
   ip6: single('--ip6 ADDRESS', 'IPv6 address on the first network', parseIpv6),
+  isolation: single('--isolation WORD', 'default: the rung is chosen by BERTH_ISOLATION', parseIsolation),
   interactive: toggle('-i, --interactive', 'keep standard input open'),
   labelFile: list('--label-file FILE', 'read labels from a file', (word) => readLabelFile(word)),
   label: list('-l, --label NAME=VALUE', 'set a label', parseLabel),
@@ -87,6 +91,7 @@ export const CONTAINER_FLAGS = {
     'bind or mount a volume: /host:/path[:ro], name:/path[:ro], /path',
     (word, { cwd }) => parseVolume(word, cwd),
   ),
+  volumeDriver: single('--volume-driver NAME', 'local: the one there is', parseVolumeDriver),
   volumesFrom: list('--volumes-from CONTAINER[:ro]', 'mount what another container has mounted', parseVolumesFrom),
   workdir: text('-w, --workdir PATH', 'working directory in the container'),
 } as const;
@@ -106,6 +111,20 @@ export const RUN_FLAGS = {
 /** A stream of `--attach`. */
 export type StreamName = 'stdin' | 'stdout' | 'stderr';
 
+/** Docker's words for other systems name nothing here. */
+function parseIsolation(word: string): void {
+  if (word === '' || word === 'default') return;
+  throw new UsageError(`Cannot use --isolation ${word}: invalid isolation: it is of another system`, 'leave it out');
+}
+
+function parseVolumeDriver(word: string): void {
+  if (word === '' || word === 'local') return;
+  throw new UsageError(
+    `Cannot use --volume-driver ${word}: there is no such driver`,
+    'leave it out: volumes are kept below BERTH_ROOT/volumes',
+  );
+}
+
 function parseStream(word: string): StreamName {
   const name = word.toLowerCase();
   if (name === 'stdin' || name === 'stdout' || name === 'stderr') return name;
@@ -113,12 +132,10 @@ function parseStream(word: string): StreamName {
 }
 
 /** Docker's flags of `create` and `run` that are not done. */
-export const REFUSED_RUN_FLAGS = (
-  'blkio-weight blkio-weight-device cgroup-parent cpu-count cpu-percent cpu-rt-period cpu-rt-runtime ' +
-  'device-read-bps device-read-iops device-write-bps device-write-iops disable-content-trust ' +
-  'io-maxbandwidth io-maxiops isolation kernel-memory storage-opt ' +
-  'use-api-socket volume-driver'
-).split(' ');
+export const REFUSED_RUN_FLAGS =
+  'cpu-count cpu-percent cpu-rt-period cpu-rt-runtime io-maxbandwidth io-maxiops kernel-memory storage-opt use-api-socket'.split(
+    ' ',
+  );
 
 /** What the engine is asked for. @throws {UsageError} for flags that exclude each other */
 export function toRunSpec(values: Values<typeof CONTAINER_FLAGS>, image: string, command: readonly string[]): RunSpec {
@@ -145,6 +162,7 @@ export function toRunSpec(values: Values<typeof CONTAINER_FLAGS>, image: string,
     init: values.init,
     readonly: values.readonly,
     capAdd: values.capAdd,
+    cgroupParent: values.cgroupParent,
     capDrop: values.capDrop,
     ulimits: values.ulimit,
     groupAdd: values.groupAdd,

@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { OnEvent, OutputOptions } from '../../../engine/index.ts';
 import { attach, keepEarlySignals, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
@@ -86,10 +87,13 @@ function only(output: Required<OutputOptions>, streams: ReadonlySet<StreamName>)
   };
 }
 
-/** @throws when the file is there: an id of another container must not be lost */
+/** @throws when the file is there, as an id of another container must not be lost, and when its folder is not */
 export function checkCidfile(file: string | undefined): void {
   if (file !== undefined && existsSync(file)) {
     throw new UsageError(`Cannot write --cidfile ${file}: the file exists already`, `rm ${file}`);
+  }
+  if (file !== undefined && !existsSync(dirname(file))) {
+    throw new UsageError(`Cannot write --cidfile ${file}: there is no such folder`, `mkdir -p ${dirname(file)}`);
   }
 }
 

@@ -3,6 +3,7 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
+import { TRUST } from '../trust.ts';
 import { UsageError } from '../usage-error.ts';
 import { parsePlatform } from '../values/platform.ts';
 import { familiarName } from './images.ts';
@@ -21,9 +22,9 @@ export const pull = defineCommand({
       'choose the platform of an index: os/architecture[/variant]',
       parsePlatform,
     ),
+    disableContentTrust: TRUST,
     quiet: toggle('-q, --quiet', 'show no progress'),
   },
-  refused: ['disable-content-trust'],
   run: async (context, { allTags, platform, quiet }, [name = '']) => {
     const engine = await context.engine();
     for (const one of allTags ? await tagsThere(context, engine, name) : [name]) {
@@ -48,9 +49,9 @@ export const push = defineCommand({
   flags: {
     allTags: toggle('-a, --all-tags', 'push every tag of the name that is here'),
     platform: single('--platform PLATFORM', 'push the image for one platform of several', parsePlatform),
+    disableContentTrust: TRUST,
     quiet: toggle('-q, --quiet', 'show no progress'),
   },
-  refused: ['disable-content-trust'],
   run: async (context, { allTags, platform, quiet }, [name = '']) => {
     const engine = await context.engine();
     for (const one of allTags ? await tagsHere(engine, name) : [name]) {

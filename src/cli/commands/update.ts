@@ -15,7 +15,7 @@ export const update = defineCommand({
     ...LIMIT_FLAGS,
     restart: text('--restart POLICY', 'no, on-failure[:n], always or unless-stopped'),
   },
-  refused: ['blkio-weight', 'cpu-rt-period', 'cpu-rt-runtime', 'kernel-memory'],
+  refused: ['cpu-rt-period', 'cpu-rt-runtime', 'kernel-memory'],
   run: async (context, values, names) => {
     const limits = toLimits(values);
     const restart = restartOf(values.restart);

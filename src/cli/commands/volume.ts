@@ -6,8 +6,9 @@ import { list, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
 import { type Column, printList } from '../print-list.ts';
 import { reportError } from '../report-error.ts';
+import { tellPrune } from '../tell-prune.ts';
 import { type Fields, labelOf } from '../template/index.ts';
-import { humanSize } from '../units.ts';
+import { totalSize } from '../units.ts';
 import { OperandsError } from '../usage-error.ts';
 import { parseLabel } from '../values/label.ts';
 import { each } from './each.ts';
@@ -136,18 +137,19 @@ export const pruneVolumes = defineCommand({
     const every = all || filter.some(({ name, value }) => name === 'all' && isTrue(value));
     const what = `all ${every ? '' : 'anonymous '}local volumes not used by at least one container`;
     if (!force && !(await confirm(context, `WARNING! This will remove ${what}.`))) return 0;
-    const { volumes } = await context.engine();
+    const engine = await context.engine();
     const labels: readonly Filter[] = filter.filter(({ name }) => name === 'label');
     const {
       removed,
       bytes,
       faults = [],
-    } = await volumes.prune({
+    } = await engine.volumes.prune({
       all: every,
       keep: (volume) => !matchesAll(volume, labels, PRUNE_FILTERS),
     });
+    await tellPrune(engine, 'volume', bytes);
     if (removed.length > 0) context.stdout.write(`Deleted Volumes:\n${removed.map((name) => `${name}\n`).join('')}\n`);
-    context.stdout.write(`Total reclaimed space: ${humanSize(bytes)}\n`);
+    context.stdout.write(`Total reclaimed space: ${totalSize(bytes)}\n`);
     for (const fault of faults) reportError(fault, context.stderr);
     return faults.length > 0 ? 1 : 0;
   },
@@ -161,6 +163,7 @@ export function rowOf(volume: VolumeSummary): Fields {
     Label: labelOf(volume.labels),
     Labels: Object.entries(volume.labels)
       .map(([name, value]) => `${name}=${value}`)
+      .sort()
       .join(','),
     Links: String(volume.users.length),
     Mountpoint: volume.mountpoint,
@@ -169,7 +172,7 @@ export function rowOf(volume: VolumeSummary): Fields {
     Availability: 'N/A',
     Group: 'N/A',
     Status: 'N/A',
-    Size: volume.bytes === undefined ? 'N/A' : humanSize(volume.bytes),
+    Size: volume.bytes === undefined ? 'N/A' : totalSize(volume.bytes),
   };
 }
 

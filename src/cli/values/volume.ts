@@ -78,7 +78,11 @@ interface VolumeOptions {
 
 function volumeOptions(options: string, text: string, named: boolean): VolumeOptions {
   let found: VolumeOptions = { readonly: false };
-  for (const option of options.split(',').filter(Boolean)) {
+  const words = options.split(',').filter(Boolean);
+  if (words.filter((word) => ['ro', 'rw', 'readonly'].includes(word)).length > 1) {
+    throw new UsageError(`invalid mode in '${text}': it is read-only or not: ${options}`, 'ro or rw');
+  }
+  for (const option of words) {
     if (option === 'ro' || option === 'readonly') found = { ...found, readonly: true };
     else if (option === 'nocopy' && named) found = { ...found, nocopy: true };
     else if (isPropagation(option) && !named) found = { ...found, propagation: option };

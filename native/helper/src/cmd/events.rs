@@ -39,7 +39,9 @@ pub(crate) fn events(context: &Context, args: &Events) -> Result<Reply, Failure>
 
 pub(crate) fn announce(context: &Context, args: &Announce) -> Result<Reply, Failure> {
     for word in [&args.kind, &args.action, &args.id] {
-        if word.is_empty() || word.len() > MAX_WORD * 4 || word.chars().any(char::is_control) {
+        // What is told of all of a kind, such as a prune, has no id.
+        let is_missing = word.is_empty() && !std::ptr::eq(word, &args.id);
+        if is_missing || word.len() > MAX_WORD * 4 || word.chars().any(char::is_control) {
             return Err(Failure::new(
                 Code::Request,
                 "announce",

@@ -6,6 +6,7 @@ use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::{cancelled, failed};
 use crate::idmap;
+use crate::journal::Joined;
 use crate::run::caller::Caller;
 use crate::run::container::STOPPING;
 use crate::run::engine::Listener;
@@ -28,11 +29,18 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 pub(crate) fn run(context: &Context, args: &Exec) -> Result<Reply, Failure> {
     plan::check_process(&args.process)?;
     let target = Target::find(context, args)?;
+    let joined = Folder::open(context, &args.container)
+        .ok()
+        .and_then(|folder| Joined::new(&folder, &args.process.args));
+    let joined = joined.as_ref();
+    if let Some(joined) = joined {
+        joined.begins(context);
+    }
     if args.detach {
         return detach::run(|tell| {
             let result = Running::start(context, args, &target, None, Vec::new());
             detach::answer(context, result, tell, ended::running, Reply::Exec, |running| {
-                running.attend(context, args, None, None).map(Reply::Exec)
+                running.attend((context, joined), args, None, None).map(Reply::Exec)
             })
         });
     }
@@ -40,20 +48,22 @@ pub(crate) fn run(context: &Context, args: &Exec) -> Result<Reply, Failure> {
         // From a terminal the caller may leave, and the process goes on.
         return detach::run(|tell| {
             let mut caller = Caller::new(context, tell, Reply::Exec);
-            let ended = attached(context, args, &target, Some(&mut caller));
+            let ended = attached((context, joined), args, &target, Some(&mut caller));
             caller.answer(ended);
             Ok(())
         });
     }
-    attached(context, args, &target, None).map(Reply::Exec)
+    attached((context, joined), args, &target, None).map(Reply::Exec)
 }
 
-fn attached(context: &Context, args: &Exec, target: &Target, caller: Option<&mut Caller<'_>>) -> Result<Ended, Failure> {
+type Told<'a> = (&'a Context, Option<&'a Joined>);
+
+fn attached((context, joined): Told<'_>, args: &Exec, target: &Target, caller: Option<&mut Caller<'_>>) -> Result<Ended, Failure> {
     let mut input = context.input.borrow_mut();
     let mut engine = Listener(&mut input);
     let commands = engine.buffered()?;
     let running = Running::start(context, args, target, Some(&mut engine), commands)?;
-    running.attend(context, args, Some(&mut engine), caller)
+    running.attend((context, joined), args, Some(&mut engine), caller)
 }
 
 /// The container to join.
@@ -145,13 +155,20 @@ impl Running {
 
     fn attend(
         mut self,
-        context: &Context,
+        (context, joined): Told<'_>,
         args: &Exec,
         engine: Option<&mut Listener<'_>>,
         caller: Option<&mut Caller<'_>>,
     ) -> Result<Ended, Failure> {
         let status = context.status;
-        let mut let_go = caller.map(|caller| || caller.answer(Ok(ended::running())));
+        let mut let_go = caller.map(|caller| {
+            || {
+                if let Some(joined) = joined {
+                    joined.is_left(context);
+                }
+                caller.answer(Ok(ended::running()));
+            }
+        });
         let ending = attend(Attendance {
             child: &self.child,
             streams: self.streams.attend(self.launched.terminal.take())?,
@@ -167,12 +184,17 @@ impl Running {
             commands: std::mem::take(&mut self.launched.commands),
             // The container stands still because somebody wants it to: the process ends when it goes on.
             thaw: &|| (),
+            resized: &|_, _| (),
             warn: &|sentence| status.warning(sentence),
         })?;
+        let ended = ended::describe(&ending.exit, None);
+        if let Some(joined) = joined {
+            joined.ends(context, ended.exit_code.unwrap_or_default());
+        }
         if ending.abandoned && !args.detach {
             return Err(cancelled());
         }
-        Ok(ended::describe(&ending.exit, None))
+        Ok(ended)
     }
 }
 

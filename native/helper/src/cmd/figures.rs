@@ -3,6 +3,7 @@
 use crate::container::{self, Folder, life};
 use crate::context::Context;
 use crate::fail::failed;
+use crate::journal;
 use berth_cgroup::Group;
 use berth_wire::reply::{self, ContainerState, ContainerStats};
 use berth_wire::request::{Network, Processes, Start, Stats};
@@ -35,6 +36,7 @@ pub(crate) fn processes(context: &Context, args: &Processes) -> Result<Reply, Fa
         return Err(Failure::new(Code::Conflict, "list processes", "the container is not running").subject(args.container.clone()));
     };
     let pids = pids(&container::group(context, &folder)?, &state);
+    journal::of_container(context, &folder, "top", &[]);
     Ok(Reply::Processes(reply::Processes {
         pids: pids.into_iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
     }))

@@ -33,7 +33,10 @@ pub(crate) fn stop(context: &Context, args: &Remove) -> Result<(), Failure> {
         let [process, monitor] = [state.process, state.monitor].map(|id| id.and_then(process_id::open));
         container::group(context, &folder).map(|group| group.thaw()).unwrap_or_default();
         match (process, &monitor) {
-            (Some(process), _) => life::end(&process)?,
+            (Some(process), _) => {
+                journal::of_container(context, &folder, "kill", &[("signal", "9")]);
+                life::end(&process)?;
+            }
             // It waits to start the process again.
             (None, Some(monitor)) => drop(rustix::process::pidfd_send_signal(monitor, rustix::process::Signal::TERM)),
             (None, None) => {}

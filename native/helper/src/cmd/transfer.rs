@@ -1,9 +1,10 @@
 //! `copy-out` and `copy-in`: copies out of and into a container, or this machine.
 
 use crate::cmd::layers::{progress, warning};
-use crate::container::tree;
+use crate::container::{Folder, tree};
 use crate::context::Context;
 use crate::fail::{cancelled, of_layer};
+use crate::journal;
 use berth_layer::Report;
 use berth_layer::copy_in::{self, Ground, Rules};
 use berth_layer::copy_out::{self, Sink};
@@ -34,6 +35,7 @@ pub(crate) fn copy_out(context: &Context, args: &CopyOut) -> Result<Reply, Failu
     );
     view.close();
     let packed = packed.map_err(of_layer)?;
+    tell(context, &args.tree, "archive-path");
     Ok(Reply::CopyOut(reply::Copy {
         entries: packed.entries,
         bytes: packed.bytes,
@@ -47,10 +49,20 @@ pub(crate) fn copy_in(context: &Context, args: &CopyIn) -> Result<Reply, Failure
     let unpacked = receive(context, args, &view.root);
     view.close();
     let unpacked = unpacked?;
+    tell(context, &args.tree, "extract-to-dir");
     Ok(Reply::CopyIn(reply::Copy {
         entries: unpacked.entries,
         bytes: unpacked.bytes,
     }))
+}
+
+/// Writes into the journal what was done to a container, in Docker's words.
+fn tell(context: &Context, tree: &Tree, action: &str) {
+    if let Tree::Container { container } = tree
+        && let Ok(folder) = Folder::open(context, container)
+    {
+        journal::of_container(context, &folder, action, &[]);
+    }
 }
 
 fn receive(context: &Context, args: &CopyIn, root: &rustix::fd::OwnedFd) -> Result<copy_in::Unpacked, Failure> {

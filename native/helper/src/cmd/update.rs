@@ -28,11 +28,13 @@ pub(crate) fn run(context: &Context, args: &Update) -> Result<Reply, Failure> {
         folder.write("config.json", &spec)?;
         order.config = spec;
     }
+    let mut before = None;
     if let Some(life) = &mut order.life {
         if let Some(restart) = &args.restart {
             life.restart = restart.clone();
         }
         if let Some(attributes) = &args.attributes {
+            before = life.attributes.get("name").map(|name| format!("/{name}"));
             life.attributes.clone_from(attributes);
         }
     }
@@ -45,7 +47,8 @@ pub(crate) fn run(context: &Context, args: &Update) -> Result<Reply, Failure> {
     }
     folder.write(ORDER, &order)?;
     if let Some(event) = &args.event {
-        journal::of_container(context, &folder, event, &[]);
+        let old = before.as_deref().filter(|_| event == "rename").map(|name| ("oldName", name));
+        journal::of_container(context, &folder, event, old.as_slice());
     }
     Ok(Reply::Update(reply::Update { warnings: Vec::new() }))
 }

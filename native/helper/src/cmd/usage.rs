@@ -26,7 +26,12 @@ pub(crate) fn run(context: &Context, args: request::Usage) -> Result<Reply, Fail
             false => snapshot::open(snapshots, &name).map(|_| Measure::default()),
         };
         match measured {
-            Ok(Measure { bytes, inodes }) => found.push(SnapshotUsage { name, bytes, inodes }),
+            Ok(Measure { bytes, inodes, content }) => found.push(SnapshotUsage {
+                name,
+                bytes,
+                inodes,
+                content,
+            }),
             // Not there, or gone since the names were read.
             Err(error) if error.kind == Kind::NotFound => {}
             Err(error) => return Err(failure(error)),

@@ -110,6 +110,7 @@ pub(crate) fn journal_mounts(context: &Context, container: &str, spec: &Spec, ac
         let more = [
             ("container", container),
             ("destination", mount.destination.as_str()),
+            ("propagation", ""),
             ("read/write", if writable { "true" } else { "false" }),
         ];
         // The end of a mount is told without its place, as Docker does.
@@ -246,7 +247,7 @@ fn look(context: &Context, volumes: &OwnedFd, name: &str, measure: bool) -> Resu
     let folder = volume::open(volumes, name).map_err(of_layer)?;
     let bytes = if measure {
         let data = file::open_dir(&folder, DATA).map_err(failed_on("open volume", name))?;
-        Some(usage::measure_tree(data, name).map_err(of_layer)?.bytes)
+        Some(usage::measure_tree(data, name).map_err(of_layer)?.content)
     } else {
         None
     };

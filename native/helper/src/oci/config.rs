@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// The largest configuration in bytes.
 const MAX_CONFIG: usize = 8 * 1024 * 1024;
 /// Fields of the specification that are not done; `[]` is every item of a list.
-const REFUSED: [&str; 33] = [
+const REFUSED: [&str; 34] = [
     "solaris",
     "windows",
     "vm",
@@ -37,7 +37,8 @@ const REFUSED: [&str; 33] = [
     "linux.memoryPolicy",
     "linux.seccomp.listenerPath",
     "linux.seccomp.listenerMetadata",
-    "linux.resources.blockIO",
+    "linux.resources.blockIO.leafWeight",
+    "linux.resources.blockIO.weightDevice[].leafWeight",
     "linux.resources.network",
     "linux.resources.hugepageLimits",
     "linux.resources.rdma",
@@ -276,6 +277,7 @@ pub(crate) fn without_zeroes(value: &mut Value) {
         ("memory", "limit"),
         ("memory", "swap"),
         ("memory", "reservation"),
+        ("blockIO", "weight"),
     ] {
         let Some(Value::Object(map)) = value.pointer_mut(&format!("/linux/resources/{object}")) else {
             continue;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 /// The largest text of limits on standard input.
 const MAX_INPUT: usize = 1024 * 1024;
 /// Options that are a limit each: the object of `linux.resources` and its field.
-const NUMBERS: [(&str, &str, &str); 7] = [
+const NUMBERS: [(&str, &str, &str); 8] = [
     ("memory", "memory", "limit"),
     ("memory-swap", "memory", "swap"),
     ("memory-reservation", "memory", "reservation"),
@@ -21,9 +21,10 @@ const NUMBERS: [(&str, &str, &str); 7] = [
     ("cpu-share", "cpu", "shares"),
     ("cpu-quota", "cpu", "quota"),
     ("cpu-period", "cpu", "period"),
+    ("blkio-weight", "blockIO", "weight"),
 ];
 const TEXTS: [(&str, &str, &str); 2] = [("cpuset-cpus", "cpu", "cpus"), ("cpuset-mems", "cpu", "mems")];
-pub(crate) const OPTIONS: [Known; 11] = [
+pub(crate) const OPTIONS: [Known; 12] = [
     HELP,
     ("resources", Some('r'), true),
     ("memory", None, true),
@@ -33,6 +34,7 @@ pub(crate) const OPTIONS: [Known; 11] = [
     ("cpu-share", None, true),
     ("cpu-quota", None, true),
     ("cpu-period", None, true),
+    ("blkio-weight", None, true),
     ("cpuset-cpus", None, true),
     ("cpuset-mems", None, true),
 ];

@@ -27,6 +27,7 @@ use berth_wire::{Code, Event, Failure};
 use rustix::fd::OwnedFd;
 use rustix::pipe::PipeFlags;
 use rustix::process::Signal;
+use std::time::Instant;
 
 /// Annotation that names the volumes which go with a container that nobody keeps, separated by commas.
 const VOLUMES: &str = "berth.volumes";
@@ -51,6 +52,7 @@ pub(crate) struct Running<'a> {
     notice: OwnedFd,
     /// Its writing end.
     _life: OwnedFd,
+    began: Instant,
 }
 
 /// How a run ended.
@@ -89,12 +91,16 @@ impl<'a> Running<'a> {
             },
             None => container::created(&args.container, &args.record, Vec::new()),
         };
+        let is_attached = engine.is_some();
         let result = order
             .write(&folder)
             .and_then(|()| folder.mark_stopped(false))
             .inspect(|()| {
                 if before.is_none() {
                     journal::of_container(context, &folder, "create", &[]);
+                }
+                if is_attached {
+                    journal::of_container(context, &folder, "attach", &[]);
                 }
             })
             .and_then(|()| Self::prepare(context, order, folder, (state, None), engine, commands));
@@ -126,6 +132,7 @@ impl<'a> Running<'a> {
         commands: Vec<Command>,
     ) -> Result<Self, Failure> {
         let args = order.args;
+        let is_attached = engine.is_some();
         let signals = SignalFd::block(&STOPPING).map_err(failed("signalfd"))?;
         let ports = berth_net::listen(order.ports)?;
         state.ports = ports.iter().map(|port| port.port.clone()).collect();
@@ -177,7 +184,11 @@ impl<'a> Running<'a> {
         }
         folder.set_state(&state)?;
         volume::journal_mounts(context, &folder.id, &args.config, "mount");
+        network::journal_plain(context, &folder, "connect");
         journal::of_container(context, &folder, "start", &[]);
+        if let (true, Some(size)) = (is_attached, args.config.process.console_size) {
+            journal_size(context, &folder, size.height, size.width);
+        }
         announce(context, &spawned.child, &state);
         Ok(Self {
             context,
@@ -194,6 +205,7 @@ impl<'a> Running<'a> {
             state,
             notice: spawned.notice,
             _life: spawned.life,
+            began: Instant::now(),
         })
     }
 
@@ -227,9 +239,12 @@ impl<'a> Running<'a> {
         if over.ended.oom_killed {
             journal::of_container(self.context, &self.folder, "oom", &[]);
         }
-        let code = over.ended.exit_code.unwrap_or_default().to_string();
-        journal::of_container(self.context, &self.folder, "die", &[("exitCode", &code)]);
+        network::journal_plain(self.context, &self.folder, "disconnect");
         volume::journal_mounts(self.context, &self.folder.id, &self.order.args.config, "unmount");
+        let code = over.ended.exit_code.unwrap_or_default().to_string();
+        let seconds = self.began.elapsed().as_secs().to_string();
+        let said = [("exitCode", code.as_str()), ("execDuration", seconds.as_str())];
+        journal::of_container(self.context, &self.folder, "die", &said);
         over
     }
 
@@ -262,7 +277,12 @@ impl<'a> Running<'a> {
             None => None,
         };
         let checker = Checker::start(self.context, self.order, &self.folder, &self.child.pidfd, &self.notice)?;
-        let mut let_go = caller.map(|caller| || caller.answer(Ok(ended::running())));
+        let mut let_go = caller.map(|caller| {
+            || {
+                journal::of_container(self.context, &self.folder, "detach", &[]);
+                caller.answer(Ok(ended::running()));
+            }
+        });
         let ending = attend(Attendance {
             child: &self.child,
             streams,
@@ -277,6 +297,7 @@ impl<'a> Running<'a> {
             stop_signal: self.order.stop_signal,
             commands: std::mem::take(&mut self.launched.commands),
             thaw: &|| self.group.thaw(),
+            resized: &|rows, columns| journal_size(self.context, &self.folder, rows, columns),
             warn: &|sentence| status.warning(sentence),
         });
         drop(checker);
@@ -307,6 +328,12 @@ pub(crate) fn record(context: &Context, order: &Order<'_>, folder: &Folder, stat
             .status
             .warning(format!("the end of the container could not be recorded: {failure}"));
     }
+}
+
+/// Tells that the terminal of a container has another size.
+fn journal_size(context: &Context, folder: &Folder, rows: u16, columns: u16) {
+    let (height, width) = (rows.to_string(), columns.to_string());
+    journal::of_container(context, folder, "resize", &[("height", &height), ("width", &width)]);
 }
 
 /// A descriptor that polls as an ended process does.

@@ -7,7 +7,7 @@ use crate::container::folder::HEALTH;
 use crate::container::{self, Folder};
 use crate::context::Context;
 use crate::fail::failed;
-use crate::journal;
+use crate::journal::{self, Joined};
 use crate::run::caller;
 use crate::run::launch::{self, Launched};
 use crate::run::pipes;
@@ -32,6 +32,8 @@ const HEALTHY: &str = "healthy";
 const UNHEALTHY: &str = "unhealthy";
 /// Results that are kept.
 const MAX_RESULTS: usize = 5;
+/// The exit code of a check whose time was over.
+const KILLED: i32 = 137;
 /// Bytes of output that are kept of a check.
 const MAX_OUTPUT: usize = 4096;
 
@@ -119,7 +121,8 @@ fn check(context: &Context, order: &Order<'_>, folder: &Folder, pidfd: &OwnedFd,
             continue;
         }
         let in_start = began.elapsed() < Duration::from_millis(health.start_period);
-        let result = probe(context, &process, &target, health.timeout);
+        let joined = Joined::new(folder, &process.args);
+        let result = probe((context, joined.as_ref()), &process, &target, health.timeout);
         if process_id::has_ended(pidfd) {
             return Ok(());
         }
@@ -165,8 +168,11 @@ fn judge(state: &mut HealthState, result: HealthResult, in_start: bool, retries:
 }
 
 /// Runs the check once.
-fn probe(context: &Context, process: &Process, target: &Target, timeout: u64) -> HealthResult {
+fn probe((context, joined): (&Context, Option<&Joined>), process: &Process, target: &Target, timeout: u64) -> HealthResult {
     let start = clock::now();
+    if let Some(joined) = joined {
+        joined.begins(context);
+    }
     let (exit_code, output) = match run(context, process, target, Duration::from_millis(timeout)) {
         Ok((Some(code), output)) => (code, output.text()),
         Ok((None, output)) => {
@@ -179,6 +185,9 @@ fn probe(context: &Context, process: &Process, target: &Target, timeout: u64) ->
         }
         Err(failure) => (-1, failure.to_string()),
     };
+    if let Some(joined) = joined {
+        joined.ends(context, if exit_code < 0 { KILLED } else { exit_code });
+    }
     HealthResult {
         start,
         end: clock::now(),

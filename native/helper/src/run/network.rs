@@ -116,6 +116,21 @@ pub(crate) fn attach(context: &Context, folder: &Folder, child: &Child, life: &O
     Ok(Some(responder))
 }
 
+/// Tells of the networks that are none of the store's, `host` and `none`, by their names.
+pub(crate) fn journal_plain(context: &Context, folder: &Folder, action: &str) {
+    let (name, kind) = match folder.read(FILE) {
+        Ok(Network::Host) => ("host", "host"),
+        Ok(Network::None) => ("none", "null"),
+        _ => return,
+    };
+    // A step of a build is not told about.
+    if folder.life().is_ok_and(|life| life.is_some()) {
+        let attributes = [("container", folder.id.as_str()), ("name", name), ("type", kind)];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        journal::write(context, "network", action, name, &attributes.into());
+    }
+}
+
 /// Tells that a container has come to a network, or has left it.
 pub(crate) fn journal(context: &Context, action: &str, container: &str, (id, name): (&str, &str)) {
     let attributes = [("container", container), ("name", name), ("type", "bridge")];
