@@ -471,7 +471,12 @@ mod tests {
             ),
             ("/process", "apparmorProfile", json!("docker-default"), "process.apparmorProfile"),
             ("/linux", "intelRdt", json!({"closID": "x"}), "linux.intelRdt"),
-            ("/linux", "resources", json!({"blockIO": {"weight": 10}}), "linux.resources.blockIO"),
+            (
+                "/linux",
+                "resources",
+                json!({"blockIO": {"leafWeight": 10}}),
+                "linux.resources.blockIO.leafWeight",
+            ),
             (
                 "/linux",
                 "resources",
