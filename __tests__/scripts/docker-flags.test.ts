@@ -10,7 +10,7 @@ describe('the page of refused commands and flags', () => {
   });
 
   test.each([
-    ['`run`', '`--ip6`', 'leave --ip6 out'],
+    ['`run`', '`--storage-opt`', 'leave it out'],
     ['`images`', '`--tree`', 'berth images lists'],
     ['`rm`', '`--link`', 'berth rm removes the container'],
     ['`network create`', '`--ingress`', 'leave --ingress out'],
