@@ -223,8 +223,10 @@ async function boot({ disk, kernel, initrd }) {
   return done && failed.length === 0 ? 0 : 1;
 }
 
-/** Whether a virtual machine starts with the processor itself; a device that is there may still refuse. */
+/** Whether the processor can run the machine itself: a device may be there without that, and then nothing ends that is started with it. */
 function hasKvm() {
+  if (!existsSync('/dev/kvm') || !/^flags\s*:.* (?:vmx|svm) /m.test(readFileSync('/proc/cpuinfo', 'utf8')))
+    return false;
   const args = ['-M', 'q35', ...KVM, '-nodefaults', '-display', 'none', '-S', '-monitor', 'stdio'];
   return spawnSync('qemu-system-x86_64', args, { input: 'quit\n', timeout: 20_000 }).status === 0;
 }
