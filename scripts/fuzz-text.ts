@@ -8,6 +8,9 @@ const LIMIT_MS = 10_000;
 /** The same in time that passes, for what waits and computes nothing. */
 const LIMIT_IDLE_MS = 120_000;
 
+/** In the place of a number, while the seeds are read. */
+const NOT_BEGUN = -1;
+
 interface Work {
   readonly name: string;
   readonly seed: number;
@@ -33,6 +36,7 @@ async function fuzz(
   { seconds, seed, first }: { readonly seconds: number; readonly seed: number; readonly first: number },
 ): Promise<number> {
   const at = new Int32Array(new SharedArrayBuffer(4));
+  Atomics.store(at, 0, NOT_BEGUN);
   const workerData: Work = { name: target.name, seed, first, at };
   const worker = new Worker(new URL(import.meta.url), { workerData });
   const found = new Promise<unknown>((resolve) => worker.once('error', resolve));
@@ -58,10 +62,10 @@ async function fuzz(
 /** Tells of a number that stays. */
 function watch(at: Int32Array<SharedArrayBuffer>): { readonly found: Promise<Error>; readonly stop: () => void } {
   const { promise, resolve } = Promise.withResolvers<Error>();
-  let [before, since, used] = [-1, Date.now(), process.cpuUsage()];
+  let [before, since, used] = [NOT_BEGUN, Date.now(), process.cpuUsage()];
   const timer = setInterval(() => {
     const now = Atomics.load(at, 0);
-    if (now !== before) [before, since, used] = [now, Date.now(), process.cpuUsage()];
+    if (now !== before || now === NOT_BEGUN) [before, since, used] = [now, Date.now(), process.cpuUsage()];
     else if (millisecondsSince(used) > LIMIT_MS)
       resolve(new Error(`it is read for more than ${LIMIT_MS / 1000} s of processor time`));
     else if (Date.now() - since > LIMIT_IDLE_MS)
