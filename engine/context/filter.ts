@@ -15,8 +15,6 @@ interface Below {
 export interface Filter {
   /** What is meant of a directory's content, in order, with the directories that lead there. */
   take(content: readonly Below[]): readonly Selected[];
-  /** Everything is meant: also a source that is a file, in which nothing could be. */
-  readonly isOpen: boolean;
   /** Notes that something was meant that is no directory. */
   find(): void;
   /** Whether anything was meant so far, hidden or not. */
@@ -48,7 +46,6 @@ export function createFilter(include: IgnoreMatcher, exclude: IgnoreMatcher): Fi
     get found() {
       return found;
     },
-    isOpen: include.isEmpty,
     find: () => {
       found = true;
     },

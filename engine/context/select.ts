@@ -35,14 +35,15 @@ export function selectFrom(
   const hidden = createMatch(exclude);
   return matched.flatMap(({ source, paths }, at) => {
     const wanted = include[at] ?? '';
+    const isWay = wanted !== '' && !hasWildcard(wanted);
     const filter = createFilter(createMatch(wanted === '' ? [] : [wanted]), hidden);
     const selected = paths.flatMap((path) => {
-      const found = selectOne(tree, path, { destIsDirectory, filter, hidden });
+      const found = selectOne(tree, path, { destIsDirectory, filter, hidden, isWay });
       if (!found) throw missing(source);
       return found;
     });
     // A way without wildcards must lead somewhere.
-    if (!filter.found && wanted !== '' && !hasWildcard(wanted) && !hasWildcard(source)) {
+    if (!filter.found && isWay && !hasWildcard(source)) {
       throw missing(posix.join(source, wanted));
     }
     return selected;
@@ -73,13 +74,15 @@ interface SelectOne {
   readonly destIsDirectory: boolean;
   readonly filter: Filter;
   readonly hidden: IgnoreMatcher;
+  /** What is meant lies below the source: a file has nothing there. By a pattern the file itself is taken, as by BuildKit. */
+  readonly isWay: boolean;
 }
 
 /** A directory is its content; its own entry stands for the destination, but for that of the whole context. */
 function selectOne(
   tree: Tree,
   path: Buffer,
-  { destIsDirectory, filter, hidden }: SelectOne,
+  { destIsDirectory, filter, hidden, isWay }: SelectOne,
 ): readonly Selected[] | undefined {
   const real = followLinks(tree, path);
   if (!real) return undefined;
@@ -88,7 +91,7 @@ function selectOne(
     const own: readonly Selected[] = entry ? [{ entry, dest: Buffer.alloc(0) }] : [];
     return [...own, ...filter.take(tree.below(real))];
   }
-  if (!filter.isOpen) return [];
+  if (isWay) return [];
   const name = baseName(path);
   filter.find();
   if (!entry || hidden.verdict(name.toString('utf8'), undefined).isIgnored) return entry && [];

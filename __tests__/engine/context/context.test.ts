@@ -263,13 +263,6 @@ describe('select', () => {
     ['without a directory', ['dir'], [], ['sub'], ['dir -> ', 'dir/c.txt -> c.txt']],
     ['with an exception', ['.'], [], ['**', '!dir2/e.txt'], ['dir2 -> dir2', 'dir2/e.txt -> dir2/e.txt']],
     ['of files by their names', ['?.txt', 'dir/c.txt'], [], ['[ac].txt'], ['b.txt -> b.txt']],
-    [
-      'nothing of a file beside directories',
-      ['*'],
-      ['sub/d.txt'],
-      [],
-      ['dir -> ', 'dir/sub -> sub', 'dir/sub/d.txt -> sub/d.txt', 'dir2 -> '],
-    ],
     ['each directory once', ['.'], ['dir/c.txt'], ['none'], ['dir -> dir', 'dir/c.txt -> dir/c.txt']],
   ])('chooses %s', async (_what, sources, include, exclude, wanted) => {
     const context = await openContext(root);
