@@ -169,7 +169,7 @@ const STEPS: readonly Step[] = [
   { args: 'logs nope', error: /No such container: nope/ },
   { args: 'exec better true', error: /is not running/ },
   // What was done to one container, in the order in which it was done.
-  { args: 'run -d --network none --name told -l team=ml box sleep 600' },
+  { args: 'run -d --network none --name told -l team=told box sleep 600' },
   { args: 'exec told sh -c exit\\ 3' },
   { args: 'top told', silent: true },
   { args: 'cp HERE/given told:/given' },
@@ -181,10 +181,10 @@ const STEPS: readonly Step[] = [
   { args: 'rm -f -v said' },
   {
     args:
-      'events --since 1h --until 0s --filter type=container --filter label=team=ml --filter event=exec_create --filter event=exec_start ' +
+      'events --since 1h --until 0s --filter type=container --filter label=team=told --filter event=exec_create --filter event=exec_start ' +
       '--filter event=exec_die --filter event=top --filter event=extract-to-dir --filter event=archive-path --filter event=export ' +
       '--filter event=rename --filter event=restart --filter event=start --filter event=destroy ' +
-      '--format {{.Action}}|{{.Actor.Attributes.exitCode}}|{{.Actor.Attributes.oldName}}',
+      '--format {{.Action}}',
   },
   { args: 'rmi said:1', silent: true },
   // Limits of devices, and what goes with a limit of memory.
