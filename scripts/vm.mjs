@@ -84,6 +84,8 @@ function userland() {
   must('mmdebstrap', [
     `--architectures=${machine.debian}`,
     '--variant=extract',
+    // Told by the name of the file otherwise, and the one of an unfinished file says nothing.
+    '--format=tar',
     `--include=${packages}`,
     SUITE,
     `${tar}.part`,
