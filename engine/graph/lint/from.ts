@@ -63,7 +63,8 @@ export function lintDefaults(source: Stages, options: GraphOptions): void {
     // A name without variables has no defaults that could be wrong; what it is itself is said where it is used.
     if (!stage.base.includes('$')) continue;
     const name = attempt(() => expander.word(stage.base, (key) => scope.get(key)));
-    if (name !== undefined && !isReference(name)) source.ast.findings.report('InvalidDefaultArgInFrom', stage, stage.base);
+    if (name !== undefined && !isReference(name))
+      source.ast.findings.report('InvalidDefaultArgInFrom', stage, stage.base);
   }
 }
 

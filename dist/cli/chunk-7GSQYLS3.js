@@ -1,2 +1,0 @@
-import{createRequire as __cr}from'node:module';const require=__cr(import.meta.url);
-import{parseGitReference}from"./chunk-AJG6WJSV.js";async function createEngine(options){let{assembleEngine}=await import("./create-4J34GAVR.js");return await assembleEngine(options)}function parseGitSource(text){let found=parseGitReference(text);if(!found)return;let{remote,ref,subdir,checksum,mtime,isLikeLocal,keepGitDir=!1,submodules=!0}=found;return{type:"git",remote:isLikeLocal?`https://${remote}`:remote,ref,subdir,checksum,mtime,keepGitDir,submodules}}export{createEngine,parseGitSource};
