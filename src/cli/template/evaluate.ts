@@ -5,7 +5,7 @@ import { type Fields, fieldsOf, goString, isFields, isMethod, isTrue } from './v
 
 /** Maps, among what Docker shows: a key that is not there has no value. In anything else a field that is not there is an error. */
 const MAPS = new Set(
-  'Labels Ports PortBindings Networks Volumes ExposedPorts Options Sysctls Tmpfs Config.Config DriverOpts Annotations Containers'.split(
+  'Labels Ports PortBindings Networks Volumes ExposedPorts Options Sysctls Tmpfs Config.Config DriverOpts Annotations Containers Attributes'.split(
     ' ',
   ),
 );

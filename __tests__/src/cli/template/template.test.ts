@@ -14,6 +14,7 @@ const fields = {
     Networks: { bridge: { IPAddress: '10.0.0.2' } },
   },
   Config: { Labels: { b: '2', a: '1', 'org.x/y': 'z' }, Env: ['A=1', 'B=2'] },
+  Actor: { ID: 'abc', Attributes: { name: 'web' } },
   Size: 1234567,
   None: null,
 };
@@ -25,6 +26,7 @@ describe('a template', () => {
     ['{{.State.Health.Status}}', 'healthy'],
     ['{{.Config.Labels}} {{.None}} {{.Args}}', 'map[a:1 b:2 org.x/y:z] <no value> [-c echo "hi"]'],
     ['{{.Config.Labels.nope}}', '<no value>'],
+    ['{{.Actor.Attributes.name}} {{.Actor.Attributes.nope}}', 'web <no value>'],
     ['json', JSON.stringify(fields)],
     ['{{json .}}', JSON.stringify(fields)],
     ['{{index .Config.Labels "org.x/y"}} {{index .Args 1}}', 'z echo "hi"'],
