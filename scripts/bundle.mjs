@@ -63,7 +63,7 @@ async function bundleCommandLine(outdir, options) {
     });
     await writeFile(
       join(folder, basename(path)),
-      `(function(exports,require,module,__filename){${code.trimEnd()}\n})\n`,
+      `(function(exports,require,module,__filename){${toAscii(code.trimEnd())}\n})\n`,
     );
   }
   const [main] = Object.entries(program.metafile.outputs).find(
@@ -79,6 +79,11 @@ async function bundleCommandLine(outdir, options) {
   await writeFile(join(folder, 'package.json'), '{ "type": "commonjs" }\n');
   await startWithoutNodesFlags(join(folder, 'index.js'));
   return [program, entry];
+}
+
+/** What esbuild leaves are characters of regular expressions, where the escape means the same; a part is read a byte a character. */
+function toAscii(code) {
+  return code.replace(/[^\x00-\x7f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /**

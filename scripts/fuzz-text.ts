@@ -39,13 +39,21 @@ async function fuzz(
   Atomics.store(at, 0, NOT_BEGUN);
   const workerData: Work = { name: target.name, seed, first, at };
   const worker = new Worker(new URL(import.meta.url), { workerData });
-  const found = new Promise<unknown>((resolve) => worker.once('error', resolve));
+  const found = new Promise<unknown>((resolve) =>
+    worker
+      .once('error', resolve)
+      .once('exit', (code) => resolve(new Error(`the thread that reads ended with ${code}`))),
+  );
   const hang = watch(at);
   const end = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), seconds * 1000).unref());
   const find = await Promise.race([found, hang.found, end]);
   hang.stop();
   await worker.terminate();
   const cases = Atomics.load(at, 0) - first + 1;
+  if (find === undefined && cases < 1) {
+    console.error(`fuzz ${target.name}: no text was read in ${seconds} s`);
+    return 1;
+  }
   if (find === undefined) {
     console.log(
       `fuzz ${target.name}: ${cases} texts in ${seconds} s from ${target.material.seeds.length} seeds, nothing found`,

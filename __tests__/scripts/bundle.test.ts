@@ -23,6 +23,13 @@ describe('the bundled command line', () => {
     expect(readFileSync(join(folder, 'cli/index.js'), 'utf8')).toContain(`"${partOf('main')}"`);
   });
 
+  test('is read a byte a character, and has no others', () => {
+    const others = readdirSync(join(folder, 'cli')).filter((name) =>
+      /[^\x00-\x7f]/.test(readFileSync(join(folder, 'cli', name), 'utf8')),
+    );
+    expect(others).toEqual([]);
+  });
+
   test('keeps the code of a command for the next one, which runs from it', () => {
     const code = join(folder, 'kept');
     const berth = (...words: readonly string[]): string =>

@@ -1,4 +1,5 @@
 import { EngineError } from '../base/errors.ts';
+import { escapeControl } from '../base/escape.ts';
 
 /**
  * The cgroup of a container below `--cgroup-parent`, which is made where it is missing and stays, as with Docker; undefined without one.
@@ -9,11 +10,12 @@ export function cgroupBelow(parent: string | undefined, id: string): string | un
   if (parent === undefined || parent === '') return undefined;
   const parts = parent.split('/').filter(Boolean);
   const refused = (why: string): EngineError =>
-    new EngineError('CGROUP_REFUSED', `Cannot use --cgroup-parent ${parent}: ${why}`, {
+    new EngineError('CGROUP_REFUSED', `Cannot use --cgroup-parent ${escapeControl(parent)}: ${why}`, {
       hint: 'give a path from the root of the hierarchy, such as /jobs/mine',
     });
   if (parts.length === 0) throw refused('it names no cgroup');
-  if (parts.some((part) => part === '.' || part === '..' || part.includes('\0') || part.startsWith('cgroup.'))) {
+  if (/\p{Cc}/u.test(parent)) throw refused('a path has no control characters here');
+  if (parts.some((part) => part === '.' || part === '..' || part.startsWith('cgroup.'))) {
     throw refused('it does not lie below the root of the hierarchy');
   }
   if (parts.some((part) => part.endsWith('.slice'))) throw refused('slices of systemd are not asked for here');

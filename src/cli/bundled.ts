@@ -8,6 +8,8 @@ import type { main } from './main.ts';
 /** Name of the part that `main.ts` is in, with a hash of all that it may load; set by the bundler. */
 declare const BERTH_MAIN: string;
 
+// As Node does for a module that waits for ever: what `leave` does not reach has not succeeded.
+process.exitCode = 13;
 const words = process.argv.slice(2);
 const folder = codeFolder({ uid: process.getuid?.() ?? 0, env: process.env });
 const flags = [...process.execArgv, process.env['NODE_OPTIONS'] ?? ''];

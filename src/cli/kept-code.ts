@@ -71,19 +71,25 @@ const EMPTY: { readonly head: Head; readonly bytes: Buffer } = {
   bytes: Buffer.alloc(0),
 };
 
-/** The length of the head in 4 bytes, the head as JSON, the code. */
+/**
+ * The length of the head in 4 bytes, the head as JSON, the code; all of it twice. V8 does not look whether the bytes are those that it gave, and
+ * comparing them takes a tenth of the time of a checksum.
+ */
 function read(path: string): { readonly head: Head; readonly bytes: Buffer } | undefined {
   try {
-    const all = readFileSync(path);
+    const twice = readFileSync(path);
+    const all = twice.subarray(0, twice.length / 2);
+    if (all.length < 4 || !all.equals(twice.subarray(all.length))) return undefined;
     const end = 4 + all.readUInt32LE(0);
     // Type: the folder is the user's own, and whole files alone are put there.
-    return { head: JSON.parse(all.toString('latin1', 4, end)) as Head, bytes: all.subarray(end) };
+    const head = JSON.parse(all.toString('latin1', 4, end)) as Head | null;
+    return head?.parts ? { head, bytes: all.subarray(end) } : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Whole or not at all, also after a loss of power: V8 does not look whether the bytes are those that it gave. */
+/** Whole or not at all, also after a loss of power. */
 function write(path: string, codes: readonly Code[], kinds: readonly string[]): void {
   const parts: Record<string, readonly [string, number, number]> = {};
   let at = 0;
@@ -98,7 +104,8 @@ function write(path: string, codes: readonly Code[], kinds: readonly string[]): 
   try {
     const file = openSync(fresh, 'wx', 0o600);
     try {
-      for (const bytes of [length, head, ...codes.map((code) => code.bytes)]) writeAll(file, bytes);
+      const all = Buffer.concat([length, head, ...codes.map((code) => code.bytes)]);
+      for (const bytes of [all, all]) writeAll(file, bytes);
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -44,7 +44,7 @@ interface Loaded {
  */
 export function createParts({ folder, main, kept, words, flags, require }: PartsOptions): Parts {
   const kind = kindOf(words);
-  const code = createKeptCode(kept, `${kind.command}-${main}-${numberOf(flags.join(' '))}`);
+  const code = createKeptCode(kept, `${kind.command}-${main}-${numberOf([folder, ...flags].join(' '))}`);
   const loaded = new Map<string, Loaded>();
   let isWhole = true;
   const requireFrom = (id: string): unknown => (id.startsWith('./') ? load(id.slice(2)) : require(id));

@@ -68,6 +68,19 @@ describe('kept code', () => {
     expect(createKeptCode(folder, 'run').kinds).toEqual([]);
   });
 
+  test('is nothing where a bit of it is another one', () => {
+    createKeptCode(folder, 'run').write(codes, '--rm', false);
+    const whole = readFileSync(only());
+    for (const at of [0, 10, Math.floor(whole.length / 2) - 1, whole.length - 1]) {
+      const damaged = Buffer.from(whole);
+      damaged[at] = (damaged[at] ?? 0) ^ 1;
+      writeFileSync(only(), damaged);
+      expect(createKeptCode(folder, 'run').of('main.js', 'one')).toBeUndefined();
+    }
+    writeFileSync(only(), Buffer.concat([Buffer.from('\u0004\0\0\0null'), Buffer.from('\u0004\0\0\0null')]));
+    expect(() => createKeptCode(folder, 'run')).not.toThrow();
+  });
+
   test('fails nothing where it cannot be kept', () => {
     for (const place of [undefined, '/proc/self/none', join(folder, 'missing')]) {
       const kept = createKeptCode(place, 'run');

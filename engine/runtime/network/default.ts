@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { NetworkRange } from '../../engine.ts';
+import { type Family, FOUR, SIX } from './family.ts';
 import type { HostNetwork, Route } from './host.ts';
 import { contains, formatAddress, formatSubnet, overlaps, parseAddress, parseSubnet, type Subnet } from './ipv4.ts';
 import { parseSubnet6, type Subnet6 } from './ipv6.ts';
@@ -24,15 +25,15 @@ export function bridgeName({ id, bridge }: Pick<NetworkRecord, 'id' | 'bridge'>)
 /** Subnets that a new network may not overlap, but for those of `except`. */
 export function takenSubnets({ host, networks }: Surroundings, except?: NetworkRecord): readonly Subnet[] {
   const others = networks.filter(({ id }) => id !== except?.id);
-  const ours = new Set(networks.map(bridgeName));
   const resolvers = host.resolvers.nameservers.flatMap((text) => {
     const base = parseAddress(text);
     return base === undefined ? [] : [{ base, prefix: 32 }];
   });
   return [
     ...others.flatMap(({ subnet }) => parseSubnet(subnet) ?? []),
-    // The bridge of a network that is up is a route as well.
-    ...host.routes.filter((route) => !ours.has(route.interface)).map((route) => route.subnet),
+    ...host.routes.flatMap(({ interface: name, subnet }) => {
+      return isOfBridge(networks, name, (one) => holds(FOUR, one.subnet, subnet)) ? [] : [subnet];
+    }),
     ...resolvers,
   ];
 }
@@ -42,11 +43,33 @@ export function takenSubnets6(
   { networks }: Pick<Surroundings, 'networks'>,
   routes: readonly Route<Subnet6>[],
 ): readonly Subnet6[] {
-  const ours = new Set(networks.map(bridgeName));
   return [
     ...networks.flatMap(({ ipv6 }) => (ipv6 && parseSubnet6(ipv6.subnet)) ?? []),
-    ...routes.filter((route) => !ours.has(route.interface)).map((route) => route.subnet),
+    ...routes.flatMap(({ interface: name, subnet }) => {
+      return isOfBridge(networks, name, ({ ipv6 }) => holds(SIX, ipv6?.subnet, subnet)) ? [] : [subnet];
+    }),
   ];
+}
+
+/**
+ * Whether a route is that of one of our bridges, which is there while the network is up. A name that the user chose may be that of an interface
+ * that was there before: then only a route into the network's own subnet is.
+ */
+function isOfBridge(
+  networks: readonly NetworkRecord[],
+  name: string,
+  isInside: (network: NetworkRecord) => boolean,
+): boolean {
+  return networks.some((one) => bridgeName(one) === name && (one.bridge === undefined || isInside(one)));
+}
+
+function holds<S extends { readonly prefix: number }, A>(
+  { parse, base, contains }: Family<S, A>,
+  outer: string | undefined,
+  inner: S,
+): boolean {
+  const subnet = outer === undefined ? undefined : parse(outer);
+  return subnet !== undefined && inner.prefix >= subnet.prefix && contains(subnet, base(inner));
 }
 
 /**

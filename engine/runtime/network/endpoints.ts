@@ -4,7 +4,7 @@ import type { Endpoint, WaysOut } from '../../native/protocol.ts';
 import { readDriverOptions, type InterfaceOptions } from './driver-options.ts';
 import { chooseAddress6, FOUR, SIX } from './family.ts';
 import { parseSubnet } from './ipv4.ts';
-import { parseAddress6, parseSubnet6 } from './ipv6.ts';
+import { formatAddress6, parseAddress6, parseSubnet6 } from './ipv6.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
 import { chooseAddress } from './pool.ts';
 import type { NetworkRecord } from './records.ts';
@@ -126,12 +126,13 @@ function askedOf(asked: Omit<NetworkJoin, 'aliases' | 'gatewayPriority'>): Membe
 
 function chooseSix(
   network: NetworkRecord,
-  address: string | undefined,
+  asked: string | undefined,
   taken: ReadonlySet<string>,
   isolated: boolean,
 ): Pick<Membership, 'address6' | 'gateway6' | 'prefix6'> {
   const { ipv6 } = network;
   const subnet = ipv6 && parseSubnet6(ipv6.subnet);
+  const address = asked === undefined ? undefined : canonical(asked);
   if (!ipv6 || !subnet) {
     if (address === undefined) return {};
     checkIsOwn(network, '--ip6', address);
@@ -141,7 +142,7 @@ function chooseSix(
   }
   const texts = [...taken, ...(isolated ? [] : [ipv6.gateway]), ...Object.values(ipv6.reserved ?? {})];
   const used = new Set(texts.flatMap((text) => parseAddress6(text) ?? []));
-  if (address !== undefined) checkAddress(network, '--ip6', address, new Set(texts));
+  if (address !== undefined) checkAddress(network, '--ip6', address, new Set(texts.map(canonical)));
   const range = ipv6.ipRange === undefined ? undefined : parseSubnet6(ipv6.ipRange);
   const chosen = address ?? chooseAddress6({ subnet, range }, used);
   if (chosen === undefined) {
@@ -152,6 +153,12 @@ function chooseSix(
     );
   }
   return { address6: chosen, gateway6: isolated ? '' : ipv6.gateway, prefix6: subnet.prefix };
+}
+
+/** The one way to write an address of IPv6 (RFC 5952); of what is none the text. */
+function canonical(text: string): string {
+  const address = parseAddress6(text);
+  return address === undefined ? text : formatAddress6(address);
 }
 
 function checkAddress(

@@ -25,6 +25,8 @@ export interface Family<S extends { readonly prefix: number }, A> {
   readonly address: (text: string) => A | undefined;
   readonly contains: (subnet: S, address: A) => boolean;
   readonly overlaps: (one: S, other: S) => boolean;
+  /** Subnets that are there for something else: for many receivers, for one link, for the machine itself. */
+  readonly reserved: readonly S[];
   /** The first address behind the subnet's own. */
   readonly first: (subnet: S) => string;
   /** Whether a container or a gateway may have it. */
@@ -45,6 +47,7 @@ export const FOUR: Family<Subnet, number> = {
   address: parseAddress,
   contains,
   overlaps,
+  reserved: ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4'].flatMap((text) => parseSubnet(text) ?? []),
   first: ({ base }) => formatAddress(base + 1),
   isHost: isHostAddress,
   choose: chooseSubnet,
@@ -62,6 +65,7 @@ export const SIX: Family<Subnet6, bigint> = {
   address: parseAddress6,
   contains: contains6,
   overlaps: overlaps6,
+  reserved: ['::/96', 'fe80::/10', 'ff00::/8'].flatMap((text) => parseSubnet6(text) ?? []),
   first: ({ base }) => formatAddress6(base + 1n),
   // The subnet's own address means all routers on it. RFC 4291 2.6.1.
   isHost: (subnet, text) => {

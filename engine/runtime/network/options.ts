@@ -58,7 +58,7 @@ function isIsolated(
   options: Readonly<Record<string, string>>,
   { internal, ipv6 }: { readonly internal: boolean; readonly ipv6: boolean },
 ): boolean {
-  const names = ipv6 ? [GATEWAY_MODE, GATEWAY_MODE6] : [GATEWAY_MODE];
+  const names = ipv6 || options[GATEWAY_MODE6] !== undefined ? [GATEWAY_MODE, GATEWAY_MODE6] : [GATEWAY_MODE];
   const modes = names.map((name) => {
     const mode = options[name] ?? 'nat';
     if (mode !== 'nat' && mode !== 'isolated') {

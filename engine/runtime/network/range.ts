@@ -96,6 +96,8 @@ function givenSubnet<S extends { readonly prefix: number }, A>(
       `it is no ${family.name} subnet with room for containers, such as ${family.example}`,
     );
   }
+  const special = family.reserved.find((one) => family.overlaps(one, subnet));
+  if (special) throw invalid(`--subnet ${text}`, `${family.format(special)} is there for something else`);
   const other = taken.find((one) => family.overlaps(one, subnet));
   if (!other) return subnet;
   throw new EngineError(

@@ -1,6 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
+import {
+  newRecord,
+  rangeOf,
+  type Surroundings,
+  takenSubnets,
+  takenSubnets6,
+} from '../../../../engine/runtime/network/default.ts';
+import { choosePlace } from '../../../../engine/runtime/network/endpoints.ts';
 import { chooseAddress6, FOUR, SIX } from '../../../../engine/runtime/network/family.ts';
 import { formatAddress6, formatSubnet6, parseAddress6, parseSubnet6 } from '../../../../engine/runtime/network/ipv6.ts';
+import type { Route } from '../../../../engine/runtime/network/host.ts';
+import { formatSubnet, parseSubnet, type Subnet } from '../../../../engine/runtime/network/ipv4.ts';
+import type { NetworkRecord } from '../../../../engine/runtime/network/records.ts';
 import { linkVariables } from '../../../../engine/runtime/network/link-variables.ts';
 import { NETWORK_OPTIONS, readOptions } from '../../../../engine/runtime/network/options.ts';
 import { settleRange } from '../../../../engine/runtime/network/range.ts';
@@ -91,10 +102,50 @@ describe('a network gets', () => {
     [{ subnets: ['fd00::/64'], ipRanges: ['fd00::/60'] }, /it is no part of fd00::\/64/],
     [{ gateways: ['fd00::1'] }, /--gateway for a network: every ip-range, gateway or aux-address must have/],
     [{ subnets: ['fd00::/64'], reserved: [['a', 'fd01::1']] as const }, /--aux-address a=fd01::1/],
+    [{ subnets: ['ff02:1::/64'] }, /--subnet ff02:1::\/64 for a network: ff00::\/8 is there for something else/],
+    [{ subnets: ['fe80::/64'] }, /fe80::\/10 is there for something else/],
+    [{ subnets: ['::/8'] }, /::\/96 is there for something else/],
     [{ subnets: ['fdff::1:0/112'] }, /Pool overlaps with other one on this address space, fdff::\/64/],
   ])('an error for %j', (request, message) =>
     expect(() => settleRange(SIX, request, [subnet6('fdff::/64')])).toThrow(message),
   );
+});
+
+describe('a subnet is taken', () => {
+  const four = (text: string): Subnet => parseSubnet(text) ?? { base: 0, prefix: 0 };
+  const around = (routes: readonly Route[], networks: readonly NetworkRecord[]): Surroundings => ({
+    host: { routes, mtu: 1500, resolvers: { nameservers: [], search: [], options: [] } },
+    networks,
+    addresses: [],
+  });
+  const named = newRecord('mine', rangeOf(four('10.9.8.0/24')), { bridge: 'eth0' });
+
+  test('by an interface that was there before a network took its name', () => {
+    const routes = [{ interface: 'eth0', subnet: four('192.0.2.0/24') }];
+    expect(takenSubnets(around(routes, [named])).map(formatSubnet)).toEqual(['10.9.8.0/24', '192.0.2.0/24']);
+    const six = [{ interface: 'eth0', subnet: subnet6('2001:db8::/64') }];
+    expect(takenSubnets6({ networks: [named] }, six).map(formatSubnet6)).toEqual(['2001:db8::/64']);
+  });
+
+  test('once by a network that is up', () => {
+    const routes = [{ interface: 'eth0', subnet: four('10.9.8.0/24') }];
+    expect(takenSubnets(around(routes, [named])).map(formatSubnet)).toEqual(['10.9.8.0/24']);
+    const own = newRecord('own', rangeOf(four('10.9.7.0/24')));
+    const moved = [{ interface: `berth${own.id.slice(0, 10)}`, subnet: four('10.9.6.0/24') }];
+    expect(takenSubnets(around(moved, [own])).map(formatSubnet)).toEqual(['10.9.7.0/24']);
+  });
+});
+
+describe('a place on a network of IPv6', () => {
+  test('is the same however its address is written', () => {
+    const six = { subnet: 'fd77:9::/64', gateway: 'fd77:9::1', reserved: { a: 'fd77:9:0::0:5' } };
+    const network = newRecord('six', { subnet: '10.9.8.0/24', gateway: '10.9.8.1' }, { ipv6: six });
+    const place = (address6: string, taken: readonly string[] = []): string | undefined =>
+      choosePlace(network, { address6 }, { taken: new Set(taken), interfaces: [] }).address6;
+    expect(place('FD77:9:0:0::6')).toBe('fd77:9::6');
+    expect(() => place('fd77:9::5')).toThrow(/--ip6 fd77:9::5: Address already in use on network six/);
+    expect(() => place('fd77:9:0:0::7', ['fd77:9::7'])).toThrow(/already in use/);
+  });
 });
 
 describe('options of a network', () => {
@@ -127,6 +178,7 @@ describe('options of a network', () => {
 
   test.each([
     [{ foo: 'bar' }, {}, /--opt foo .*not supported yet/],
+    [bridge('gateway_mode_ipv6', 'routed'), {}, /gateway_mode_ipv6=routed .*not supported yet; nat is/],
     [bridge('gateway_mode_ipv4', 'routed'), {}, /routed .*not supported yet; nat is/],
     [bridge('gateway_mode_ipv4', 'isolated'), {}, /can only be used for an internal network/],
     [bridge('gateway_mode_ipv4', 'isolated'), { internal: true, ipv6: true }, /gateway_mode_ipv6=nat/],
