@@ -37,7 +37,7 @@ interface Head {
 
 /** How many sets of options are told apart: beyond, code is taken as it is. */
 const MAX_KINDS = 50;
-/** Milliseconds after which a file is made anew, or removed with the version that it belonged to. */
+/** Milliseconds after which a file is removed by the next command that keeps code, also one that is in use: it is made anew. */
 const MAX_AGE = 30 * 24 * 60 * 60_000;
 const END = '.code';
 
@@ -73,7 +73,7 @@ const EMPTY: { readonly head: Head; readonly bytes: Buffer } = {
 
 /**
  * The length of the head in 4 bytes, the head as JSON, the code; all of it twice. V8 does not look whether the bytes are those that it gave, and
- * comparing them takes a tenth of the time of a checksum.
+ * comparing two copies needs no part of Node that is not there yet, as a checksum does.
  */
 function read(path: string): { readonly head: Head; readonly bytes: Buffer } | undefined {
   try {

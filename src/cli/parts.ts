@@ -36,8 +36,8 @@ interface Loaded {
 }
 
 /**
- * Loads CommonJS files, each the expression of its function, with the code that V8 made of them for an earlier command. Node's own cache keeps what is compiled when a file is loaded,
- * which leaves out every function that is called later.
+ * Loads CommonJS files, each the expression of its function, with the code that V8 made of them for an earlier command. Node's own cache keeps
+ * what is compiled when a file is loaded, which leaves out every function that is called later.
  *
  * V8 rejects code of another version of itself, of other flags or of a text of another length, and believes everything else. So code counts for
  * the very file that it was made of: its name has a hash of the text, and its inode, size and times are looked at.
