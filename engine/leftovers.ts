@@ -1,8 +1,9 @@
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActOptions } from './base/progress.ts';
 import type { Parts } from './connect.ts';
-import { randomName } from './store/index.ts';
+import { listFolder } from './store/index.ts';
 
 const MARKER = 'act-';
 
@@ -18,14 +19,15 @@ export async function withStore<T>(parts: Parts, options: ActOptions, act: () =>
  */
 async function withMarker<T>(parts: Parts, options: ActOptions, act: () => Promise<T>): Promise<T> {
   const folder = join(parts.store.root, 'run');
-  const found = (await readdir(folder)).filter((name) => name.startsWith(MARKER));
+  const found = listFolder(folder).filter((name) => name.startsWith(MARKER));
   if (found.length > 0) await parts.store.locks.ifFree('store', () => collect(parts, folder, found, options));
-  const marker = join(folder, `${MARKER}${randomName()}`);
-  await writeFile(marker, '', { flag: 'wx' });
+  // Nobody else has both numbers, and without `node:crypto` a command begins sooner.
+  const marker = join(folder, `${MARKER}${process.pid}-${process.hrtime.bigint()}`);
+  closeSync(openSync(marker, 'wx'));
   try {
     return await act();
   } finally {
-    await rm(marker, { force: true });
+    rmSync(marker, { force: true });
   }
 }
 
@@ -40,6 +42,6 @@ async function collect(parts: Parts, folder: string, markers: readonly string[],
   const { warnings } = await helper.call('remove', args, { signal: options.signal });
   for (const message of warnings) options.onEvent?.({ type: 'warning', message });
   const ingest = join(parts.store.root, 'ingest');
-  for (const name of await readdir(ingest)) await rm(join(ingest, name), { recursive: true, force: true });
+  for (const name of listFolder(ingest)) await rm(join(ingest, name), { recursive: true, force: true });
   for (const name of markers) await rm(join(folder, name), { force: true });
 }

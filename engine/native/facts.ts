@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -16,12 +15,12 @@ export interface FactsOf {
 }
 
 /**
- * A hash over the facts: this boot, who we are and in which namespaces, the kernel's switches, who may have which ids, the helper and the
+ * The facts as a text: this boot, who we are and in which namespaces, the kernel's switches, who may have which ids, the helper and the
  * store. Read at once, which takes less than handing thirty small files to another thread.
  *
  * @returns undefined where the machine does not say which boot this is or what we may do
  */
-export function hashFacts({ root, helper, sudo, wanted, proc = '/proc' }: FactsOf): string | undefined {
+export function readFacts({ root, helper, sudo, wanted, proc = '/proc' }: FactsOf): string | undefined {
   const boot = readOf(join(proc, 'sys/kernel/random/boot_id'));
   const rights = readOf(join(proc, 'self/status'))?.match(RIGHTS);
   if (!boot || !rights) return undefined;
@@ -36,7 +35,7 @@ export function hashFacts({ root, helper, sudo, wanted, proc = '/proc' }: FactsO
     versionOf(helper),
     [root, placeOf(root)],
   ];
-  return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
+  return JSON.stringify(facts);
 }
 
 /** What tells one version of a file from another; its times are in nanoseconds. Null when it is not there. */

@@ -1,6 +1,6 @@
 import { isEngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
-import { hashFacts } from './facts.ts';
+import { readFacts } from './facts.ts';
 import type { Launcher } from './helper.ts';
 import { chooseIsolation, type Isolation } from './isolation.ts';
 import { createMemory } from './memory.ts';
@@ -33,7 +33,7 @@ export function createMachineProbe(
   },
   { launcher, store }: { readonly launcher: Launcher; readonly store: StoreLocation },
 ): MachineProbe {
-  const memory = createMemory(store.root, () => hashFacts({ root: store.root, helper, sudo, wanted: isolation }));
+  const memory = createMemory(store.root, () => readFacts({ root: store.root, helper, sudo, wanted: isolation }));
   let recalled = false;
   const probe: MachineProbe['probe'] = async ({ signal } = {}) => {
     memory.forget();

@@ -25,8 +25,8 @@ interface Kept {
 }
 
 /**
- * {@link Memory} in the store's folder `run`, as a file that its owner alone can read or write. Only `facts`, a hash over all that the findings
- * depend on, makes it count; undefined facts keep nothing.
+ * {@link Memory} in the store's folder `run`, as a file that its owner alone can read or write. Only the same `facts`, all that the findings depend
+ * on, make it count; undefined facts keep nothing.
  */
 export function createMemory(root: string, facts: () => string | undefined, now: () => number = Date.now): Memory {
   const path = join(root, 'run', 'machine.json');

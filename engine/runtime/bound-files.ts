@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { textOf } from '../base/small-file.ts';
 import type { BoundFile } from '../native/protocol.ts';
 import { formatResolvers, type Resolvers } from './network/host.ts';
 
@@ -18,23 +18,23 @@ export interface NetworkFiles {
 }
 
 /** `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname`, to be bound into a container. */
-export async function networkFiles(network: NetworkFiles): Promise<BoundFile[]> {
+export function networkFiles(network: NetworkFiles): BoundFile[] {
   return [
-    { destination: '/etc/hosts', content: await hosts(network), mode: 0o644 },
-    { destination: '/etc/resolv.conf', content: await resolvConf(network), mode: 0o644 },
+    { destination: '/etc/hosts', content: hosts(network), mode: 0o644 },
+    { destination: '/etc/resolv.conf', content: resolvConf(network), mode: 0o644 },
     { destination: '/etc/hostname', content: `${network.hostname}\n`, mode: 0o644 },
   ];
 }
 
-async function resolvConf({ host, resolvers }: NetworkFiles): Promise<string> {
+function resolvConf({ host, resolvers }: NetworkFiles): string {
   if (resolvers) return formatResolvers(resolvers);
-  const text = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  const text = textOf('/etc/resolv.conf', '');
   return host ? text : withoutLoopback(text);
 }
 
-async function hosts(files: NetworkFiles): Promise<string> {
+function hosts(files: NetworkFiles): string {
   const { hostname, domainname, addresses = [], extraHosts = [], linked = [], host } = files;
-  const base = host ? await readFile('/etc/hosts', 'utf8').catch(() => LOOPBACK) : LOOPBACK;
+  const base = host ? textOf('/etc/hosts', LOOPBACK) : LOOPBACK;
   const name = domainname === undefined ? hostname : `${hostname}.${domainname} ${hostname}`;
   const own = (addresses.length > 0 || host ? addresses : ['127.0.0.1']).map((address) => ({ name, address }));
   const lines = [...linked, ...own, ...extraHosts].map((entry) => `${entry.address}\t${entry.name}`);

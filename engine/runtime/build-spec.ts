@@ -70,16 +70,13 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
   return async (op, snapshots, options = {}) => {
     const isAlone = op.network === 'none';
     const { hostname = HOSTNAME } = op;
-    const [accounts, host, files, ca] = await Promise.all([
-      accountsOf(snapshots, options),
-      readHostFacts(MASKED_PATHS),
-      networkFiles({
-        hostname,
-        host: !isAlone,
-        extraHosts: [...(isAlone ? [] : [{ name: hostname, address: '127.0.0.1' }]), ...(op.extraHosts ?? [])],
-      }),
-      lentBundle(caFile),
-    ]);
+    const [accounts, ca] = await Promise.all([accountsOf(snapshots, options), lentBundle(caFile)]);
+    const host = readHostFacts(MASKED_PATHS);
+    const files = networkFiles({
+      hostname,
+      host: !isAlone,
+      extraHosts: [...(isAlone ? [] : [{ name: hostname, address: '127.0.0.1' }]), ...(op.extraHosts ?? [])],
+    });
     const config = createSpec(
       BUILD_PROFILE,
       {

@@ -23,7 +23,7 @@ export async function execInContainer(
   const { state, record } = await findRunning(connection, nameOrId);
   // Users may have been added since the start: the container's own layer is looked into as well.
   const accounts = await createReadAccounts(helper)([record.rootfs.upper, ...record.rootfs.lowers], options);
-  const target = { idMap: helper.idMap, probe, host: await readHostFacts(MASKED_PATHS) };
+  const target = { idMap: helper.idMap, probe, host: readHostFacts(MASKED_PATHS) };
   const rights = rightsOf(record.spec, target);
   const capabilities = spec.privileged ? CAPABILITIES : rights.capabilities;
   const process = createProcess(

@@ -1,6 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises';
 import { arch, release } from 'node:os';
 import { dirname, basename } from 'node:path';
+import { namesIn, textOf } from '../base/small-file.ts';
 
 /** What a container's configuration takes from the machine. */
 export interface HostFacts {
@@ -13,35 +13,29 @@ export interface HostFacts {
 }
 
 /** Reads {@link HostFacts}; `patterns` are the profile's masked paths. */
-export async function readHostFacts(patterns: readonly string[]): Promise<HostFacts> {
-  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
+export function readHostFacts(patterns: readonly string[]): HostFacts {
+  const limits = textOf('/proc/self/limits', '');
   const hard = /^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1];
   return {
     architecture: GO_NAMES[arch()] ?? arch(),
     kernel: release(),
     openFiles: hard === undefined ? Infinity : Number(hard),
-    maskedPaths: (await Promise.all(patterns.map(expandPath))).flat(),
+    maskedPaths: patterns.flatMap(expandPath),
   };
 }
 
 /** One `*` in one component, matched against the host's directory: sysfs is the same inside. */
-async function expandPath(pattern: string): Promise<readonly string[]> {
+function expandPath(pattern: string): readonly string[] {
   const parts = pattern.split('/');
   const at = parts.findIndex((part) => part.includes('*'));
   if (at < 0) return [pattern];
   const parent = parts.slice(0, at).join('/');
   const prefix = parts[at]?.replace('*', '') ?? '';
-  const names = await readdir(parent).catch((): string[] => []);
-  const numbered = names.filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)));
+  const numbered = namesIn(parent).filter((name) => name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length)));
   const rest = parts.slice(at + 1).join('/');
-  const found = await Promise.all(
-    numbered.map(async (name) => {
-      const path = `${parent}/${name}/${rest}`;
-      const siblings = await readdir(dirname(path)).catch((): string[] => []);
-      return siblings.includes(basename(path)) ? [path] : [];
-    }),
-  );
-  return found.flat();
+  return numbered
+    .map((name) => `${parent}/${name}/${rest}`)
+    .filter((path) => namesIn(dirname(path)).includes(basename(path)));
 }
 
 const GO_NAMES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64', ia32: '386', arm: 'arm' };

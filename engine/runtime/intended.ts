@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { listFolder } from '../store/files.ts';
 import type { Store } from '../store/types.ts';
 import type { Connection } from './dependencies.ts';
 import { listContainers } from './list.ts';
@@ -32,7 +33,7 @@ export async function intendVolumes(
 export async function collectIntended(connection: Connection, locks: Pick<Store['locks'], 'ifFree'>): Promise<void> {
   const folder = join(connection.root, 'run');
   const prefix = prefixOf(connection);
-  const notes = (await readdir(folder)).filter((name) => name.startsWith(prefix));
+  const notes = listFolder(folder).filter((name) => name.startsWith(prefix));
   if (notes.length === 0) return;
   await locks.ifFree('containers', async () => {
     for (const name of notes) {

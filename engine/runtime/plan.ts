@@ -71,9 +71,9 @@ export async function planContainer(
   const donor = mode.kind === 'container' ? await findContainer(connection, mode.container) : undefined;
   const namesHost = network === 'host' || spec.uts === 'host';
   const hostname = spec.hostname ?? donor?.record.hostname ?? (namesHost ? hostName() : id.slice(0, 12));
-  const [accounts, host, { mounts, volumes }, shared] = await Promise.all([
+  const host = readHostFacts(MASKED_PATHS);
+  const [accounts, { mounts, volumes }, shared] = await Promise.all([
     createReadAccounts(helper)(lowers, options),
-    readHostFacts(MASKED_PATHS),
     mountsOf(connection, spec).then((asked) =>
       resolveMounts(asked, config, { root, idMapName: helper.idMapName }, (names) => readOrigins(connection, names)),
     ),

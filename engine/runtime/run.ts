@@ -100,7 +100,8 @@ async function chooseNetwork(
 ): Promise<NetworkPlan> {
   const { plan, spec, name, existing } = parts;
   const records = createNetworkRecords(root);
-  const [host, networks, pasta] = await Promise.all([readHostNetwork(), records.list(), findPasta(helper.idMap)]);
+  const host = readHostNetwork();
+  const [networks, pasta] = await Promise.all([records.list(), findPasta(helper.idMap)]);
   return await planNetwork(spec, {
     id: plan.id,
     name,

@@ -21,12 +21,12 @@ export function createDownloadRecords(root: string, scope?: string): DownloadRec
     const what = of === undefined ? url : JSON.stringify([url, of]);
     return join(root, 'records', 'downloads', `${encodedOf(digestOf(what))}.json`);
   };
-  const read = async (path: string): Promise<DownloadRecord | undefined> => {
-    const file = await readJson(path);
+  const read = (path: string): DownloadRecord | undefined => {
+    const file = readJson(path);
     return 'value' in file && isDownload(file.value) ? file.value : undefined;
   };
   return {
-    get: async (url) => (await read(pathOf(url, scope))) ?? (await read(pathOf(url, undefined))),
+    get: async (url) => read(pathOf(url, scope)) ?? read(pathOf(url, undefined)),
     put: async (url, { digest, etag, lastModified }) =>
       replaceFile(pathOf(url, scope), JSON.stringify({ v: 1, digest, etag, lastModified }), { sync: false }),
   };

@@ -90,7 +90,7 @@ async function checkJson({ root }: Store): Promise<{ readonly count: number; rea
         problems.push({ message: `${folder}/${name} is half written`, garbage: true, repair: () => rm(path) });
       if (!name.endsWith('.json')) continue;
       count += 1;
-      if (!('broken' in (await readJson(path)))) continue;
+      if (!('broken' in readJson(path))) continue;
       problems.push({ message: `${folder}/${name} is not JSON`, repair: () => restore(path) });
     }
   }
@@ -99,8 +99,8 @@ async function checkJson({ root }: Store): Promise<{ readonly count: number; rea
 
 /** The state before the last write, where there is one that can be read. */
 async function restore(path: string): Promise<void> {
-  const backup = await readJson(`${path}.bak`);
-  if ('value' in backup && isRecord(backup.value)) await replaceFile(path, (await readText(`${path}.bak`)) ?? '');
+  const backup = readJson(`${path}.bak`);
+  if ('value' in backup && isRecord(backup.value)) await replaceFile(path, readText(`${path}.bak`) ?? '');
   else await rm(path, { force: true });
 }
 
@@ -278,7 +278,7 @@ async function heirOf({ images }: Store, index: Digest): Promise<Digest | undefi
 }
 
 async function checkNames(store: Store): Promise<{ readonly count: number; readonly problems: readonly Problem[] }> {
-  const file = await readJson(join(store.root, 'images', 'names.json'));
+  const file = readJson(join(store.root, 'images', 'names.json'));
   const names = 'value' in file ? (parseNames(file.value) ?? []) : [];
   const ids = new Set<unknown>([
     ...(await store.images.list()).map(({ id }) => id),

@@ -1,9 +1,9 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError, isEngineError } from '../base/errors.ts';
 import { encodedOf, isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest, ImageConfig, Manifest, Platform } from '../image/types.ts';
-import { readJson, replaceFile } from './files.ts';
+import { listFolder, readJson, replaceFile } from './files.ts';
 import { asAsked, match, matchFor } from './image-match.ts';
 import { isImageRecord, seenClaims, withoutManifest, withPut, type ImageRecord } from './image-record.ts';
 import { createIndexRecords, withIndexes, type Snapshot } from './indexes.ts';
@@ -33,8 +33,8 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
   const pathOf = (id: Digest): string => join(folder, `${encodedOf(id)}.json`);
   const records = createIndexRecords(folder, parts.warn);
 
-  const readRecord = async (id: Digest): Promise<ImageRecord | undefined> => {
-    const file = await readJson(pathOf(id));
+  const readRecord = (id: Digest): ImageRecord | undefined => {
+    const file = readJson(pathOf(id));
     if ('missing' in file) return undefined;
     if ('value' in file && isImageRecord(file.value) && file.value.id === id) return file.value;
     parts.warn(`The record of image ${id} cannot be read and is ignored`);
@@ -42,15 +42,13 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
   };
   const snapshotFor = async (seenBy: string | undefined): Promise<Snapshot> => {
     const namesOf = createNamesOf(await names.read(), seenBy);
-    const files = await readdir(folder);
+    const files = listFolder(folder);
     const indexes = (await records.list(files)).map((index) => ({
       ...index,
       ...namesOf(index.descriptor.digest),
     }));
     const ids = files.map((name) => `sha256:${name.replace(/\.json$/, '')}`).filter(isDigest);
-    const images = await Promise.all(
-      ids.map(async (id) => load(parts, await readRecord(id), { namesOf, scope: seenBy })),
-    );
+    const images = await Promise.all(ids.map(async (id) => load(parts, readRecord(id), { namesOf, scope: seenBy })));
     return withIndexes(
       images.filter((image) => image !== undefined),
       indexes,
@@ -80,7 +78,7 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
     indexes: async () => (await snapshot()).indexes,
     put: (image) =>
       change(async (found) => {
-        const old = await readRecord(image.id);
+        const old = readRecord(image.id);
         const record = withPut(old, image, scope);
         if (JSON.stringify(record) !== JSON.stringify(old)) await replaceFile(pathOf(image.id), JSON.stringify(record));
         const { names: added = [] } = image;
@@ -93,7 +91,7 @@ export function createImageStore(parts: ImageStoreParts): ImageStore {
       }),
     forgetManifest: (id, digest) =>
       change(async () => {
-        const record = await readRecord(id);
+        const record = readRecord(id);
         if (record) await replaceFile(pathOf(id), JSON.stringify(withoutManifest(record, digest)));
         return undefined;
       }),

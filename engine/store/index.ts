@@ -7,7 +7,7 @@ export { measureEach, type CacheUsage, type ImageUsage } from './detail.ts';
 export { measure, type Usage, type UsedBy } from './df.ts';
 export { fsck, type Findings } from './fsck.ts';
 export { isLineage, orphanTraces } from './traces.ts';
-export { randomName, storeError } from './files.ts';
+export { listFolder, randomName, storeError } from './files.ts';
 export { lostLayerOf, LostLayerError } from './lost-layer.ts';
 export { openLayout } from './layout.ts';
 export { isNamed } from './names.ts';

@@ -1,9 +1,9 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bestFor } from '../image/choose.ts';
 import { encodedOf, isDigest } from '../image/digest.ts';
 import type { Digest, Platform } from '../image/types.ts';
-import { isRecord, readJson, replaceFile } from './files.ts';
+import { isRecord, listFolder, readJson, replaceFile } from './files.ts';
 import { isNamed } from './names.ts';
 import type { IndexMember, StoredImage, StoredIndex } from './types.ts';
 
@@ -20,8 +20,8 @@ export interface IndexRecords {
 
 export function createIndexRecords(folder: string, warn: (message: string) => void): IndexRecords {
   const pathOf = (digest: Digest): string => join(folder, `${encodedOf(digest)}${ENDING}`);
-  const read = async (digest: Digest): Promise<readonly IndexRecord[]> => {
-    const file = await readJson(pathOf(digest));
+  const read = (digest: Digest): readonly IndexRecord[] => {
+    const file = readJson(pathOf(digest));
     if ('missing' in file) return [];
     if ('value' in file && isIndexRecord(file.value) && file.value.descriptor.digest === digest) {
       const { descriptor, members } = file.value;
@@ -32,11 +32,11 @@ export function createIndexRecords(folder: string, warn: (message: string) => vo
   };
   return {
     list: async (files) => {
-      const digests = (files ?? (await readdir(folder)))
+      const digests = (files ?? listFolder(folder))
         .filter((name) => name.endsWith(ENDING))
         .map((name) => `sha256:${name.slice(0, -ENDING.length)}`)
         .filter(isDigest);
-      return (await Promise.all(digests.map(read))).flat();
+      return digests.flatMap(read);
     },
     put: async ({ descriptor, members }) =>
       replaceFile(pathOf(descriptor.digest), JSON.stringify({ v: 1, descriptor, members })),

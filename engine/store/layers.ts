@@ -1,9 +1,9 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodedOf, isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import { seenBy, seenByAll, withForms } from './claims.ts';
-import { isRecord, readJson, replaceFile } from './files.ts';
+import { isRecord, listFolder, readJson, replaceFile } from './files.ts';
 import type { LayerClaims, LayerStore, Locks, SnapshotForm, WholeLayerRecord } from './types.ts';
 
 /** What a layer store stands on. */
@@ -22,8 +22,8 @@ export interface LayerStoreParts {
 export function createLayerStore({ root, locks, scope, warn }: LayerStoreParts): LayerStore {
   const folder = join(root, 'records', 'layers');
   const pathOf = (diffId: Digest): string => join(folder, `${encodedOf(diffId)}.json`);
-  const read = async (diffId: Digest): Promise<WholeLayerRecord | undefined> => {
-    const file = await readJson(pathOf(diffId));
+  const read = (diffId: Digest): WholeLayerRecord | undefined => {
+    const file = readJson(pathOf(diffId));
     if ('missing' in file) return undefined;
     if ('value' in file && isLayerRecord(file.value) && file.value.diffId === diffId) return file.value;
     warn(`The record of layer ${diffId} cannot be read and is ignored`);
@@ -31,7 +31,7 @@ export function createLayerStore({ root, locks, scope, warn }: LayerStoreParts):
   };
   const change: LayerStore['update'] = (diffId, act) =>
     locks.with('snapshot', 'exclusive', async () => {
-      const record = await read(diffId);
+      const record = read(diffId);
       const next = act(record ?? empty(diffId));
       if (next === undefined) await rm(pathOf(diffId), { force: true });
       else if (!record || JSON.stringify(next) !== JSON.stringify(record))
@@ -39,11 +39,11 @@ export function createLayerStore({ root, locks, scope, warn }: LayerStoreParts):
     });
   return {
     get: async (diffId) => {
-      const record = await read(diffId);
+      const record = read(diffId);
       return record && seenBy(record, scope);
     },
     getWhole: async (diffId) => {
-      const record = await read(diffId);
+      const record = read(diffId);
       return record && seenByAll(record);
     },
     add: async (diffId, forms) => {
@@ -53,9 +53,9 @@ export function createLayerStore({ root, locks, scope, warn }: LayerStoreParts):
     },
     update: change,
     list: async () => {
-      const names = await readdir(folder);
+      const names = listFolder(folder);
       const diffIds = names.filter((name) => name.endsWith('.json')).map((name) => `sha256:${name.slice(0, -5)}`);
-      const records = await Promise.all(diffIds.filter(isDigest).map(read));
+      const records = diffIds.filter(isDigest).map(read);
       return records.filter((record) => record !== undefined).map(seenByAll);
     },
     remove: async (diffId) => rm(pathOf(diffId), { force: true }),

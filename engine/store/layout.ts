@@ -1,5 +1,4 @@
-import { mkdirSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import { makeFolders } from '../base/folders.ts';
@@ -37,12 +36,12 @@ export async function openLayout(root: string): Promise<StoreLocation> {
   if (!isAbsolute(root))
     throw new EngineError('STORE_INVALID', `Cannot open the store ${root}: the path is not absolute`);
   try {
-    await makeFolders(root, 0o700);
-    const owner = await checkRoot(root);
+    if (!existsSync(root)) await makeFolders(root, 0o700);
+    const owner = checkRoot(root);
     await checkVersion(root);
     // At once: most are there, which takes less than asking another thread.
     for (const folder of FOLDERS) mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
-    if ((await readText(join(root, 'oci-layout'))) === undefined) {
+    if (readText(join(root, 'oci-layout')) === undefined) {
       await replaceFile(join(root, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
     }
     return owner;
@@ -51,8 +50,8 @@ export async function openLayout(root: string): Promise<StoreLocation> {
   }
 }
 
-async function checkRoot(root: string): Promise<StoreLocation> {
-  const { uid, gid, ...found } = await lstat(root);
+function checkRoot(root: string): StoreLocation {
+  const { uid, gid, ...found } = lstatSync(root);
   if ((found.mode & 0o170000) !== 0o040000) {
     throw new EngineError('STORE_INVALID', `Cannot open the store ${root}: it is not a folder`, {
       hint: 'Set BERTH_ROOT to a folder; a symbolic link is not followed',
@@ -68,7 +67,7 @@ async function checkRoot(root: string): Promise<StoreLocation> {
 
 async function checkVersion(root: string): Promise<void> {
   const path = join(root, 'store.json');
-  const file = await readJson(path);
+  const file = readJson(path);
   if ('missing' in file) return replaceFile(path, JSON.stringify({ version: LAYOUT_VERSION }));
   const version = 'value' in file && isRecord(file.value) ? file.value.version : undefined;
   if (version === LAYOUT_VERSION) return;

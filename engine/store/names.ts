@@ -25,7 +25,7 @@ export function createNameFile(root: string): NameFile {
   const path = join(root, 'images', 'names.json');
   return {
     read: async () => {
-      const file = await readJson(path);
+      const file = readJson(path);
       if ('missing' in file) return [];
       const names = 'value' in file ? parseNames(file.value) : undefined;
       if (names) return names;

@@ -30,7 +30,7 @@ export async function writeOciIndex(
   };
   const text = JSON.stringify(index);
   const path = join(root, 'index.json');
-  if ((await readText(path)) !== text) await replaceFile(path, text, { backup: true });
+  if (readText(path) !== text) await replaceFile(path, text, { backup: true });
 }
 
 /** True when manifest, config and every layer are in `blobs/`. */

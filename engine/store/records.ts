@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { readdir, rm, stat, utimes } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodedOf, isDigest, parseDigest } from '../image/digest.ts';
-import { isRecord, readJson, replaceFile } from './files.ts';
+import { isRecord, listFolder, readJson, replaceFile } from './files.ts';
 import { isLineage } from './traces.ts';
 import type { CacheRecord, CacheRecords } from './types.ts';
 
@@ -10,8 +11,8 @@ import type { CacheRecord, CacheRecords } from './types.ts';
 export function createCacheRecords(root: string, warn: (message: string) => void): CacheRecords {
   const folder = join(root, 'records', 'cache');
   const pathOf = (key: string, scope: string | undefined): string => join(folder, `${nameOf(key, scope)}.json`);
-  const read = async (name: string): Promise<CacheRecord | undefined> => {
-    const file = await readJson(join(folder, name));
+  const read = (name: string): CacheRecord | undefined => {
+    const file = readJson(join(folder, name));
     if ('missing' in file) return undefined;
     const record = 'value' in file && isCacheRecord(file.value) ? file.value : undefined;
     // The name says whose it is: a record that lies under another one is nobody's.
@@ -20,16 +21,15 @@ export function createCacheRecords(root: string, warn: (message: string) => void
     return undefined;
   };
   return {
-    get: (key, scope) => read(`${nameOf(key, scope)}.json`),
+    get: async (key, scope) => read(`${nameOf(key, scope)}.json`),
     // Not synced: a record that a power cut takes is a miss, and a build writes many.
     put: async (record) => replaceFile(pathOf(record.key, record.scope), JSON.stringify(record), { sync: false }),
     list: async () => {
-      const names = (await readdir(folder)).filter((name) => RECORD.test(name));
-      const records = await Promise.all(names.map(read));
-      return records.filter((record) => record !== undefined);
+      const names = listFolder(folder).filter((name) => RECORD.test(name));
+      return names.map(read).filter((record) => record !== undefined);
     },
     touch: async (key, scope) => await touch(pathOf(key, scope)),
-    usedAt: async (key, scope) => await mtimeOf(pathOf(key, scope)),
+    usedAt: async (key, scope) => mtimeOf(pathOf(key, scope)),
     remove: async (key, scope) => rm(pathOf(key, scope), { force: true }),
   };
 }
@@ -49,18 +49,19 @@ function nameOf(key: string, scope: string | undefined): string {
 const COARSE = 3_600_000;
 
 async function touch(path: string): Promise<void> {
-  const at = await mtimeOf(path);
+  const at = mtimeOf(path);
   const now = Date.now();
   if (at === undefined || now - at < COARSE) return;
   // A store that cannot be written now is as good to build from; a record that has just gone is nobody's.
   await utimes(path, now / 1000, now / 1000).catch(() => undefined);
 }
 
-async function mtimeOf(path: string): Promise<number | undefined> {
-  return await stat(path).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => undefined,
-  );
+function mtimeOf(path: string): number | undefined {
+  try {
+    return statSync(path).mtimeMs;
+  } catch {
+    return undefined;
+  }
 }
 
 function isCacheRecord(value: unknown): value is CacheRecord {

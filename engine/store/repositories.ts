@@ -1,8 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf, encodedOf, isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
-import { isRecord, readJson, replaceFile } from './files.ts';
+import { isRecord, listFolder, readJson, replaceFile } from './files.ts';
 import type { Locks } from './types.ts';
 
 /** A repository that the registry server keeps: its manifests, and what its tags point to. */
@@ -27,18 +26,18 @@ export interface Repositories {
 export function createRepositories(root: string, locks: Locks, warn: (message: string) => void): Repositories {
   const folder = join(root, 'records', 'repositories');
   const pathOf = (name: string): string => join(folder, `${encodedOf(digestOf(name))}.json`);
-  const read = async (path: string): Promise<RepositoryRecord | undefined> => {
-    const file = await readJson(path);
+  const read = (path: string): RepositoryRecord | undefined => {
+    const file = readJson(path);
     if ('missing' in file) return undefined;
     if ('value' in file && isRepositoryRecord(file.value)) return file.value;
     warn(`The repository record ${path} cannot be read and is ignored`);
     return undefined;
   };
   return {
-    get: (name) => read(pathOf(name)),
+    get: async (name) => read(pathOf(name)),
     put: (name, { mediaType, digest, size }, tag) =>
       locks.with('image', 'exclusive', async () => {
-        const { manifests, tags } = (await read(pathOf(name))) ?? { manifests: [], tags: {} };
+        const { manifests, tags } = read(pathOf(name)) ?? { manifests: [], tags: {} };
         const record: RepositoryRecord = {
           v: 1,
           name,
@@ -49,15 +48,15 @@ export function createRepositories(root: string, locks: Locks, warn: (message: s
       }),
     remove: (name, reference) =>
       locks.with('image', 'exclusive', async () => {
-        const record = await read(pathOf(name));
+        const record = read(pathOf(name));
         const next = record && without(record, reference);
         if (!next) return false;
         await replaceFile(pathOf(name), JSON.stringify(next), { backup: true });
         return true;
       }),
     list: async () => {
-      const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
-      const records = await Promise.all(names.map((name) => read(join(folder, name))));
+      const names = listFolder(folder).filter((name) => name.endsWith('.json'));
+      const records = names.map((name) => read(join(folder, name)));
       return records.filter((record) => record !== undefined);
     },
   };

@@ -1,4 +1,5 @@
-import { lstat, rm } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
@@ -137,7 +138,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
   /** Looks for itself, which costs no process; where a snapshot belongs to other ids and is closed to us, the helper's list tells. */
   const isPresent = async (name: string): Promise<boolean> => {
     try {
-      return (await lstat(join(store.root, 'snapshots', idMapName, name))).isDirectory();
+      return lstatSync(join(store.root, 'snapshots', idMapName, name)).isDirectory();
     } catch (error) {
       return errnoOf(error) === 'ENOENT' ? false : (await names()).has(name);
     }

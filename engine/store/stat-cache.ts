@@ -15,7 +15,7 @@ export function createContextHashes(root: string, contextPath: string): ContextH
   const path = join(root, 'records', 'context', `${encodedOf(digestOf(contextPath))}.json`);
   return {
     load: async () => {
-      const file = await readJson(path);
+      const file = readJson(path);
       const entries = 'value' in file && isRecord(file.value) ? file.value.entries : undefined;
       if (!isRecord(entries)) return new Map();
       return new Map(

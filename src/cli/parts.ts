@@ -47,7 +47,10 @@ export function createParts({ folder, main, kept, words, flags, require }: Parts
   const code = createKeptCode(kept, `${kind.command}-${main}-${numberOf([folder, ...flags].join(' '))}`);
   const loaded = new Map<string, Loaded>();
   let isWhole = true;
-  const requireFrom = (id: string): unknown => (id.startsWith('./') ? load(id.slice(2)) : require(id));
+  const requireFrom = (id: string): unknown => {
+    if (id.startsWith('./')) return load(id.slice(2));
+    return LATE.has(id) ? loadLate(() => require(id)) : require(id);
+  };
   const load = (name: string): unknown => {
     const known = loaded.get(name);
     if (known) return known.module.exports;
@@ -74,6 +77,19 @@ export function createParts({ folder, main, kept, words, flags, require }: Parts
     code.write(made, kind.options, isWhole);
   };
   return { load, keep };
+}
+
+/** Parts of Node that take milliseconds to load and that many commands do not need. The bundler asks for what they export by its name, each time. */
+const LATE = new Set(['node:crypto']);
+
+/** An object in place of a part of Node, which is loaded when something in it is first asked for. */
+function loadLate(load: () => unknown): unknown {
+  let loaded: object | undefined;
+  return new Proxy(
+    {},
+    // Type: a part of Node is an object.
+    { get: (_, name) => Reflect.get((loaded ??= load() as object), name) as unknown },
+  );
 }
 
 /** The text of a part, and what tells this file from another one. The bundler writes ASCII alone: a byte a character is quicker than UTF-8. */

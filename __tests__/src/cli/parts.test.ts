@@ -22,6 +22,21 @@ describe('the parts of the bundled program', () => {
     expect((parts.load('main.js') as { own: unknown }).own).toBe('node:own');
   });
 
+  test('load what takes long when something in it is asked for, and once', () => {
+    const asked: string[] = [];
+    const require = (id: string): unknown => {
+      asked.push(id);
+      return { createHash: () => 'hash', randomInt: () => 4 };
+    };
+    write('main.js', "const c=require('node:crypto');exports.hash=()=>c.createHash();exports.number=()=>c.randomInt()");
+    const parts = createParts({ folder, main: 'main.js', kept: undefined, words: [], flags: [], require });
+    // Type: what the part above exports.
+    const { hash, number } = parts.load('main.js') as Record<'hash' | 'number', () => unknown>;
+    expect(asked).toEqual([]);
+    expect([hash(), number(), hash()]).toEqual(['hash', 4, 'hash']);
+    expect(asked).toEqual(['node:crypto']);
+  });
+
   test('run from the code that an earlier command kept, which is not written again', () => {
     keep('--rm');
     const before = statSync(codeFile()).ino;

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { textOf } from '../../base/small-file.ts';
 import { formatAddress, type Subnet, subnetOf } from './ipv4.ts';
 import type { Subnet6 } from './ipv6.ts';
 
@@ -27,21 +27,20 @@ export interface Resolvers {
 const MTU = 1500;
 
 /** Reads {@link HostNetwork}. What cannot be read counts as empty. */
-export async function readHostNetwork(): Promise<HostNetwork> {
-  const [table, resolv] = await Promise.all([read('/proc/net/route'), read('/etc/resolv.conf')]);
-  const all = parseRoutes(table);
+export function readHostNetwork(): HostNetwork {
+  const all = parseRoutes(textOf('/proc/net/route', ''));
   const out = all.find(({ subnet }) => subnet.prefix === 0)?.interface;
   return {
     routes: all.filter(({ subnet }) => subnet.prefix > 0),
-    mtu: out === undefined ? MTU : parseMtu(await read(`/sys/class/net/${out}/mtu`)),
-    resolvers: parseResolvers(resolv),
+    mtu: out === undefined ? MTU : parseMtu(textOf(`/sys/class/net/${out}/mtu`, '')),
+    resolvers: parseResolvers(textOf('/etc/resolv.conf', '')),
   };
 }
 
 /** The same destinations of IPv6; undefined where the kernel has none. */
-export async function readRoutes6(): Promise<readonly Route<Subnet6>[] | undefined> {
-  const interfaces = await readFile('/proc/net/if_inet6', 'utf8').catch(() => undefined);
-  return interfaces === undefined ? undefined : parseRoutes6(await read('/proc/net/ipv6_route'));
+export function readRoutes6(): readonly Route<Subnet6>[] | undefined {
+  const interfaces = textOf('/proc/net/if_inet6', undefined);
+  return interfaces === undefined ? undefined : parseRoutes6(textOf('/proc/net/ipv6_route', ''));
 }
 
 /** Reads the text of `/proc/net/route`: numbers in hex, in the byte order of the network. */
@@ -91,10 +90,6 @@ export function formatResolvers({ nameservers, search, options }: Resolvers): st
   ]
     .map((line) => `${line}\n`)
     .join('');
-}
-
-async function read(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch(() => '');
 }
 
 function parseMtu(text: string): number {

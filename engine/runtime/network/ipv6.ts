@@ -10,7 +10,7 @@ const BITS = 128;
 
 /** An address as a number; undefined when the text is none, or has a zone. */
 export function parseAddress6(text: string): bigint | undefined {
-  if (!isIPv6(text) || text.includes('%')) return undefined;
+  if (!text.includes(':') || text.includes('%') || !isIPv6(text)) return undefined;
   const [head = '', tail] = text.split('::');
   const [before, after] = [groupsOf(head), groupsOf(tail ?? '')];
   const gap = new Array<number>(Math.max(8 - before.length - after.length, 0)).fill(0);

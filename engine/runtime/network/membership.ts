@@ -107,11 +107,8 @@ async function alone({ store, connect }: Dependencies, act: (stage: Stage) => Pr
   const connection = await connect();
   await store.locks.with('containers', 'exclusive', async () => {
     const records = createNetworkRecords(store.root);
-    const [host, networks, existing] = await Promise.all([
-      readHostNetwork(),
-      records.list(),
-      listContainers(connection),
-    ]);
+    const host = readHostNetwork();
+    const [networks, existing] = await Promise.all([records.list(), listContainers(connection)]);
     const addresses = addressesOf(existing);
     await act({
       connection,

@@ -85,7 +85,8 @@ interface Look extends Surroundings {
 }
 
 async function lookAround(records: NetworkRecords, connection: Connection): Promise<Look> {
-  const [host, networks, existing] = await Promise.all([readHostNetwork(), records.list(), listContainers(connection)]);
+  const host = readHostNetwork();
+  const [networks, existing] = await Promise.all([records.list(), listContainers(connection)]);
   const addresses = existing.flatMap(({ record }) => (record.memberships ?? []).map(({ address }) => address));
   return { host, networks, existing, addresses };
 }
@@ -115,7 +116,7 @@ async function createNetwork(records: NetworkRecords, look: Look, request: Netwo
 }
 
 async function settleSix(look: Look, request: NetworkCreate): Promise<NetworkRange> {
-  const routes = await readRoutes6();
+  const routes = readRoutes6();
   if (routes) return settleRange(SIX, request, takenSubnets6(look, routes));
   throw invalid('--ipv6', 'this kernel has no IPv6', 'load the module ipv6, or start without ipv6.disable=1');
 }

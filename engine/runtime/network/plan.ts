@@ -72,7 +72,7 @@ async function planPasta(program: string, spec: RunSpec, options: NetworkPlanOpt
   const { hostname, ports, around } = options;
   const address = freeAddress(new Set(around.addresses));
   const upstreams = (spec.dns?.length ? spec.dns : around.host.resolvers.nameservers).filter(isPlain);
-  const files = await networkFiles({
+  const files = networkFiles({
     ...filesOf(spec, { hostname, addresses: [address] }),
     host: false,
     resolvers: containerResolvers(spec, [], around.host.resolvers),
@@ -96,7 +96,7 @@ async function planAlone(
     own === undefined
       ? { mode: mode === 'host' ? 'host' : 'none' }
       : { mode: 'private', address: own, ports: [...ports] };
-  const files = await networkFiles({
+  const files = networkFiles({
     ...filesOf(spec, { hostname, addresses: own === undefined ? [] : [own] }),
     host: mode === 'host',
     ...([spec.dns, spec.dnsSearch, spec.dnsOptions].some((given) => given?.length)
@@ -163,7 +163,7 @@ export async function bridgeFiles(
 ): Promise<BoundFile[]> {
   const gateway = networks.find(({ internal }) => !internal)?.gateway;
   const addresses = places.flatMap(({ address, address6 }) => [address, ...(address6 === undefined ? [] : [address6])]);
-  return await networkFiles({
+  return networkFiles({
     ...filesOf(spec, { hostname, addresses, gateway }),
     linked: links?.hosts,
     host: false,

@@ -1,9 +1,9 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../base/errors.ts';
 import type { NetworkRange } from '../../engine.ts';
 import type { BridgeTrait } from '../../native/protocol.ts';
-import { isRecord, readJson, replaceFile } from '../../store/files.ts';
+import { isRecord, listFolder, readJson, replaceFile } from '../../store/files.ts';
 
 /** A network of the store, as it is kept in `networks/<id>/network.json`. */
 export interface NetworkRecord extends NetworkRange {
@@ -43,9 +43,8 @@ export function createNetworkRecords(root: string): NetworkRecords {
   const folder = join(root, 'networks');
   return {
     list: async () => {
-      const ids = (await readdir(folder).catch((): string[] => [])).filter((name) => /^[0-9a-f]{64}$/.test(name));
-      const found = await Promise.all(ids.map((id) => read(folder, id)));
-      return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+      const ids = listFolder(folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
+      return ids.flatMap((id) => read(folder, id)).sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     put: async (record) => {
       await mkdir(join(folder, record.id), { recursive: true, mode: 0o755 });
@@ -61,9 +60,9 @@ export function createNetworkRecords(root: string): NetworkRecords {
 
 const FILE = 'network.json';
 
-async function read(folder: string, id: string): Promise<readonly NetworkRecord[]> {
+function read(folder: string, id: string): readonly NetworkRecord[] {
   const path = join(folder, id, FILE);
-  const file = await readJson(path);
+  const file = readJson(path);
   if ('missing' in file) return [];
   if ('value' in file && isNetworkRecord(file.value) && file.value.id === id) return [file.value];
   throw new EngineError(
