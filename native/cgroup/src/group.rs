@@ -24,14 +24,14 @@ pub struct Usage {
 pub struct Group {
     pub(crate) members: Vec<Member>,
     /// The group above is made for our containers alone.
-    owns_parent: bool,
+    pub(crate) owns_parent: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) path: String,
     /// Length of the hierarchy's own path.
-    root: usize,
+    pub(crate) root: usize,
     pub(crate) directory: OwnedFd,
     pub(crate) v2: bool,
     pub(crate) controllers: Vec<String>,
@@ -116,33 +116,6 @@ impl Group {
     #[must_use]
     pub fn is_vacant(&self) -> bool {
         !self.members.iter().any(|member| is_populated(&member.path))
-    }
-
-    /// Moves a process in. Where nothing was asked for a group that does not take it is no failure.
-    pub fn add(&self, pid: Pid) {
-        for member in &self.members {
-            let _ = write(&member.directory, "cgroup.procs", &pid.as_raw_nonzero().to_string());
-        }
-    }
-
-    /// Moves a process in where limits must hold.
-    ///
-    /// # Errors
-    /// When a group that carries a limit does not take it.
-    pub fn add_limited(&self, pid: Pid, resources: Option<&Resources>) -> Result<(), Failure> {
-        let wanted = resources.map(limit::controllers).unwrap_or_default();
-        let devices = resources.is_some_and(|resources| resources.devices.is_some());
-        let listed = self.members.iter().any(|member| member.controls("devices"));
-        for member in &self.members {
-            let result = write(&member.directory, "cgroup.procs", &pid.as_raw_nonzero().to_string());
-            let limits = wanted.iter().any(|wanted| member.controls(wanted));
-            // Without the list of v1 it is a program on the group of v2 that keeps devices away, and no controller.
-            let keeps = member.controls("devices") || member.v2 && !listed;
-            if limits || devices && keeps {
-                result.map_err(failed_on("join cgroup", &member.path))?;
-            }
-        }
-        Ok(())
     }
 
     /// The folder that each group has in a container's `/sys/fs/cgroup`, with its path here; a v2 group that is alone has none.

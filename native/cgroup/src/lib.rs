@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod device;
+mod entry;
 mod fail;
 mod figures;
 mod freeze;
@@ -12,6 +13,7 @@ pub mod group;
 pub mod layout;
 mod limit;
 
+pub use entry::Entry;
 pub use figures::Figures;
 pub use group::{Group, Usage};
 pub use layout::{Layout, Mode};

@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use support::{Answer, DATA, END, Rung, Store, as_root, each_rung, spec, start, with};
 
 /// Calls that are younger than some kernel or filter that people use, and have a fallback.
-const WITH_FALLBACK: [&str; 7] = [
+const WITH_FALLBACK: [&str; 8] = [
     "openat2",
+    "clone3",
     "close_range",
     "statx",
     "copy_file_range",
@@ -27,7 +28,7 @@ const WITH_FALLBACK: [&str; 7] = [
 ];
 
 /// Calls that a library might make one day without being asked to.
-const UNUSED: [&str; 5] = ["clone3", "faccessat2", "landlock_create_ruleset", "io_uring_setup", "epoll_pwait2"];
+const UNUSED: [&str; 4] = ["faccessat2", "landlock_create_ruleset", "io_uring_setup", "epoll_pwait2"];
 
 /// Calls without which there is no container, with the operations that need them.
 const NEEDED: [(&str, &[&str]); 9] = [
@@ -131,6 +132,65 @@ fn without_programs_for_devices_no_container_of_root_starts_on_cgroup_v2() {
         assert_eq!(probe["rungs"][0]["possible"], false);
         assert!(probe["rungs"][0]["reason"].as_str().unwrap().contains("device program"), "{probe}");
     });
+}
+
+/// By its birth, by itself, or by the number that its parent writes: a process of a container is in all of its groups.
+#[test]
+fn the_processes_of_a_container_are_in_its_groups_with_and_without_clone3() {
+    as_root(|store| {
+        let base = store.base();
+        let groups = |unified: bool, lacking: &[&str]| {
+            let work = || {
+                if unified {
+                    cgroup_v2()?;
+                }
+                Ok::<_, String>(groups_of_processes(store, &base))
+            };
+            filtered(lacking, work)
+        };
+        for unified in [false, true] {
+            let [born, moved] = [&[][..], &["clone3"]].map(|lacking| groups(unified, lacking));
+            let (born, moved) = match (born, moved) {
+                (Ok(born), Ok(moved)) => (born, moved),
+                (Err(reason), _) | (_, Err(reason)) => {
+                    eprintln!("left out: {reason}");
+                    continue;
+                }
+            };
+            assert_eq!(born, moved, "v2 alone: {unified}");
+            assert!(!born.is_empty(), "v2 alone: {unified}");
+        }
+    });
+}
+
+/// The groups of a container's first process that are its own, by their hierarchies; those of a further one must be the same.
+fn groups_of_processes(store: &Store, base: &str) -> Vec<String> {
+    let own = |pid: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        let lines = text.lines().filter(|line| line.contains("/berth/c1-"));
+        lines.map(str::to_owned).collect()
+    };
+    let kept = [("/detach", json!(true)), ("/keep", json!(true)), ("/life", support::life())];
+    store
+        .call("start", &with(start(spec(&["sleep", "1000"]), "c1", "u1", &[base]), &kept))
+        .reply();
+    let mut joined = store.open(
+        "exec",
+        &json!({"container": "c1", "process": spec(&["sleep", "1000"])["process"], "seccomp": null, "stdin": false, "detach": false}),
+    );
+    let [first, further] = [
+        store.states()[0]["process"]["pid"].to_string(),
+        joined.event("started")["pid"].to_string(),
+    ]
+    .map(|pid| own(&pid));
+    assert_eq!(first, further);
+    let reply = store.call(
+        "remove",
+        &json!({"snapshots": ["u1"], "containers": ["c1"], "force": true, "garbage": false}),
+    );
+    reply.reply();
+    joined.finish();
+    first
 }
 
 /// Where no cgroup can be made the nodes of `/dev` are all that there is, and none can be added.

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::DumpableBehavior;
 
-/// Runs in the first process of a new container, which waits at `gate` until its parent has put it into its cgroup. Never returns.
+/// Runs in the first process of a new container, which waits at `gate` until its parent has done its part. Never returns.
 pub fn start(jail: Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> ! {
     let failure = prepare(&jail, gate, reporter);
     reporter.tell(&Message::Failure(failure));
@@ -29,6 +29,7 @@ fn prepare(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Failure {
 fn steps(jail: &Jail<'_>, gate: &OwnedFd, reporter: &Reporter) -> Result<(), Failure> {
     identity::tie(jail.life.as_ref())?;
     wait(gate)?;
+    (jail.enter_cgroups)()?;
     rustix::process::umask(Mode::empty());
     rustix::process::setsid().map_err(failed("setsid"))?;
     new_keyring(&jail.confinement)?;

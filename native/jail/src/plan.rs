@@ -180,6 +180,8 @@ pub struct Jail<'a> {
     /// Namespaces of running containers to live in: kind, and a process that is in it.
     pub joins: Vec<(Namespaces, OwnedFd)>,
     pub cgroups: CgroupView,
+    /// Moves the process into those of its groups that it was not born in.
+    pub enter_cgroups: &'a dyn Fn() -> Result<(), Failure>,
     pub stdio: Stdio,
     /// Interpose a process 1 that forwards signals and reaps.
     pub init: bool,

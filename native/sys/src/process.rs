@@ -61,6 +61,30 @@ pub fn fork(flags: Namespaces) -> io::Result<Forked> {
     // SAFETY: without CLONE_VM the child gets its own copy of memory, and `single_threaded` has shown that no lock can be held by a thread
     // that is not copied. Stack, child tid and tls are zero, so their order, which differs between architectures, does not matter.
     let result = unsafe { libc::syscall(libc::SYS_clone, bits, 0_usize, ptr::from_mut(&mut pidfd), 0_usize, 0_usize) };
+    forked(result, pidfd)
+}
+
+/// [`fork`] of a child that is in the v2 cgroup behind the directory `group` from its birth on.
+///
+/// # Errors
+/// As [`fork`]; those of `clone3(2)` where the kernel is older than 5.7, a filter does not know the call, or the group does not take the child.
+pub fn fork_into(flags: Namespaces, group: impl AsFd) -> io::Result<Forked> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    single_threaded()?;
+    let mut pidfd: RawFd = -1;
+    // SAFETY: plain numbers, for which all zeroes is a value.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = u64::from(flags.bits()) | clone_bit(libc::CLONE_PIDFD) | CLONE_INTO_CGROUP;
+    arguments.pidfd = u64::try_from(ptr::from_mut(&mut pidfd).expose_provenance()).map_err(|_| Errno::OVERFLOW)?;
+    arguments.exit_signal = clone_bit(libc::SIGCHLD);
+    arguments.cgroup = u64::try_from(group.as_fd().as_raw_fd()).map_err(|_| Errno::BADF)?;
+    // SAFETY: as in `fork`: no shared memory, one thread, no stack. The arguments, the descriptor of the group and the place for the one of the
+    // child live until the call returns.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of_val(&arguments)) };
+    forked(result, pidfd)
+}
+
+fn forked(result: libc::c_long, pidfd: RawFd) -> io::Result<Forked> {
     match positive(result)? {
         0 => Ok(Forked::Child),
         pid => {

@@ -12,7 +12,7 @@ use crate::run::container::STOPPING;
 use crate::run::engine::Listener;
 use crate::run::launch::{self, Launched};
 use crate::run::{detach, devices, ended, pipes, spawn};
-use berth_cgroup::{Group, Layout};
+use berth_cgroup::{Entry, Group, Layout};
 use berth_jail::plan::{self, Confinement, Extra, Filter, Stdio};
 use berth_jail::report::{self, Reporter};
 use berth_monitor::{Attendance, Command, Engine, attend, process_id};
@@ -233,20 +233,15 @@ pub(crate) fn join(process: &Process, target: &Target, ends: Ends, life: &OwnedF
     let nodes_only = devices::joined(target.nodes_only, group.holds_devices(), resources.as_ref(), process)?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
-    match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
+    // It keeps to the container's limits, or it does not come to be.
+    let entry = group.entry(resources.as_ref());
+    match entry.fork(Namespaces::NONE)? {
         Forked::Child => {
             drop((open, told));
-            between((process, nodes_only), target, &ends, life, &gate, &tell)
+            between((process, nodes_only), (target, &entry), &ends, life, &gate, &tell)
         }
         Forked::Parent(middle) => {
             drop((ends, gate, tell));
-            // It keeps to the container's limits, or it does not come to be: the closed gate ends it.
-            let added = group.add_limited(middle.pid, resources.as_ref());
-            if added.is_err() {
-                drop(open);
-                process::wait(middle.pid).map_err(failed("wait"))?;
-                return added.map(|()| None);
-            }
             let _ = rustix::io::write(&open, &[1]);
             // It may have come into a container that was made to stand still just now: then only the kill is certain, and not its end.
             channel::await_readable(told.as_fd())
@@ -261,7 +256,14 @@ pub(crate) fn join(process: &Process, target: &Target, ends: Ends, life: &OwnedF
     }
 }
 
-fn between((process, nodes_only): (&Process, bool), target: &Target, ends: &Ends, life: &OwnedFd, gate: &OwnedFd, tell: &OwnedFd) -> ! {
+fn between(
+    (process, nodes_only): (&Process, bool),
+    (target, entry): (&Target, &Entry<'_>),
+    ends: &Ends,
+    life: &OwnedFd,
+    gate: &OwnedFd,
+    tell: &OwnedFd,
+) -> ! {
     let confinement = Confinement {
         process,
         filter: target.filter.as_ref().map(|filter| Filter {
@@ -274,7 +276,7 @@ fn between((process, nodes_only): (&Process, bool), target: &Target, ends: &Ends
         secret_env: Vec::new(),
         extra: Extra::default(),
     };
-    match enter(target, &confinement, ends, gate) {
+    match enter((target, entry), &confinement, ends, gate) {
         Ok(Some(pid)) => {
             let _ = rustix::io::write(tell, &pid.as_raw_nonzero().get().to_ne_bytes());
             process::exit_now(0)
@@ -296,10 +298,16 @@ fn between((process, nodes_only): (&Process, bool), target: &Target, ends: &Ends
 }
 
 /// `None` in the new process, its number in the one in between.
-fn enter(target: &Target, confinement: &Confinement<'_>, ends: &Ends, gate: &OwnedFd) -> Result<Option<Pid>, Failure> {
+fn enter(
+    (target, entry): (&Target, &Entry<'_>),
+    confinement: &Confinement<'_>,
+    ends: &Ends,
+    gate: &OwnedFd,
+) -> Result<Option<Pid>, Failure> {
     if rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut [0_u8; 1])).map_err(failed("read gate"))? == 0 {
         return Err(cancelled());
     }
+    entry.enter()?;
     berth_jail::child::score(confinement.process, confinement.user_namespace, &ends.reporter)?;
     process::enter(&target.pidfd, target.namespaces).map_err(failed("setns"))?;
     if target.enters_user_namespace {

@@ -318,6 +318,8 @@ fn become_first(
         },
         joins: Vec::new(),
         cgroups: cgroups(config, layout, group),
+        // It came from a process in them.
+        enter_cgroups: &|| Ok(()),
         stdio: if config.spec.process.terminal {
             Stdio::Terminal
         } else {

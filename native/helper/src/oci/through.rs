@@ -2,7 +2,7 @@
 
 use crate::fail::{cancelled, failed};
 use crate::oci::idmaps::Maps;
-use berth_cgroup::Group;
+use berth_cgroup::{Entry, Group};
 use berth_jail::child::wait;
 use berth_jail::report::{self, Receiver, Reporter};
 use berth_sys::process::{self, Child, Forked, Namespaces};
@@ -52,14 +52,15 @@ pub(crate) fn fork(
     let (receiver, reporter) = report::channel()?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (told, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
-    match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
+    let entry = group.entry(resources);
+    match entry.fork(Namespaces::NONE)? {
         Forked::Child => {
             drop((receiver, open, told));
-            between(&Ends { reporter, gate, tell }, enter, become_it)
+            between(&Ends { reporter, gate, tell }, &entry, enter, become_it)
         }
         Forked::Parent(middle) => {
             drop((reporter, gate, tell));
-            let pid = follow(&middle, (group, resources), maps, &open, &told);
+            let pid = follow(&middle, maps, &open, &told);
             if pid.is_err() {
                 drop(open);
                 let _ = rustix::process::pidfd_send_signal(&middle.pidfd, rustix::process::Signal::KILL);
@@ -78,15 +79,7 @@ pub(crate) fn fork(
     }
 }
 
-fn follow(
-    middle: &Child,
-    (group, resources): (&Group, Option<&Resources>),
-    maps: Option<&Maps>,
-    open: &OwnedFd,
-    told: &OwnedFd,
-) -> Result<Option<Pid>, Failure> {
-    // What comes after it is in the groups from its first moment on.
-    group.add_limited(middle.pid, resources)?;
+fn follow(middle: &Child, maps: Option<&Maps>, open: &OwnedFd, told: &OwnedFd) -> Result<Option<Pid>, Failure> {
     let let_on = || rustix::io::write(open, &[1]).map(drop).map_err(failed("write gate"));
     let_on()?;
     if let Some(maps) = maps {
@@ -102,8 +95,10 @@ fn follow(
     Ok(Pid::from_raw(i32::from_ne_bytes(number)).filter(|_| length == number.len()))
 }
 
-fn between(ends: &Ends, enter: impl FnOnce(&Ends) -> Result<(), Failure>, become_it: impl FnOnce(&Ends)) -> ! {
+fn between(ends: &Ends, entry: &Entry<'_>, enter: impl FnOnce(&Ends) -> Result<(), Failure>, become_it: impl FnOnce(&Ends)) -> ! {
     let forked = wait(&ends.gate)
+        // What comes after it is in the groups from its first moment on.
+        .and_then(|()| entry.enter())
         .and_then(|()| enter(ends))
         .and_then(|()| process::fork_sibling().map_err(failed("clone")));
     match forked {

@@ -8,7 +8,7 @@ use crate::run::attendant::Attendant;
 use crate::run::pipes::{self, Ours};
 use crate::run::way_out::{self, WayOut};
 use crate::run::{devices, network, proxy};
-use berth_cgroup::{Group, Layout};
+use berth_cgroup::{Entry, Group, Layout};
 use berth_jail::plan::{CgroupView, Confinement, Extra, Filter, Jail, Recipe, Rootfs, Stdio};
 use berth_jail::report::{self, Reporter};
 use berth_monitor::process_id;
@@ -91,13 +91,13 @@ fn kind(join: &Join) -> Result<Namespaces, Failure> {
 }
 
 /// A process in a pid namespace that exists already is forked by one that has entered it.
-fn fork(kinds: Namespaces, joins: &[Joined]) -> Result<Forked, Failure> {
+fn fork(kinds: Namespaces, joins: &[Joined], entry: &Entry<'_>) -> Result<Forked, Failure> {
     let Some(joined) = joins.iter().find(|one| one.kind == Namespaces::PID) else {
-        return process::fork(kinds).map_err(failed("clone"));
+        return entry.fork(kinds);
     };
     let own = process::own_namespace("pid").map_err(failed("open /proc/self/ns/pid"))?;
     process::enter(&joined.namespace, Namespaces::PID).map_err(failed("setns"))?;
-    let forked = process::fork(kinds).map_err(failed("clone"));
+    let forked = entry.fork(kinds);
     match forked {
         Ok(Forked::Child) => Ok(Forked::Child),
         other => {
@@ -140,13 +140,14 @@ pub(crate) fn spawn(
         });
         attendants.push(attendant);
     }
-    match fork(kinds, &joins)? {
+    let entry = group.entry(resources);
+    match fork(kinds, &joins, &entry)? {
         Forked::Child => {
             drop((receiver, open, life, streams));
             enter(
                 (order, nodes_only),
                 (recipe, variables),
-                layout,
+                (layout, &entry),
                 stdio,
                 notice,
                 &gate,
@@ -156,7 +157,6 @@ pub(crate) fn spawn(
         }
         Forked::Parent(child) => {
             drop((reporter, gate, stdio));
-            group.add_limited(child.pid, resources).inspect_err(|_| kill(&child))?;
             attendants.extend(network::attach(context, folder, &child, &notice).inspect_err(|_| kill(&child))?);
             let _ = rustix::io::write(&open, &[1]);
             Ok(Spawned {
@@ -175,7 +175,7 @@ pub(crate) fn spawn(
 fn enter(
     (order, nodes_only): (&Order<'_>, bool),
     (recipe, secret_env): (Recipe, Vec<CString>),
-    layout: &Layout,
+    (layout, entry): (&Layout, &Entry<'_>),
     stdio: Stdio,
     life: OwnedFd,
     gate: &OwnedFd,
@@ -215,6 +215,7 @@ fn enter(
         namespaces: order.namespaces,
         joins: joins.into_iter().map(|one| (one.kind, one.namespace)).collect(),
         cgroups: view(layout),
+        enter_cgroups: &|| entry.enter(),
         stdio,
         init: args.init,
         network: &network,
