@@ -62,11 +62,6 @@ const OF_NEWEST: Readonly<Record<string, Kept>> = {
     ],
     reason: LINK_UP,
   },
-  'own: a way that is none for a file of a stage': {
-    outcome: ['ours builds', "Docker's fails at line 4"],
-    reason:
-      'a file of a stage is taken where --parents names a way below it; one of the context is refused, as by BuildKit',
-  },
 };
 
 const OF_BOTH: Readonly<Record<string, Kept>> = {

@@ -166,6 +166,7 @@ COPY . /src/
 FROM BUSYBOX
 COPY --from=made --parents /src/top.txt/./a /one/
 `,
+    { must_fail_at_line: 4 },
   ),
 ];
 

@@ -36,6 +36,8 @@ fn one(selected: Selected, report: &Report<'_>) -> Result<Option<String>> {
     sum.frame(VERSION);
     for Match { name, node } in matches {
         match node {
+            // A path below a file leads nowhere.
+            Node::Leaf(_) if required.is_some() => {}
             Node::Leaf(_) if filter.hides(&name) => found = true,
             Node::Leaf(_) => {
                 found = true;

@@ -579,6 +579,8 @@ impl<'a> Job<'a> {
             let mut found = required.is_none();
             for Match { name, node } in matches {
                 match node {
+                    // A path below a file leads nowhere.
+                    Node::Leaf(_) if required.is_some() => {}
                     Node::Leaf(_) if filter.hides(&name) => found = true,
                     Node::Leaf(leaf) => {
                         found = true;

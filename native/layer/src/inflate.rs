@@ -181,9 +181,9 @@ fn pump<'a, R: Read>(
 ) -> std::result::Result<(), String> {
     let mut buffer = vec![0; BLOCK];
     loop {
-        let length = fill(reader, &mut buffer).map_err(|error| malformed(&error))?;
+        let (length, read) = fill(reader, &mut buffer);
         let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else {
-            return Ok(());
+            return read.map_err(|error| malformed(&error));
         };
         hasher.update(bytes);
         let (size, taken) = (hasher.size(), input(reader).count.max(1));
@@ -194,21 +194,23 @@ fn pump<'a, R: Read>(
             return Err(format!("{taken} compressed bytes became {size}, more than {ratio} for one"));
         }
         file::write_all(plain, bytes).map_err(|errno| format!("the plain bytes are not taken any more: {errno}"))?;
+        // What came before a mistake is written all the same: that an archive is one is told by its first bytes.
+        read.map_err(|error| malformed(&error))?;
     }
 }
 
-/// Fill the buffer, so that few large blocks are hashed and written.
-fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Fill the buffer, so that few large blocks are hashed and written; and how far that went.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> (usize, io::Result<()>) {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match reader.read(rest) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return (filled, Err(error)),
         }
     }
-    Ok(filled)
+    (filled, Ok(()))
 }
 
 fn malformed(error: &io::Error) -> String {

@@ -604,6 +604,11 @@ fn parents_and_exclusions_choose_what_a_directory_gives() {
     let missing = taken(&["/x"], &["y/none"], &[]).unwrap_err();
     assert_eq!((missing.kind, missing.subject.as_deref()), (Kind::NotFound, Some("/x/y/none")));
     assert_eq!(names(taken(&["/x"], &["no*"], &[])), ["d"]);
+    let below_a_file = taken(&["/top.txt"], &["a"], &[]).unwrap_err();
+    assert_eq!(
+        (below_a_file.kind, below_a_file.subject.as_deref()),
+        (Kind::NotFound, Some("/top.txt/a"))
+    );
 }
 
 #[test]
@@ -791,6 +796,31 @@ fn what_is_no_archive_is_copied_and_a_broken_one_is_named() {
         let one = list(&[(name, name, "a")]);
         let error = run(&store, &[], vec![Action::Copy(context(host.path(), &one, "/", true))]).unwrap_err();
         assert_eq!((error.kind, error.subject.as_deref()), (kind, Some(subject)), "{error}");
+        assert_eq!(store.parts(), 0);
+    }
+}
+
+#[test]
+fn an_archive_that_is_cut_short_is_no_plain_file() {
+    // Less than what is inflated before it is written.
+    let mut noise = 1_u32;
+    let body: String = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b' ' + (noise >> 24) as u8 % 90)
+    })
+    .take(600_000)
+    .collect();
+    let tar = support::tar(&[f("a", &body)]);
+    for (name, bytes) in packed(&tar) {
+        // bzip2 and xz give nothing of a block that is not whole.
+        if !["plain", "gzip", "zstd"].contains(&name) {
+            continue;
+        }
+        let (store, host) = (Store::new(), tempfile::tempdir().unwrap());
+        std::fs::write(host.path().join("cut"), &bytes[..bytes.len() / 2]).unwrap();
+        let one = list(&[("cut", "cut", "a")]);
+        let error = run(&store, &[], vec![Action::Copy(context(host.path(), &one, "/", true))]).unwrap_err();
+        assert_eq!(error.kind, Kind::Invalid, "{name}: {error}");
         assert_eq!(store.parts(), 0);
     }
 }
