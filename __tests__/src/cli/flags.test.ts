@@ -63,17 +63,30 @@ test('no flag of run is both done and refused', () => {
 
 describe('what scripts turn on or off although it holds anyway', () => {
   const read = (word: string): unknown => {
-    const [name = '', value = 'true'] = word.slice(2).split('=');
+    const [, name = '', value = 'true'] = /^--([^=]*)=?(.+)?$/.exec(word) ?? [];
     const flag = Object.values(build.flags).find(({ long }) => long === name);
     return flag?.parse([value], { cwd: '/', lookup: () => undefined });
   };
 
-  test.each(['--rm', '--force-rm=true', '--provenance=false', '--sbom=0'])('%s is taken', (word) => {
+  test.each([
+    '--rm',
+    '--force-rm=true',
+    '--provenance=false',
+    '--sbom=0',
+    '--attest=type=sbom,disabled=true',
+    '--allow=network.host',
+  ])('%s is taken', (word) => {
     expect(() => read(word)).not.toThrow();
   });
 
-  test.each(['--rm=false', '--force-rm=false', '--provenance=mode=max', '--provenance=true', '--sbom=true'])(
-    '%s is refused',
-    (word) => expect(() => read(word)).toThrow(/--(?:rm|force-rm|provenance|sbom)\b/),
-  );
+  test.each([
+    '--rm=false',
+    '--force-rm=false',
+    '--provenance=mode=max',
+    '--provenance=true',
+    '--sbom=true',
+    '--attest=type=sbom',
+    '--allow=security.insecure',
+    '--allow=nosuch',
+  ])('%s is refused', (word) => expect(() => read(word)).toThrow(/--(?:rm|force-rm|provenance|sbom|attest|allow)\b/));
 });

@@ -27,7 +27,9 @@ import { parsePlatform } from './transfer.ts';
 
 const FLAGS = {
   addHost: list('--add-host HOST:IP', 'add a line to /etc/hosts of RUN', parseExtraHost),
+  allow: list('--allow ENTITLEMENT', 'permit network.host to RUN, as is done anyway', requireHostNetwork),
   allowSecretInLayer: toggle('--allow-secret-in-layer', 'build all the same when a secret would be in the image'),
+  attest: list('--attest ATTESTATION', 'attest nothing, as is done anyway: type=sbom,disabled=true', requireDisabled),
   annotation: list('--annotation NAME=VALUE', 'annotate the manifest', parseAnnotation),
   buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
   buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
@@ -95,11 +97,29 @@ function settled(names: string, docs: string): Flag<boolean> {
 /** Attestations are not made; scripts say so. */
 function requireFalse(word: string): false {
   if (['false', '0'].includes(word)) return false;
-  throw new UsageError('only false is supported yet', 'attest the digest of the image with a tool of its own');
+  throw new UsageError('only false is supported yet', ATTEST);
+}
+
+const ATTEST = 'attest the digest of the image with a tool of its own';
+
+/** `--attest type=provenance,disabled=true`, by which scripts of buildx switch one off. */
+function requireDisabled(word: string): false {
+  if (/(?:^|,)disabled=(?:true|1)(?:,|$)/.test(word)) return false;
+  throw new UsageError('only disabled=true is supported yet', ATTEST);
+}
+
+/** RUN --network=host needs no leave here; what buildx may be asked to permit beside it is not done. */
+function requireHostNetwork(word: string): string {
+  if (word === 'network.host') return word;
+  const isKnown = word === 'security.insecure' || /^device(?:=|$)/.test(word);
+  throw new UsageError(
+    isKnown ? `${word} is not supported yet` : `unknown entitlement ${word}`,
+    'network.host is permitted',
+  );
 }
 
 const REFUSED = (
-  'allow attest builder cgroup-parent compress cpu-period cpu-quota c ' +
+  'builder cgroup-parent compress cpu-period cpu-quota c ' +
   'cpu-shares cpuset-cpus cpuset-mems D debug isolation m memory memory-swap ' +
   'policy resource security-opt squash'
 ).split(' ');
