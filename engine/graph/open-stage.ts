@@ -28,6 +28,8 @@ export function openStage(conversion: Conversion, resolved: ResolvedStage): Stag
     config,
     base: base.type === 'image' ? base.config : undefined,
     history: [],
+    historySize: 0,
+    ports: [],
   };
   if (base.type === 'scratch' || base.type === 'files') {
     const place = { name: 'FROM scratch', inputs: [], place: stage };

@@ -74,7 +74,7 @@ function applyEnv(state: StageState, pairs: readonly (readonly [string, string])
   let Env = state.config.Env ?? [];
   for (const [name, value] of pairs) {
     if (name === '' || name.includes('='))
-      throw new SyntaxMistake('blank-name', `ENV cannot set a variable named "${name}"`);
+      throw new SyntaxMistake('blank-name', `ENV cannot set a variable named "${name}"`, 'Write ENV NAME=value');
     env = withVariable(env, name, value);
     Env = withEntry(Env, name, value);
   }
@@ -101,9 +101,7 @@ function applyExpose({ source }: Conversion, state: StageState, { ports }: Expos
   const expander = createExpander(source.ast.directives.escape);
   const words = ports.flatMap((port) => expander.words(port, lookupOf(state.env)).words);
   const exposed = words.flatMap(exposedPorts);
-  return configure(state, `EXPOSE ${plainList(exposed)}`, {
-    ExposedPorts: withKeys(state.config.ExposedPorts, exposed),
-  });
+  return remember(state, `EXPOSE ${plainList(exposed)}`, { ports: [...state.ports, exposed] });
 }
 
 function applyVolumes(state: StageState, volumes: readonly string[]): StageState {
@@ -111,7 +109,11 @@ function applyVolumes(state: StageState, volumes: readonly string[]): StageState
   return configure(state, `VOLUME ${plainList(volumes)}`, { Volumes: withKeys(state.config.Volumes, volumes) });
 }
 
-function withKeys(before: ContainerConfig['Volumes'], keys: readonly string[]): Record<string, Record<string, never>> {
+/** A Go `map[string]struct{}` with more keys. */
+export function withKeys(
+  before: ContainerConfig['Volumes'],
+  keys: readonly string[],
+): Record<string, Record<string, never>> {
   return { ...before, ...Object.fromEntries(keys.map((key) => [key, {}])) };
 }
 

@@ -27,6 +27,10 @@ export interface StageState {
   readonly author?: string | undefined;
   readonly base?: ImageConfig | undefined;
   readonly history: readonly HistoryDraft[];
+  /** Characters in it. */
+  readonly historySize: number;
+  /** What EXPOSE adds to the configuration, a list a line: a set of all of them would be made again at every line. */
+  readonly ports: readonly (readonly string[])[];
   /** CMD stands in this stage: ENTRYPOINT keeps it. */
   readonly hasCmd: boolean;
   /** Steps named so far, and all there will be. */

@@ -1,4 +1,5 @@
-import { CONTAINER_KEYS, IMAGE_KEYS, HISTORY_KEYS } from './config.ts';
+import { EngineError } from '../base/errors.ts';
+import { MAX_CONFIG_SIZE, CONTAINER_KEYS, IMAGE_KEYS, HISTORY_KEYS } from './config.ts';
 import { bareDescriptor } from './descriptor.ts';
 import { digestOf } from './digest.ts';
 import { continueHistory, newest } from './history.ts';
@@ -79,7 +80,15 @@ export function assemble(request: AssembleRequest): AssembledImage {
 
 /** A configuration as bytes, keys as BuildKit writes them. */
 export function assembleConfig(imageConfig: ImageConfig): Content {
-  return toContent(OCI_CONFIG, ordered(imageConfig));
+  const made = toContent(OCI_CONFIG, ordered(imageConfig));
+  const { size } = made.descriptor;
+  if (size <= MAX_CONFIG_SIZE) return made;
+  // It could be stored, and read by nobody.
+  throw new EngineError(
+    'TOO_LARGE',
+    `Cannot make the image: its configuration has ${size} bytes, over the limit of ${MAX_CONFIG_SIZE}`,
+    { hint: 'EXPOSE, ENV, LABEL and the texts of all instructions are in it: make them fewer or shorter' },
+  );
 }
 
 /** How a manifest is written, beside what it names. */
@@ -134,13 +143,15 @@ function toImageConfig({ draft, layers, created, more = {} }: AssembleRequest): 
   const { base, platform } = draft;
   const made = layers.filter((layer) => layer !== null);
   const time = created ?? newest(made.map((layer) => layer.createdAt)) ?? base?.created;
-  const { variant, ...target } = normalizePlatform(platform);
+  // A base that is for another machine than was asked for makes an image for that machine.
+  const { os, architecture, variant } = base ?? normalizePlatform(platform);
   const author = draft.author ?? base?.author;
   return {
     ...keptFromBase(base),
     ...(time === undefined ? {} : { created: time }),
     ...(author === undefined ? {} : { author }),
-    ...target,
+    os,
+    architecture,
     ...(variant === undefined ? {} : { variant }),
     config: { ...unknownOf(base?.config, CONTAINER_KEYS), ...draft.config },
     rootfs: { type: 'layers', diff_ids: [...(base?.rootfs.diff_ids ?? []), ...made.map((layer) => layer.diffId)] },

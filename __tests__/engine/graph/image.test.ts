@@ -2,6 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import { createResolver, graphOf } from '../../helpers/graph.ts';
 
 describe('the image of a graph', () => {
+  test('exposes the ports of all lines and stages once, in the order in which they came', async () => {
+    const text = 'FROM a AS b\nEXPOSE 2 1\nEXPOSE 1-3\nFROM b\nEXPOSE 9/udp 2\n';
+    const { image } = await graphOf(text, {}, createResolver({ ExposedPorts: { '7/tcp': {} } }));
+    expect(Object.keys(image.config.ExposedPorts ?? {})).toEqual(['7/tcp', '1/tcp', '2/tcp', '3/tcp', '9/udp']);
+  });
+
   test('has all that the instructions say', async () => {
     const { image } = await graphOf(
       [

@@ -78,6 +78,13 @@ describe('a graph is refused', () => {
     );
   });
 
+  test('for a history that no builder could hand on, at the line where it grows too long', async () => {
+    // Each is spelled out in 644 266 characters, as by Docker, which fails when it has made all of them.
+    const error = await errorOf(graphOf(`FROM a\n${'EXPOSE 1-65535\n'.repeat(300)}`));
+    expect(error.message).toContain('the history of the stage is longer than 16777216 characters');
+    expect(error.location?.startLine).toBe(28);
+  });
+
   test('for a target that is no stage, with the list of those that are', async () => {
     const error = await errorOf(graphOf('FROM a AS build\nFROM a\nFROM a AS run\n', { target: 'biuld' }));
     expect(error.code).toBe('TARGET_NOT_FOUND');

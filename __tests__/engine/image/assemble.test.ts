@@ -100,6 +100,20 @@ describe('assemble', () => {
     expect(assemble(turned).id).toBe(assemble(request).id);
   });
 
+  test('is for the machine that its base is for, whatever was asked for', () => {
+    const { variant, ...arm } = { os: 'linux', architecture: 'arm64', variant: 'v8' };
+    const draft = { ...request.draft, platform: arm };
+    expect(assemble({ ...request, draft }).imageConfig).toMatchObject({ architecture: 'amd64' });
+    const onArm = { ...draft, base: { ...base, ...arm, variant } };
+    expect(assemble({ ...request, draft: onArm }).imageConfig).toMatchObject({ architecture: 'arm64', variant });
+  });
+
+  test('makes no configuration that is too large to be read again', () => {
+    const Labels = { a: 'b'.repeat(4 * 1024 * 1024) };
+    const large = { ...request, draft: { ...request.draft, config: { Labels } } };
+    expect(() => assemble(large)).toThrow(/its configuration has \d+ bytes, over the limit of 4194304/);
+  });
+
   test('makes no manifest while a blob is unknown', () => {
     const { diffId, createdAt } = layer('make', '2024-02-01T00:00:00Z');
     expect(
