@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, dirname, join, sep } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { EngineError, messageOf } from './base/errors.ts';
 import { MAX_DOCKERFILE } from './dockerfile/index.ts';
 import type { LocalRequest } from './build-inputs.ts';
@@ -21,14 +21,15 @@ export async function readDockerfile({
   context,
   file,
   dockerfile,
-}: Pick<LocalRequest, 'context' | 'file' | 'dockerfile'>): Promise<DockerfileSource> {
+  contextName,
+}: Pick<LocalRequest, 'context' | 'file' | 'dockerfile' | 'contextName'>): Promise<DockerfileSource> {
   if (dockerfile !== undefined) return { text: dockerfile, file: 'Dockerfile' };
   const path = file ?? (await findDefault(context));
   try {
     return { text: await readBounded(await resolveLink(context, path), path), file: basename(path), path };
   } catch (error) {
     if (error instanceof EngineError) throw error;
-    throw await notFound(context, path, error);
+    throw await notFound({ context, path, contextName, isNamed: file !== undefined }, error);
   }
 }
 
@@ -68,7 +69,11 @@ async function readBounded(target: string, path: string): Promise<Uint8Array> {
 }
 
 function requireFile(found: Stats, path: string): void {
-  if (!found.isFile()) throw new EngineError('DOCKERFILE_INVALID', `Cannot read ${path}: it is not a regular file`);
+  if (found.isFile()) return;
+  const hint = found.isDirectory()
+    ? `Name the file in it: -f ${join(path, 'Dockerfile')}`
+    : 'Name a regular file: -f FILE';
+  throw new EngineError('DOCKERFILE_INVALID', `Cannot read ${path}: it is not a regular file`, { hint });
 }
 
 async function findDefault(context: string): Promise<string> {
@@ -76,7 +81,16 @@ async function findDefault(context: string): Promise<string> {
   return join(context, !names.includes('Dockerfile') && names.includes('dockerfile') ? 'dockerfile' : 'Dockerfile');
 }
 
-async function notFound(context: string, path: string, cause: unknown): Promise<EngineError> {
+/** A Dockerfile that was looked for. */
+interface Sought {
+  readonly context: string;
+  readonly path: string;
+  readonly contextName: string | undefined;
+  /** By `-f`. */
+  readonly isNamed: boolean;
+}
+
+async function notFound({ context, path, contextName, isNamed }: Sought, cause: unknown): Promise<EngineError> {
   const names = await readdir(context).catch(() => undefined);
   if (names === undefined) {
     return new EngineError('CONTEXT_INVALID', `Cannot build ${context}: it is not a folder that can be read`, {
@@ -84,8 +98,11 @@ async function notFound(context: string, path: string, cause: unknown): Promise<
     });
   }
   const like = names.filter((name) => /dockerfile|containerfile/i.test(name) && !name.endsWith('.dockerignore')).sort();
-  const hint = like.length > 0 ? `Name it with -f: ${like.slice(0, 5).join(', ')}` : 'Name the Dockerfile with -f';
-  return new EngineError('DOCKERFILE_NOT_FOUND', `Cannot read ${path}: ${stateOf(cause)}`, { cause, hint });
+  const shown = contextName === undefined ? path : `${relative(context, path)} of the context ${contextName}`;
+  const other = isNamed ? 'Give -f the path of a Dockerfile' : 'Name the Dockerfile with -f';
+  const hint =
+    like.length > 0 ? `Name it with -f: ${like.slice(0, 5).join(', ')}` : `${other}, or make one that begins with FROM`;
+  return new EngineError('DOCKERFILE_NOT_FOUND', `Cannot read ${shown}: ${stateOf(cause)}`, { cause, hint });
 }
 
 function stateOf(cause: unknown): string {

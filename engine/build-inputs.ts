@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from './base/errors.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
+import { redact } from './base/redact.ts';
 import { createTrees, keysOf, type Trees } from './build-trees.ts';
 import type { Machine, Parts } from './connect.ts';
 import { openContext, type Context, type ReadContents } from './context/index.ts';
@@ -33,6 +34,8 @@ export type LocalRequest = BuildRequest & {
   readonly context: string;
   /** Null for files from elsewhere: as with BuildKit, ignore files are for what is sent from here. */
   readonly ignoreFile?: null | undefined;
+  /** What messages call a context from elsewhere, whose folder says nothing to the user. */
+  readonly contextName?: string | undefined;
 };
 
 /** Calls `use` with the request whose context has been brought here; a folder is taken as it is, and needs no helper. */
@@ -67,8 +70,8 @@ export async function openInputs(
   const trees = createTrees(parts, keysOf(request), act);
   const fetching: Fetching = { parts, machine, trees, act };
   try {
-    const main = await bring(fetching, withGitFolder(request));
-    const brought = memo((name: string) => bring(fetching, filesNamed(request, name)));
+    const main = await bringNamed(fetching, withGitFolder(request));
+    const brought = memo((name: string) => bringNamed(fetching, filesNamed(request, name)));
     const named = memo(async (name: string) => openNamed(fetching, name, await brought(name)));
     const opened = memo((dockerfile: string) =>
       open(fetching, main, { dockerfile: dockerfile === '' ? undefined : dockerfile }),
@@ -128,8 +131,26 @@ interface Brought {
   readonly isGit: boolean;
   /** Not the user's own folder, whose hashes are worth remembering. */
   readonly isRemote: boolean;
+  /** What messages call it; undefined: by its folder. */
+  readonly name?: string | undefined;
   /** hostPath of what was no archive: the folder is empty. */
   readonly plain?: string | undefined;
+}
+
+async function bringNamed(fetching: Fetching, context: BuildContext): Promise<Brought> {
+  return { ...(await bring(fetching, context)), name: shownOf(context) };
+}
+
+function shownOf(context: BuildContext): string | undefined {
+  if (typeof context === 'string') return undefined;
+  switch (context.type) {
+    case 'git':
+      return redact(context.remote);
+    case 'http':
+      return redact(context.url);
+    case 'archive':
+      return 'that was sent';
+  }
 }
 
 async function bring(fetching: Fetching, context: BuildContext): Promise<Brought> {
@@ -210,32 +231,35 @@ async function readDockerfileText(path: string): Promise<string> {
 
 /** A Dockerfile that is named is one of the context when that comes from elsewhere. */
 async function localRequest(request: BuildRequest, main: Brought): Promise<LocalRequest> {
-  const { directory, plain, isRemote } = main;
+  const { directory, plain, isRemote, name } = main;
   const text = plain === undefined ? undefined : await readDockerfileText(plain);
   if (text !== undefined && (request.file !== undefined || request.dockerfile !== undefined)) {
     throw new EngineError('CONTEXT_INVALID', 'Cannot use two Dockerfiles: one was given instead of a context', {
       hint: 'Leave out -f, or give a context',
     });
   }
-  const remote = isRemote ? { ignoreFile: null } : {};
+  const remote = isRemote ? { ignoreFile: null, contextName: name } : {};
   const local = { ...request, ...remote, context: directory, ...(text === undefined ? {} : { dockerfile: text }) };
   if (!isRemote || request.file === undefined) return local;
   const file = join(directory, request.file);
   const real = await realpath(file).catch(() => file);
   const root = await realpath(directory);
   if (real.startsWith(`${root}/`)) return { ...local, file };
-  throw new EngineError('DOCKERFILE_NOT_FOUND', `Cannot read ${request.file}: it leads out of the build context`);
+  throw new EngineError('DOCKERFILE_NOT_FOUND', `Cannot read ${request.file}: it leads out of the build context`, {
+    hint: 'Name a file by its path from the root of the context',
+  });
 }
 
 async function open(
   { parts, machine, act }: Fetching,
-  { directory, isGit, isRemote }: Brought,
+  { directory, isGit, isRemote, name, plain }: Brought,
   { dockerfile }: { readonly dockerfile: string | undefined },
 ): Promise<Context> {
   const { store } = parts;
   return await withVertex({ id: 'load context', name: '[internal] load build context' }, act.onEvent, () =>
     openContext(directory, {
       dockerfile,
+      name: plain === undefined ? name : null,
       modes: isGit ? 'git' : isRemote ? 'exact' : 'tracked',
       git: parts.options.git,
       ignoreFile: isRemote ? null : undefined,

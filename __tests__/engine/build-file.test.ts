@@ -78,4 +78,21 @@ describe('a Dockerfile', () => {
       hint: 'Name it with -f: train.dockerfile',
     });
   });
+
+  test('that is missing where none is like it says what to give', async () => {
+    const empty = join(folder, 'empty');
+    await mkdir(empty);
+    const hintOf = async (more: Partial<Parameters<typeof readDockerfile>[0]>): Promise<unknown> =>
+      await readDockerfile({ context: empty, ...more }).catch((error: unknown) => error);
+    expect(await hintOf({})).toMatchObject({ hint: 'Name the Dockerfile with -f, or make one that begins with FROM' });
+    expect(await hintOf({ file: join(empty, 'a') })).toMatchObject({
+      hint: 'Give -f the path of a Dockerfile, or make one that begins with FROM',
+    });
+    expect(await hintOf({ file: empty })).toMatchObject({
+      hint: `Name the file in it: -f ${join(empty, 'Dockerfile')}`,
+    });
+    expect(await hintOf({ contextName: 'https://host/a.git' })).toMatchObject({
+      message: 'Cannot read Dockerfile of the context https://host/a.git: there is no such file',
+    });
+  });
 });

@@ -52,6 +52,18 @@ suite(named('a build that cannot go on'), () => {
     );
   });
 
+  test('says of a file where a folder is needed which step needs it, and what to do', async () => {
+    await it.write({ conf: 'x' });
+    for (const line of ['WORKDIR /f', 'WORKDIR /f/below', 'COPY conf /f/']) {
+      expect(await errorOf(`FROM scratch\nCOPY conf /f\n${line}\n`)).toMatchObject({
+        code: 'NATIVE_INVALID',
+        message: `Cannot build [2/2] ${line}: a file is in the way where a directory is needed: /f`,
+        hint: 'Name another destination, or remove what is there in a step before: RUN rm /f',
+        location: { startLine: 3 },
+      });
+    }
+  });
+
   test('says of a comment behind a COPY that it is none', async () => {
     await it.write({ conf: 'x' });
     for (const [line, code] of [

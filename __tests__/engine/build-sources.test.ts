@@ -247,6 +247,22 @@ RUN ["/busybox", "sh", "-c", "/busybox cat /with/whole/app/deep/file /with/besid
     const text = streamOf('FROM scratch\nLABEL a=b\n');
     const alone = await buildWith(it.engine, { context: { type: 'archive', content: text } });
     expect(alone.config.Labels).toEqual({ a: 'b' });
+    const lonely = buildWith(it.engine, {
+      context: { type: 'archive', content: streamOf('FROM scratch\nCOPY a /\n') },
+    });
+    await expect(lonely).rejects.toMatchObject({
+      message: 'Cannot copy "a": the Dockerfile came without a build context',
+      hint: 'Give the folder of its files, and the Dockerfile with -f: berth build -f - . < Dockerfile',
+    });
+    // The folder that it was brought to says nothing to anybody.
+    const context = parseGitSource(remote('#v1:app')) ?? '';
+    for (const source of ['nosuch', '../up']) {
+      const wrong = buildWith(it.engine, { context, dockerfile: `FROM scratch\nCOPY ${source} /\n` });
+      await expect(wrong).rejects.toThrow(`the build context ${remote('')}`);
+    }
+    await expect(buildWith(it.engine, { context, file: 'nosuch' })).rejects.toThrow(
+      `Cannot read nosuch of the context ${remote('')}: there is no such file`,
+    );
     const escaping = buildWith(it.engine, {
       context: parseGitSource(remote('#v1:app')) ?? '',
       file: '../../../etc/passwd',

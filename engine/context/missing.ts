@@ -18,6 +18,8 @@ export interface Listed {
   readonly skipped: readonly Skipped[];
   /** The ignore file in use. */
   readonly ignorePath: string | undefined;
+  /** What the context is called; null: there is none. Default: its path. */
+  readonly name?: string | null | undefined;
 }
 
 /** What is said of a source, and what to do. */
@@ -32,10 +34,20 @@ export function createMissing(root: string, listed: Listed): (source: string) =>
     // `..` stops at the root, as in the search: what is found there is the reason, not that the source climbs.
     const clean = posix.resolve('/', source).slice(1);
     const { state, hint } =
-      explain(root, clean, listed) ?? explainAbove(root, source) ?? suggestFor(root, clean, listed);
+      explainNone(listed) ??
+      explain(root, clean, listed) ??
+      explainAbove(root, source, listed) ??
+      suggestFor(root, clean, listed);
     const shown = isOfMachine(root, clean, listed) ? `/${clean}` : source;
     return new EngineError('COPY_SOURCE_NOT_FOUND', `Cannot copy "${escapeControl(shown)}": ${state}`, { hint });
   };
+}
+
+/** A Dockerfile came where the context was expected. */
+function explainNone({ name }: Listed): Explanation | undefined {
+  if (name !== null) return undefined;
+  const hint = 'Give the folder of its files, and the Dockerfile with -f: berth build -f - . < Dockerfile';
+  return { state: 'the Dockerfile came without a build context', hint };
 }
 
 /** Why what lies at the path in the context is not copied; undefined when nothing does. */
@@ -53,9 +65,13 @@ function explain(root: string, clean: string, { tree, skipped, ignorePath }: Lis
 }
 
 /** A source that climbs out: what is above the context is not sent, whatever is there. */
-function explainAbove(root: string, source: string): Explanation | undefined {
+function explainAbove(root: string, source: string, { name }: Listed): Explanation | undefined {
   const climb = /^(?:\.\.\/)+/.exec(source)?.[0];
   if (climb === undefined) return undefined;
+  if (name) {
+    const state = `the build context ${name} does not hold what is above it`;
+    return { state, hint: 'Paths begin at the root of the context: leave out ../' };
+  }
   const above = resolve(root, climb);
   const path = escapeControl(source.slice(climb.length));
   return {
@@ -64,12 +80,14 @@ function explainAbove(root: string, source: string): Explanation | undefined {
   };
 }
 
-function suggestFor(root: string, clean: string, { tree }: Listed): Explanation {
+function suggestFor(root: string, clean: string, { tree, name }: Listed): Explanation {
   const names =
     clean.length > MAX_LENGTH ? [] : tree.entries.slice(0, MAX_CANDIDATES).map(({ path }) => path.toString('utf8'));
   const near = suggest(clean, names);
-  const hint = near === undefined ? undefined : `Did you mean ${escapeControl(near)}?`;
-  return { state: `it is not in the build context ${root}`, hint };
+  const shown = name ?? root;
+  const hint =
+    near === undefined ? `Paths begin at the root of the context ${shown}` : `Did you mean ${escapeControl(near)}?`;
+  return { state: `it is not in the build context ${shown}`, hint };
 }
 
 /**

@@ -31,6 +31,8 @@ export type ReadContents = (
 export interface OpenContextOptions {
   /** Path of the Dockerfile; its `<name>.dockerignore` goes before `.dockerignore`. */
   readonly dockerfile?: string | undefined;
+  /** What messages call a directory whose path says nothing to the user; null: files that nobody gave. Default: its path. */
+  readonly name?: string | null | undefined;
   /** An ignore file to use instead of both; null: none, as for files that come from elsewhere. */
   readonly ignoreFile?: string | null | undefined;
   /**
@@ -72,7 +74,7 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   const git = options.modes === 'tracked' ? () => (opened ??= openWorkTree(real, options.git)) : undefined;
   const hashes = createHashes({ root: rootBytes, statCache, hashLarge, git, listed: entries, now });
   const tracked = createTracked(rootBytes, git);
-  const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path });
+  const missing = createMissing(real, { tree, skipped, ignorePath: ignore.path, name: options.name });
   const gitConfig = tree.get(Buffer.from(GIT_CONFIG));
   let isTold = gitConfig === undefined;
   return {

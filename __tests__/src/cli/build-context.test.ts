@@ -30,7 +30,13 @@ describe('the words of a build', () => {
     expect(await filesOf('tmp', '-', place)).toEqual({ context: '/tmp', dockerfile: 'FROM scratch\n' });
     await expect(filesOf('-', '-', place)).rejects.toThrow('both the context and the Dockerfile');
     await expect(filesOf('https://host/a.git?nosuch=1', undefined, place)).rejects.toThrow('no parameter "nosuch"');
-    await expect(filesOf('nowhere', undefined, place)).rejects.toThrow('not found');
+    await expect(filesOf('nowhere', undefined, place)).rejects.toMatchObject({
+      message: expect.stringContaining('not found') as unknown,
+      hint: 'give the folder of the files that COPY takes: . is the current one',
+    });
+    await expect(filesOf('/etc/passwd', undefined, place)).rejects.toMatchObject({
+      hint: 'a Dockerfile goes with -f: berth build -f /etc/passwd /etc',
+    });
   });
 
   test.each([

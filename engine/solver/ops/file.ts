@@ -12,6 +12,7 @@ import type {
   Vertex,
 } from '../../graph/types.ts';
 import type { Digest } from '../../image/types.ts';
+import { NativeError } from '../../native/index.ts';
 import type { CopyAction, CopySource, Timestamp, TreeFilter } from '../../native/protocol.ts';
 import type { Snapshots } from '../../store/snapshots.ts';
 import type { ExecutorParts } from '../executor.ts';
@@ -52,7 +53,7 @@ interface Prepared {
 export async function runFile(parts: FileParts, step: FileStep, options: ActOptions): Promise<FileResult> {
   const prepared: Prepared[] = [];
   for (const action of step.op.actions) prepared.push(await prepare(parts, step, action, options));
-  const { layer, contents } = await parts.snapshots.copy(
+  const copying = parts.snapshots.copy(
     step.lowers,
     prepared.map(({ action }) => action),
     {
@@ -63,6 +64,9 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
       packing: parts.packingOf?.(step.vertex.id),
     },
   );
+  const { layer, contents } = await copying.catch((error: unknown) => {
+    throw aboutDestination(step, error);
+  });
   let at = 0;
   for (const { selection } of prepared) {
     if (!selection) continue;
@@ -74,6 +78,17 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
     action.action === 'copy' && typeof action.from !== 'number' ? [await digestOutside(parts, action, options)] : [],
   );
   return { layer, digests: await Promise.all(digests) };
+}
+
+/** What is in the way of a destination is said of the step: the helper knows the path alone. */
+function aboutDestination({ vertex, op }: FileStep, error: unknown): unknown {
+  if (!(error instanceof NativeError) || error.failure.step !== 'open parent') return error;
+  const { message, subject } = error.failure;
+  const path = `/${subject ?? ''}`;
+  return new EngineError(error.code, `Cannot build ${vertex.name}: ${message}: ${path}`, {
+    hint: commentHint(op) ?? `Name another destination, or remove what is there in a step before: RUN rm ${path}`,
+    cause: error,
+  });
 }
 
 /** Bytes of a content hash. */

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { parseGitSource, type BuildContext, type BuildNamedContext } from '../../../engine/index.ts';
 import { OperandsError } from '../usage-error.ts';
 
@@ -63,9 +63,15 @@ export function contextOf(operand: string, cwd: string): string {
   }
   const directory = resolve(cwd, operand);
   if (!existsSync(directory))
-    throw new OperandsError(`Cannot use ${operand} as the context: path "${directory}" not found`);
+    throw new OperandsError(
+      `Cannot use ${operand} as the context: path "${directory}" not found`,
+      'give the folder of the files that COPY takes: . is the current one',
+    );
   if (!statSync(directory).isDirectory())
-    throw new OperandsError(`Cannot use ${operand} as the context: it is not a directory`);
+    throw new OperandsError(
+      `Cannot use ${operand} as the context: it is not a directory`,
+      `a Dockerfile goes with -f: berth build -f ${operand} ${dirname(operand)}`,
+    );
   return directory;
 }
 
