@@ -49,7 +49,11 @@ export function jsonStrings(text: string): readonly string[] | undefined {
   if (!Array.isArray(value)) return undefined;
   return value.map((item: unknown) => {
     if (typeof item === 'string') return item.toWellFormed();
-    throw new SyntaxMistake('json-required', 'the JSON form takes an array of strings only');
+    throw new SyntaxMistake(
+      'json-required',
+      'the JSON form takes an array of strings only',
+      'Put each element into double quotes',
+    );
   });
 }
 

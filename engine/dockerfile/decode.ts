@@ -39,7 +39,14 @@ function refuseNul(text: string, file: string): void {
   const line = text.slice(0, at).split('\n').length;
   const column = at - text.lastIndexOf('\n', at);
   const message = `Cannot read ${file}: a NUL byte stands on line ${line}, column ${column}`;
-  throw new DockerfileError('DOCKERFILE_INVALID', message, { file, text }, { startLine: line, endLine: line });
+  const hint = 'Save the file as plain UTF-8 text';
+  throw new DockerfileError(
+    'DOCKERFILE_INVALID',
+    message,
+    { file, text },
+    { startLine: line, endLine: line },
+    { hint },
+  );
 }
 
 function refuseLongLine(text: string, file: string): void {

@@ -36,13 +36,10 @@ function readDirective(line: string): readonly [string, string] | undefined {
 }
 
 function add(found: Map<string, string>, [key, value]: readonly [string, string]): void {
-  if (found.has(key)) throw new SyntaxMistake('syntax', `the directive "${key}" is given twice`);
+  if (found.has(key))
+    throw new SyntaxMistake('syntax', `the directive "${key}" is given twice`, 'Keep one of the two lines');
   if (key === 'escape' && value !== '\\' && value !== '`') {
-    throw new SyntaxMistake(
-      'bad-value',
-      `"${value}" is no escape character`,
-      'Use `# escape=\\` or `# escape=`` followed by a backtick',
-    );
+    throw new SyntaxMistake('bad-value', `"${value}" is no escape character`, 'Write # escape=\\ or # escape=`');
   }
   found.set(key, value);
 }

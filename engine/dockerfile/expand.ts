@@ -70,7 +70,8 @@ function guarded<T>(text: string, act: () => T): T {
     return act();
   } catch (error) {
     if (!(error instanceof SyntaxMistake)) throw error;
-    const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+    const whole = text.trimEnd().replaceAll('\n', '\\n');
+    const shown = whole.length > 200 ? `${whole.slice(0, 200)}…` : whole;
     throw new SyntaxMistake(error.kind, `${error.message} in "${shown}"`, error.hint);
   }
 }

@@ -84,7 +84,12 @@ export function createExpansion(
     const quote = scanner.next() ?? '';
     const out: string[] = [];
     for (let char = scanner.next(); char !== quote; char = scanner.next()) {
-      if (char === undefined) throw new SyntaxMistake('expansion', 'a single quote has no partner');
+      if (char === undefined)
+        throw new SyntaxMistake(
+          'expansion',
+          'a single quote has no partner',
+          `Add the closing ', or write ${escape}' for one that means itself`,
+        );
       out.push(char);
     }
     return rawQuotes ? quote + out.join('') + quote : out.join('');
@@ -94,7 +99,12 @@ export function createExpansion(
     const quote = scanner.next() ?? '';
     const out: string[] = [];
     for (let char = scanner.peek(); char !== quote; char = scanner.peek()) {
-      if (char === undefined) throw new SyntaxMistake('expansion', 'a double quote has no partner');
+      if (char === undefined)
+        throw new SyntaxMistake(
+          'expansion',
+          'a double quote has no partner',
+          `Add the closing ", or write ${escape}" for one that means itself`,
+        );
       out.push(char === '$' ? dollar() : inDoubleQuotes());
     }
     scanner.next();
@@ -114,7 +124,8 @@ export function createExpansion(
 
   function dollar(): string {
     depth += 1;
-    if (depth > MAX_DEPTH) throw new SyntaxMistake('expansion', 'the expansion is nested too deep');
+    if (depth > MAX_DEPTH)
+      throw new SyntaxMistake('expansion', 'the expansion is nested too deep', `Nest at most ${MAX_DEPTH} of them`);
     const value = substitute({ scanner, skipUnset, lookup: note, until });
     depth -= 1;
     allowance.left -= value.length;

@@ -2,6 +2,8 @@ import { SyntaxMistake } from './errors.ts';
 import type { ExpansionState } from './expansion.ts';
 import { replaceMatches, stripPrefix, stripSuffix } from './strip.ts';
 
+const MODIFIERS =
+  '${N:-default} ${N-default} ${N:+word} ${N+word} ${N:?error} ${N?error} ${N#start} ${N%end} ${N/old/new}';
 const SPECIAL: readonly string[] = ['@', '*', '#', '?', '-', '$', '!', '0'];
 
 /**
@@ -25,7 +27,11 @@ function braced(state: ExpansionState): string {
   const first = state.scanner.peek();
   if (first === undefined) throw missing('}');
   if (first === '{' || first === '}' || first === ':')
-    throw new SyntaxMistake('expansion', 'the substitution has no name');
+    throw new SyntaxMistake(
+      'expansion',
+      'the substitution has no name',
+      'Write ${NAME}, and escape a dollar sign that means itself',
+    );
   const name = readName(state);
   const operator = readOperator(state);
   switch (operator) {
@@ -51,7 +57,10 @@ function readOperator({ scanner }: ExpansionState): string {
 }
 
 function conditional(state: ExpansionState, name: string, operator: string): string {
-  if (!/^:?[-+?]$/.test(operator)) throw new SyntaxMistake('expansion', `the modifier "${operator}" is not known`);
+  if (operator === '') throw missing('}');
+  if (!/^:?[-+?]$/.test(operator)) {
+    throw new SyntaxMistake('expansion', `the modifier "${operator}" is not known`, `Known: ${MODIFIERS}`);
+  }
   const word = until(state, '}', false);
   const value = state.lookup(name);
   if (value === undefined && state.skipUnset) return `\${${name}${operator}${word}}`;
@@ -60,7 +69,11 @@ function conditional(state: ExpansionState, name: string, operator: string): str
   if (operator.endsWith('+')) return isMissing ? '' : word;
   if (!isMissing) return value;
   const reason = word === '' ? `must not be ${value === undefined ? 'unset' : 'empty'}` : word;
-  throw new SyntaxMistake('expansion', `${name}: ${reason}`);
+  throw new SyntaxMistake(
+    'expansion',
+    `${name}: ${reason}`,
+    `Give it a value: ARG ${name}=value, ENV ${name}=value, or --build-arg ${name}=value for its ARG`,
+  );
 }
 
 function strip(state: ExpansionState, name: string, operator: '#' | '%'): string {
@@ -89,7 +102,8 @@ function until(state: ExpansionState, stop: string, rawEscapes: boolean): string
 }
 
 function missing(stop: string): SyntaxMistake {
-  return new SyntaxMistake('expansion', `the substitution has no "${stop}"`);
+  const hint = stop === '}' ? 'Close it: ${NAME}' : 'Write ${NAME/old/new}';
+  return new SyntaxMistake('expansion', `the substitution has no "${stop}"`, hint);
 }
 
 /** Letters, digits and `_`; a name that starts with a digit is all digits; special parameters are one character. */

@@ -137,7 +137,7 @@ function readPlatform(source: Stages, stage: Stage, text: string, scope: Readonl
   if (text === '') {
     const word = stage.platform ?? '';
     const near = suggest(word.replace(/\W/g, ''), scope.keys());
-    const hint = near === undefined ? undefined : `Did you mean $${near}?`;
+    const hint = near === undefined ? 'Write for example --platform=linux/amd64' : `Did you mean $${near}?`;
     throw new SyntaxMistake('bad-value', `the platform "${word}" is empty`, hint);
   }
   try {

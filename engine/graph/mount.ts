@@ -80,7 +80,7 @@ function cacheMount(place: MountPlace, mount: Mount): CacheMount {
   const { addInput } = place;
   const { source = '/', from, sharing = 'shared', mode, uid, gid } = mount;
   if (source.split('/').includes('..')) {
-    throw new SyntaxMistake('bad-value', `the source "${source}" of a cache mount leads out of it`);
+    throw new SyntaxMistake('bad-value', `the source "${source}" of a cache mount leads out of it`, 'Leave out ..');
   }
   const target = targetOf(place, mount);
   const input = from === undefined || from === '' ? undefined : addInput(inputOf(place, from, stageSource(source)));
@@ -112,7 +112,7 @@ function secretMount(place: MountPlace, mount: Mount): SecretMount {
   const isFile = Boolean(target) || env === undefined;
   const path = target ? absolute(place, target) : `/run/secrets/${posix.basename(id)}`;
   if (env !== undefined && (env === '' || env.includes('='))) {
-    throw new SyntaxMistake('bad-value', `env="${env}" of a secret mount is no name of a variable`);
+    throw new SyntaxMistake('bad-value', `env="${env}" of a secret mount is no name of a variable`, 'Write env=NAME');
   }
   return { type: 'secret', id, target: isFile ? path : undefined, env, required, mode, uid, gid };
 }
@@ -135,6 +135,7 @@ function targetOf(place: MountPlace, { type, target }: Mount): string {
 
 function absolute({ state }: MountPlace, target: string): string {
   const path = stageSource(posix.resolve('/', state.workdir, target));
-  if (path === '/') throw new SyntaxMistake('bad-value', `the target "${target}" of a mount is the root`);
+  if (path === '/')
+    throw new SyntaxMistake('bad-value', `the target "${target}" of a mount is the root`, 'Write target=/path');
   return path;
 }

@@ -40,5 +40,9 @@ function readRange(text: string, word: string): readonly [number, number] {
 
 function checkHost(host: readonly [number, number], container: readonly [number, number], word: string): void {
   if (container[0] === container[1] || host[1] - host[0] === container[1] - container[0]) return;
-  throw new SyntaxMistake('bad-value', `EXPOSE ${word} has ranges of different lengths`);
+  throw new SyntaxMistake(
+    'bad-value',
+    `EXPOSE ${word} has ranges of different lengths`,
+    `Write the container's ports only: EXPOSE ${container[0]}-${container[1]}`,
+  );
 }

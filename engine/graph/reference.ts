@@ -8,6 +8,7 @@ import { DockerfileError, where, type Place, type Stage, type Stages } from '../
  */
 export function copySource(source: Stages, stage: Stage, copy: Place & { readonly from: string }): Stage | undefined {
   const { from } = copy;
+  refuseVariable(source, copy);
   const isNumber = /^[+-]?\d+$/.test(from);
   const found = isNumber ? source.stages[Number(from)] : findByName(source.stages, from);
   if (!found && isNumber) throw noSuchNumber(source, copy);
@@ -16,6 +17,14 @@ export function copySource(source: Stages, stage: Stage, copy: Place & { readonl
   const message = `Cannot copy from stage "${from}" on ${where(source.ast, copy)}: ${state}`;
   const hint = 'Move the stage that is copied from above this one';
   throw new DockerfileError('DOCKERFILE_INVALID', message, source.ast, copy, { hint });
+}
+
+/** What is copied from decides which stages are built, before any variable of a stage is known. */
+function refuseVariable({ ast }: Stages, copy: Place & { readonly from: string }): void {
+  if (!copy.from.includes('$')) return;
+  const message = `Cannot read ${where(ast, copy)}: --from="${copy.from}" takes no variables`;
+  const hint = 'Give the image a name with FROM … AS name, which takes variables, and use that name';
+  throw new DockerfileError('DOCKERFILE_INVALID', message, ast, copy, { hint });
 }
 
 /** The last stage of that name, as in BuildKit when a name is used twice. */
@@ -38,5 +47,6 @@ export function nearStage(stages: readonly Stage[], name: string): string | unde
 
 function noSuchNumber(source: Stages, copy: Place & { readonly from: string }): DockerfileError {
   const message = `Cannot copy from stage ${copy.from} on ${where(source.ast, copy)}: there are only stages 0 to ${source.stages.length - 1}`;
-  return new DockerfileError('DOCKERFILE_INVALID', message, source.ast, copy);
+  const hint = `Name a stage or its number: ${listStages(source.stages)}`;
+  return new DockerfileError('DOCKERFILE_INVALID', message, source.ast, copy, { hint });
 }

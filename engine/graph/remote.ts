@@ -36,14 +36,22 @@ export function remoteSource(
 /** `--checksum` is for one address. @throws SyntaxMistake */
 export function refuseChecksum(sources: readonly unknown[], checksum: string | undefined): void {
   if (checksum === undefined) return;
-  const mistake = (message: string): SyntaxMistake => new SyntaxMistake('bad-combination', message);
-  if (sources.length !== 1) throw mistake('--checksum cannot be given for several sources');
-  if (sources[0] === undefined) throw mistake('--checksum needs a source that is a URL or a repository');
+  const mistake = (message: string, hint: string): SyntaxMistake => new SyntaxMistake('bad-combination', message, hint);
+  if (sources.length !== 1) {
+    throw mistake(
+      '--checksum cannot be given for several sources',
+      'Write an ADD for each, with a checksum of its own',
+    );
+  }
+  if (sources[0] === undefined) {
+    const hint = 'Leave out --checksum: what the context holds is hashed in any case';
+    throw mistake('--checksum needs a source that is a URL or a repository', hint);
+  }
 }
 
 function readUrl(text: string): string {
   if (URL.canParse(text)) return text;
-  throw new SyntaxMistake('bad-value', `${text} is no URL`);
+  throw new SyntaxMistake('bad-value', `${text} is no URL`, 'Write https://host/path');
 }
 
 function readChecksum(text: string): { readonly checksum: string } {
@@ -53,7 +61,8 @@ function readChecksum(text: string): { readonly checksum: string } {
 
 function agree<T>(what: string, flag: T | undefined, parameter: T | undefined): T | undefined {
   if (flag !== undefined && parameter !== undefined && flag !== parameter) {
-    throw new SyntaxMistake('bad-combination', `--${what} and the address disagree`);
+    const hint = `Leave out --${what}, or ${what} of the address`;
+    throw new SyntaxMistake('bad-combination', `--${what} and the address disagree`, hint);
   }
   return flag ?? parameter;
 }

@@ -13,6 +13,13 @@ export function execOp(
   run: RunInstruction,
   flagged: readonly ExecMount[],
 ): ExecOp {
+  if (!run.shellForm && run.command.length === 0) {
+    throw new SyntaxMistake(
+      'argument-count',
+      'RUN has no command',
+      'Write RUN command, or RUN ["program", "argument"]',
+    );
+  }
   const script = scriptOf(run);
   const command = script ? [script.target] : withDocuments(run);
   const network = run.network === 'default' ? options.network : run.network;

@@ -20,6 +20,6 @@ export function checkSignal(signal: string): string {
   throw new SyntaxMistake(
     'bad-value',
     `STOPSIGNAL ${signal} is no signal`,
-    near === undefined ? undefined : `Did you mean SIG${near}?`,
+    near === undefined ? 'Write a name such as SIGTERM, or a number up to 64' : `Did you mean SIG${near}?`,
   );
 }

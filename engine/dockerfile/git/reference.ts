@@ -1,3 +1,4 @@
+import { suggest } from '../../base/suggest.ts';
 import { posix } from 'node:path';
 import { SyntaxMistake } from '../errors.ts';
 import { parseGitUrl, restOf, type GitUrl } from './url.ts';
@@ -78,9 +79,10 @@ const FLAGS: readonly string[] = ['keep-git-dir', 'submodules', 'fetch-by-commit
 
 function createValues(query: Parts['query']): (key: string) => string | undefined {
   for (const [key, values] of query) {
-    if (!KNOWN.includes(key) && !FLAGS.includes(key)) throw wrong(`there is no parameter "${key}"`);
-    if (values.length > 1) throw wrong(`"${key}" has several values`);
-    if (values[0] === '' && !FLAGS.includes(key)) throw wrong(`"${key}" has no value`);
+    if (!KNOWN.includes(key) && !FLAGS.includes(key)) throw unknown(key);
+    if (values.length > 1) throw wrong(`"${key}" has several values`, 'Keep one of them');
+    if (values[0] === '' && !FLAGS.includes(key))
+      throw wrong(`"${key}" has no value`, `Write ${key}=value, or leave it out`);
   }
   return (key) => query.get(key)?.[0];
 }
@@ -107,6 +109,15 @@ function flag(query: Parts['query'], key: string): boolean | undefined {
 function timeOf(value: string | undefined): GitReference['mtime'] {
   if (value === undefined || value === 'checkout' || value === 'commit') return value;
   throw wrong(`"${value}" is no value of mtime`, 'Write checkout or commit');
+}
+
+function unknown(key: string): SyntaxMistake {
+  const known = [...KNOWN, ...FLAGS];
+  const near = suggest(key, known);
+  return wrong(
+    `there is no parameter "${key}"`,
+    near === undefined ? `Known: ${known.join(', ')}` : `Did you mean ${near}?`,
+  );
 }
 
 function wrong(state: string, hint?: string): SyntaxMistake {

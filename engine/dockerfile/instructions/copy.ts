@@ -38,7 +38,12 @@ function sourcesAndDest(node: AstNode, flags: FlagValues): SourcesAndDest {
   requireArguments(node, 2);
   const dest = node.args.at(-1) ?? '';
   if (!node.json && parseHeredoc(dest)) {
-    throw new SyntaxMistake('heredoc-destination', `${node.value.toUpperCase()} takes no here-document as destination`);
+    const word = node.value.toUpperCase();
+    throw new SyntaxMistake(
+      'heredoc-destination',
+      `${word} takes no here-document as destination`,
+      `Write ${word} ${dest} /path/of/the/file`,
+    );
   }
   const sources = node.args.slice(0, -1);
   const inline = new Map(node.json ? [] : sources.map((source) => [source, inlineFile(node, source)] as const));

@@ -10,7 +10,7 @@ const KEYS = ['name', 'required'];
 export function readDevice(raw: string): Device {
   let name = '';
   let required = false;
-  for (const [index, field] of csvFields(raw).entries()) {
+  for (const [index, field] of csvFields(raw, 'device').entries()) {
     const [key, value] = cut(field);
     if (key === 'required') required = value === undefined || readRequired(value);
     else if (key === 'name' && value !== undefined) name = setOnce(name, value);
@@ -29,22 +29,36 @@ function cut(field: string): readonly [string, string | undefined] {
 
 function readRequired(value: string): boolean {
   const required = parseBool(value);
-  if (required === undefined) throw new SyntaxMistake('bad-value', `required takes true or false, not "${value}"`);
+  if (required === undefined)
+    throw new SyntaxMistake(
+      'bad-value',
+      `required takes true or false, not "${value}"`,
+      'Write required=true or required=false',
+    );
   return required;
 }
 
 function setOnce(before: string, name: string): string {
-  if (before !== '') throw new SyntaxMistake('bad-combination', `--device names both ${before} and ${name}`);
+  if (before !== '')
+    throw new SyntaxMistake(
+      'bad-combination',
+      `--device names both ${before} and ${name}`,
+      'Write a --device for each',
+    );
   return name;
 }
 
 function unexpected(field: string, key: string, value: string | undefined): SyntaxMistake {
   if (value === undefined)
-    return new SyntaxMistake('argument-count', `--device holds "${field}", which is no key=value`);
+    return new SyntaxMistake(
+      'argument-count',
+      `--device holds "${field}", which is no key=value`,
+      'Write --device=name=nvidia.com/gpu,required=false',
+    );
   const near = suggest(key, KEYS);
   return new SyntaxMistake(
     'unknown-key',
     `--device has no key "${key}"`,
-    near === undefined ? undefined : `Did you mean ${near}?`,
+    near === undefined ? `Known: ${KEYS.join(', ')}` : `Did you mean ${near}?`,
   );
 }

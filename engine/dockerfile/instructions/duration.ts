@@ -38,5 +38,5 @@ export function parseInterval(flag: string, text: string | undefined): number {
   if (text === undefined || text === '') return 0;
   const duration = parseDuration(text);
   if (duration === 0 || duration >= 1e6) return duration;
-  throw new SyntaxMistake('bad-value', `--${flag}=${text} is less than 1ms`);
+  throw new SyntaxMistake('bad-value', `--${flag}=${text} is less than 1ms`, 'Write times as 30s, 1m30s or 500ms');
 }

@@ -26,8 +26,10 @@ export function readFlags(words: readonly string[], types: FlagTypes): FlagValue
     values.set(name, [...(values.get(name) ?? []), value]);
   }
   for (const [name, given] of values) {
-    if (given.length > 1 && types[name] !== 'list')
-      throw new SyntaxMistake('duplicate-flag', `the flag --${name} is given twice`);
+    if (given.length > 1 && types[name] !== 'list') {
+      const hint = `Keep one of ${given.map((value) => `--${name}=${value}`).join(' and ')}`;
+      throw new SyntaxMistake('duplicate-flag', `the flag --${name} is given twice`, hint);
+    }
   }
   const last = (name: string): string | undefined => values.get(name)?.at(-1);
   return {
@@ -55,7 +57,8 @@ function readFlag(word: string, types: FlagTypes): readonly [string, string] {
 function boolean(name: string, value: string): string {
   const lower = value.toLowerCase();
   if (lower === 'true' || lower === 'false') return lower;
-  throw new SyntaxMistake('flag-not-boolean', `the flag --${name} takes true or false, not "${value}"`);
+  const hint = `Write --${name}, or leave it out`;
+  throw new SyntaxMistake('flag-not-boolean', `the flag --${name} takes true or false, not "${value}"`, hint);
 }
 
 function unknown(name: string, types: FlagTypes): SyntaxMistake {

@@ -27,13 +27,23 @@ export function readHealthcheck(node: AstNode): HealthcheckInstruction {
 
 function readHealth(type: string, rest: Pick<AstNode, 'args' | 'json'>, flags: FlagValues): Health {
   if (type === 'NONE') {
-    if (rest.args.length > 0) throw new SyntaxMistake('argument-count', 'HEALTHCHECK NONE takes no arguments');
+    if (rest.args.length > 0)
+      throw new SyntaxMistake(
+        'argument-count',
+        'HEALTHCHECK NONE takes no arguments',
+        'Write HEALTHCHECK NONE alone, or HEALTHCHECK CMD command',
+      );
     return { test: ['NONE'] };
   }
   if (type !== 'CMD')
     throw new SyntaxMistake('bad-value', `HEALTHCHECK has no type "${type}"`, 'Write HEALTHCHECK CMD command');
   const { command, shellForm } = commandLine(rest);
-  if (command.length === 0) throw new SyntaxMistake('argument-count', 'HEALTHCHECK CMD has no command');
+  if (command.length === 0)
+    throw new SyntaxMistake(
+      'argument-count',
+      'HEALTHCHECK CMD has no command',
+      'Write HEALTHCHECK CMD curl -f http://localhost:8000/health',
+    );
   const interval = (flag: string): number | undefined => parseInterval(flag, flags.text(flag)) || undefined;
   return {
     test: [shellForm ? 'CMD-SHELL' : 'CMD', ...command],
@@ -49,5 +59,9 @@ function readRetries(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const retries = /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
   if (retries >= 0 && retries <= 2_147_483_647) return retries || undefined;
-  throw new SyntaxMistake('bad-value', `--retries takes a number that is not negative, not "${text}"`);
+  throw new SyntaxMistake(
+    'bad-value',
+    `--retries takes a number that is not negative, not "${text}"`,
+    'Write for example --retries=3',
+  );
 }

@@ -11,6 +11,26 @@ const OWNED: readonly MountType[] = ['cache', 'secret', 'ssh'];
 
 export type MountType = (typeof TYPES)[number];
 
+/** What types a key is for, of those that not every type takes. */
+const TAKEN_BY: Readonly<Record<string, readonly MountType[]>> = {
+  required: ['secret', 'ssh'],
+  size: ['tmpfs'],
+  sharing: ['cache'],
+  env: ['secret'],
+  mode: OWNED,
+  uid: OWNED,
+  gid: OWNED,
+};
+
+/** How the value of a key is written, where that is no yes or no. */
+const VALUES: Readonly<Record<string, string>> = {
+  size: 'size=64m or size=1g',
+  sharing: SHARING.map((one) => `sharing=${one}`).join(', '),
+  mode: 'an octal number such as mode=0755',
+  uid: 'a number such as uid=1000',
+  gid: 'a number such as gid=1000',
+};
+
 /** A `RUN --mount`, typed. */
 export interface Mount {
   readonly type: MountType;
@@ -61,7 +81,11 @@ function readSwitch(key: string, field: string, draft: Draft): void {
   if (key === 'readonly' || key === 'ro') draft.readonly = true;
   else if (key === 'readwrite' || key === 'rw') draft.readonly = false;
   else if (key === 'required') setRequired(draft, 'true');
-  else throw new SyntaxMistake('argument-count', `--mount holds "${field}", which is no key=value`);
+  else throw new SyntaxMistake('argument-count', `--mount holds "${field}", which is no key=value`, switchHint(key));
+}
+
+function switchHint(key: string): string {
+  return Object.hasOwn(KEYS, key) ? `Write ${key}=value` : didYouMean(key, Object.keys(KEYS));
 }
 
 const setReadonly = (draft: Draft, value: string, key: string): void => void (draft.readonly = bool(key, value));
@@ -128,7 +152,7 @@ function checkCombination(mount: Mount): void {
 function checkSecret(mount: Mount): void {
   if (mount.from !== undefined) throw unexpectedKey('from', mount);
   if (mount.source !== undefined && mount.id !== undefined) {
-    throw new SyntaxMistake('bad-combination', 'a secret mount takes id or source, not both');
+    throw new SyntaxMistake('bad-combination', 'a secret mount takes id or source, not both', 'Leave out source');
   }
   if (mount.source === undefined && mount.id === undefined && mount.target === undefined) {
     throw new SyntaxMistake('bad-combination', 'a secret mount needs an id', 'Write --mount=type=secret,id=name');
@@ -148,15 +172,26 @@ function number(key: string, value: string, radix: 8 | 10): number {
 }
 
 function badValue(key: string, value: string): SyntaxMistake {
-  return new SyntaxMistake('bad-value', `--mount has the bad value "${value}" for ${key}`);
+  return new SyntaxMistake(
+    'bad-value',
+    `--mount has the bad value "${value}" for ${key}`,
+    `Write ${VALUES[key] ?? `${key}=true or ${key}=false`}`,
+  );
 }
 
 function unexpectedKey(key: string, { type }: Draft): SyntaxMistake {
-  return new SyntaxMistake('bad-combination', `a mount of type ${type ?? 'bind'} takes no ${key}`);
+  const fitting = TYPES.filter((one) => TAKEN_BY[key]?.includes(one)).join(' or ');
+  const hint = fitting === '' ? `Leave out ${key}` : `Leave out ${key}, which is for type=${fitting}`;
+  return new SyntaxMistake('bad-combination', `a mount of type ${type ?? 'bind'} takes no ${key}`, hint);
 }
 
 function unknownKey(key: string): SyntaxMistake {
-  if (key === '') return new SyntaxMistake('argument-count', '--mount holds a field without a key');
+  if (key === '')
+    return new SyntaxMistake(
+      'argument-count',
+      '--mount holds a field without a key',
+      `Known: ${Object.keys(KEYS).join(', ')}`,
+    );
   return new SyntaxMistake('unknown-key', `--mount has no key "${key}"`, didYouMean(key, Object.keys(KEYS)));
 }
 

@@ -4,6 +4,7 @@ import type { ArgInstruction, EnvInstruction, KeyValue, LabelInstruction } from 
 import { docOf } from './doc.ts';
 import { readFlags } from './flags.ts';
 import { placeOf, requireArguments } from './request.ts';
+import { usageOf } from './usage.ts';
 
 /** ENV. */
 export function readEnv(node: AstNode): EnvInstruction {
@@ -33,7 +34,11 @@ export function readArg(node: AstNode): ArgInstruction {
 function keyValues(node: AstNode): readonly KeyValue[] {
   requireArguments(node);
   if (node.args.length % 3 !== 0) {
-    throw new SyntaxMistake('argument-count', `${node.value.toUpperCase()} takes pairs of name and value`);
+    throw new SyntaxMistake(
+      'argument-count',
+      `${node.value.toUpperCase()} takes pairs of name and value`,
+      usageOf(node.value),
+    );
   }
   const pairs: KeyValue[] = [];
   for (let at = 0; at < node.args.length; at += 3) {
@@ -45,5 +50,5 @@ function keyValues(node: AstNode): readonly KeyValue[] {
 }
 
 function blankName(node: AstNode): SyntaxMistake {
-  return new SyntaxMistake('blank-name', `${node.value.toUpperCase()} takes no empty name`);
+  return new SyntaxMistake('blank-name', `${node.value.toUpperCase()} takes no empty name`, usageOf(node.value));
 }

@@ -1,6 +1,7 @@
 import type { AstNode } from '../ast.ts';
 import { SyntaxMistake } from '../errors.ts';
 import type { CommandLine, Place } from '../instruction.ts';
+import { usageOf } from './usage.ts';
 
 /** Where a node stands, for the typed instruction. */
 export function placeOf(node: AstNode): Place {
@@ -11,14 +12,18 @@ export function placeOf(node: AstNode): Place {
 export function onlyArgument(node: AstNode): string {
   const [argument, ...more] = node.args;
   if (argument !== undefined && more.length === 0) return argument;
-  throw new SyntaxMistake('argument-count', `${node.value.toUpperCase()} takes exactly one argument`);
+  throw new SyntaxMistake(
+    'argument-count',
+    `${node.value.toUpperCase()} takes exactly one argument`,
+    usageOf(node.value),
+  );
 }
 
 /** Refuses an instruction without arguments. */
 export function requireArguments(node: AstNode, count = 1): void {
   if (node.args.length >= count) return;
   const wanted = count === 1 ? 'at least one argument' : 'at least two arguments: sources and a destination';
-  throw new SyntaxMistake('argument-count', `${node.value.toUpperCase()} takes ${wanted}`);
+  throw new SyntaxMistake('argument-count', `${node.value.toUpperCase()} takes ${wanted}`, usageOf(node.value));
 }
 
 /** The arguments as a command: the exec form keeps the list, the shell form is one text. */

@@ -1,3 +1,4 @@
+import { suggest } from '../../base/suggest.ts';
 import type { AstNode } from '../ast.ts';
 import { SyntaxMistake } from '../errors.ts';
 import { createExpander } from '../expand.ts';
@@ -27,7 +28,7 @@ export function readRun(node: AstNode): RunInstruction {
 }
 
 function readMountFlag(raw: string): MountFlag {
-  const fields = csvFields(raw);
+  const fields = csvFields(raw, 'mount');
   for (const field of fields) if (/^from=/i.test(field)) refuseVariable(field.slice('from='.length));
   return { raw, fields };
 }
@@ -42,5 +43,6 @@ function refuseVariable(from: string): void {
 function oneOf<T extends string>(flag: string, value: string, values: readonly T[]): T {
   const found = values.find((candidate) => candidate === value);
   if (found !== undefined) return found;
-  throw new SyntaxMistake('bad-value', `--${flag} is one of ${values.join(', ')}, not "${value}"`);
+  const hint = `Write --${flag}=${suggest(value, values) ?? values[0] ?? ''}`;
+  throw new SyntaxMistake('bad-value', `--${flag} is one of ${values.join(', ')}, not "${value}"`, hint);
 }

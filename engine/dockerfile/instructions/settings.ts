@@ -14,6 +14,7 @@ import type {
 import { trimSpace } from '../../base/space.ts';
 import { readFlags } from './flags.ts';
 import { commandLine, onlyArgument, placeOf, requireArguments } from './request.ts';
+import { usageOf } from './usage.ts';
 
 /** CMD. */
 export function readCmd(node: AstNode): CmdInstruction {
@@ -45,8 +46,7 @@ export function readShell(node: AstNode): ShellInstruction {
   readFlags(node.flags, {});
   requireArguments(node);
   if (!node.json) {
-    const hint = 'Write SHELL ["/bin/bash", "-c"]';
-    throw new SyntaxMistake('json-required', 'SHELL takes its arguments in the JSON form only', hint);
+    throw new SyntaxMistake('json-required', 'SHELL takes its arguments in the JSON form only', usageOf(node.value));
   }
   return { ...placeOf(node), kind: 'shell', shell: node.args };
 }
@@ -68,7 +68,7 @@ export function readVolume(node: AstNode): VolumeInstruction {
   readFlags(node.flags, {});
   requireArguments(node);
   const volumes = node.args.map(trimSpace);
-  if (volumes.includes('')) throw new SyntaxMistake('blank-name', 'VOLUME takes no empty path');
+  if (volumes.includes('')) throw new SyntaxMistake('blank-name', 'VOLUME takes no empty path', usageOf(node.value));
   return { ...placeOf(node), kind: 'volume', volumes };
 }
 
