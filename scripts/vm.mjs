@@ -32,6 +32,7 @@ const PACKAGES = [
   'busybox-static',
   'coreutils',
   'dash',
+  'findutils',
   'gzip',
   'kmod',
   'libarchive-tools',
@@ -112,6 +113,8 @@ function makeDisk(tar) {
     // Tests start the helper at the path that cargo gave them.
     mkdirSync(dirname(join(tree, helper)), { recursive: true });
     cpSync(join(root, 'dist/native', `berth-native-${machine.rust}`), join(tree, helper));
+    // What cargo calls CARGO_TARGET_TMPDIR.
+    mkdirSync(join(tree, dirname(dirname(helper)), 'tmp'), { recursive: true });
   }
   writeFileSync(join(tree, 'vm/init'), script(), { mode: 0o755 });
   const disk = join(work, 'disk.img');

@@ -1,7 +1,7 @@
 //! The mounts of a configuration, each as a detached mount that is then attached to a resolved target by descriptor.
 
 use crate::copy_up;
-use crate::fail::{attack, failed_on, refused};
+use crate::fail::{attack, failed, failed_on, refused};
 use crate::options::{self, Options};
 use crate::plan::{CgroupView, Jail, Recipe};
 use crate::report::Reporter;
@@ -286,6 +286,23 @@ fn bare(options: &Options) -> Options {
         attributes: options.attributes,
         ..Options::default()
     }
+}
+
+/// Makes a mount apart, restricts it and attaches it, as all of a container but its root are: an old kernel, which mounts the root in another
+/// way, may not be able to.
+///
+/// # Errors
+/// That of the step that does not work.
+pub fn rehearse(target: BorrowedFd<'_>) -> Result<(), Failure> {
+    let options = Options {
+        attributes: Attributes {
+            set: mount::NOSUID,
+            ..Attributes::default()
+        },
+        ..Options::default()
+    };
+    let tree = make("tmpfs", &options).map_err(failed("mount tmpfs"))?;
+    attach(&tree, target).map_err(failed("move_mount"))
 }
 
 /// A detached mount of a new file system.

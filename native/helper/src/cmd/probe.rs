@@ -229,6 +229,7 @@ fn trial(place: &Place, id_map: Option<&IdMap>, gate: &OwnedFd, announce: OwnedF
         },
         target.as_fd(),
     )?;
+    berth_jail::rehearse(target.as_fd())?;
     if id_map.is_none() {
         let null = rustix::fs::makedev(1, 3);
         rustix::fs::mknodat(&upper, "null", FileType::CharacterDevice, Mode::RUSR, null).map_err(failed("mknod"))?;
