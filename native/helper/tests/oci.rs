@@ -567,6 +567,33 @@ fn links_of_an_image_lead_neither_to_this_machine_nor_into_proc() {
     world.assert_nothing_left();
 }
 
+/// A descriptor that the caller keeps open on purpose is no way out (CVE-2024-21626), and what waits to be started cannot be changed
+/// (CVE-2019-5736).
+#[test]
+fn a_preserved_descriptor_is_no_working_directory_and_the_waiting_program_is_sealed() {
+    let Some(world) = World::root() else { return };
+    let host = world.path("host");
+    fs::create_dir(&host).unwrap();
+    let bundle = world.bundle("b", "cat /proc/self/cwd/secret", |c| c["process"]["cwd"] = json!("/proc/self/fd/3"));
+    let words = ["run", "--preserve-fds", "1", "--bundle", &bundle, "c"];
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "exec 3< \"$0\"; exec \"$@\""]).arg(&host);
+    shell
+        .arg(world.path("berth-native-oci"))
+        .arg("--root")
+        .arg(world.path("state"))
+        .args(words);
+    let output = watchdog::output(shell.stdin(Stdio::null()));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("outside the container"), "{output:?}");
+    let bundle = world.bundle("waits", "true", |_| ());
+    drop(world.create(&["create", "--bundle", &bundle, "w"]));
+    let program = fs::read_link(format!("/proc/{}/exe", world.state("w")["pid"])).unwrap();
+    assert!(program.to_string_lossy().starts_with("/memfd:"), "{program:?}");
+    world.good(&["delete", "--force", "w"]);
+    world.assert_nothing_left();
+}
+
 #[test]
 fn a_cgroup_that_has_processes_is_not_taken_and_one_of_others_stays() {
     let Some(world) = World::root() else { return };

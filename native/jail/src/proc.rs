@@ -3,6 +3,7 @@
 use crate::fail::{attack, failed, failed_on, refused};
 use crate::report::Reporter;
 use berth_sys::process::Namespaces;
+use berth_sys::procfs;
 use berth_wire::Failure;
 use berth_wire::oci::Spec;
 use rustix::fd::{AsFd, OwnedFd};
@@ -10,13 +11,12 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
-/// Magic number of procfs in statfs.
-const PROC_MAGIC: u64 = 0x9fa0;
+const SYSCTL_HINT: &str = "Look at what --sysctl names: sysctl -a lists the parameters that this kernel has, with their values";
+const OOM_SCORE: &str = "self/oom_score_adj";
 
 /// Whether the file is on a procfs.
 pub(crate) fn is_proc(fd: impl AsFd) -> Result<bool, Failure> {
-    let found = rustix::fs::fstatfs(fd).map_err(failed("statfs"))?.f_type;
-    Ok(u64::try_from(found).is_ok_and(|magic| magic == PROC_MAGIC))
+    procfs::is_proc(fd).map_err(failed("statfs"))
 }
 
 /// A procfs of this pid namespace that nobody else has mounted anything over.
@@ -30,15 +30,14 @@ pub(crate) fn private() -> Result<OwnedFd, Failure> {
 /// Sets how likely the kernel is to choose this process when memory runs out. Lowering it needs a capability: then it stays, with a warning.
 pub(crate) fn set_oom_score(score: Option<i32>, reporter: &Reporter) -> Result<(), Failure> {
     let Some(score) = score else { return Ok(()) };
-    let fd = rustix::fs::open("/proc/self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(failed("open oom_score_adj"))?;
-    if !is_proc(&fd)? {
-        return Err(attack(
+    let fd = procfs::open_to_write(OOM_SCORE).map_err(|error| match error {
+        Errno::XDEV => attack(
             "open oom_score_adj",
-            "/proc/self/oom_score_adj",
-            "it is not a file of procfs",
-        ));
-    }
+            OOM_SCORE,
+            "it is not the kernel's own file: something is mounted over it",
+        ),
+        error => failed("open oom_score_adj")(error),
+    })?;
     match rustix::io::write(&fd, score.to_string().as_bytes()) {
         Ok(_) => Ok(()),
         Err(Errno::ACCESS | Errno::PERM) => {
@@ -71,10 +70,10 @@ fn set_parameter(proc: &OwnedFd, key: &str, value: &str) -> Result<(), Failure> 
     // `/proc/sys/net` is a link to the reader's own namespace, so links are followed, but not out of this mount.
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
     let fd = rustix::fs::openat2(proc, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
-        .map_err(failed_on("open sysctl", key))?;
+        .map_err(|error| failed_on("open sysctl", key)(error).hint(SYSCTL_HINT))?;
     rustix::io::write(&fd, value.as_bytes())
         .map(drop)
-        .map_err(failed_on("write sysctl", key))
+        .map_err(|error| failed_on("write sysctl", key)(error).hint(SYSCTL_HINT))
 }
 
 fn is_namespaced(key: &str, kinds: Namespaces) -> bool {

@@ -135,7 +135,7 @@ fn forward(warn: &dyn Fn(String)) -> Result<(), Failure> {
     if std::fs::read_to_string(FORWARDING).is_ok_and(|text| text.trim() != "0") {
         return Ok(());
     }
-    std::fs::write(FORWARDING, "1")
+    sysctl::write("ipv4/ip_forward", "1")
         .map_err(|error| failed("write net.ipv4.ip_forward")(berth_sys::errno::of(&error)).hint("sysctl -w net.ipv4.ip_forward=1"))?;
     warn("net.ipv4.ip_forward was off: it is on now, so that containers reach other machines".to_owned());
     Ok(())

@@ -1,11 +1,13 @@
 //! Parameters of the network namespace that this process is in, below `/proc/sys/net`. Source: `Documentation/networking/ip-sysctl.rst`.
 
 use crate::fail::failed;
-use berth_sys::errno;
+use berth_sys::{errno, procfs};
 use berth_wire::{Code, Failure};
 use std::fs;
 use std::io::{self, ErrorKind};
 
+const OPTION_HINT: &str =
+    "Look at what --driver-opt com.docker.network.endpoint.sysctls names: sysctl -a lists the parameters of an interface";
 const NET: &str = "/proc/sys/net";
 const FORWARDING6: &str = "/proc/sys/net/ipv6/conf/all/forwarding";
 /// Only a kernel with IPv6 has it.
@@ -43,7 +45,7 @@ pub(crate) fn enable(interface: &str) -> Result<(), Failure> {
 pub(crate) fn set(interface: &str, sysctls: &[(String, String)]) -> Result<(), Failure> {
     sysctls.iter().try_for_each(|(place, value)| {
         let place = place.replace("IFNAME", interface);
-        write(&place, value).map_err(|error| refused(&format!("net/{place}"), &error))
+        write(&place, value).map_err(|error| refused(&format!("net/{place}"), &error).hint(OPTION_HINT))
     })
 }
 
@@ -71,8 +73,9 @@ fn listeners() -> Vec<String> {
         .collect()
 }
 
-fn write(place: &str, value: &str) -> io::Result<()> {
-    fs::write(format!("{NET}/{place}"), value)
+pub(crate) fn write(place: &str, value: &str) -> io::Result<()> {
+    let file = procfs::open_parameter(&format!("net/{place}"))?;
+    Ok(berth_sys::file::write_all(file, value.as_bytes())?)
 }
 
 fn refused(name: &str, error: &io::Error) -> Failure {

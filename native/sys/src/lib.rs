@@ -9,6 +9,7 @@ pub mod lock;
 pub mod mount;
 pub mod path;
 pub mod process;
+pub mod procfs;
 pub mod seccomp;
 pub mod signal;
 pub mod strict;

@@ -4,8 +4,8 @@ use crate::fail::failed;
 use crate::idmap;
 use crate::oci::config::{Mapping, refused};
 use berth_sys::process::Status;
+use berth_sys::procfs;
 use berth_wire::{Code, Failure};
-use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Gid, Pid, Uid};
 use std::ffi::CString;
@@ -42,7 +42,7 @@ impl Maps {
     pub(crate) fn write(&self, pid: Pid) -> Result<(), Failure> {
         let number = pid.as_raw_nonzero().get();
         if self.is_single() {
-            put(&format!("/proc/{number}/setgroups"), "deny").map_err(failed("write setgroups"))?;
+            put(&format!("{number}/setgroups"), "deny").map_err(failed("write setgroups"))?;
         }
         write_one(number, "gid_map", "newgidmap", &self.gids)?;
         write_one(number, "uid_map", "newuidmap", &self.uids)
@@ -54,14 +54,14 @@ fn write_one(pid: i32, file: &str, tool: &str, maps: &[Mapping]) -> Result<(), F
         .iter()
         .map(|map| format!("{} {} {}\n", map.container, map.host, map.size))
         .collect();
-    match put(&format!("/proc/{pid}/{file}"), &lines) {
+    match put(&format!("{pid}/{file}"), &lines) {
         Err(Errno::PERM) => by_tool(pid, tool, maps),
         other => other.map_err(|error| failed("map ids")(error).subject(lines.trim().to_owned())),
     }
 }
 
 fn put(path: &str, text: &str) -> Result<(), Errno> {
-    let file = rustix::fs::openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let file = procfs::open_to_write(path)?;
     rustix::io::write(&file, text.as_bytes()).map(drop)
 }
 
