@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +67,59 @@ awk '{ print "tty", $7, "session", ($6 == $1 || $6 == 0 || $6 == 1 || $6 == 2) ?
     const { stdout } = await store.berth(['run', '--rm', '--network', 'none', 'box', 'sh', '-c', 'cat /up']);
     expect(stdout).toBe('of the context\n');
     expect(existsSync('/up')).toBe(false);
+  });
+
+  test.each([
+    ['mkfifo $f', 'a FIFO is no regular file'],
+    ['mkdir $f', 'a directory is no regular file'],
+    ['mknod $f c 1 5', 'a character device is no regular file'],
+    ['truncate -s 11M $f', 'the file has 11534336 bytes, the limit is 10485760'],
+    ['ln -s ${f##*/} $f', 'more than 40 symbolic links'],
+  ])('an account file that is none is refused by name, and nothing waits for it: %s', async (making, why) => {
+    for (const file of ['/etc/passwd', '/etc/group']) {
+      await dockerfile(`${SHELL}ENV PATH=/bin\nRUN mkdir -p /etc; f=${file}; ${making}\n`);
+      expect(await store.berth(['build', '-q', '-t', 'accounts', context])).toMatchObject({ code: 0, stderr: '' });
+      for (const user of ['0', 'nobody']) {
+        const ran = await store.berth(['run', '--rm', '--network', 'none', '-u', user, 'accounts', 'true']);
+        expect(ran).toMatchObject({ code: 125, stdout: '' });
+        expect(ran.stderr).toMatch(new RegExp(`^berth: Cannot read ${file} of the image: .*${why}`));
+      }
+      await dockerfile('FROM accounts\nUSER nobody\nRUN true\n');
+      const built = await store.berth(['build', '-q', context]);
+      expect(built.stderr).toContain(`Cannot read ${file} of the image`);
+      expect(built.code).not.toBe(0);
+    }
+  });
+
+  test('an account file that leads out of the image names nobody of the machine', async () => {
+    await dockerfile(
+      `${SHELL}ENV PATH=/bin\nRUN mkdir -p /etc /up; ln -s ../../../../../../etc/shadow /etc/passwd; ln -s /proc/self/status /etc/group\n`,
+    );
+    expect((await store.berth(['build', '-q', '-t', 'accounts', context])).code).toBe(0);
+    const ran = await store.berth(['run', '--rm', '--network', 'none', '-u', 'root', 'accounts', 'true']);
+    expect(ran.stderr).toContain('unable to find user root: no matching entries in /etc/passwd');
+    expect((await store.berth(['run', '--rm', '--network', 'none', '-u', '0', 'accounts', 'true'])).code).toBe(0);
+  });
+
+  test('a label of an image says nothing to the helper, and no annotation can', async () => {
+    const labels =
+      'berth.volumes=a berth.requested-rlimits=RLIMIT_NOFILE io.containerd.runc.v2=x run.oci.hooks=/bin/sh';
+    await dockerfile(`FROM box\nLABEL ${labels}\n`);
+    expect(
+      (await store.berth(['build', '-q', '-t', 'labelled', '--annotation', 'berth.volumes=a', context])).code,
+    ).toBe(0);
+    const { stdout } = await store.berth(['create', '--network', 'none', 'labelled', 'true']);
+    const config = JSON.parse(await readFile(join(store.root, 'containers', stdout.trim(), 'config.json'), 'utf8')) as {
+      readonly annotations: unknown;
+      readonly hooks?: unknown;
+    };
+    expect([config.annotations, config.hooks]).toEqual([{}, undefined]);
+    await store.berth(['rm', stdout.trim()]);
+    const refused = await store.berth(['run', '--annotation', 'berth.volumes=a', 'box', 'true']);
+    expect(refused).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('Cannot set annotation berth.volumes'),
+    });
   });
 
   test('five thousand files, a path near the longest and crossed hard links are in the layer, each once', async () => {
