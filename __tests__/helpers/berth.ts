@@ -74,7 +74,8 @@ function run(
   { folder, root, program }: { readonly folder: string; readonly root: string; readonly program: string },
   options: BerthOptions,
 ): Promise<Outcome> {
-  const [command = '', ...words] = [...(options.through ?? []), process.execPath, program, ...args];
+  // `--` as in the first line of the bundle: Node would take `--env-file` among the words for its own.
+  const [command = '', ...words] = [...(options.through ?? []), process.execPath, '--', program, ...args];
   const child = spawn(command, words, {
     cwd: options.cwd ?? folder,
     env: {

@@ -149,7 +149,7 @@ export interface RunSpec {
   readonly limits?: Limits | undefined;
   readonly log?:
     | {
-        readonly driver: 'json-file' | 'none';
+        readonly driver: 'json-file' | 'local' | 'none';
         /** Bytes of one file, and how many are kept. */
         readonly maxSize?: number | undefined;
         readonly maxFiles?: number | undefined;

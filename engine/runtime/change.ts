@@ -15,7 +15,7 @@ import { freeName } from './run.ts';
 import { limitsOf } from './spec.ts';
 import { countsSwap } from './swap.ts';
 
-/** Gives a container another name. @throws `NAME_IN_USE`, `INVALID_NAME` */
+/** Gives a container another name. @throws `NAME_IN_USE`, also for its own; `INVALID_NAME` */
 export async function renameContainer(
   { store, connect }: ContainersDependencies,
   nameOrId: string,
@@ -24,6 +24,7 @@ export async function renameContainer(
   const connection = await connect();
   await store.locks.with('containers', 'exclusive', async () => {
     const { state, record } = await findContainer(connection, nameOrId);
+    if (asked.replace(/^\//, '') === record.name) throw unchanged(record.name);
     const name = freeName(await listContainers(connection), asked, `rename container ${record.name}`);
     await connection.helper.call('update', {
       container: state.id,
@@ -40,6 +41,13 @@ export async function renameContainer(
       await connection.helper.call('network', act);
     }
   });
+}
+
+function unchanged(name: string): EngineError {
+  return new EngineError(
+    'NAME_IN_USE',
+    `Cannot rename container ${name}: renaming a container with the same name as its current name`,
+  );
 }
 
 /** Changes limits and the restart policy; what is not named stays. @throws `LIMIT_INVALID`, `UPDATE_REFUSED` */

@@ -74,8 +74,8 @@ async function toDevices(
   request: DeviceRequest,
 ): Promise<readonly { readonly node: Device; readonly access: string }[]> {
   const { hostPath, path, access } = request;
-  const refused = (why: string): EngineError =>
-    new EngineError('DEVICE_REFUSED', `Cannot add device ${hostPath}: ${why}`, {
+  const refused = (why: string, code = 'DEVICE_REFUSED'): EngineError =>
+    new EngineError(code, `Cannot add device ${hostPath}: ${why}`, {
       hint: 'ls -l /dev shows what devices there are',
     });
   if (!isAbsolute(hostPath) || !isAbsolute(path)) throw refused('it is not an absolute path');
@@ -84,7 +84,7 @@ async function toDevices(
     throw refused(`it can only be given below /dev, not at ${path}`);
   }
   const real = await realpath(hostPath).catch(() => undefined);
-  if (real === undefined) throw refused('no such file or directory');
+  if (real === undefined) throw refused('no such file or directory', 'DEVICE_NOT_FOUND');
   const stats = await stat(real);
   if (stats.isDirectory()) {
     const nodes = await below(real, target, () => true);

@@ -7,6 +7,9 @@ import { healthOf } from './health.ts';
 /** Bytes and files of a log that nobody bounded. */
 const LOG_LIMITS: LogLimits = { maxSize: 64 * 1024 * 1024, maxFiles: 2 };
 
+/** The same for the driver `local`: Docker's numbers. Its files are kept as those of `json-file`. */
+const LOCAL: LogLimits = { maxSize: 20 * 1024 * 1024, maxFiles: 5 };
+
 /** What the monitor of a container keeps to: checks, restarts, its log, and what events say of it. @throws `HEALTHCHECK_INVALID`, `LOG_INVALID` */
 export function lifeOf(
   spec: RunSpec,
@@ -37,7 +40,7 @@ export function attributesOf({
 }
 
 function logLimits(log: RunSpec['log']): LogLimits {
-  const { maxSize, maxFiles = 1 } = log ?? {};
+  const { maxSize, maxFiles = 1 } = { ...(log?.driver === 'local' ? LOCAL : {}), ...log };
   if (maxSize === undefined) {
     if (maxFiles > 1) {
       throw new EngineError('LOG_INVALID', 'Cannot keep several log files: max-file needs max-size', {

@@ -49,9 +49,9 @@ export async function findContainer(connection: Connection, nameOrId: string): P
   if (exact) return exact;
   const [found, ...others] = all.filter(({ state }) => nameOrId !== '' && state.id.startsWith(nameOrId));
   if (!found) {
-    throw new EngineError('CONTAINER_NOT_FOUND', `Cannot find container ${nameOrId}: No such container: ${nameOrId}`, {
-      hint: 'berth ps -a lists them',
-    });
+    const why =
+      nameOrId === '' ? 'without a name: the name or id is empty' : `${nameOrId}: No such container: ${nameOrId}`;
+    throw new EngineError('CONTAINER_NOT_FOUND', `Cannot find container ${why}`, { hint: 'berth ps -a lists them' });
   }
   if (others.length > 0) {
     throw new EngineError('AMBIGUOUS', `Cannot choose a container: ${others.length + 1} ids start with ${nameOrId}`, {

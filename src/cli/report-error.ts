@@ -1,7 +1,7 @@
 import { escapeControl, isEngineError, messageOf, StepError } from '../../engine/index.ts';
 import type { Writer } from './output.ts';
 import { TemplateError } from './template/error.ts';
-import { OperandsError, UsageError } from './usage-error.ts';
+import { MissingPathError, OperandsError, UsageError } from './usage-error.ts';
 
 /** Prints an error as a person needs it: what failed, where in the Dockerfile, what to type next. The one place that does. */
 export function reportError(error: unknown, stderr: Writer): void {
@@ -20,14 +20,20 @@ function excerptOf(log: readonly string[]): string {
   return ['------', ...log.map(escapeControl), '------'].map((line) => `${line}\n`).join('');
 }
 
+/** What `run` ends with before the container's own code. */
+const NOT_RUN = 125;
+
 /**
  * Docker's exit codes of errors: 127 and 126 for a command that cannot be found or started, 125 for a wrong command line, but for a template
- * that is wrong.
+ * that is wrong. Whatever else `run` does not find on this machine is 127 as well.
  */
 export function exitCodeOf(error: unknown, fallback: number): number {
+  if (error instanceof MissingPathError || isEngineError(error, 'DEVICE_NOT_FOUND')) {
+    return fallback === NOT_RUN ? 127 : fallback;
+  }
   if (error instanceof OperandsError) return 1;
   if (error instanceof TemplateError) return fallback;
-  if (error instanceof UsageError) return 125;
+  if (error instanceof UsageError) return NOT_RUN;
   if (isEngineError(error, 'NATIVE_COMMAND_NOT_FOUND')) return 127;
   if (isEngineError(error, 'NATIVE_COMMAND_NOT_EXECUTABLE')) return 126;
   return fallback;

@@ -157,6 +157,20 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     );
     expect(exec).toMatchObject({ code: 4, stdout: 'b hi /home/app /data 1000\n' });
     expect((await berth('exec', 'web', 'nope')).code).toBe(127);
+    // What is looked at when the command begins to work is 1, a word that is no flag 125.
+    expect(await berth('exec', '--detach-keys', 'ctrl-1', 'web', 'true')).toMatchObject({ code: 1, stdout: '' });
+    expect(await berth('exec', '--env-file', '/no/such', 'web', 'true')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('open /no/such: no such file or directory'),
+    });
+    for (const command of [
+      ['attach', 'web'],
+      ['start', '-a', 'web'],
+    ] as const) {
+      expect((await berth(command[0], '--detach-keys', 'ctrl-1', ...command.slice(1))).code).toBe(1);
+    }
+    expect((await berth('exec', '-e', '=x', 'web', 'true')).code).toBe(125);
+    expect((await berth('exec', '', 'true')).stderr).toContain('the name or id is empty');
     expect(await berth('exec', '-w', '/nowhere', 'web', 'true')).toMatchObject({
       code: 127,
       stderr: expect.stringContaining('hint: give -w a directory that is in the container, not /nowhere'),

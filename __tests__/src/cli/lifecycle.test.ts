@@ -47,6 +47,10 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('ps', '-a', '--format', '{{.Names}} {{.Status}}')).stdout).toBe('again Created\n');
     expect(await berth('start', '-a', 'again')).toMatchObject({ code: 3, stdout: 'run\n' });
     expect(await berth('start', '-a', 'again')).toMatchObject({ code: 3, stdout: 'run\nrun\n' });
+    const same = await berth('rename', 'again', '/again');
+    expect(same).toMatchObject({ code: 1, stderr: expect.stringContaining('with the same name as its current name') });
+    // Its removal would be the wrong advice.
+    expect(same.stderr).not.toContain('hint:');
     expect((await berth('rename', 'again', 'other')).code).toBe(0);
     expect((await berth('logs', 'other')).stdout).toBe('run\nrun\nrun\n');
     expect((await berth('attach', 'other')).stderr).toContain('is not running');
@@ -165,9 +169,22 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     const refused = await berth('run', '--rm', '--memory', '1m', 'box', 'true');
     expect(refused).toMatchObject({ code: 125 });
     expect(refused.stderr).toContain('Minimum memory limit allowed is 6MB');
-    expect((await berth('run', '--rm', '--device', '/dev/nothing', 'box', 'true')).stderr).toContain(
-      'Cannot add device /dev/nothing: no such file or directory',
-    );
+    // Docker's codes: what `run` does not find on this machine is 127, as a command that is not there.
+    for (const [flag, place, why] of [
+      ['--device', '/dev/nothing', 'Cannot add device /dev/nothing: no such file or directory'],
+      ['--cidfile', '/no/such/folder/id', 'Cannot write --cidfile /no/such/folder/id: there is no such folder'],
+    ] as const) {
+      const missing = await berth('run', '--rm', flag, place, 'box', 'true');
+      expect(missing).toMatchObject({ code: 127, stdout: '', stderr: expect.stringContaining(why) });
+      expect((await berth('create', flag, place, 'box', 'true')).code).toBe(1);
+    }
+    const other = await berth('run', '--rm', '--sysctl', 'kernel.panic=1', 'box', 'true');
+    expect(other).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining("sysctl 'kernel.panic=1' is not allowed"),
+    });
+    const absent = await berth('run', '--rm', '--sysctl', 'net.ipv4.nothing=1', 'box', 'true');
+    expect(absent.stderr).toMatch(/net\.ipv4\.nothing.*\nhint: .*--sysctl/s);
   });
 
   test('a log is kept as long as was asked for, and not at all by --log-driver none', async () => {
@@ -177,6 +194,14 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     const { stdout } = await berth('logs', id);
     expect(stdout).toMatch(/\n200\n$/);
     expect(stdout.split('\n').length).toBeLessThan(60);
+    const local = ['--log-driver', 'local', '--log-opt', 'max-file=3'];
+    expect((await berth('run', '--name', 'local', ...local, 'box', 'echo', 'kept')).code).toBe(0);
+    expect((await berth('logs', 'local')).stdout).toBe('kept\n');
+    const config = await berth('inspect', '-f', '{{json .HostConfig.LogConfig}}', 'local');
+    expect(JSON.parse(config.stdout)).toEqual({ Type: 'local', Config: { 'max-file': '3' } });
+    expect((await berth('run', ...local, '--log-opt', 'compress=true', 'box', 'true')).stderr).toContain(
+      "unknown log opt 'compress' for local log driver",
+    );
     const silent = (await berth('run', '-d', '--log-driver', 'none', 'box', 'echo', 'x')).stdout.trim();
     expect((await berth('logs', silent)).stderr).toContain('does not support reading');
   });

@@ -354,7 +354,11 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     [['network', 'connect', '--gw-priority', 'high', 'bridge', 'x'], 'invalid gw-priority (high)'],
     [['network', 'create', '--scope', 'swarm', 'x'], 'scope swarm'],
     [['network', 'create', '--ipam-driver', 'dhcp', 'x'], 'address driver dhcp'],
-    [['network', 'create', '--aux-address', 'a=10.1.2.3', 'x'], 'must have a corresponding subnet'],
+    [
+      ['network', 'create', '--aux-address', 'a=10.1.2.3', 'x'],
+      '--aux-address a=10.1.2.3 for a network: no matching subnet',
+    ],
+    [['network', 'create', '-o', 'com.docker.network.bridge.name=lo', 'x'], 'existing interface lo is not a bridge'],
     [
       ['network', 'create', '--subnet', '10.1.2.0/24', '--aux-address', 'a=10.1.3.3', 'x'],
       'no matching subnet: 10.1.2.0/24 does not hold it',

@@ -95,6 +95,8 @@ function mtuOf(options: Readonly<Record<string, string>>, ipv6: boolean): number
 function nameOf(options: Readonly<Record<string, string>>, option: string, longest: number): string | undefined {
   const text = options[option];
   if (text === undefined || isInterfaceName(text, longest)) return text;
+  if (text === 'lo')
+    throw invalid(`--opt ${option}=${text}`, 'existing interface lo is not a bridge', 'give it another name');
   throw invalid(`--opt ${option}=${text}`, `a name of an interface has at most ${longest} of [a-zA-Z0-9_.-]`);
 }
 

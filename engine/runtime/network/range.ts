@@ -79,6 +79,9 @@ function checkHasSubnet(
   if (subnet !== undefined) return;
   const given = Object.entries({ '--gateway': gateway, '--ip-range': rangeText, '--aux-address': reserved[0] });
   const flag = given.find(([, value]) => value !== undefined)?.[0];
+  if (flag === '--aux-address') {
+    throw invalid(`--aux-address ${reserved[0]?.join('=')}`, 'no matching subnet', 'give one that holds it: --subnet');
+  }
   if (flag !== undefined)
     throw invalid(flag, 'every ip-range, gateway or aux-address must have a corresponding subnet');
 }

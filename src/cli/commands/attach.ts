@@ -14,6 +14,7 @@ export const attach = defineCommand({
     noStdin: toggle('--no-stdin', 'do not join standard input'),
     sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
   },
+  readFirst: ['noStdin', 'sigProxy'],
   run: async (context, values, [name = '']) => {
     const { containers } = await context.engine();
     const summary = await containers.resolve(name);

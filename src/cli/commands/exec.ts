@@ -42,6 +42,7 @@ export const exec = defineCommand({
   operands: 'CONTAINER COMMAND [ARG...]',
   flags: EXEC_FLAGS,
   passThrough: true,
+  readFirst: ['detach', 'env', 'interactive', 'privileged', 'tty', 'user', 'workdir'],
   run: async (context, values, [container = '', ...command]) => {
     const tty = values.tty && !values.detach;
     if (tty && values.interactive && !context.stdin.isTTY) {

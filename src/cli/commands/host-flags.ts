@@ -19,7 +19,7 @@ export const HOST_FLAGS = {
   deviceCgroupRule: list('--device-cgroup-rule RULE', "let devices be used: 'c 42:* rmw'", parseDeviceRule),
   gpus: list('--gpus GPUS', 'all, a number, or "device=0,1": NVIDIA cards for the container', parseGpus),
   ipc: text('--ipc MODE', 'private (default), shareable, host, none or container:NAME'),
-  logDriver: single('--log-driver DRIVER', 'json-file (default) or none', parseDriver),
+  logDriver: single('--log-driver DRIVER', 'json-file (default), local or none', parseDriver),
   logOpt: list('--log-opt NAME=VALUE', 'max-size= and max-file= of the log', parsePair),
   oomScoreAdj: single(
     '--oom-score-adj NUMBER',
@@ -38,7 +38,7 @@ export const HOST_FLAGS = {
     'no-new-privileges, seccomp=FILE or systempaths=unconfined',
     (word, { cwd }) => parseSecurity(word, cwd),
   ),
-  sysctl: list('--sysctl NAME=VALUE', 'set a kernel parameter of its namespaces', parsePair),
+  sysctl: list('--sysctl NAME=VALUE', 'set a kernel parameter of its namespaces', parseSysctl),
   userns: single('--userns MODE', 'host: no user namespace', (word) => oneOf(word, ['host'])),
   uts: single('--uts MODE', "host: the host's name", (word) => oneOf(word, ['host'])),
 } as const;
@@ -72,7 +72,7 @@ function toLog({ logDriver, logOpt }: Pick<Values<typeof HOST_FLAGS>, 'logDriver
   const unknown = [...options.keys()].find((name) => name !== 'max-size' && name !== 'max-file');
   if (unknown !== undefined) {
     throw new UsageError(
-      `Cannot use log option ${unknown}: unknown log opt '${unknown}' for json-file log driver`,
+      `Cannot use log option ${unknown}: unknown log opt '${unknown}' for ${driver} log driver`,
       'max-size and max-file are done',
     );
   }
@@ -98,14 +98,27 @@ function parsePair(word: string): readonly [string, string] {
   return [word.slice(0, at), word.slice(at + 1)];
 }
 
+/** Parameters of a namespace of IPC that are no file system's; Docker's list. */
+const IPC_PARAMETERS = /^kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$/;
+
+/** Only what belongs to namespaces of the container. */
+function parseSysctl(word: string): readonly [string, string] {
+  const [name, value] = parsePair(word);
+  if (/^(net|fs\.mqueue)\../.test(name) || IPC_PARAMETERS.test(name)) return [name, value];
+  throw new UsageError(
+    `sysctl '${word}' is not allowed`,
+    'net.*, fs.mqueue.* and those of IPC can be set; the machine has one value of all others: sysctl -w',
+  );
+}
+
 function parsePid(word: string): string {
   if (word === '' || word === 'host' || /^container:./.test(word)) return word;
   throw new UsageError(`invalid PID mode "${word}"`, 'host and container:NAME can be given');
 }
 
-function parseDriver(word: string): 'json-file' | 'none' {
-  if (word === 'json-file' || word === 'none') return word;
-  throw new UsageError(`Cannot use log driver ${word}: not supported`, 'json-file and none are');
+function parseDriver(word: string): NonNullable<RunSpec['log']>['driver'] {
+  if (word === 'json-file' || word === 'local' || word === 'none') return word;
+  throw new UsageError(`Cannot use log driver ${word}: not supported`, 'json-file, local and none are');
 }
 
 /** Docker's names of the runtime that is built in here, and NVIDIA's. */

@@ -5,7 +5,7 @@ import { attach, keepEarlySignals, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { createRenderer } from '../progress/index.ts';
-import { OperandsError, UsageError } from '../usage-error.ts';
+import { MissingPathError, OperandsError, UsageError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS } from '../values/detach-keys.ts';
 import { REFUSED_RUN_FLAGS, RUN_FLAGS, type StreamName, toRunSpec } from './run-flags.ts';
 
@@ -93,7 +93,7 @@ export function checkCidfile(file: string | undefined): void {
     throw new UsageError(`Cannot write --cidfile ${file}: the file exists already`, `rm ${file}`);
   }
   if (file !== undefined && !existsSync(dirname(file))) {
-    throw new UsageError(`Cannot write --cidfile ${file}: there is no such folder`, `mkdir -p ${dirname(file)}`);
+    throw new MissingPathError(`Cannot write --cidfile ${file}: there is no such folder`, `mkdir -p ${dirname(file)}`);
   }
 }
 

@@ -17,6 +17,7 @@ export const start = defineCommand({
     interactive: toggle('-i, --interactive', 'join its standard input'),
   },
   refused: ['checkpoint', 'checkpoint-dir'],
+  readFirst: ['attach', 'interactive'],
   run: async (context, values, names) => {
     if (values.attach || values.interactive) {
       if (names.length > 1) throw new OperandsError('you cannot start and attach multiple containers at once');

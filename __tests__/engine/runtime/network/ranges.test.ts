@@ -185,7 +185,7 @@ describe('options of a network', () => {
     [bridge('name', 'sixteen-letters-'), {}, /at most 15/],
     [bridge('name', '../x'), {}, /at most 15/],
     [bridge('name', ''), {}, /at most 15/],
-    [bridge('name', 'lo'), {}, /at most 15/],
+    [bridge('name', 'lo'), {}, /existing interface lo is not a bridge/],
     [bridge('enable_icc', 'maybe'), {}, /true or false/],
     [bridge('host_binding_ipv4', '::1'), {}, /no IPv4 address/],
     [{ 'com.docker.network.driver.mtu': '1000' }, { ipv6: true }, /1280 to 65535/],
