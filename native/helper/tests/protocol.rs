@@ -73,6 +73,28 @@ fn frames_that_are_none_are_refused() {
 }
 
 #[test]
+fn a_request_over_the_limit_is_refused_and_one_below_it_is_read() {
+    as_root(|store| {
+        let request = serde_json::to_vec(&store.request("state", &json!({"containers": []}))).unwrap();
+        // Spaces at the end change nothing but the length.
+        let padded = |length: usize| [request.clone(), vec![b' '; length - request.len()]].concat();
+        for (length, expected) in [(8 << 20, None), ((8 << 20) + 1, Some("over the limit"))] {
+            let mut child = support::spawn(store.command().arg("state"));
+            let mut input = child.stdin.take().unwrap();
+            input.write_all(&frame(REQUEST, &padded(length))).unwrap();
+            // What has been refused may not wait for it.
+            let _ = input.write_all(&frame(END, &[]));
+            let output = child.wait_with_output().unwrap();
+            let line: Value = serde_json::from_slice(&output.stderr).unwrap();
+            let message = line["failure"]["message"].as_str();
+            assert_eq!(message.is_some(), expected.is_some(), "{line}");
+            assert!(message.unwrap_or_default().contains(expected.unwrap_or_default()), "{line}");
+            drop(input);
+        }
+    });
+}
+
+#[test]
 fn an_engine_that_goes_away_before_the_request_is_whole_cancels() {
     as_root(|store| {
         let whole = frame(
