@@ -9,10 +9,10 @@ import type { Digest, Fetcher } from './image/types.ts';
 import { createKeyring, type Keyring, withKeyring } from './keyring.ts';
 import { folderOfPlace, layoutFetcher } from './layout-place.ts';
 import {
-  createHelper,
   createLauncher,
   createMachineProbe,
   createSeriesHelper,
+  createUserHelper,
   type Helper,
   type Isolation,
 } from './native/index.ts';
@@ -61,15 +61,15 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const place = await openLayout(options.root);
   const kept = join(place.root, 'run', 'helper.json');
   const launcher = createLauncher({ path: options.helper, sha256: options.helperSha256, kept }, options.sudo);
-  const lockHelper = createHelper(launcher, { store: place, idMap: { kind: 'root' }, elevation: 'direct' });
+  const userHelper = createUserHelper(launcher, place);
   const opened = openStore(place, {
-    lockHelper,
+    lockHelper: userHelper,
     host: hostPlatform(),
     scope: options.cacheScope,
     onWarning: (message) => warnings.emit({ type: 'warning', message }),
   });
   const store = { ...opened, records: trackRecords(opened.records, options.cacheScope) };
-  const keyring = createKeyring(lockHelper);
+  const keyring = createKeyring(userHelper);
   const credentials = options.keyring ? withKeyring(options.credentials, keyring) : options.credentials;
   const registry = createRegistry({ ...options, credentials, onEvent: warnings.emit });
   const serve = createServe(registry, options.cacheSource);
@@ -77,9 +77,13 @@ export async function connect(options: EngineOptions): Promise<Parts> {
   const { find, probe, watch } = createMachineProbe(options, { launcher, store: place });
   const closing: (() => Promise<void>)[] = [];
   const machine = once(async (act: ActOptions = {}): Promise<Machine> => {
-    const isolation = await find(act);
-    const helper = createSeriesHelper(launcher, { store: place, ...isolation });
-    closing.push(helper.close);
+    const started = find(act).then((isolation) => {
+      const helper = createSeriesHelper(launcher, { store: place, ...isolation }, userHelper.isAsked);
+      closing.push(helper.close);
+      return { isolation, helper };
+    });
+    userHelper.expect(started.then(async ({ helper }) => await helper.locks));
+    const { isolation, helper } = await started;
     return { isolation, helper: watch(helper) };
   });
   return {
@@ -89,7 +93,7 @@ export async function connect(options: EngineOptions): Promise<Parts> {
     keyring,
     registry,
     serve,
-    hostHelper: lockHelper,
+    hostHelper: userHelper,
     fetchBlob,
     machine,
     probe: async (act) => await probe(act),
@@ -98,10 +102,10 @@ export async function connect(options: EngineOptions): Promise<Parts> {
         return (await machine(act)).helper;
       } catch (error) {
         if (!isEngineError(error, 'ISOLATION_IMPOSSIBLE')) throw error;
-        return lockHelper;
+        return userHelper;
       }
     },
-    userHelper: lockHelper,
+    userHelper,
     snapshots: async (act) => createSnapshots(store, (await machine(act)).helper, fetchBlob),
     withWarnings: warnings.during,
     close: async () => {

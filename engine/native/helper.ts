@@ -1,8 +1,10 @@
+import type { Duplex } from 'node:stream';
 import { isEngineError } from '../base/errors.ts';
 import { createBinaryCheck, type Binary } from './binary.ts';
 import { PROTOCOL_VERSION, type IdMap, type Operation, type Request, type StoreLocation } from './protocol.ts';
+import { createLockHelper, type LockHelper } from './keeper.ts';
 import { createSharedSeries } from './series.ts';
-import { notStarted, openSession, type Command } from './session.ts';
+import { later, notStarted, openSession, type Command } from './session.ts';
 import type { ArgumentsOf, CallOptions, Helper, OperationName, ResultOf, Session } from './types.ts';
 
 /** Starts helpers: directly, or through sudo. */
@@ -43,13 +45,30 @@ export function createHelper(launcher: Launcher, place: Place): Helper {
   return bound(place, open);
 }
 
+/** A helper as the caller, without an id map, whose locks need no program of their own where a series is started. */
+export function createUserHelper(launcher: Launcher, store: StoreLocation): Helper & LockHelper {
+  const place: Place = { store, idMap: { kind: 'root' }, elevation: 'direct' };
+  const own = createHelper(launcher, place);
+  const locks = createLockHelper(own, { request: toRequest(place, 'lock', {}), action: actionOf('lock', {}) });
+  return { ...own, ...locks };
+}
+
+/** See {@link createSeriesHelper}. */
+export interface SeriesHelper extends Helper {
+  /** Ends the process, when it waits for a request; resolves when it has ended. */
+  readonly close: () => Promise<void>;
+  /** Where the locks are kept that were asked for when the process was started. */
+  readonly locks: Promise<Duplex | undefined>;
+}
+
 /**
  * A {@link Helper} whose operations share a process where they come one after another; the process is started at once. What comes while it is
- * busy has a process of its own, as with {@link createHelper}.
+ * busy has a process of its own, as with {@link createHelper}. `keepsLocks` says, when it is started, whether it is to keep locks too.
  */
-export function createSeriesHelper(launcher: Launcher, place: Place): Helper & { readonly close: () => Promise<void> } {
+export function createSeriesHelper(launcher: Launcher, place: Place, keepsLocks: () => boolean = () => false): SeriesHelper {
   const own = createHelper(launcher, place);
-  const shared = createSharedSeries(commandOf(launcher, place, 'state'));
+  // sudo closes all but fds 0 to 2, and locks are the user's.
+  const shared = createSharedSeries(commandOf(launcher, place, 'state'), () => place.elevation === 'direct' && keepsLocks());
   const open = <O extends OperationName>(op: O, args: ArgumentsOf<O>, whole: boolean, options?: CallOptions): Session<O> => {
     const alone = (): Session<O> => (whole ? sessionOf(own.call(op, args, options)) : own.open(op, args, options));
     if (ALONE.has(op) || (!whole && !LAST.has(op))) return alone();
@@ -64,7 +83,7 @@ export function createSeriesHelper(launcher: Launcher, place: Place): Helper & {
   };
   // Whoever needs it hears of a failure.
   shared.take().catch(() => undefined);
-  return { ...bound(place, open), close: shared.close };
+  return { ...bound(place, open), close: shared.close, locks: shared.locks };
 }
 
 /** Operations that the helper runs in this process or holds for long: it refuses them in a series. */
@@ -87,19 +106,6 @@ function bound(
 
 function commandOf(launcher: Launcher, { elevation }: Place, op: OperationName): () => Promise<Command> {
   return elevation === 'sudo' && op !== 'lock' && launcher.sudo ? launcher.sudo : launcher.direct;
-}
-
-/** A session that is still being opened. */
-function later<O extends OperationName>(open: () => Promise<Session<O>>): Session<O> {
-  const opened = open();
-  const result = opened.then((session) => session.result);
-  result.catch(() => undefined);
-  return {
-    result,
-    control: async (message) => await (await opened).control(message),
-    write: async (chunk) => await (await opened).write(chunk),
-    close: (how) => void opened.then((session) => session.close(how), () => undefined),
-  };
 }
 
 /** A call as a session that nobody talks to. */

@@ -1,5 +1,13 @@
 export { NativeError } from './errors.ts';
-export { createHelper, createLauncher, createSeriesHelper, idMapName, type Elevation, type Launcher } from './helper.ts';
+export {
+  createHelper,
+  createLauncher,
+  createSeriesHelper,
+  createUserHelper,
+  idMapName,
+  type Elevation,
+  type Launcher,
+} from './helper.ts';
 export { findProgram } from './subid.ts';
 export { chooseIsolation, type Isolation } from './isolation.ts';
 export { createMachineProbe } from './machine.ts';

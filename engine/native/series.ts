@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { encodeFrame, dataFrames, readFrames } from './frame.ts';
 import { addNoise, eachLine, type Spoken } from './lines.ts';
 import { FRAME, type Control, type Line, type Request } from './protocol.ts';
@@ -11,6 +11,7 @@ import {
   send,
   settle,
   spawnHelper,
+  spawnWithSocket,
   type Child,
   type Command,
   type Outcome,
@@ -30,13 +31,34 @@ export interface SharedSeries {
   readonly take: () => Promise<Series>;
   /** Ends it, when it waits for a request; resolves when it has ended. */
   readonly close: () => Promise<void>;
+  /** Where the first process left one that keeps locks; undefined where none was asked for, or where it could not be started. */
+  readonly locks: Promise<Duplex | undefined>;
 }
 
-/** Starts a process when one is asked for, and another one when that takes no further request. */
-export function createSharedSeries(command: () => Promise<Command>): SharedSeries {
+/**
+ * Starts a process when one is asked for, and another one when that takes no further request. `keepsLocks` says, when the first one is started,
+ * whether it is to leave a process that keeps locks.
+ */
+export function createSharedSeries(command: () => Promise<Command>, keepsLocks: () => boolean): SharedSeries {
   let current: Promise<Series> | undefined;
+  // Settled once: what a later process would say is not heard.
+  let left = (_: Duplex | undefined): void => undefined;
+  const locks = new Promise<Duplex | undefined>((resolve) => (left = resolve));
+  let isFirst = true;
+  const spawn = async ({ program, args }: Command): Promise<Child> => {
+    const asked = isFirst && keepsLocks();
+    isFirst = false;
+    if (!asked) return await spawnHelper(program, [...args, 'series']);
+    const { child, socket } = await spawnWithSocket(program, [...args, 'series', '--locks']);
+    left(socket);
+    return child;
+  };
   const start = (): Promise<Series> => {
-    const started = command().then(async ({ program, args }) => new Series(await spawnHelper(program, [...args, 'series'])));
+    const started = command().then(async (found) => new Series(await spawn(found)));
+    started.then(
+      () => left(undefined),
+      () => left(undefined),
+    );
     // What failed is tried again by who asks next.
     started.catch(() => {
       if (current === started) current = undefined;
@@ -56,6 +78,7 @@ export function createSharedSeries(command: () => Promise<Command>): SharedSerie
       const series = await current?.catch(() => undefined);
       await series?.close();
     },
+    locks,
   };
 }
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { EngineError, messageOf } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { NativeError } from './errors.ts';
@@ -74,6 +74,19 @@ export function openSession<O extends OperationName>(
   };
 }
 
+/** A session that is still being opened. */
+export function later<O extends OperationName>(open: () => Promise<Session<O>>): Session<O> {
+  const opened = open();
+  const result = opened.then((session) => session.result);
+  result.catch(() => undefined);
+  return {
+    result,
+    control: async (message) => await (await opened).control(message),
+    write: async (chunk) => await (await opened).write(chunk),
+    close: (how) => void opened.then((session) => session.close(how), () => undefined),
+  };
+}
+
 async function start(
   request: Request,
   plan: SessionPlan,
@@ -93,18 +106,34 @@ async function start(
 
 /** Starts a helper with pipes on its fds 0 to 2. @throws the system's error; {@link notStarted} says it to the user */
 export async function spawnHelper(program: string, args: readonly string[]): Promise<Child> {
-  const child = spawn(program, args, {
-    cwd: '/',
-    env: {},
-    stdio: ['pipe', 'pipe', 'pipe'],
-    // A group of its own: Ctrl-C at the terminal reaches the engine, which then lets the helper clean up.
-    detached: true,
-  });
+  const child = spawn(program, args, { ...SPAWNED, stdio: ['pipe', 'pipe', 'pipe'] });
+  await ensureStarted(child);
+  return child;
+}
+
+/** {@link spawnHelper} with a socket on fd 3. */
+export async function spawnWithSocket(
+  program: string,
+  args: readonly string[],
+): Promise<{ readonly child: Child; readonly socket: Duplex }> {
+  const child = spawn(program, args, { ...SPAWNED, stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+  await ensureStarted(child);
+  // Type: Node makes a socket of a pipe, which carries both ways.
+  return { child, socket: child.stdio[3] as Duplex };
+}
+
+const SPAWNED = {
+  cwd: '/',
+  env: {},
+  // A group of its own: Ctrl-C at the terminal reaches the engine, which then lets the helper clean up.
+  detached: true,
+} as const;
+
+async function ensureStarted(child: Child): Promise<void> {
   // Node gives a child without pipes where there are no file descriptors for them.
   if (child.pid === undefined) throw await failureOf(child);
   // The helper may refuse before it has read everything: its own words on fd 2 say why, an EPIPE does not.
   child.stdin.on('error', () => undefined);
-  return child;
 }
 
 /** Why the child is not there: Node tells it in the next turn. */

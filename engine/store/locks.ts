@@ -12,8 +12,8 @@ interface Local {
 }
 
 /**
- * Locks of the store, held by one `lock` process of the helper that dies with this one. It starts with the first lock and is freed with
- * `close`. Within the process holders of the same lock share one flock, counted here. Order: store, image, snapshot.
+ * Locks of the store, held by one `lock` process of the helper that dies with this one (where a series is started: forked by that). It starts with
+ * the first lock and is freed with `close`. Within the process holders of the same lock share one flock, counted here. Order: store, image, snapshot.
  */
 export function createLocks(helper: Pick<Helper, 'open'>): Locks {
   const local = new Map<string, Local>();

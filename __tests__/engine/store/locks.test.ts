@@ -1,16 +1,50 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openTestStore, withHelper, type TestStore } from '../../helpers/store.ts';
+import { createLauncher, createSeriesHelper, createUserHelper } from '../../../engine/native/index.ts';
+import { openLayout, openStore, type Store } from '../../../engine/store/index.ts';
+import { HELPER } from '../../helpers/berth.ts';
+import { openTestStore, withHelper } from '../../helpers/store.ts';
 
-let one: TestStore;
-let two: TestStore;
-beforeEach(async () => {
-  one = await openTestStore();
-  two = await one.again();
-});
-afterEach(async () => {
-  await two.store.close();
-  await one.remove();
-});
+/** A store, and another engine's view of it. */
+interface Views {
+  readonly views: readonly [Store, Store];
+  readonly close: () => Promise<void>;
+}
+
+async function openAlone(): Promise<Views> {
+  const one = await openTestStore();
+  const two = await one.again();
+  const close = async (): Promise<void> => {
+    await two.store.close();
+    await one.remove();
+  };
+  return { views: [one.store, two.store], close };
+}
+
+/** The same, where a series comes when locks are asked for. */
+async function openBesideSeries(): Promise<Views> {
+  const { root, remove } = await openTestStore();
+  const place = await openLayout(root);
+  const closing: (() => Promise<void>)[] = [];
+  const view = (): Store => {
+    const launcher = createLauncher({ path: HELPER });
+    const lockHelper = createUserHelper(launcher, place);
+    const series = new Promise((resolve) => setImmediate(resolve)).then(() =>
+      createSeriesHelper(launcher, { store: place, idMap: { kind: 'root' }, elevation: 'direct' }, lockHelper.isAsked),
+    );
+    lockHelper.expect(series.then(async ({ locks }) => await locks));
+    const store = openStore(place, { lockHelper, host: { os: 'linux', architecture: 'amd64' } });
+    closing.push(
+      async () => await (await series).close(),
+      async () => await store.close(),
+    );
+    return store;
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all(closing.map(async (end) => await end()));
+    await remove();
+  };
+  return { views: [view(), view()], close };
+}
 
 /** A promise and what settles it. */
 function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
@@ -19,9 +53,18 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   return { opened, open };
 }
 
-withHelper(
-  'locks',
-  () => {
+function promisesOfLocks(open: () => Promise<Views>): () => void {
+  return () => {
+    let one: { readonly store: Store };
+    let two: { readonly store: Store };
+    let close: () => Promise<void>;
+    beforeEach(async () => {
+      const opened = await open();
+      [one, two] = [{ store: opened.views[0] }, { store: opened.views[1] }];
+      close = opened.close;
+    });
+    afterEach(async () => await close());
+
     test('let one engine in at a time when they are exclusive', async () => {
       let inside = 0;
       let most = 0;
@@ -109,6 +152,8 @@ withHelper(
       expect(await two.store.locks.with('store', 'exclusive', async () => 'free')).toBe('free');
       never.open();
     });
-  },
-  describe,
-);
+  };
+}
+
+withHelper('locks', promisesOfLocks(openAlone), describe);
+withHelper('locks that are kept beside a series', promisesOfLocks(openBesideSeries), describe);

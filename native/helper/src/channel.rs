@@ -377,9 +377,12 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn new() -> Self {
-        Self {
-            fd: rustix::stdio::stderr(),
-        }
+        Self::at(rustix::stdio::stderr())
+    }
+
+    /// The same on another descriptor.
+    pub(crate) fn at(fd: BorrowedFd<'static>) -> Self {
+        Self { fd }
     }
 
     /// Reports that something happened.

@@ -1,4 +1,4 @@
-//! `berth-native`: one process per operation, on descriptors 0 to 2 alone. A table from command word to function; see `DESIGN.md` 4.
+//! `berth-native`: one process per operation, on descriptors 0 to 2 alone (`keeper.rs`: the one exception). A table from command word to function; see `DESIGN.md` 4.
 #![forbid(unsafe_code)]
 
 mod channel;
@@ -8,6 +8,7 @@ mod context;
 mod fail;
 mod idmap;
 mod journal;
+mod keeper;
 mod oci;
 mod run;
 mod seal;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     if let Some(words) = oci::called(&arguments) {
         return oci::main(words);
     }
+    let arguments = keeper::part(arguments);
     if berth_sys::process::close_from(3).is_err() {
         return ExitCode::from(MUTE);
     }

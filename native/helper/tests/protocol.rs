@@ -11,9 +11,11 @@ mod support;
 
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use support::watchdog::{Lines, end_of};
-use support::{END, REQUEST, Session, as_root, each_rung, frame, spec, start, with};
+use support::{CONTROL, END, REQUEST, Session, as_root, each_rung, frame, spec, start, with};
 
 fn refused_by(store: &support::Store, word: &str, request: &Value) -> Value {
     let session = Session::start(store.command().arg(word), request);
@@ -286,5 +288,66 @@ fn a_series_refuses_what_has_a_process_of_its_own_and_half_a_request() {
             let line: Value = serde_json::from_slice(&output.stderr).unwrap();
             assert_eq!(line["failure"]["code"], code, "{line}");
         }
+    });
+}
+
+/// A series that keeps locks too, its end of fd 0, and the socket by which they are asked for.
+fn series_with_locks(store: &support::Store) -> (Child, ChildStdin, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut command = Command::new("sh");
+    // Only a shell gives a program its fd 3: the socket comes as fd 1, for which nothing else is written here.
+    command
+        .args(["-c", "exec 3>&1; exec \"$0\" series --locks > /dev/null"])
+        .arg(store.command().get_program());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::from(OwnedFd::from(theirs)))
+        .stderr(Stdio::piped());
+    let mut child = support::spawn(&mut command);
+    let stdin = child.stdin.take().unwrap();
+    (child, stdin, ours)
+}
+
+fn ask(socket: &mut UnixStream, kind: u8, words: &Value) {
+    socket.write_all(&frame(kind, &serde_json::to_vec(words).unwrap())).unwrap();
+}
+
+#[test]
+fn locks_that_are_kept_beside_a_series_outlive_it_and_go_with_their_socket() {
+    as_root(|store| {
+        let (mut child, mut stdin, mut socket) = series_with_locks(store);
+        let mut locks = Lines::of(socket.try_clone().unwrap());
+        let mut said = || serde_json::from_str::<Value>(&locks.next().unwrap()).unwrap();
+        let acquire = |name: &str| json!({"control": "acquire", "name": name, "exclusive": true, "wait": true});
+        ask(&mut socket, REQUEST, &store.request("lock", &json!({})));
+        ask(&mut socket, CONTROL, &acquire("one"));
+        assert_eq!(said()["event"], json!({"type": "locked", "name": "one"}));
+
+        let mut other = store.open("lock", &json!({}));
+        other.control(&acquire("two"));
+        other.event("locked");
+        other.control(&json!({"control": "acquire", "name": "one", "exclusive": true, "wait": false}));
+        other.event("busy");
+
+        // Neither who waits for a lock nor who works holds the other one up.
+        ask(&mut socket, CONTROL, &acquire("two"));
+        ask(&mut socket, CONTROL, &acquire("three"));
+        assert_eq!(said()["event"], json!({"type": "locked", "name": "three"}));
+        let mut answers = Lines::of(child.stderr.take().unwrap());
+        let state = serde_json::to_vec(&store.request("state", &json!({"containers": []}))).unwrap();
+        stdin.write_all(&[frame(REQUEST, &state), frame(END, &[])].concat()).unwrap();
+        assert!(answers.next().unwrap().contains("reply"));
+        drop(stdin);
+        end_of(&mut child);
+        other.control(&json!({"control": "release", "name": "two"}));
+        assert_eq!(said()["event"], json!({"type": "locked", "name": "two"}));
+
+        other.control(&acquire("one"));
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        other.event("locked");
+        assert!(said()["reply"].is_object());
+        assert!(locks.next().is_none(), "it has ended");
+        other.close();
+        other.finish().reply();
     });
 }

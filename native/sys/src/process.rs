@@ -412,7 +412,7 @@ pub fn inherited(number: RawFd) -> io::Result<BorrowedFd<'static>> {
     if number < 0 || !is_open(number) {
         return Err(Errno::BADF);
     }
-    // SAFETY: it is open, and the callers (standard descriptors) never close it.
+    // SAFETY: it is open, and the callers never close it (standard descriptors), or not before they have done with it (one at the start of `main`).
     Ok(unsafe { BorrowedFd::borrow_raw(number) })
 }
 

@@ -4,6 +4,7 @@
 //! `End`. End of file before the result, be it before or after `End`, means that the engine is gone: the helper stops its work, unmounts and exits.
 //! The process of the word `series` takes a further `Request` when it has answered one: its last line and its `End` are out, in either order.
 //! It ends when fd 0 does, or with the first operation that is talked to while it runs (`start`, `exec` and their like).
+//! Started as `series --locks`, it leaves a process of the word `lock` at the other end of a socket on fd 3: frames come and JSON lines go by it.
 //! Helper to engine, fd 1: `Data` (standard output or file content), `ErrorData` (standard error), then `End`. fd 2 carries JSON lines.
 
 /// The length of a frame's head in bytes.

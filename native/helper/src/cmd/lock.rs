@@ -1,4 +1,4 @@
-//! `lock`: holds `flock`s below `locks/` until fd 0 ends, when the kernel takes them back with the process.
+//! `lock`: holds `flock`s below `locks/` until fd 0 ends, when the kernel takes them back with the process (`keeper.rs`: also beside a series).
 //!
 //! A lock that is waited for is tried again and again, because a blocking `flock` could not see the end of fd 0.
 
