@@ -39,6 +39,7 @@ fn an_engine_that_closes_its_end_cancels_before_and_after_the_end_frame() {
             session.close();
             assert_eq!(session.finish().failure()["code"], "cancelled");
             assert!(is_dead(pid));
+            assert!(!store.upper("u1").exists(), "nobody is left who could use it");
         }
     });
 }

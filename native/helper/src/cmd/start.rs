@@ -101,12 +101,21 @@ fn below(context: &Context, order: &Order<'_>, locked: Option<Locked>, reply: fn
     let mut input = context.input.borrow_mut();
     let mut engine = Listener(&mut input);
     let commands = engine.buffered()?;
-    let mut running = Running::start(context, order, locked, Some(&mut engine), commands)?;
+    let started = Running::start(context, order, locked, Some(&mut engine), commands);
+    let mut running = started.inspect_err(|failure| {
+        if failure.code == Code::Cancelled {
+            running::discard_upper(context, order.args);
+        }
+    })?;
     let over = running.attend(Some(&mut engine), None);
     running.record(&over.ended);
     match over.failure {
         Some(failure) => Err(failure),
-        None if over.abandoned => Err(crate::fail::cancelled()),
+        None if over.abandoned => {
+            // Nobody is left who would make a layer of it, and a collection may have come while the container was there.
+            running::discard_upper(context, order.args);
+            Err(crate::fail::cancelled())
+        }
         None => Ok(reply(over.ended)),
     }
 }

@@ -409,15 +409,19 @@ pub(crate) fn discard_rest(context: &Context, args: &Start) {
     }
     // What a step of a build wrote becomes a layer.
     if args.life.is_some() {
-        let upper = &args.rootfs.upper;
-        if let Err(failure) = remove_upper(context, upper) {
-            context.status.warning(format!("snapshot {upper} stays: {failure}"));
-        }
+        discard_upper(context, args);
     }
 }
 
-fn remove_upper(context: &Context, name: &str) -> Result<bool, Failure> {
-    crate::cmd::remove::remove_snapshot(context.snapshots()?, name)
+/// Takes away what a container wrote.
+pub(crate) fn discard_upper(context: &Context, args: &Start) {
+    let upper = &args.rootfs.upper;
+    let removed = context
+        .snapshots()
+        .and_then(|snapshots| crate::cmd::remove::remove_snapshot(snapshots, upper));
+    if let Err(failure) = removed {
+        context.status.warning(format!("snapshot {upper} stays: {failure}"));
+    }
 }
 
 /// The tree of the upper snapshot, made when it is not there.
