@@ -79,6 +79,11 @@ const OF_BOTH: Readonly<Record<string, Kept>> = {
     reason:
       'a folder with the mode of a file can be entered by root alone: the Docker before 28.1 made it with 755, and its users report the change as a bug',
   },
+  'own: what --exclude leaves out by a variable': {
+    outcome: ["a/a.md: only in Docker's"],
+    reason:
+      'a variable in --exclude has its value, as in the other words of COPY; BuildKit looks for a file whose name has a dollar sign',
+  },
   'own: a file that is named and left out': {
     outcome: ["a/a.md: only in Docker's", "a/c.md: only in Docker's", "b/b.txt: only in Docker's"],
     reason:

@@ -377,6 +377,14 @@ COPY --from=made --exclude=l --exclude=src/* /app /j/
 `,
   ),
   own(
+    'what --exclude leaves out by a variable',
+    'mkdir d && touch d/a.md d/b.txt',
+    `FROM BUSYBOX
+ARG WHAT=*.md
+COPY --exclude=$WHAT d /a/
+`,
+  ),
+  own(
     'a file that is named and left out',
     'mkdir d && touch d/a.md d/b.txt d/c.md',
     `FROM BUSYBOX
