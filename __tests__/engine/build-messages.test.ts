@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EngineError } from '../../engine/base/errors.ts';
 import type { WarningEvent } from '../../engine/base/progress.ts';
@@ -62,6 +65,19 @@ suite(named('a build that cannot go on'), () => {
         location: { startLine: 3 },
       });
     }
+  });
+
+  test('says of an archive that is cut short which it is, and how it is added as it is', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'berth-cut-'));
+    await writeFile(join(folder, 'noise'), randomBytes(4 << 20));
+    execFileSync('tar', ['-C', folder, '-czf', join(folder, 'a.tgz'), 'noise']);
+    const whole = await readFile(join(folder, 'a.tgz'));
+    await writeFile(join(it.context, 'a.tgz'), whole.subarray(0, 3 << 20));
+    await rm(folder, { recursive: true });
+    const error = await errorOf('FROM scratch\nADD a.tgz /a/\n');
+    expect(error.message).toMatch(/^Cannot build \[1\/1\] ADD a.tgz \/a\/: the blob is malformed: .*: a.tgz$/);
+    expect(error.hint).toBe('Make the archive again, or add it as it is: ADD --unpack=false');
+    expect(error.location?.startLine).toBe(2);
   });
 
   test('says of a comment behind a COPY that it is none', async () => {

@@ -81,9 +81,14 @@ export function networkError(operation: Operation, url: URL, cause: unknown, isK
     {
       cause,
       temporary,
-      hint: code === 'ECONNREFUSED' ? `Is the registry running at ${host}?` : undefined,
+      hint: hintOfNetwork(code, host),
     },
   );
+}
+
+function hintOfNetwork(code: string, host: string): string | undefined {
+  if (code === 'ECONNREFUSED') return `Is the registry running at ${host}?`;
+  return RESOLVING.has(code) ? `Check the name ${host}, the network and its name servers, or name a mirror` : undefined;
 }
 
 function proxyFailure(operation: Operation, cause: ProxyError): RegistryError {

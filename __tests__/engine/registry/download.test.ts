@@ -5,6 +5,7 @@ import { OCI_INDEX, OCI_MANIFEST } from '../../../engine/image/media-type.ts';
 import type { ProgressEvent } from '../../../engine/base/progress.ts';
 import { withRetry } from '../../../engine/registry/client.ts';
 import { RegistryError } from '../../../engine/registry/errors.ts';
+import { networkError } from '../../../engine/registry/failure.ts';
 import { bytesOf, createRegistryBench, failureOf } from '../../helpers/registry-bench.ts';
 import { type Script, sendJson } from '../../helpers/scripted-server.ts';
 
@@ -198,6 +199,15 @@ describe('refusals', () => {
     const { result, ranges } = await pull(blobs(status(code)));
     expect(await failureOf(result)).toMatchObject({ code: name, status: code });
     expect(ranges()).toHaveLength(1);
+  });
+
+  test('of a name that no server knows say what to check', () => {
+    const cause = Object.assign(new Error('getaddrinfo'), { code: 'ENOTFOUND' });
+    const error = networkError({ act: 'pull a', isImage: true }, new URL('https://nosuch.example/v2/'), cause, false);
+    expect(error).toMatchObject({
+      message: "Cannot pull a: the host nosuch.example isn't known (ENOTFOUND)",
+      hint: 'Check the name nosuch.example, the network and its name servers, or name a mirror',
+    });
   });
 
   test('of the connection are one line that names host and port', async () => {

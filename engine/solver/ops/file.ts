@@ -65,7 +65,7 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
     },
   );
   const { layer, contents } = await copying.catch((error: unknown) => {
-    throw aboutDestination(step, error);
+    throw aboutFiles(step, error);
   });
   let at = 0;
   for (const { selection } of prepared) {
@@ -80,10 +80,17 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
   return { layer, digests: await Promise.all(digests) };
 }
 
-/** What is in the way of a destination is said of the step: the helper knows the path alone. */
-function aboutDestination({ vertex, op }: FileStep, error: unknown): unknown {
-  if (!(error instanceof NativeError) || error.failure.step !== 'open parent') return error;
-  const { message, subject } = error.failure;
+/** What is in the way of a destination, or an archive that is broken, is said of the step: the helper knows the path alone. */
+function aboutFiles({ vertex, op }: FileStep, error: unknown): unknown {
+  if (!(error instanceof NativeError)) return error;
+  const { step, message, subject } = error.failure;
+  if (step === 'inflate blob') {
+    return new EngineError(error.code, `Cannot build ${vertex.name}: ${message}: ${subject ?? ''}`, {
+      hint: 'Make the archive again, or add it as it is: ADD --unpack=false',
+      cause: error,
+    });
+  }
+  if (step !== 'open parent') return error;
   const path = `/${subject ?? ''}`;
   return new EngineError(error.code, `Cannot build ${vertex.name}: ${message}: ${path}`, {
     hint: commentHint(op) ?? `Name another destination, or remove what is there in a step before: RUN rm ${path}`,

@@ -38,7 +38,12 @@ function read(
 }
 
 function fromVariable(id: string, name: string, value: string | undefined): Uint8Array {
-  if (value === undefined) throw new UsageError(`Cannot read the secret "${id}": the variable ${name} is not set`);
+  if (value === undefined) {
+    throw new UsageError(
+      `Cannot read the secret "${id}": the variable ${name} is not set`,
+      `export ${name}, name a file with src=FILE, or leave the secret out`,
+    );
+  }
   return bounded(id, Buffer.from(value));
 }
 
