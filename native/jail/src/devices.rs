@@ -188,8 +188,8 @@ pub(crate) fn host_null() -> Result<OwnedFd, Failure> {
 }
 
 fn verified(path: &str, kind: FileType, device: Dev) -> Result<OwnedFd, Failure> {
-    let fd =
-        rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed_on("open", path))?;
+    let fd = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| failed_on("open", path)(error).hint("Containers get devices of this machine, whose /dev lacks this one"))?;
     let stat = rustix::fs::fstat(&fd).map_err(failed_on("stat", path))?;
     if FileType::from_raw_mode(stat.st_mode) != kind || stat.st_rdev != device {
         return Err(attack("open device", path, "it is not the device that its name says"));

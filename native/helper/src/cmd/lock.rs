@@ -11,6 +11,7 @@ use berth_wire::request::Control;
 use berth_wire::{Code, Event, Failure, Reply, request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd as _, OwnedFd};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 
 /// Time between two tries.
@@ -91,7 +92,13 @@ impl Locks {
         if self.held.len().saturating_add(self.waiting.len()) >= MAX_LOCKS {
             return Err(refused(format!("more than {MAX_LOCKS} locks")));
         }
-        let file = file::open_or_create(&self.folder, name.as_bytes(), 0o600).map_err(failed_on("open lock", &name))?;
+        let file = file::open_or_create(&self.folder, name.as_bytes(), 0o600).map_err(|error| {
+            let failure = failed_on("open lock", &name)(error);
+            match error {
+                Errno::ROFS => failure.hint("Set BERTH_ROOT to a folder on a writable file system"),
+                _ => failure,
+            }
+        })?;
         if lock::try_lock(&file, exclusive).map_err(failed_on("flock", &name))? {
             self.held.insert(name.clone(), file);
             context.status.event(Event::Locked { name });

@@ -285,7 +285,9 @@ impl Drop for Place {
 fn file_system(context: &Context) -> Result<String, Failure> {
     let device = rustix::fs::fstat(&context.store).map_err(failed("stat store"))?.st_dev;
     let wanted = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| failed("read mountinfo")(berth_sys::errno::of(&error)))?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| {
+        failed("read mountinfo")(berth_sys::errno::of(&error)).hint("Mount a procfs on this machine: mount -t proc proc /proc")
+    })?;
     let name = mounts.lines().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         (left.split(' ').nth(2)? == wanted).then(|| right.split(' ').next().unwrap_or_default().to_owned())
