@@ -178,7 +178,13 @@ awk '{ print "tty", $7, "session", ($6 == $1 || $6 == 0 || $6 == 1 || $6 == 2) ?
         stdout: expect.not.stringContaining('problem: '),
       });
       await dockerfile(`${SHELL}RUN echo fits\n`);
-      expect((await store.berth(['build', '-q', context], { env })).code).toBe(0);
+      expect((await store.berth(['build', '-q', '-t', 'fits', context], { env })).code).toBe(0);
+      // What writes nothing works on a store that cannot be written.
+      execFileSync('mount', ['-o', 'remount,ro', small]);
+      expect((await store.berth(['images', '-q'], { env })).stdout).toMatch(/^[0-9a-f]{12}\n/);
+      const ran = await store.berth(['run', '--rm', 'fits', 'true'], { env });
+      expect(ran.stderr).toMatch(/Read-only file system.*\nhint: Set BERTH_ROOT/);
+      expect(ran.code).toBe(125);
     } finally {
       execFileSync('umount', ['-l', small]);
     }

@@ -179,6 +179,13 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
       expect(missing).toMatchObject({ code: 127, stdout: '', stderr: expect.stringContaining(why) });
       expect((await berth('create', flag, place, 'box', 'true')).code).toBe(1);
     }
+    for (const [flag, value, why] of [
+      ['--hostname', 'h'.repeat(65), 'invalid hostname: it has more than 64 bytes'],
+      ['--pids-limit', '4194305', '4194305 is more than 4194304'],
+    ] as const) {
+      const beyond = await berth('run', '--rm', flag, value, 'box', 'true');
+      expect(beyond).toMatchObject({ code: 125, stdout: '', stderr: expect.stringContaining(why) });
+    }
     const other = await berth('run', '--rm', '--sysctl', 'kernel.panic=1', 'box', 'true');
     expect(other).toMatchObject({
       code: 125,

@@ -49,7 +49,7 @@ const WANTED: Readonly<Record<string, string>> = {
   logout: '',
   history: '--format -q --quiet --no-trunc -H --human --platform',
   'volume ls': '-q --quiet -f --filter --format',
-  'volume create': '-d --driver --label -o --opt',
+  'volume create': '-d --driver --label -o --opt --topology-preferred --topology-required',
   'volume rm': '-f --force',
   'volume inspect': '-f --format',
   'volume prune': '-a --all -f --force --filter',

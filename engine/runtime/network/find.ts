@@ -8,7 +8,7 @@ export function findNetwork(networks: readonly NetworkRecord[], nameOrId: string
   const [found, ...others] = networks.filter(({ id }) => nameOrId !== '' && id.startsWith(nameOrId));
   if (!found) {
     throw new EngineError('NETWORK_NOT_FOUND', `Cannot find network ${nameOrId}: network ${nameOrId} not found`, {
-      hint: `berth network create ${nameOrId}; berth network ls lists them`,
+      hint: `${nameOrId === '' ? '' : `berth network create ${nameOrId}; `}berth network ls lists them`,
     });
   }
   if (others.length === 0) return found;

@@ -22,7 +22,7 @@ export const LIMIT_FLAGS = {
   memorySwap: single('--memory-swap SIZE', 'memory and swap together, -1 for no limit', (word) =>
     word === '-1' ? -1 : parseSize(word),
   ),
-  pids: single('--pids-limit NUMBER', 'most processes, -1 for no limit', parseNumber),
+  pids: single('--pids-limit NUMBER', 'most processes, -1 for no limit', parsePids),
 } as const;
 
 /** Those of `run` and `create` alone. */
@@ -81,6 +81,15 @@ export function parseNumber(word: string): number {
   const value = Number(word);
   if (!/^-?\d+$/.test(word) || !Number.isSafeInteger(value)) throw new UsageError(`invalid number: "${word}"`);
   return value;
+}
+
+/** Processes that a machine can have at all: `PID_MAX_LIMIT` of the kernel, beyond which it takes no limit. */
+const MOST_PROCESSES = 4_194_304;
+
+function parsePids(word: string): number {
+  const value = parseNumber(word);
+  if (value <= MOST_PROCESSES) return value;
+  throw new UsageError(`invalid number of processes: ${word} is more than ${MOST_PROCESSES}`, '-1 is no limit');
 }
 
 function parseCpus(word: string): number | undefined {

@@ -52,7 +52,7 @@ export const CONTAINER_FLAGS = {
   ),
   expose: list('--expose PORTS', "ports that -P publishes beside the image's: 8080[-8082][/udp]", parseExpose),
   groupAdd: texts('--group-add GROUP', 'add a supplementary group'),
-  hostname: text('-h, --hostname NAME', "the container's host name"),
+  hostname: single('-h, --hostname NAME', "the container's host name", parseHostname),
   init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
   ip: single('--ip ADDRESS', 'IPv4 address on the first network', parseIpv4),
   ip6: single('--ip6 ADDRESS', 'IPv6 address on the first network', parseIpv6),
@@ -107,6 +107,14 @@ export const RUN_FLAGS = {
   detachKeys: single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys),
   sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
 } as const;
+
+/** Letters of a name that the kernel takes. */
+const LONGEST_HOSTNAME = 64;
+
+function parseHostname(word: string): string {
+  if (Buffer.byteLength(word) <= LONGEST_HOSTNAME) return word;
+  throw new UsageError(`invalid hostname: it has more than ${LONGEST_HOSTNAME} bytes`, 'give a shorter name');
+}
 
 /** A stream of `--attach`. */
 export type StreamName = 'stdin' | 'stdout' | 'stderr';

@@ -60,7 +60,18 @@ export const createVolume = defineCommand({
       parseLabel,
     ),
   },
-  refused: ['availability', 'group', 'limit-bytes', 'required-bytes', 'scope', 'secret', 'sharing', 'type'],
+  refused: [
+    'availability',
+    'group',
+    'limit-bytes',
+    'required-bytes',
+    'scope',
+    'secret',
+    'sharing',
+    'topology-preferred',
+    'topology-required',
+    'type',
+  ],
   run: async (context, { driver = 'local', label, name, option }, [operand]) => {
     if (driver !== 'local') {
       throw new OperandsError(
