@@ -28,6 +28,8 @@ pub fn is_root() -> bool {
 impl Store {
     /// In the target folder, which is on a real disk: overlayfs and user attributes work there.
     pub fn new() -> Self {
+        // As the helper does.
+        file::raise_file_limit();
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         std::fs::create_dir(dir.path().join("snapshots")).unwrap();
         let open = |path: &Path| -> OwnedFd { File::open(path).unwrap().into() };
