@@ -277,3 +277,39 @@ fn a_kill_at_any_step_of_a_start_leaves_nothing_after_the_next_command() {
         }
     });
 }
+
+/// A container whose state outlives a loss of power must have all that its next start reads.
+#[test]
+fn the_files_of_a_new_container_are_on_the_disk_before_its_state_has_a_name() {
+    if !Path::new("/usr/bin/strace").exists() {
+        eprintln!("left out: it needs strace");
+        return;
+    }
+    as_root(|store| {
+        let base = store.base();
+        let kept = [("/detach", json!(true)), ("/keep", json!(true)), ("/life", life())];
+        let order = with(start(spec(&["true"]), "c1", "u1", &[&base]), &kept);
+        for word in ["start", "create"] {
+            let trace = store.host("trace").join(word);
+            let mut command = Command::new("/usr/bin/strace");
+            command.args(["-f", "-qq", "-y", "-e", "trace=fsync,renameat", "-o"]).arg(&trace);
+            command.arg(store.command().get_program()).arg(word);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            Session::start(&mut command, &store.request(word, &order)).finish().reply();
+            let text = fs::read_to_string(trace).unwrap();
+            let is_named = |line: &&str| line.contains("renameat(") && line.ends_with("= 0") && line.contains("\"state.json\"");
+            let before: Vec<&str> = text.lines().take_while(|line| !is_named(line)).collect();
+            assert!(before.len() < text.lines().count(), "{text}");
+            for name in ["config", "rootfs", "keep", "network", "order", "record", ".state"] {
+                let synced = |line: &&str| line.contains("fsync(") && line.contains(&format!("/c1/{name}.json"));
+                assert!(before.iter().any(synced), "{word} {name}: {text}");
+            }
+            store
+                .call(
+                    "remove",
+                    &json!({"snapshots": ["u1"], "containers": ["c1"], "force": true, "garbage": false}),
+                )
+                .reply();
+        }
+    });
+}

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use support::{Answer, DATA, END, Rung, Store, as_root, each_rung, spec, start, with};
 
 /// Calls that are younger than some kernel or filter that people use, and have a fallback.
-const WITH_FALLBACK: [&str; 8] = [
+const WITH_FALLBACK: [&str; 9] = [
     "openat2",
     "clone3",
     "close_range",
@@ -25,6 +25,7 @@ const WITH_FALLBACK: [&str; 8] = [
     "renameat2",
     "execveat",
     "keyctl",
+    "sync_file_range",
 ];
 
 /// Calls that a library might make one day without being asked to.

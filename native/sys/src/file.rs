@@ -2,7 +2,7 @@
 //!
 //! Names are bytes. Whoever passes a name promises that it is one path component; [`is_component`] checks foreign ones.
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd as _, OwnedFd};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, Stat, Statx, StatxFlags, Timespec, Timestamps};
 use rustix::io::{Errno, Result};
 use std::mem::MaybeUninit;
@@ -154,6 +154,13 @@ pub fn try_stat(dir: impl AsFd, name: &[u8]) -> Result<Option<Meta>> {
 /// The error of `statx`.
 pub fn stat_fd(file: impl AsFd) -> Result<Meta> {
     statx(file, b"", AtFlags::EMPTY_PATH)
+}
+
+/// Lets the kernel begin to bring the bytes of a file to the disk, for which `fsync` waits. Where it cannot, they go with that.
+pub fn begin_sync(file: impl AsFd) {
+    let fd = file.as_fd().as_raw_fd();
+    // SAFETY: takes no pointer, and the descriptor is borrowed for the call.
+    unsafe { libc::sync_file_range(fd, 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
 }
 
 fn statx(dir: impl AsFd, name: &[u8], flags: AtFlags) -> Result<Meta> {

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, args: &Start) -> Result<Reply, Failure> {
 /// Makes a container that waits to be started.
 pub(crate) fn create(context: &Context, args: &Start) -> Result<Reply, Failure> {
     let order = Order::check(context, args)?;
-    let folder = Folder::create(context, &args.container)?;
+    let folder = Folder::create(context, &args.container)?.new_one(true);
     let _locked = folder.lock(context)?;
     if folder.state().is_ok() {
         return Err(Failure::new(Code::Conflict, "create container", "there is a container of this id").subject(args.container.clone()));

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::fail::{failed, failed_on};
-use berth_sys::lock;
+use berth_sys::{file, lock};
 use berth_wire::reply::ContainerState;
 use berth_wire::request::{BoundFile, Life};
 use berth_wire::{Code, Failure};
@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 /// Folders inside that of a container: where the root is mounted (in the container's own namespace), what an image without layers stands on,
 /// and files that are bound in.
@@ -30,6 +31,8 @@ pub(crate) struct Folder {
     owner: (u32, u32),
     /// Nobody keeps the container: nothing of it needs to outlive a loss of power.
     fleeting: bool,
+    /// Files of a container that has no state yet, whose bytes are on their way to the disk: the first state waits for all of them at once.
+    unsynced: RefCell<Option<Vec<OwnedFd>>>,
 }
 
 /// When a file is on the disk. The death of a process never tears one; a loss of power may tear what is not there yet, and a container without
@@ -38,7 +41,7 @@ pub(crate) struct Folder {
 enum Durable {
     /// With its name, when the call returns.
     Now,
-    /// Its bytes at once, its name with the next file that is durable now.
+    /// Its bytes before its name, or before the first state of a new container; its name with the next file that is durable now.
     Soon,
     /// It means nothing after the next boot.
     Never,
@@ -46,6 +49,8 @@ enum Durable {
 
 /// What the engine wants back; written when a container is made and when it is changed.
 pub(crate) const RECORD: &str = "record.json";
+/// Where it stands; the monitor writes it.
+const STATE: &str = "state.json";
 /// Results of the health check.
 pub(crate) const HEALTH: &str = "health.json";
 /// The order as the engine gave it.
@@ -86,12 +91,21 @@ impl Folder {
             fd,
             owner: context.owner,
             fleeting: false,
+            unsynced: RefCell::new(None),
         })
     }
 
     /// The folder of a container that nobody keeps, or of one that is kept.
     pub(crate) fn kept(self, keep: bool) -> Self {
         Self { fleeting: !keep, ..self }
+    }
+
+    /// The folder of a container that has no state yet: without one, nothing in it counts after a loss of power.
+    pub(crate) fn new_one(self, is_new: bool) -> Self {
+        Self {
+            unsynced: RefCell::new(is_new.then(Vec::new)),
+            ..self
+        }
     }
 
     /// Opens the folder of a container that exists.
@@ -107,6 +121,7 @@ impl Folder {
             fd,
             owner: context.owner,
             fleeting: false,
+            unsynced: RefCell::new(None),
         })
     }
 
@@ -147,13 +162,49 @@ impl Folder {
         let temporary = format!(".{name}.{}", berth_sys::file::random_name().map_err(failed("getrandom"))?);
         let file = self.create_file(self.fd.as_fd(), &temporary, 0o600, self.owner)?;
         let written = crate::channel::write_all(file.as_fd(), &text)
-            .and_then(|()| sync_if(durable != Durable::Never, &file))
+            .and_then(|()| self.sync_before(name, durable, &file))
             .and_then(|()| rustix::fs::renameat(&self.fd, &temporary, &self.fd, name))
             .and_then(|()| sync_if(durable == Durable::Now, &self.fd));
         written.map_err(|error| {
             let _ = rustix::fs::unlinkat(&self.fd, &temporary, AtFlags::empty());
             failed_on("write state", name)(error)
-        })
+        })?;
+        if let (Durable::Soon, Some(files)) = (durable, self.unsynced.borrow_mut().as_mut()) {
+            files.push(file);
+        }
+        Ok(())
+    }
+
+    /// What must be on the disk before the name of a file is.
+    fn sync_before(&self, name: &str, durable: Durable, file: &OwnedFd) -> Result<(), Errno> {
+        if durable == Durable::Never {
+            return Ok(());
+        }
+        let mut unsynced = self.unsynced.borrow_mut();
+        let Some(files) = unsynced.as_ref() else {
+            return rustix::fs::fsync(file);
+        };
+        // A file system that keeps a journal writes it once for all that have begun.
+        file::begin_sync(file);
+        if name == STATE || durable == Durable::Now {
+            files.iter().chain([file]).try_for_each(rustix::fs::fsync)?;
+            *unsynced = None;
+        }
+        Ok(())
+    }
+
+    /// Waits until the files of a container that was not made to its end are on the disk.
+    pub(crate) fn sync_files(&self) -> Result<(), Failure> {
+        for name in file::names(&self.fd).map_err(failed("list container"))? {
+            let text = String::from_utf8_lossy(&name);
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            // A socket cannot be opened, and has no bytes.
+            let Ok(file) = rustix::fs::openat(&self.fd, name.as_slice(), flags, Mode::empty()) else {
+                continue;
+            };
+            rustix::fs::fsync(&file).map_err(failed_on("fsync", &text))?;
+        }
+        Ok(())
     }
 
     /// Reads a file that [`Self::write`] wrote.
@@ -191,7 +242,7 @@ impl Folder {
 
     /// The state, with the record and the results of the health check, which others than the monitor write.
     pub(crate) fn state(&self) -> Result<ContainerState, Failure> {
-        let mut state: ContainerState = self.read("state.json")?;
+        let mut state: ContainerState = self.read(STATE)?;
         if let Ok(record) = self.read::<String>(RECORD) {
             state.record = record;
         }
@@ -215,7 +266,7 @@ impl Folder {
             health: None,
             ..state.clone()
         };
-        self.put("state.json", &alone, durable)
+        self.put(STATE, &alone, durable)
     }
 
     /// Waits until nobody else starts, changes or removes the container.

@@ -82,6 +82,7 @@ impl<'a> Running<'a> {
             None => folder.lock_for_engine(context)?,
         };
         let before = ensure_ended(context, &folder)?;
+        let folder = folder.new_one(before.is_none());
         let state = match before.clone() {
             Some(before) => ContainerState {
                 ended: None,
@@ -385,7 +386,8 @@ fn give_up(context: &Context, args: &Start, before: Option<ContainerState>, fail
                 ended: Some(ended::not_started(failure)),
                 ..state
             };
-            if let Err(failure) = Folder::open(context, id).and_then(|folder| folder.set_state(&state)) {
+            let kept = Folder::open(context, id).and_then(|folder| folder.sync_files().and_then(|()| folder.set_state(&state)));
+            if let Err(failure) = kept {
                 context
                     .status
                     .warning(format!("the state of container {id} could not be restored: {failure}"));
