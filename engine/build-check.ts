@@ -1,3 +1,4 @@
+import { escapeControl } from './base/escape.ts';
 import type { WarningEvent } from './base/progress.ts';
 import { asJsonList } from './base/single-quotes.ts';
 import {
@@ -41,6 +42,28 @@ export function warningOf(ast: Pick<Ast, 'file' | 'instructions'>, finding: Dock
     message: `${rule}: ${message}`,
     hint: [adviceOn(ast, finding), url].filter(Boolean).join('; ') || undefined,
     location: { file: ast.file, startLine, endLine },
+  };
+}
+
+/**
+ * `# syntax=` names a program that reads the file; the one for Dockerfiles is built in, in all its versions and from every mirror. Any other
+ * one would read the file in a way of its own, which is said.
+ */
+export function foreignFrontend(ast: Ast): WarningEvent | undefined {
+  const { syntax } = ast.directives;
+  // Words behind the name are for that program.
+  const name = syntax
+    ?.trim()
+    .split(/\s+/)[0]
+    ?.replace(/@.*$/, '')
+    .replace(/:[^/]*$/, '');
+  if (name === undefined || /(?:^|\/)docker\/dockerfile(?:-upstream)?$/.test(name)) return undefined;
+  const line = ast.text.split('\n').findIndex((text) => /^\s*#\s*syntax\s*=/i.test(text)) + 1;
+  return {
+    type: 'warning',
+    message: `The frontend ${escapeControl(name)} is not run: ${ast.file} is built as a Dockerfile`,
+    hint: 'Remove the line # syntax=, or write # syntax=docker/dockerfile:1',
+    location: { file: ast.file, startLine: line, endLine: line },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { OnEvent } from './base/progress.ts';
-import { checkOptionsOf, refuseFindings, shownFindings, warningOf } from './build-check.ts';
+import { checkOptionsOf, foreignFrontend, refuseFindings, shownFindings, warningOf } from './build-check.ts';
 import type { DockerfileSource } from './build-file.ts';
 import { parse, parseStages, type Ast, type CheckOptions, type Stages } from './dockerfile/index.ts';
 import { resolveBases, toGraph, type Graph, type GraphOptions, type Resolver } from './graph/index.ts';
@@ -27,6 +27,8 @@ export async function readGraph(source: DockerfileSource, options: ReadGraphOpti
   const { graph: graphOptions, onEvent, signal } = options;
   const ast = parse(source.text, { file: source.file });
   const check = checkOptionsOf(ast, graphOptions.buildArgs);
+  const foreign = foreignFrontend(ast);
+  if (foreign) onEvent?.(foreign);
   const { stages, graph } = await telling(ast, check, onEvent, async () => {
     const stages = parseStages(ast);
     const bases = await resolveBases(stages, options.resolver, { ...graphOptions, signal });

@@ -108,6 +108,24 @@ suite(named('a build that cannot go on'), () => {
     }
   });
 
+  test('says of a frontend that reads no Dockerfiles that it is not run', async () => {
+    const warningsOf = async (syntax: string): Promise<unknown> =>
+      (await it.build(`# syntax=${syntax}\nFROM scratch\nCOPY busybox /b\n`)).warnings;
+    for (const own of [
+      'docker/dockerfile:1',
+      'docker.io/docker/dockerfile-upstream:master-labs',
+      'localhost:5000/docker/dockerfile@sha256:0',
+    ])
+      expect(await warningsOf(own)).toEqual([]);
+    expect(await warningsOf('example.org/nix:1 --flag')).toMatchObject([
+      {
+        message: 'The frontend example.org/nix is not run: Dockerfile is built as a Dockerfile',
+        hint: expect.stringContaining('# syntax=docker/dockerfile:1'),
+        location: { startLine: 1, endLine: 1 },
+      },
+    ]);
+  });
+
   test('shows the JSON that was meant by single quotes: in RUN, of an image, and of its container', async () => {
     const error = await errorOf(`${SHELL}RUN ['echo', 'hi']\n`);
     expect(error).toMatchObject({ code: 'RUN_FAILED', exitCode: 127 });
