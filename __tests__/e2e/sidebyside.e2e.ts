@@ -349,6 +349,16 @@ const STEPS: readonly Step[] = [
   { args: 'volume ls --format {{.Nope}}', silent: true },
   { args: 'rm -f -v served' },
   // The end of the lesson.
+  // What a flag names is not there, or is none: each command has a code of its own for that.
+  { args: 'run --rm --network none --device /dev/no-such-device box true', silent: true },
+  { args: 'run --rm --network none --cidfile HERE/no/such/id box true', silent: true },
+  { args: 'create --network none --cidfile HERE/no/such/id box true', silent: true },
+  { args: 'run --rm --network none --sysctl kernel.panic=1 box true', error: /sysctl 'kernel.panic=1' is not allowed/ },
+  { args: 'run --rm --network none --log-driver local --log-opt max-file=3 box echo local' },
+  { args: 'exec --env-file HERE/nothing better true', error: /no such file or directory/ },
+  { args: 'exec --detach-keys ctrl-1 better true', silent: true },
+  { args: 'network create --aux-address a=b other', error: /no matching subnet/ },
+  { args: 'network create -o com.docker.network.bridge.name=lo other', error: /existing interface lo is not a bridge/ },
   { args: 'run -d --network none --init --ipc=host --user 1000:1000 box sleep 600' },
   { args: 'stop -t 0 $(ps\\ -a\\ -q)' },
   { args: 'rm -v $(ps\\ -a\\ -q)' },
