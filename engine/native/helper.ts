@@ -145,6 +145,7 @@ const ACTIONS: Readonly<Record<OperationName, string>> = {
   checksum: 'hash files of a stage',
   contents: 'hash files of the build context',
   'read-file': 'read a file of the image',
+  'read-files': 'read files of the image',
   look: 'look at files of the image',
   unpack: 'unpack an archive',
   remove: 'remove snapshots',

@@ -4,6 +4,8 @@ import { type Accounts, parseGroup, parsePasswd } from './user.ts';
 
 /** Bytes of `/etc/passwd` or `/etc/group` beyond which they are refused (spec/hardening.md 4, rule 14). */
 const MAX_FILE = 10 * 1024 * 1024;
+/** Users and groups. */
+const FILES = ['/etc/passwd', '/etc/group'];
 /** How many images' accounts are remembered. */
 const REMEMBERED = 32;
 
@@ -25,9 +27,7 @@ export function createReadAccounts(helper: Helper, { remember = false } = {}): R
     const key = snapshots.join(' ');
     const found = known.get(key);
     if (found) return found;
-    // One after the other, which one process of the helper does; side by side they would take two.
-    const passwd = await readText(helper, snapshots, '/etc/passwd', options.signal);
-    const group = await readText(helper, snapshots, '/etc/group', options.signal);
+    const [passwd = '', group = ''] = await readTexts(helper, snapshots, options.signal);
     const accounts = { users: parsePasswd(passwd), groups: parseGroup(group) };
     if (remember) {
       const oldest = known.size >= REMEMBERED ? known.keys().next().value : undefined;
@@ -38,24 +38,27 @@ export function createReadAccounts(helper: Helper, { remember = false } = {}): R
   };
 }
 
-async function readText(
+/** The files by one request: each takes a process of the helper. A missing one is empty. */
+async function readTexts(
   helper: Helper,
   snapshots: readonly string[],
-  path: string,
   signal: AbortSignal | undefined,
-): Promise<string> {
+): Promise<readonly string[]> {
   // From scratch: there is no file system yet to look into.
-  if (snapshots.length === 0) return '';
+  if (snapshots.length === 0) return [];
   const chunks: Uint8Array[] = [];
   const onData = (chunk: Uint8Array): void => void chunks.push(chunk);
+  const args = { snapshots: [...snapshots], paths: [...FILES], maxBytes: MAX_FILE };
   try {
-    await helper.call('read-file', { snapshots: [...snapshots], path, maxBytes: MAX_FILE }, { signal, onData });
+    const { sizes } = await helper.call('read-files', args, { signal, onData });
+    const content = Buffer.concat(chunks);
+    let end = 0;
+    return sizes.map((size) => content.toString('utf8', end, (end += size ?? 0)));
   } catch (error) {
-    if (isEngineError(error, 'NATIVE_NOT_FOUND')) return '';
     if (isEngineError(error, 'NATIVE_INVALID')) {
+      const path = FILES.find((file) => error.message.includes(file)) ?? FILES.join(' or ');
       throw new EngineError('INVALID_ACCOUNTS', `Cannot read ${path} of the image: ${error.message}`, { cause: error });
     }
     throw error;
   }
-  return Buffer.concat(chunks).toString('utf8');
 }

@@ -18,6 +18,7 @@ pub enum Reply {
     Checksum(Checksum),
     Contents,
     ReadFile,
+    ReadFiles(ReadFiles),
     Look(Look),
     Unpack(Unpack),
     Remove(Remove),
@@ -44,6 +45,15 @@ pub enum Reply {
     Events,
     Announce,
     Keyring(Keyring),
+}
+
+/// How many bytes of each file were sent, in the order of the paths; nothing for one that is missing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ReadFilesReply"))]
+#[serde(rename_all = "camelCase")]
+pub struct ReadFiles {
+    #[cfg_attr(feature = "ts", ts(type = "Array<number | null>"))]
+    pub sizes: Vec<Option<u64>>,
 }
 
 /// What stands at the paths that were asked for, in their order; nothing where a path leads nowhere.

@@ -62,6 +62,7 @@ pub enum Operation {
     Checksum(Checksum),
     Contents(Contents),
     ReadFile(ReadFile),
+    ReadFiles(ReadFiles),
     Look(Look),
     Unpack(Unpack),
     Remove(Remove),
@@ -427,6 +428,18 @@ pub struct ReadFile {
     /// Of a larger file its first `max_bytes`; otherwise that is `Invalid`.
     #[cfg_attr(feature = "ts", ts(optional))]
     pub prefix: Option<bool>,
+}
+
+/// Send regular files of the merged tree as `Data`, one after the other, as [`ReadFile`] does; one that is missing is no failure.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(rename = "ReadFilesArgs"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReadFiles {
+    pub snapshots: Vec<String>,
+    pub paths: Vec<String>,
+    /// Of each file; a larger one is `Invalid`.
+    #[cfg_attr(feature = "ts", ts(type = "number"))]
+    pub max_bytes: u64,
 }
 
 /// Say what stands at some paths of the merged tree. Nothing is opened but directories; links in the middle of a path resolve inside the root.

@@ -27,10 +27,9 @@ pub(crate) fn run(context: &Context, args: &Kill) -> Result<Reply, Failure> {
         Some(parse_signal(&args.signal)?)
     };
     let folder = Folder::open(context, &args.container)?;
-    let watch = Watch::new(&folder.fd)?;
     let state = life::look(context, &folder)?.ok_or_else(|| missing(&args.container))?;
     let Some(signal) = signal else {
-        return answer(recorded(context, &folder, &watch, None)?, false);
+        return answer(recorded(context, &folder, &Watch::new(&folder.fd)?, None)?, false);
     };
     if !life::runs(&state) {
         return over(state, args.wait_seconds.is_some());
@@ -47,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &Kill) -> Result<Reply, Failure> {
         return answer(None, false);
     }
     let due = Instant::now() + RECORDING;
-    let ended = recorded(context, &folder, &watch, Some(due))?;
+    let ended = recorded(context, &folder, &Watch::soon(&folder.fd)?, Some(due))?;
     journal::of_container(context, &folder, "stop", &[]);
     answer(ended, forced)
 }

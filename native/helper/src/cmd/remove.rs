@@ -60,7 +60,7 @@ fn find(context: &Context, id: &str) -> Result<Option<(Folder, reply::ContainerS
 
 /// Waits until the monitor has recorded the end, or has gone.
 fn wait_for(monitor: &rustix::fd::OwnedFd, folder: &Folder) -> Result<(), Failure> {
-    let watch = container::watch::Watch::new(&folder.fd)?;
+    let watch = container::watch::Watch::soon(&folder.fd)?;
     let due = std::time::Instant::now() + std::time::Duration::from_secs(5);
     // A state that could not be read is written anew by the monitor when its process has ended.
     let runs = || {
