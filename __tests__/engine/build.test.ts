@@ -115,6 +115,15 @@ suite(named('build'), () => {
     expect(await names(layers.at(-1) ?? '')).toEqual(['app/', 'app/greeting', '.wh.tmp']);
   });
 
+  test('has no raw sockets on the network of the host, and has them on one of its own', async () => {
+    const CAP_NET_RAW = 13n;
+    const rawSockets = async (flag: string): Promise<bigint> => {
+      const { output } = await it.build(`${SHELL}RUN ${flag} grep CapBnd /proc/self/status`);
+      return (BigInt(`0x${/CapBnd:\s*([0-9a-f]+)/.exec(output)?.[1] ?? ''}`) >> CAP_NET_RAW) & 1n;
+    };
+    expect([await rawSockets(''), await rawSockets('--network=none')]).toEqual([0n, 1n]);
+  });
+
   test('leaves nothing of the engine in a layer: no mount points, no lent files', async () => {
     const ca = join(it.root, 'ca.pem');
     await writeFile(ca, 'a certificate\n');

@@ -6,7 +6,7 @@ import type { Helper } from '../native/types.ts';
 import { createReadAccounts } from './accounts.ts';
 import { networkFiles } from './bound-files.ts';
 import { readHostFacts } from './host.ts';
-import { BUILD_PROFILE, MASKED_PATHS } from './profile.ts';
+import { BUILD_PROFILE, MASKED_PATHS, type Profile } from './profile.ts';
 import { toRlimits } from './rlimits.ts';
 import { createSpec, type MachineProbe } from './spec.ts';
 import { lookupUser } from './user.ts';
@@ -60,6 +60,12 @@ const CA_VARIABLES = [
   'AWS_CA_BUNDLE',
 ];
 
+/** On the host's network raw sockets would hear what the interfaces of the host do. */
+const ON_HOST: Profile = {
+  ...BUILD_PROFILE,
+  capabilities: BUILD_PROFILE.capabilities.filter((name) => name !== 'CAP_NET_RAW'),
+};
+
 /**
  * RUN as a container of profile `build`, on the host's network with the host's resolvers, attached, kept nowhere after its end.
  *
@@ -78,7 +84,7 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
       extraHosts: [...(isAlone ? [] : [{ name: hostname, address: '127.0.0.1' }]), ...(op.extraHosts ?? [])],
     });
     const config = createSpec(
-      BUILD_PROFILE,
+      isAlone ? BUILD_PROFILE : ON_HOST,
       {
         args: op.args,
         // What the user sets wins over what we lend.
