@@ -57,7 +57,7 @@ export function foreignFrontend(ast: Ast): WarningEvent | undefined {
     .split(/\s+/)[0]
     ?.replace(/@.*$/, '')
     .replace(/:[^/]*$/, '');
-  if (name === undefined || /(?:^|\/)docker\/dockerfile(?:-upstream)?$/.test(name)) return undefined;
+  if (name === undefined || /(?:^|\/)dockerfile(?:-upstream)?$/.test(name)) return undefined;
   const line = ast.text.split('\n').findIndex((text) => /^\s*#\s*syntax\s*=/i.test(text)) + 1;
   return {
     type: 'warning',

@@ -21,7 +21,7 @@ async function withMarker<T>(parts: Parts, options: ActOptions, act: () => Promi
   const folder = join(parts.store.root, 'run');
   const found = listFolder(folder).filter((name) => name.startsWith(MARKER));
   if (found.length > 0) await parts.store.locks.ifFree('store', () => collect(parts, folder, found, options));
-  // Nobody else has both numbers, and without `node:crypto` a command begins sooner.
+  // As good as nobody else has both numbers, and without `node:crypto` a command begins sooner.
   const marker = join(folder, `${MARKER}${process.pid}-${process.hrtime.bigint()}`);
   closeSync(openSync(marker, 'wx'));
   try {

@@ -115,6 +115,7 @@ suite(named('a build that cannot go on'), () => {
       'docker/dockerfile:1',
       'docker.io/docker/dockerfile-upstream:master-labs',
       'localhost:5000/docker/dockerfile@sha256:0',
+      'harbor.example.org/mirror/dockerfile:1.7',
     ])
       expect(await warningsOf(own)).toEqual([]);
     expect(await warningsOf('example.org/nix:1 --flag')).toMatchObject([

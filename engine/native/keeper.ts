@@ -1,8 +1,10 @@
 import type { Duplex } from 'node:stream';
+import { escapeControl } from '../base/escape.ts';
 import { encodeFrame } from './frame.ts';
 import { readLines, type Spoken } from './lines.ts';
 import { FRAME, type Control, type Request } from './protocol.ts';
-import { isClosed, later, settle } from './session.ts';
+import { EngineError } from '../base/errors.ts';
+import { END_TIMEOUT, isClosed, later, settle } from './session.ts';
 import type { ArgumentsOf, CallOptions, Helper, OperationName, Session } from './types.ts';
 
 /** A {@link Helper} whose locks need no program of their own where a series is started beside them. */
@@ -37,6 +39,8 @@ export function createLockHelper(
       asked = true;
       return later(async () => {
         const socket = await waited.catch(() => undefined);
+        // The next series is not started for these.
+        asked = false;
         return socket ? openAt<O>(socket, lock, options) : own.open(op, args, options);
       });
     },
@@ -58,12 +62,26 @@ function openAt<O extends OperationName>(
     onEvent: (event) => options.onEvent?.(event),
     onResult: () => socket.end(),
   }).catch((error: unknown): Spoken => ({ noise: isClosed(error) ? '' : String(error) }));
-  const result = read.then((spoken) => settle<O>({ spoken, code: null, signal: null }, action, options.signal));
+  const result = read.then((spoken) => {
+    if (!spoken.reply && !spoken.failure && !options.signal?.aborted) throw lost(spoken.noise);
+    return settle<O>({ spoken, code: null, signal: null }, action, options.signal);
+  });
   result.catch(() => undefined);
   return {
     result,
     control: (message) => Promise.resolve(write(FRAME.control, message)),
     write: () => Promise.resolve(),
-    close: () => void socket.end(),
+    close: () => {
+      socket.end();
+      // It ends at once, but where its store does not answer any more.
+      setTimeout(() => socket.destroy(), END_TIMEOUT).unref();
+    },
   };
+}
+
+function lost(noise: string): EngineError {
+  const said = noise === '' ? '' : `: ${escapeControl(noise)}`;
+  return new EngineError('NATIVE_DIED', `Cannot lock the store: the process that keeps its locks has ended${said}`, {
+    hint: 'Run the command again',
+  });
 }

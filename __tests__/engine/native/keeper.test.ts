@@ -82,6 +82,13 @@ describe('locks', () => {
     expect(await keeperOf(user)).toBe('lock');
   });
 
+  test('that a series was started for are kept by no other one', async () => {
+    const { user, startSeries } = await open();
+    startSeries();
+    await keeperOf(user);
+    expect(await startSeries().locks).toBeUndefined();
+  });
+
   test('have a process of their own where the series is root by sudo', async () => {
     const { user, startSeries } = await open();
     startSeries('sudo');
@@ -97,7 +104,11 @@ describe('locks', () => {
   test('that were lost with their process are taken from another one', async () => {
     const { user, startSeries } = await open(SCRIPT.replace("if (rest[0] === 4) say", "if (rest[0] === 4 && words !== 'lock') process.exit(1); if (rest[0] === 4) say"));
     startSeries();
-    await expect(keeperOf(user)).rejects.toMatchObject({ code: 'NATIVE_DIED' });
+    await expect(keeperOf(user)).rejects.toMatchObject({
+      code: 'NATIVE_DIED',
+      message: 'Cannot lock the store: the process that keeps its locks has ended',
+      hint: 'Run the command again',
+    });
     closing.pop();
     expect(await keeperOf(user)).toBe('lock');
   });

@@ -210,6 +210,13 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('run', ...local, '--log-opt', 'compress=true', 'box', 'true')).stderr).toContain(
       "unknown log opt 'compress' for local log driver",
     );
+    for (const size of ['-1', '0']) {
+      const refused = await berth('run', '--log-driver', 'local', '--log-opt', `max-size=${size}`, 'box', 'true');
+      expect(refused).toMatchObject({
+        code: 125,
+        stderr: expect.stringContaining(`invalid max-size "${size}" for local`),
+      });
+    }
     const silent = (await berth('run', '-d', '--log-driver', 'none', 'box', 'echo', 'x')).stdout.trim();
     expect((await berth('logs', silent)).stderr).toContain('does not support reading');
   });

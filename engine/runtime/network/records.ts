@@ -1,9 +1,10 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../../base/errors.ts';
+import { namesIn } from '../../base/small-file.ts';
 import type { NetworkRange } from '../../engine.ts';
 import type { BridgeTrait } from '../../native/protocol.ts';
-import { isRecord, listFolder, readJson, replaceFile } from '../../store/files.ts';
+import { isRecord, readJson, replaceFile } from '../../store/files.ts';
 
 /** A network of the store, as it is kept in `networks/<id>/network.json`. */
 export interface NetworkRecord extends NetworkRange {
@@ -43,7 +44,7 @@ export function createNetworkRecords(root: string): NetworkRecords {
   const folder = join(root, 'networks');
   return {
     list: async () => {
-      const ids = listFolder(folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
+      const ids = namesIn(folder).filter((name) => /^[0-9a-f]{64}$/.test(name));
       return ids.flatMap((id) => read(folder, id)).sort((a, b) => (a.name < b.name ? -1 : 1));
     },
     put: async (record) => {

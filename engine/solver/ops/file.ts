@@ -84,7 +84,7 @@ export async function runFile(parts: FileParts, step: FileStep, options: ActOpti
 function aboutFiles({ vertex, op }: FileStep, error: unknown): unknown {
   if (!(error instanceof NativeError)) return error;
   const { step, message, subject } = error.failure;
-  if (step === 'inflate blob') {
+  if (step === 'inflate blob' && error.code === 'NATIVE_INVALID') {
     return new EngineError(error.code, `Cannot build ${vertex.name}: ${message}: ${subject ?? ''}`, {
       hint: 'Make the archive again, or add it as it is: ADD --unpack=false',
       cause: error,

@@ -59,7 +59,7 @@ fn open_below(place: &str, path: &str) -> Result<OwnedFd> {
     }
 }
 
-/// Before Linux 5.6, or below a filter: only what is of another file system shows.
+/// Before Linux 5.6, or below a filter that says so: only what is of another file system shows.
 fn open_checked(root: &OwnedFd, path: &str) -> Result<OwnedFd> {
     let file = rustix::fs::openat(root, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     let same = is_proc(&file)? && rustix::fs::fstat(&file)?.st_dev == rustix::fs::fstat(root)?.st_dev;

@@ -77,6 +77,12 @@ function toLog({ logDriver, logOpt }: Pick<Values<typeof HOST_FLAGS>, 'logDriver
     );
   }
   const [size, files] = [options.get('max-size'), options.get('max-file')];
+  if (driver === 'local' && size !== undefined && (size === '-1' || parseSize(size) <= 0)) {
+    throw new UsageError(
+      `invalid max-size "${size}" for local log driver: wanted a size above 0`,
+      '--log-opt max-size=20m',
+    );
+  }
   return {
     driver,
     ...(size === undefined || size === '-1' ? {} : { maxSize: parseSize(size) }),

@@ -119,7 +119,7 @@ fn ends_within(process: &OwnedFd, patience: Option<Duration>) -> Result<bool, Fa
 fn recorded(context: &Context, folder: &Folder, watch: &Watch, due: Option<Instant>) -> Result<Option<Ended>, Failure> {
     loop {
         match life::look(context, folder)? {
-            Some(state) if life::runs(&state) && due.is_none_or(|due| Instant::now() < due) => watch.wait(None, Some(LOOK))?,
+            Some(state) if life::runs(&state) && due.is_none_or(|due| Instant::now() < due) => drop(watch.wait(None, Some(LOOK))?),
             Some(state) => return Ok(state.ended),
             None => return Ok(None),
         }

@@ -53,8 +53,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Waits until something may have changed, `also` is readable, or the time is over.
-    pub(crate) fn wait(&self, also: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> Result<(), Failure> {
+    /// Waits until something may have changed, `also` is readable, or the time is over: only then false.
+    pub(crate) fn wait(&self, also: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> Result<bool, Failure> {
         let moments = self.moments.get();
         self.moments.set(moments.saturating_sub(1));
         let timeout = if moments > 0 {
@@ -65,7 +65,7 @@ impl Watch {
         let inotify = self.inotify.get();
         if moments == 0 && inotify.is_none() {
             // What has happened up to now, the next look sees.
-            return self.begin();
+            return self.begin().map(|()| true);
         }
         let mut polled: Vec<PollFd<'_>> = inotify.map(|inotify| PollFd::new(inotify, PollFlags::IN)).into_iter().collect();
         polled.extend(also.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
@@ -73,21 +73,20 @@ impl Watch {
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(time.subsec_nanos()),
         });
-        rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, timeout.as_ref())).map_err(failed("poll"))?;
+        let ready = rustix::io::retry_on_intr(|| rustix::event::poll(&mut polled, timeout.as_ref())).map_err(failed("poll"))?;
         let mut events = [0_u8; 4096];
         if let Some(inotify) = inotify {
             while matches!(rustix::io::retry_on_intr(|| rustix::io::read(inotify, &mut events)), Ok(1..)) {}
         }
-        Ok(())
+        Ok(ready > 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
-    const LONG: Option<Duration> = Some(Duration::from_secs(60));
+    const LONG: Option<Duration> = Some(Duration::from_secs(20));
 
     fn opened(place: &tempfile::TempDir) -> OwnedFd {
         std::fs::File::open(place.path()).unwrap().into()
@@ -98,14 +97,14 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let watch = Watch::soon(&opened(&place)).unwrap();
         for _ in 0..LOOKS {
-            watch.wait(None, LONG).unwrap();
+            assert!(!watch.wait(None, LONG).unwrap());
             assert!(watch.inotify.get().is_none());
         }
         // It begins to watch, and the caller looks once more.
-        watch.wait(None, LONG).unwrap();
+        assert!(watch.wait(None, LONG).unwrap());
         assert!(watch.inotify.get().is_some());
         std::fs::write(place.path().join("state"), "").unwrap();
-        watch.wait(None, LONG).unwrap();
+        assert!(watch.wait(None, LONG).unwrap(), "the file was not seen");
     }
 
     #[test]
@@ -113,9 +112,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let watch = Watch::new(&opened(&place)).unwrap();
         std::fs::write(place.path().join("state"), "").unwrap();
-        watch.wait(None, LONG).unwrap();
-        let before = Instant::now();
-        watch.wait(None, Some(Duration::from_millis(20))).unwrap();
-        assert!(before.elapsed() >= Duration::from_millis(20), "nothing has changed since");
+        assert!(watch.wait(None, LONG).unwrap(), "the file was not seen");
+        assert!(
+            !watch.wait(None, Some(Duration::from_millis(20))).unwrap(),
+            "nothing has changed since"
+        );
     }
 }
