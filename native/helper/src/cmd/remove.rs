@@ -58,10 +58,14 @@ fn find(context: &Context, id: &str) -> Result<Option<(Folder, reply::ContainerS
     }
 }
 
+/// How long a monitor may take to write what is left of the output, and the end, of a process that has been killed: on a slow machine that is
+/// many seconds.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Waits until the monitor has recorded the end, or has gone.
 fn wait_for(monitor: &rustix::fd::OwnedFd, folder: &Folder) -> Result<(), Failure> {
     let watch = container::watch::Watch::soon(&folder.fd)?;
-    let due = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let due = std::time::Instant::now() + PATIENCE;
     // A state that could not be read is written anew by the monitor when its process has ended.
     let runs = || {
         folder
