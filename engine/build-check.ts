@@ -23,8 +23,13 @@ const ARGUMENT = 'BUILDKIT_DOCKERFILE_CHECK';
  */
 export function checkOptionsOf(ast: Ast, buildArgs: Readonly<Record<string, string>> = {}): CheckOptions {
   const given = Object.hasOwn(buildArgs, ARGUMENT) ? buildArgs[ARGUMENT] : undefined;
-  const line = given === undefined ? ast.text.split('\n').findIndex((text) => /^\s*#\s*check\s*=/i.test(text)) + 1 : 0;
+  const line = given === undefined ? lineOf(ast, 'check') : 0;
   return locate(ast, { startLine: line, endLine: line }, () => parseCheckOptions(given ?? ast.directives.check));
+}
+
+/** Where a directive stands, counted from 1; 0 where it does not. */
+function lineOf({ text }: Ast, directive: keyof Ast['directives']): number {
+  return text.split('\n').findIndex((line) => new RegExp(`^\\s*#\\s*${directive}\\s*=`, 'i').test(line)) + 1;
 }
 
 /** What the checks have found and the user wants to hear, by line. */
@@ -58,7 +63,7 @@ export function foreignFrontend(ast: Ast): WarningEvent | undefined {
     ?.replace(/@.*$/, '')
     .replace(/:[^/]*$/, '');
   if (name === undefined || /(?:^|\/)dockerfile(?:-upstream)?$/.test(name)) return undefined;
-  const line = ast.text.split('\n').findIndex((text) => /^\s*#\s*syntax\s*=/i.test(text)) + 1;
+  const line = lineOf(ast, 'syntax');
   return {
     type: 'warning',
     message: `The frontend ${escapeControl(name)} is not run: ${ast.file} is built as a Dockerfile`,

@@ -1,5 +1,6 @@
-import { lstatSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { lstatSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { textOf } from '../base/small-file.ts';
 
 /** What findings about a machine are of: all that they could differ with, and that can be read without trying. */
 export interface FactsOf {
@@ -21,8 +22,8 @@ export interface FactsOf {
  * @returns undefined where the machine does not say which boot this is or what we may do
  */
 export function readFacts({ root, helper, sudo, wanted, proc = '/proc' }: FactsOf): string | undefined {
-  const boot = readOf(join(proc, 'sys/kernel/random/boot_id'));
-  const rights = readOf(join(proc, 'self/status'))?.match(RIGHTS);
+  const boot = textOf(join(proc, 'sys/kernel/random/boot_id'), undefined);
+  const rights = textOf(join(proc, 'self/status'), undefined)?.match(RIGHTS);
   if (!boot || !rights) return undefined;
   const facts = [
     boot,
@@ -30,7 +31,7 @@ export function readFacts({ root, helper, sudo, wanted, proc = '/proc' }: FactsO
     rights,
     [process.getuid?.(), process.getgid?.(), process.getgroups?.()],
     NAMESPACES.map((name) => linkOf(join(proc, 'self/ns', name))),
-    [...OWN, ...SWITCHES].map((name) => readOf(join(proc, name)) ?? null),
+    [...OWN, ...SWITCHES].map((name) => textOf(join(proc, name), null)),
     [...ACCOUNTS, ...(sudo === undefined ? [] : [sudo, ...SUDOERS])].map(versionOf),
     versionOf(helper),
     [root, placeOf(root)],
@@ -66,14 +67,6 @@ const ACCOUNTS = [
   ...['/usr/bin', '/bin', '/usr/local/bin'].flatMap((folder) => [`${folder}/newuidmap`, `${folder}/newgidmap`]),
 ];
 const SUDOERS = ['/etc/sudoers', '/etc/sudoers.d'];
-
-function readOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
 
 function linkOf(path: string): string | undefined {
   try {

@@ -3,7 +3,8 @@ import { isEngineError } from '../../../engine/base/errors.ts';
 import { graphOf } from '../../helpers/graph.ts';
 
 /** Says too little or the wrong thing, and what to type instead. */
-const MENDED: readonly (readonly [string, string])[] = [
+/** Words of a Dockerfile, and the hint: a text, or what matches one. */
+const MENDED: readonly (readonly [string, unknown])[] = [
   ['ADD a', 'Write ADD model.tar.gz /models/'],
   ['ARG', 'Write ARG NAME or ARG NAME=default'],
   ['ARG =b', 'Write ARG NAME or ARG NAME=default'],
@@ -38,7 +39,7 @@ const MENDED: readonly (readonly [string, string])[] = [
   ['RUN --network=hots a', 'Write --network=host'],
   ['RUN --mount= a', 'Write --mount=type=cache,target=/path'],
   ['RUN --mount=type=cache,target a', 'Write target=value'],
-  ['RUN --mount=type=cache,cheese a', expect.stringMatching(/^Known: type, from, /) as unknown as string],
+  ['RUN --mount=type=cache,cheese a', expect.stringMatching(/^Known: type, from, /)],
   ['RUN --mount=type=cache,target=/b,sharing=c a', 'Write sharing=shared, sharing=private, sharing=locked'],
   ['RUN --mount=type=cache,target=/b,mode=9 a', 'Write an octal number such as mode=0755'],
   ['RUN --mount=type=cache,target=/b,uid=c a', 'Write a number such as uid=1000'],

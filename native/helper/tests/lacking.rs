@@ -10,8 +10,8 @@
 
 mod support;
 
-use berth_seccomp::{Architecture, compile, table};
 use rustix::fs::{FileType, Mode};
+use rustix::io::Errno;
 use serde_json::{Value, json};
 use support::{Answer, DATA, END, Rung, Store, as_root, each_rung, spec, start, with};
 
@@ -294,27 +294,9 @@ fn without(store: &Store, calls: &[&str], broken: &[&str]) {
     }
 }
 
-/// Runs `work` in a thread whose `calls`, and those of the programs that it starts, answer ENOSYS.
+/// Runs `work` where `calls` answer ENOSYS.
 fn filtered<T: Send>(calls: &[&str], work: impl FnOnce() -> T + Send) -> T {
-    for call in calls {
-        assert!(table::number(call, Architecture::NATIVE).is_some(), "{call} is no call");
-    }
-    let profile = json!({
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "syscalls": [{"names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": 38}],
-    });
-    let filter = compile(&serde_json::from_value(profile).unwrap(), Architecture::NATIVE).unwrap();
-    let filtered = || {
-        // As root without `no_new_privs`, so that newuidmap works in it.
-        berth_sys::seccomp::install(&filter.instructions, filter.log).unwrap();
-        work()
-    };
-    std::thread::scope(|scope| {
-        scope
-            .spawn(filtered)
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
+    support::filtered(calls, Errno::NOSYS, work)
 }
 
 /// What a build and a run do, as far as it goes.

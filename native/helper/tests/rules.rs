@@ -13,6 +13,7 @@ mod support;
 
 use berth_sys::process::{Namespaces, unshare};
 use rustix::fs::{Mode, OFlags, SealFlags};
+use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use serde_json::{Value, json};
 use std::fs;
@@ -193,30 +194,13 @@ fn a_filter_that_cannot_be_loaded_is_the_end_of_the_start() {
                     ("/process/noNewPrivileges", json!(no_new_privileges)),
                 ],
             );
-            let answer = without_seccomp(|| store.call("start", &start(config, "c1", "u1", &[&base])));
+            let answer = support::filtered(&["seccomp"], Errno::NOMEM, || {
+                store.call("start", &start(config, "c1", "u1", &[&base]))
+            });
             assert_eq!(answer.failure()["step"], "seccomp", "{answer:?}");
             assert_eq!(answer.text(), "");
         }
     });
-}
-
-/// Runs `work` where no further filter can be loaded.
-fn without_seccomp<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let profile = json!({
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "syscalls": [{"names": ["seccomp"], "action": "SCMP_ACT_ERRNO", "errnoRet": 12}],
-    });
-    let filter = berth_seccomp::compile(&serde_json::from_value(profile).unwrap(), berth_seccomp::Architecture::NATIVE).unwrap();
-    let filtered = || {
-        berth_sys::seccomp::install(&filter.instructions, filter.log).unwrap();
-        work()
-    };
-    std::thread::scope(|scope| {
-        scope
-            .spawn(filtered)
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
 }
 
 #[test]

@@ -582,3 +582,27 @@ pub(crate) fn mounted(mut config: Value, mount: Value) -> Value {
     config["mounts"].as_array_mut().unwrap().push(mount);
     config
 }
+
+/// Runs `work` in a thread whose `calls`, and those of the programs that it starts, answer `error`.
+pub(crate) fn filtered<T: Send>(calls: &[&str], error: rustix::io::Errno, work: impl FnOnce() -> T + Send) -> T {
+    use berth_seccomp::{Architecture, compile, table};
+    for call in calls {
+        assert!(table::number(call, Architecture::NATIVE).is_some(), "{call} is no call");
+    }
+    let profile = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": calls, "action": "SCMP_ACT_ERRNO", "errnoRet": error.raw_os_error()}],
+    });
+    let filter = compile(&serde_json::from_value(profile).unwrap(), Architecture::NATIVE).unwrap();
+    let filtered = || {
+        // As root without `no_new_privs`, so that newuidmap works in it.
+        berth_sys::seccomp::install(&filter.instructions, filter.log).unwrap();
+        work()
+    };
+    std::thread::scope(|scope| {
+        scope
+            .spawn(filtered)
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
