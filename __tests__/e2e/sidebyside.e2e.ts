@@ -55,6 +55,13 @@ const STEPS: readonly Step[] = [
   { args: 'exec -u 1000 -w /data -e X=y web sh -c echo\\ $X\\ $(id\\ -u)\\ $(pwd)' },
   { args: 'exec web no-such-command', silent: true },
   { args: 'exec -w /no/such/folder web true', silent: true },
+  { args: 'exec -w /data/seed web true', silent: true },
+  { args: 'exec -w data web true', silent: true },
+  { args: 'exec -d -w data web true', silent: true },
+  {
+    args: 'create --network none -w data box true',
+    error: /working directory 'data' is invalid, it needs to be an absolute path/,
+  },
   { args: 'cp HERE/given web:/data/given' },
   { args: 'exec web cat /data/given' },
   { args: 'cp web:/data HERE/out' },

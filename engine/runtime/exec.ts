@@ -11,6 +11,7 @@ import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
 import { rightsOf } from './rights.ts';
 import { createProcess } from './spec.ts';
 import { lookupUser } from './user.ts';
+import { checkWorkdir } from './workdir.ts';
 
 /** Starts a further process in a running container, with the container's own rights. */
 export async function execInContainer(
@@ -21,6 +22,8 @@ export async function execInContainer(
 ): Promise<ContainerHandle> {
   const { helper, probe } = connection;
   const { state, record } = await findRunning(connection, nameOrId);
+  const cwd = spec.workdir ?? record.config.WorkingDir ?? '';
+  checkWorkdir('start a process in the container', cwd);
   // Users may have been added since the start: the container's own layer is looked into as well.
   const accounts = await createReadAccounts(helper)([record.rootfs.upper, ...record.rootfs.lowers], options);
   const target = { idMap: helper.idMap, probe, host: readHostFacts(MASKED_PATHS) };
@@ -31,7 +34,7 @@ export async function execInContainer(
     {
       args: spec.command,
       env: [record.config.Env ?? [], record.deviceEnv ?? [], spec.env ?? []],
-      cwd: spec.workdir ?? record.config.WorkingDir ?? '',
+      cwd,
       identity: lookupUser(spec.user ?? record.config.User ?? '', accounts, record.spec.groupAdd),
       hostname: record.hostname,
       tty: spec.tty,
@@ -66,10 +69,10 @@ export async function execInContainer(
   });
 }
 
-/** A working directory that is not there counts as a command that is not: 127, as with Docker. */
+/** A working directory that is not there, or is none, counts as a command that is not there: 127, as with Docker. */
 function asNotFound(error: unknown, { workdir }: ExecSpec): NativeError | undefined {
-  if (!(error instanceof NativeError) || error.failure.step !== 'chdir' || error.failure.errno !== 'ENOENT')
-    return undefined;
+  if (!(error instanceof NativeError) || error.failure.step !== 'chdir') return undefined;
+  if (error.failure.errno !== 'ENOENT' && error.failure.errno !== 'ENOTDIR') return undefined;
   const hint = workdir === undefined ? error.hint : `give -w a directory that is in the container, not ${workdir}`;
   const failure = { ...error.failure, code: 'command-not-found', ...(hint === undefined ? {} : { hint }) } as const;
   return new NativeError('start a process in the container', failure, { cause: error });

@@ -30,6 +30,7 @@ import { argsOf, createSpec } from './spec.ts';
 import { withSwap } from './swap.ts';
 import { lookupUser } from './user.ts';
 import { readOrigins, type VolumeUse } from './volumes.ts';
+import { checkWorkdir } from './workdir.ts';
 
 /** All of a container that does not depend on the other containers. */
 export interface Plan {
@@ -66,6 +67,7 @@ export async function planContainer(
   const mode = modeOf(spec);
   const network = mode.kind;
   checkAnnotations(spec.annotations);
+  checkWorkdir('create the container', config.WorkingDir ?? '');
   checkRung(helper.idMap, spec);
   checkSpec(spec, mode);
   const donor = mode.kind === 'container' ? await findContainer(connection, mode.container) : undefined;

@@ -175,6 +175,17 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
       code: 127,
       stderr: expect.stringContaining('hint: give -w a directory that is in the container, not /nowhere'),
     });
+    expect((await berth('exec', '-w', '/etc/passwd', 'web', 'true')).code).toBe(127);
+    const refused = "the working directory 'data' is invalid, it needs to be an absolute path\nhint: -w /data\n";
+    for (const [code, ...words] of [
+      [128, 'exec', '-w', 'data', 'web'],
+      [1, 'exec', '-d', '-w', 'data', 'web'],
+      [125, 'run', '-w', 'data', 'box'],
+      [1, 'create', '-w', 'data', 'box'],
+    ] as const) {
+      const outcome = await berth(...words, 'true');
+      expect(outcome).toMatchObject({ code, stderr: expect.stringContaining(refused) });
+    }
 
     expect(
       (await berth('inspect', '-f', '{{.Name}} {{.State.Status}} {{json .Config.Labels}}', id.slice(0, 8))).stdout,

@@ -1,4 +1,4 @@
-import type { ExecSpec } from '../../../engine/index.ts';
+import { isEngineError, type ExecSpec } from '../../../engine/index.ts';
 import { attach, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import { list, single, text, toggle, type Values } from '../flags.ts';
@@ -21,6 +21,9 @@ export const EXEC_FLAGS = {
   user: text('-u, --user USER[:GROUP]', 'user name or id to run as'),
   workdir: text('-w, --workdir PATH', 'working directory in the container'),
 } as const;
+
+/** Docker's code of a process that its runtime refused to start. Who does not wait for it gets 1, as with any other error. */
+const NOT_STARTED = 128;
 
 /** What the engine is asked for; a terminal is another's to give. */
 export function toExecSpec(values: Values<typeof EXEC_FLAGS>, command: readonly string[]): ExecSpec {
@@ -57,7 +60,12 @@ export const exec = defineCommand({
         return undefined;
       });
     }
-    const handle = await engine.containers.exec(container, spec, { ...outputOf(context), signal: context.signal });
+    const handle = await engine.containers
+      .exec(container, spec, { ...outputOf(context), signal: context.signal })
+      .catch((error: unknown) => {
+        if (isEngineError(error, 'WORKDIR_NOT_ABSOLUTE')) context.fail(NOT_STARTED);
+        throw error;
+      });
     return await attach(context, handle, {
       interactive: values.interactive,
       tty,
