@@ -1,6 +1,7 @@
 import { EngineError } from '../base/errors.ts';
 import type { ActOptions } from '../base/progress.ts';
 import type { ContainerHandle, KeepOptions, OutputOptions, RunSpec } from '../engine.ts';
+import { NativeError } from '../native/index.ts';
 import type { Ended, StartArgs } from '../native/protocol.ts';
 import type { Session } from '../native/types.ts';
 import type { Connection, ContainersDependencies } from './dependencies.ts';
@@ -242,5 +243,14 @@ export async function untilRunning(
   session: Session<'start'> | Session<'resume'>,
   running: Promise<void>,
 ): Promise<void> {
-  await Promise.race([running, session.result]);
+  await Promise.race([running, session.result]).catch((error: unknown) => {
+    throw asMissingParameter(error) ?? error;
+  });
+}
+
+/** A kernel parameter that is not there has a code of its own: `run` ends with 127 then, as Docker does. */
+function asMissingParameter(error: unknown): EngineError | undefined {
+  if (!(error instanceof NativeError) || error.failure.step !== 'open sysctl') return undefined;
+  if (error.failure.code !== 'not-found') return undefined;
+  return new EngineError('SYSCTL_NOT_FOUND', error.message, { hint: error.hint, cause: error });
 }

@@ -23,12 +23,15 @@ function excerptOf(log: readonly string[]): string {
 /** What `run` ends with before the container's own code. */
 const NOT_RUN = 125;
 
+/** What a command line names is not on this machine. */
+const MISSING = ['DEVICE_NOT_FOUND', 'SYSCTL_NOT_FOUND'];
+
 /**
  * Docker's exit codes of errors: 127 and 126 for a command that cannot be found or started, 125 for a wrong command line, but for a template
  * that is wrong. Whatever else `run` does not find on this machine is 127 as well.
  */
 export function exitCodeOf(error: unknown, fallback: number): number {
-  if (error instanceof MissingPathError || isEngineError(error, 'DEVICE_NOT_FOUND')) {
+  if (error instanceof MissingPathError || MISSING.some((code) => isEngineError(error, code))) {
     return fallback === NOT_RUN ? 127 : fallback;
   }
   if (error instanceof OperandsError) return 1;

@@ -193,6 +193,8 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     });
     const absent = await berth('run', '--rm', '--sysctl', 'net.ipv4.nothing=1', 'box', 'true');
     expect(absent.stderr).toMatch(/net\.ipv4\.nothing.*\nhint: .*--sysctl/s);
+    expect(absent.code).toBe(127);
+    expect((await berth('run', '--rm', '--sysctl', 'net.ipv4.ip_forward=much', 'box', 'true')).code).toBe(125);
   });
 
   test('a log is kept as long as was asked for, and not at all by --log-driver none', async () => {

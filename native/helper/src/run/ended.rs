@@ -34,14 +34,34 @@ pub(crate) fn running() -> Ended {
     }
 }
 
-/// A process that could not be started, by Docker's exit codes.
+/// A process that could not be started, by Docker's exit codes: a kernel parameter that is not there is a command that is not.
 pub(crate) fn not_started(failure: &Failure) -> Ended {
     Ended {
         exit_code: Some(match failure.code {
             Code::CommandNotFound => 127,
+            Code::NotFound if failure.step == "open sysctl" => 127,
             Code::CommandNotExecutable => 126,
             _ => 128,
         }),
         ..running()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_ends_as_it_does_with_docker() {
+        let codes = [
+            (Failure::new(Code::CommandNotFound, "exec", "no such file"), 127),
+            (Failure::new(Code::CommandNotExecutable, "exec", "is a directory"), 126),
+            (Failure::system("open sysctl", "ENOENT", "no such file"), 127),
+            (Failure::system("write sysctl", "EINVAL", "invalid argument"), 128),
+            (Failure::system("mount overlay", "ENOENT", "no such file"), 128),
+        ];
+        for (failure, code) in codes {
+            assert_eq!(not_started(&failure).exit_code, Some(code), "{failure}");
+        }
     }
 }
