@@ -20,6 +20,12 @@ pub fn is_proc(fd: impl AsFd) -> Result<bool> {
     Ok(u64::try_from(found).is_ok_and(|magic| magic == MAGIC))
 }
 
+/// In words, the error that the functions below give where the file is not the kernel's own; none for an error of a call.
+#[must_use]
+pub fn explain(error: Errno) -> Option<&'static str> {
+    (error == Errno::XDEV).then_some("it is not the kernel's own file: something is mounted over it")
+}
+
 /// Opens a file of a process, given by its path below `/proc`, for writing.
 ///
 /// # Errors
@@ -93,6 +99,7 @@ mod tests {
         assert!(is_proc(open_to_write(SCORE).unwrap()).unwrap());
         let root = rustix::fs::open(PLACE, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         assert!(open_checked(&root, SCORE).is_ok());
+        assert_eq!(explain(open_to_write("self/nothing").unwrap_err()), None);
     }
 
     #[test]
@@ -113,7 +120,9 @@ mod tests {
             std::fs::write(&fake, "").unwrap();
             mount_bind(&fake, own("oom_score_adj")).unwrap();
             let root = rustix::fs::open(PLACE, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
-            assert!(matches!(open_to_write(SCORE), Err(Errno::XDEV)));
+            let refused = open_to_write(SCORE).unwrap_err();
+            assert_eq!(refused, Errno::XDEV);
+            assert!(explain(refused).is_some_and(|state| state.contains("mounted over it")));
             assert!(matches!(open_checked(&root, SCORE), Err(Errno::XDEV)));
             unmount(own("oom_score_adj"), UnmountFlags::DETACH).unwrap();
             // Another file of the same procfs, which only its mount gives away.

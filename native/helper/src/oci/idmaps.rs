@@ -42,7 +42,8 @@ impl Maps {
     pub(crate) fn write(&self, pid: Pid) -> Result<(), Failure> {
         let number = pid.as_raw_nonzero().get();
         if self.is_single() {
-            put(&format!("{number}/setgroups"), "deny").map_err(failed("write setgroups"))?;
+            let path = format!("{number}/setgroups");
+            put(&path, "deny").map_err(refusal("write setgroups", &path))?;
         }
         write_one(number, "gid_map", "newgidmap", &self.gids)?;
         write_one(number, "uid_map", "newuidmap", &self.uids)
@@ -54,9 +55,21 @@ fn write_one(pid: i32, file: &str, tool: &str, maps: &[Mapping]) -> Result<(), F
         .iter()
         .map(|map| format!("{} {} {}\n", map.container, map.host, map.size))
         .collect();
-    match put(&format!("{pid}/{file}"), &lines) {
+    let path = format!("{pid}/{file}");
+    match put(&path, &lines) {
         Err(Errno::PERM) => by_tool(pid, tool, maps),
-        other => other.map_err(|error| failed("map ids")(error).subject(lines.trim().to_owned())),
+        other => other.map_err(|error| match procfs::explain(error) {
+            Some(_) => refusal("map ids", &path)(error),
+            None => failed("map ids")(error).subject(lines.trim().to_owned()),
+        }),
+    }
+}
+
+/// A file of `/proc` that is not the kernel's own is no fault of the kernel's.
+fn refusal<'a>(step: &'a str, path: &'a str) -> impl FnOnce(Errno) -> Failure + use<'a> {
+    move |error| match procfs::explain(error) {
+        Some(state) => Failure::new(Code::Attack, step, state).subject(format!("/proc/{path}")),
+        None => failed(step)(error),
     }
 }
 
@@ -115,4 +128,35 @@ pub(crate) fn become_root(fixed: bool) -> Result<(), Failure> {
     }
     rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(failed("setresgid"))?;
     rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(failed("setresuid"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use berth_sys::process::{Namespaces, unshare};
+    use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
+
+    #[test]
+    fn a_map_that_is_not_the_kernels_own_is_named() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let map = Mapping {
+            container: 0,
+            host: 0,
+            size: 1,
+        };
+        let work = || {
+            unshare(Namespaces::MOUNT).unwrap();
+            mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+            let fake = tempfile::NamedTempFile::new().unwrap();
+            mount_bind(fake.path(), format!("/proc/{pid}/gid_map")).unwrap();
+            write_one(pid, "gid_map", "newgidmap", &[map]).unwrap_err()
+        };
+        let failure = std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+        assert_eq!(failure.code, Code::Attack);
+        assert_eq!(failure.subject, Some(format!("/proc/{pid}/gid_map")));
+        assert!(failure.message.contains("something is mounted over it"), "{failure}");
+    }
 }
