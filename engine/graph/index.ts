@@ -2,7 +2,8 @@
 export { resolveBases } from './resolve.ts';
 export type { ResolvedStage, ResolvedStages } from './resolve.ts';
 export { toGraph } from './convert.ts';
-export { outlineOf, type Outline, type OutlineArg, type OutlineMount } from './outline.ts';
+export { outlineOf, type Outline, type OutlineMount } from './outline.ts';
+export type { OutlineArg } from './outline-args.ts';
 export type { GraphOptions } from './options.ts';
 export { EPOCH, epochSource } from './epoch-source.ts';
 export { globalScope } from './scope.ts';

@@ -1,9 +1,9 @@
-import { parseMount, type ArgInstruction, type Range, type Stage } from '../dockerfile/index.ts';
+import { parseMount, type Range, type Stage } from '../dockerfile/index.ts';
 import { convertStages } from './convert.ts';
 import { stateOf, type Conversion } from './conversion.ts';
 import type { GraphOptions } from './options.ts';
+import { argsOf, type OutlineArg } from './outline-args.ts';
 import type { ResolvedStages } from './resolve.ts';
-import { globalScope } from './scope.ts';
 
 /** What a target takes from the one who builds it: `docker build --call=outline`. */
 export interface Outline {
@@ -13,14 +13,6 @@ export interface Outline {
   readonly args: readonly OutlineArg[];
   readonly secrets: readonly OutlineMount[];
   readonly ssh: readonly OutlineMount[];
-}
-
-/** A build argument. */
-export interface OutlineArg extends Range {
-  readonly name: string;
-  readonly description: string;
-  /** What holds without more: the default, or what was given. */
-  readonly value: string;
 }
 
 /** A secret or an agent that a RUN takes. */
@@ -41,7 +33,7 @@ export function outlineOf(resolved: ResolvedStages, options: GraphOptions): Outl
   return {
     name: target?.name ?? '',
     description: target?.doc ?? '',
-    args: byLine([...stages.flatMap((stage) => argsOf(conversion, stage)), ...globalsOf(resolved, options)]),
+    args: byLine(argsOf(conversion, resolved, options)),
     secrets: byLine(stages.flatMap((stage) => mountsOf(conversion, stage, 'secret'))),
     ssh: byLine(stages.flatMap((stage) => mountsOf(conversion, stage, 'ssh'))),
   };
@@ -51,39 +43,6 @@ export function outlineOf(resolved: ResolvedStages, options: GraphOptions): Outl
 function byLine<T extends Range & { readonly name: string }>(found: readonly T[]): readonly T[] {
   const once = found.filter(({ name }, index) => found.findIndex((other) => other.name === name) === index);
   return once.sort((a, b) => a.startLine - b.startLine);
-}
-
-function argsOf(conversion: Conversion, stage: Stage): readonly OutlineArg[] {
-  const { args } = stateOf(conversion, stage.index);
-  const declared = stage.instructions.filter((instruction) => instruction.kind === 'arg');
-  return declared.reverse().flatMap((instruction) =>
-    instruction.args.map(({ key, doc }) => ({
-      name: key,
-      description: doc || docOfGlobal(conversion.source.globalArgs, key),
-      value: args.findLast((arg) => arg.key === key)?.value ?? '',
-      ...rangeOf(instruction),
-    })),
-  );
-}
-
-/** Global arguments that a FROM uses. */
-function globalsOf({ source, stages }: ResolvedStages, options: GraphOptions): readonly OutlineArg[] {
-  const scope = globalScope(source, options);
-  const words = stages.map(({ stage }) => `${stage.base} ${stage.platform ?? ''}`).join(' ');
-  return source.globalArgs.flatMap((instruction) =>
-    instruction.args
-      .filter(({ key }) => new RegExp(`\\$\\{?${key}\\b`).test(words))
-      .map(({ key, doc }) => ({
-        name: key,
-        description: doc,
-        value: scope.get(key) ?? '',
-        ...rangeOf(instruction),
-      })),
-  );
-}
-
-function docOfGlobal(globals: readonly ArgInstruction[], name: string): string {
-  return globals.flatMap(({ args }) => args).find(({ key }) => key === name)?.doc ?? '';
 }
 
 function mountsOf(conversion: Conversion, stage: Stage, type: 'secret' | 'ssh'): readonly OutlineMount[] {

@@ -38,7 +38,8 @@ async function call(text: string, method: string, request: Partial<BuildRequest>
     isTTY: false,
     columns: 80,
   });
-  const options = { resolver: createResolver(), graph: { platform: PLATFORM, target: request.target } };
+  const { target, buildArgs } = request;
+  const options = { resolver: createResolver(), graph: { platform: PLATFORM, target, buildArgs } };
   const local = (asked: BuildRequest): LocalRequest => ({ ...asked, context: folder });
   const dockerfile: Engine['dockerfile'] = {
     check: (asked) => checkDockerfile(local(asked), options),
@@ -149,6 +150,67 @@ LEVEL       2       of detail
 
 `);
     expect(code).toBe(0);
+  });
+});
+
+describe('--call=outline of arguments that stages share, as BuildKit 0.32 prints it', () => {
+  const SHARED = `# A is the first
+ARG A=1
+# B is the second
+ARG B=b$A
+# C is the third
+ARG C=3
+ARG UNUSED=4
+ARG BASE=python
+FROM \${BASE} AS other
+ARG C
+FROM nobody AS unneeded
+ARG NOTHING=1
+FROM --platform=$BUILDPLATFORM \${BASE} AS one
+# X of one
+ARG X=1
+ARG B
+ARG TARGETPLATFORM
+ARG UNSET
+FROM one
+# Y of the last
+ARG Y=2
+ARG A=own
+ARG TARGETARCH=mine
+COPY --from=other /m /m
+`;
+
+  test('shows what is taken from before the first FROM as it stands there, and what it is made of', async () => {
+    expect((await call(SHARED, 'outline', { target: 'one' })).stdout).toBe(`TARGET:      one
+
+BUILD ARG   VALUE    DESCRIPTION
+A           1        is the first
+B           b1       is the second
+BASE        python   ${''}
+X           1        of one
+UNSET                ${''}
+
+`);
+  });
+
+  test('leaves out what nothing needs and arguments of the platform; what a stage sets stands for itself', async () => {
+    expect((await call(SHARED, 'outline')).stdout).toBe(`BUILD ARG    VALUE    DESCRIPTION
+B            b1       is the second
+C            3        is the third
+BASE         python   ${''}
+X            1        of one
+UNSET                 ${''}
+Y            2        of the last
+A            own      ${''}
+TARGETARCH   mine     ${''}
+
+`);
+  });
+
+  test('shows what is given where the stage declares it', async () => {
+    expect((await call(SHARED, 'outline', { buildArgs: { B: 'given' }, target: 'one' })).stdout).toContain(
+      `BASE        python   ${''}\nX           1        of one\nB           given    ${''}\n`,
+    );
   });
 });
 
