@@ -94,6 +94,21 @@ suite(named('a build that cannot go on'), () => {
     expect((await errorOf('FROM scratch\nCOPY nosuch /c#\n')).hint ?? '').not.toContain('comment');
   });
 
+  test('names the mount whose source is not in the context, and what to write', async () => {
+    await it.write({ 'models/one': 'x' });
+    for (const [source, hint] of [
+      ['/nope', `Paths begin at the root of the context ${it.context}; leave source= out to mount all of it`],
+      ['/models/ome', 'Did you mean source=models/one?'],
+    ] as const) {
+      expect(await errorOf(`FROM scratch\nRUN --mount=type=bind,source=${source},target=/x ["/b"]\n`)).toMatchObject({
+        code: 'COPY_SOURCE_NOT_FOUND',
+        message: `Cannot mount "${source.slice(1)}" by RUN --mount=type=bind,source=${source.slice(1)}: it is not in the build context ${it.context}`,
+        hint,
+        location: { startLine: 2 },
+      });
+    }
+  });
+
   test('refuses an agent without a socket before it reads anything', async () => {
     const path = join(it.context, 'conf');
     await writeFile(path, '');

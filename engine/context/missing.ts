@@ -4,6 +4,7 @@ import { EngineError } from '../base/errors.ts';
 import { escapeControl } from '../base/escape.ts';
 import { suggest } from '../base/suggest.ts';
 import type { Tree } from './listing.ts';
+import type { SelectOptions } from './types.ts';
 import type { Skipped } from './walk.ts';
 
 /** More names than this are not compared for a suggestion. */
@@ -22,6 +23,9 @@ export interface Listed {
   readonly name?: string | null | undefined;
 }
 
+/** Who asks: COPY and ADD name a path, a mount has it behind `source=`. */
+type Asked = Pick<SelectOptions, 'isMount'>;
+
 /** What is said of a source, and what to do. */
 interface Explanation {
   readonly state: string;
@@ -29,17 +33,18 @@ interface Explanation {
 }
 
 /** The error for a source that is not in the context: says when an ignore file hides it or it cannot be copied, else what may be meant. */
-export function createMissing(root: string, listed: Listed): (source: string) => EngineError {
-  return (source) => {
+export function createMissing(root: string, listed: Listed): (source: string, how: Asked) => EngineError {
+  return (source, how) => {
     // `..` stops at the root, as in the search: what is found there is the reason, not that the source climbs.
     const clean = posix.resolve('/', source).slice(1);
     const { state, hint } =
       explainNone(listed) ??
-      explain(root, clean, listed) ??
+      explain(root, clean, listed, how) ??
       explainAbove(root, source, listed) ??
-      suggestFor(root, clean, listed);
-    const shown = isOfMachine(root, clean, listed) ? `/${clean}` : source;
-    return new EngineError('COPY_SOURCE_NOT_FOUND', `Cannot copy "${escapeControl(shown)}": ${state}`, { hint });
+      suggestFor(root, clean, listed, how);
+    const shown = escapeControl(isOfMachine(root, clean, listed) ? `/${clean}` : source);
+    const action = how.isMount ? `mount "${shown}" by RUN --mount=type=bind,source=${shown}` : `copy "${shown}"`;
+    return new EngineError('COPY_SOURCE_NOT_FOUND', `Cannot ${action}: ${state}`, { hint });
   };
 }
 
@@ -51,7 +56,12 @@ function explainNone({ name }: Listed): Explanation | undefined {
 }
 
 /** Why what lies at the path in the context is not copied; undefined when nothing does. */
-function explain(root: string, clean: string, { tree, skipped, ignorePath }: Listed): Explanation | undefined {
+function explain(
+  root: string,
+  clean: string,
+  { tree, skipped, ignorePath }: Listed,
+  how: Asked,
+): Explanation | undefined {
   const shown = escapeControl(clean);
   const special = skipped.find(({ path }) => path === shown);
   if (special) return { state: `it is ${special.reason}` };
@@ -61,7 +71,7 @@ function explain(root: string, clean: string, { tree, skipped, ignorePath }: Lis
   // A path of this machine, as COPY does not take it.
   const own = `/${clean}`.startsWith(`${root}/`) ? `/${clean}`.slice(root.length + 1) : undefined;
   if (own === undefined || !tree.get(Buffer.from(own))) return undefined;
-  return { state: 'its paths begin at the build context', hint: `Write ${escapeControl(own)}` };
+  return { state: 'its paths begin at the build context', hint: `Write ${written(own, how)}` };
 }
 
 /** A source that climbs out: what is above the context is not sent, whatever is there. */
@@ -80,14 +90,20 @@ function explainAbove(root: string, source: string, { name }: Listed): Explanati
   };
 }
 
-function suggestFor(root: string, clean: string, { tree, name }: Listed): Explanation {
+function suggestFor(root: string, clean: string, { tree, name }: Listed, how: Asked): Explanation {
   const names =
     clean.length > MAX_LENGTH ? [] : tree.entries.slice(0, MAX_CANDIDATES).map(({ path }) => path.toString('utf8'));
   const near = suggest(clean, names);
   const shown = name ?? root;
-  const hint =
-    near === undefined ? `Paths begin at the root of the context ${shown}` : `Did you mean ${escapeControl(near)}?`;
+  const begin = `Paths begin at the root of the context ${shown}`;
+  const all = how.isMount ? `${begin}; leave source= out to mount all of it` : begin;
+  const hint = near === undefined ? all : `Did you mean ${written(near, how)}?`;
   return { state: `it is not in the build context ${shown}`, hint };
+}
+
+/** A path as it is typed. */
+function written(path: string, { isMount }: Asked): string {
+  return `${isMount ? 'source=' : ''}${escapeControl(path)}`;
 }
 
 /**

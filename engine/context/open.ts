@@ -80,7 +80,7 @@ export async function openContext(root: string, options: OpenContextOptions = {}
   return {
     root: real,
     select: async (sources, how) => {
-      const selected = selectFrom(tree, sources, { ...how, missing });
+      const selected = selectFrom(tree, sources, { ...how, missing: (source) => missing(source, how) });
       if (!isTold && selected.some(({ entry }) => entry === gitConfig)) {
         isTold = true;
         const warning = await credentialWarning(real);

@@ -23,13 +23,15 @@ export interface Selected {
   readonly isSource?: true;
 }
 
-/** What a COPY or ADD takes. */
+/** What a COPY or ADD takes, or a mount of RUN. */
 export interface SelectOptions {
   readonly destIsDirectory: boolean;
   /** `--parents`: for each source, the path or ignore-file pattern below it that is meant; empty takes all. */
   readonly include?: readonly string[] | undefined;
   /** `--exclude`: ignore-file patterns below each source; a file that is a source itself is matched by its name. */
   readonly exclude?: readonly string[] | undefined;
+  /** It is for a `--mount` of RUN: what is said of a source that is not there names `source=`. */
+  readonly isMount?: true | undefined;
 }
 
 /** The build context, listed once. */

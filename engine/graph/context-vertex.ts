@@ -27,6 +27,7 @@ export function contextVertex(
     dest: source,
     destIsDirectory: false,
     unpack: false,
+    isMount: true,
     location,
   };
   const whole = from === 'context' ? 'the build context' : `the context ${from.name}`;

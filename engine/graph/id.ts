@@ -38,6 +38,9 @@ function definitionOf(op: Op, platform: Platform): unknown {
 
 function withoutPlace(action: FileAction): unknown {
   if (action.action === 'mkdir') return action;
+  // What errors are told with is no part of it.
   const { location: _, ...rest } = action;
-  return rest;
+  if (rest.action !== 'copy') return rest;
+  const { isMount: __, ...copy } = rest;
+  return copy;
 }

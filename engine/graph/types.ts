@@ -173,6 +173,8 @@ export interface CopyFileAction extends Placement {
   readonly exclude?: readonly string[] | undefined;
   /** ADD: tar archives among the sources are unpacked, by content. */
   readonly unpack: boolean;
+  /** RUN mounts it: errors name its `source=`. */
+  readonly isMount?: true | undefined;
 }
 
 /** A here-document of COPY or ADD: a file with mode 0644. */
