@@ -80,6 +80,8 @@ const STEPS: readonly Step[] = [
   { args: 'ps -a --filter exited=137 --format {{.Names}}' },
   { args: 'rm -v web' },
   { args: 'rm web', error: /No such container: web/ },
+  { args: 'container remove web', error: /No such container: web/ },
+  { args: 'image remove nope:1', silent: true },
   { args: 'run --network none --name done box sh -c echo\\ out;echo\\ err>&2' },
   { args: 'logs done' },
   { args: 'rm done nope', error: /No such container: nope/ },

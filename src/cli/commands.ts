@@ -103,6 +103,7 @@ export const GROUPS: Readonly<
       stats,
       wait,
       rm,
+      remove: rm,
       inspect: inspectContainer,
       prune: pruneContainers,
       commit,
@@ -117,6 +118,7 @@ export const GROUPS: Readonly<
       ls: images,
       list: images,
       rm: rmi,
+      remove: rmi,
       inspect: inspectImage,
       prune: pruneImages,
       tag,
@@ -151,4 +153,5 @@ export const REFUSED_COMMANDS: ReadonlySet<string> = new Set([
   ...(
     'compose plugin search smoke buildx context manifest ' + 'checkpoint config node secret service stack swarm trust'
   ).split(' '),
+  'volume update',
 ]);

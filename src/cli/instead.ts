@@ -30,6 +30,8 @@ const COMMANDS: Readonly<Record<string, string>> = {
   trust: 'name an image by its digest: berth pull NAME@sha256:…',
   search: "search in the registry's own pages, and give the name to berth pull",
   smoke: 'berth ci builds and smoke-tests an image',
+  'volume update':
+    'it changes volumes of a cluster alone, and berth runs on one machine: berth volume create makes another',
 };
 
 const FLAGS: Readonly<Record<string, string>> = {

@@ -121,6 +121,10 @@ describe('a link named docker', () => {
   test.each([
     [['compose', 'up'], 'Cannot use "berth compose": not supported yet\nhint: start each service with berth run\n'],
     [['buildx', 'build', '.'], 'Cannot use "berth buildx": not supported yet\nhint: berth build does what'],
+    [
+      ['volume', 'update', 'x'],
+      'Cannot use "berth volume update": not supported yet\nhint: it changes volumes of a cluster',
+    ],
     [['-H', 'tcp://x', 'ps'], 'Cannot use -H: not supported yet\nhint: leave it out: berth has no daemon to reach'],
   ])('refuses %j by name, and says what to type', async (args, words) => {
     const { status, stderr } = await docker(...args);

@@ -102,6 +102,9 @@ const WANTED: Readonly<Record<string, string>> = {
   compose: '',
   buildx: '',
   swarm: '',
+  'volume update': '',
+  'image remove': '-f --force --no-prune --platform',
+  'container remove': '-f --force -v --volumes -l --link',
 };
 
 function find(path: string): AnyCommand | undefined {
