@@ -48,6 +48,18 @@ describe('--output', () => {
   ])('refuses %s by name', (text, message) => {
     expect(() => output(text)).toThrow(message);
   });
+
+  test.each([
+    ['push-by-digest=true', 'push under a name, name=REPOSITORY:TAG,push=true'],
+    ['registry.insecure=true', 'leave it out: registries on loopback are plain HTTP'],
+    ['mode=delete', 'leave it out; done are dest, name'],
+    ['annotation-index.a=b', 'annotation.NAME=VALUE sets one of the manifest'],
+    ['compresion=gzip', 'did you mean compression?'],
+  ])('says what to type instead of %s', (attribute, hint) => {
+    expect(() => output(`type=image,${attribute}`)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining(hint) }),
+    );
+  });
 });
 
 describe('--cache-from and --cache-to', () => {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { BuildCacheSource, BuildCacheTarget, BuildOutput } from '../../../engine/index.ts';
+import { suggest, type BuildCacheSource, type BuildCacheTarget, type BuildOutput } from '../../../engine/index.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseCsv } from './csv.ts';
 
@@ -10,11 +10,30 @@ export interface ParsedOutput extends BuildOutput {
 
 const TYPES: readonly BuildOutput['type'][] = ['image', 'registry', 'docker', 'oci', 'tar', 'local'];
 const COMPRESSIONS = ['gzip', 'zstd', 'uncompressed'] as const;
-/** Attributes of BuildKit's that are not done. */
-const REFUSED = (
-  'push-by-digest name-canonical unpack dangling-name-prefix buildinfo buildinfo-attrs prefer-nondist-layers ' +
-  'oci-artifact registry.insecure attestation-prefix platform-split context store.insecure mode'
-).split(' ');
+/** Attributes that are done, beside `type` and annotations. */
+const DONE =
+  'dest name push tar store compression compression-level force-compression oci-mediatypes rewrite-timestamp'.split(
+    ' ',
+  );
+const LEAVE_OUT = `leave it out; done are ${DONE.join(', ')} and annotation.NAME`;
+/** Attributes of BuildKit's that are not done, with what to type instead. */
+const REFUSED: Readonly<Record<string, string>> = {
+  'push-by-digest': 'push under a name, name=REPOSITORY:TAG,push=true, and take the digest from --metadata-file FILE',
+  'name-canonical': 'leave it out; --metadata-file FILE tells the digest to name the image by',
+  unpack: 'leave it out: berth run starts what is built as it is',
+  'dangling-name-prefix': 'leave it out, and give the name with name=NAME or -t NAME',
+  buildinfo: 'leave it out: BuildKit has dropped it as well',
+  'buildinfo-attrs': 'leave it out: BuildKit has dropped it as well',
+  'prefer-nondist-layers': LEAVE_OUT,
+  'oci-artifact': LEAVE_OUT,
+  'registry.insecure': 'leave it out: registries on loopback are plain HTTP without it',
+  'attestation-prefix': LEAVE_OUT,
+  'platform-split': LEAVE_OUT,
+  context: LEAVE_OUT,
+  'store.insecure': LEAVE_OUT,
+  mode: LEAVE_OUT,
+};
+const OTHER_ANNOTATIONS = 'annotation.NAME=VALUE sets one of the manifest';
 
 /**
  * `--output`: `type=oci,dest=image.tar,…`, `FOLDER`, or `-` for a tar on standard output.
@@ -64,15 +83,19 @@ function attribute(output: BuildOutput, key: string, value: string, cwd: string)
     case 'rewrite-timestamp':
       return { rewriteTimestamp: boolOf(key, value) };
     default:
-      throw REFUSED.includes(key) || key.startsWith('annotation')
-        ? new UsageError(`attribute ${key} is not supported yet`)
-        : new UsageError(`unknown attribute ${key}`);
+      throw notDone(key);
   }
 }
 
-const IMAGE_ONLY: ReadonlySet<string> = new Set(
-  'name push tar store compression compression-level force-compression oci-mediatypes rewrite-timestamp'.split(' '),
-);
+function notDone(key: string): UsageError {
+  const known = Object.hasOwn(REFUSED, key) ? REFUSED[key] : undefined;
+  const hint = known ?? (key.startsWith('annotation') ? OTHER_ANNOTATIONS : undefined);
+  if (hint !== undefined) return new UsageError(`attribute ${key} is not supported yet`, hint);
+  const near = suggest(key, DONE);
+  return new UsageError(`unknown attribute ${key}`, near ? `did you mean ${near}?` : LEAVE_OUT);
+}
+
+const IMAGE_ONLY: ReadonlySet<string> = new Set(DONE.filter((key) => key !== 'dest'));
 
 function compressionOf(value: string): (typeof COMPRESSIONS)[number] {
   const found = COMPRESSIONS.find((known) => known === value);
