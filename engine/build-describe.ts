@@ -31,7 +31,7 @@ export async function checkDockerfile(request: LocalRequest, options: DescribeOp
     ignoreFile: request.ignoreFile,
   });
   const error = await errorOf(async () => {
-    const graph = { ...options.graph, isIgnored, allStages };
+    const graph = { ...options.graph, isIgnored, allStages, allowHostNetwork: true };
     toGraph(await resolveBases(parseStages(ast), options.resolver, { ...graph, signal: options.signal }), graph);
     refuseFindings(ast, check, shownFindings(ast, check));
   });

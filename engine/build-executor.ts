@@ -8,7 +8,7 @@ import type { ExecOp, VertexId } from './graph/index.ts';
 import { shortDigest, digestOf } from './image/digest.ts';
 import { OCI_CONFIG } from './image/media-type.ts';
 import type { Digest, ImageConfig, Platform } from './image/types.ts';
-import { createBuildSpec, createReadAccounts, lookupUser } from './runtime/index.ts';
+import { createBuildSpec, createReadAccounts, lookupUser, type StepNetworks } from './runtime/index.ts';
 import { createExecutor, type Executor } from './solver/index.ts';
 import type { ForbiddenValue, Packing } from './store/index.ts';
 
@@ -21,6 +21,7 @@ export interface BuildExecutorOptions {
   readonly forbidden: readonly ForbiddenValue[];
   /** How the layer of a vertex will be packed. */
   readonly packingOf: (vertex: VertexId) => Packing | undefined;
+  readonly networks: StepNetworks;
   /** Hears what cache mounts the steps have. */
   readonly mounts: MountTracker;
   readonly act: ActOptions;
@@ -30,7 +31,7 @@ export interface BuildExecutorOptions {
 export async function createBuildExecutor(
   parts: Parts,
   { helper, isolation }: Machine,
-  { inputs, dockerfile, forbidden, packingOf, mounts, act }: BuildExecutorOptions,
+  { inputs, dockerfile, forbidden, packingOf, networks, mounts, act }: BuildExecutorOptions,
 ): Promise<Executor> {
   const { options } = parts;
   const accountsOf = createReadAccounts(helper, { remember: true });
@@ -39,7 +40,12 @@ export async function createBuildExecutor(
     context: inputs.context(dockerfile),
     source: (from) => inputs.source(from),
     identify: (from) => inputs.identify(from),
-    specOf: createBuildSpec({ helper, probe: isolation.probe, caFile: options.buildCa ? options.caFile : undefined }),
+    specOf: createBuildSpec({
+      helper,
+      probe: isolation.probe,
+      networks,
+      caFile: options.buildCa ? options.caFile : undefined,
+    }),
     identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
     lender: createLender(parts, inputs.request, {
       folderOf: (name) => mountFolder(name, options.cacheMountScope),

@@ -87,7 +87,7 @@ export function platformsOf({ platform, platforms = [] }: BuildRequest): readonl
 
 function toGraphOptions(request: BuildRequest, platform: Platform): GraphOptions {
   const { target, buildArgs, labels, noCache, noCacheFilter, contexts } = request;
-  const { network, extraHosts, shmSize, ulimits } = request;
+  const { network, allowHostNetwork, extraHosts, shmSize, ulimits } = request;
   const platforms = { platform, buildPlatform: hostPlatform(), showPlatform: isForSeveral(request) };
   return {
     target,
@@ -98,6 +98,7 @@ function toGraphOptions(request: BuildRequest, platform: Platform): GraphOptions
     ...platforms,
     contexts: contexts && graphContexts(contexts),
     network,
+    allowHostNetwork,
     extraHosts,
     shmSize,
     ulimits,

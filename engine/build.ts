@@ -32,6 +32,7 @@ import { hostPlatform } from './host-platform.ts';
 import { assemble, type AssembledImage } from './image/assemble.ts';
 import type { Descriptor, Digest } from './image/types.ts';
 import { withStore } from './leftovers.ts';
+import { createStepNetworks } from './runtime/index.ts';
 import { requireTag } from './names.ts';
 import {
   explainMiss,
@@ -225,11 +226,16 @@ async function solveGraph(
   const { request } = inputs;
   const isPacked = packedVertices(vertices, targets, needsAllStages(request));
   const mounts = parts.mounts.track();
+  const networks = createStepNetworks({
+    store: parts.store,
+    connection: { helper: machine.helper, probe: machine.isolation.probe, root: parts.options.root },
+  });
   const found = await createBuildExecutor(parts, machine, {
     inputs,
     dockerfile: source,
     forbidden,
     packingOf: (id) => (isPacked(id) ? packingFor(request) : undefined),
+    networks,
     mounts,
     act,
   });
@@ -258,6 +264,9 @@ async function solveGraph(
   } catch (error) {
     await blobs.stop();
     throw error;
+  } finally {
+    // What stays is collected by the next command.
+    await networks.close().catch(() => undefined);
   }
 }
 

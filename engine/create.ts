@@ -25,6 +25,7 @@ import {
   createEvents,
   createNetworks,
   createVolumes,
+  chooseStepNetwork,
   findPasta,
 } from './runtime/index.ts';
 import { createSystem } from './system.ts';
@@ -165,7 +166,7 @@ async function info(parts: Parts, act?: ActOptions): Promise<EngineInfo> {
     ...found,
     ...(impossible ? { impossible } : {}),
     ...(pasta === undefined ? {} : { pasta }),
-    buildNetwork: 'host',
+    ...(idMap ? { buildNetwork: await chooseStepNetwork(idMap, probe.network) } : {}),
   };
 }
 

@@ -14,7 +14,7 @@ import type {
   PushResult,
   SaveOptions,
 } from './contract/images.ts';
-import type { Networks } from './contract/networks.ts';
+import type { Networks, StepNetworkChoice } from './contract/networks.ts';
 import type {
   CredentialSource,
   DiskUsage,
@@ -187,8 +187,8 @@ export interface EngineInfo {
   readonly devices: { readonly names: readonly string[]; readonly problems: readonly string[] };
   /** The kernel keeps passwords of `login`. */
   readonly keyring: boolean;
-  /** What RUN uses as network. */
-  readonly buildNetwork: 'host' | 'bridge';
+  /** The network of a RUN that asks for none; undefined where nothing can be isolated. */
+  readonly buildNetwork?: StepNetworkChoice | undefined;
   /** On rung `userns`: passt's `pasta`, which gives containers a way out; undefined where it is not installed, and on other rungs. */
   readonly pasta?: string | undefined;
 }

@@ -2,10 +2,12 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { BuildRequest } from '../../engine/index.ts';
 import type { ImageConfig, Manifest } from '../../engine/image/types.ts';
 import { validateImage } from '../../engine/image/validate.ts';
 import { openTestStore } from '../helpers/store.ts';
@@ -13,6 +15,8 @@ import { HELPER, NO_CONTAINERS } from '../helpers/berth.ts';
 import { buildWith, openTestEngine, SHELL, type BuiltEvents, type TestEngine } from '../helpers/engine.ts';
 
 const run = promisify(execFile);
+/** A command that is known among those of the machine. */
+const NAP = `sleep 600.${process.pid}`;
 const suite = NO_CONTAINERS === undefined ? describe : describe.skip;
 const named = (name: string): string => (NO_CONTAINERS === undefined ? name : `${name} (skipped: ${NO_CONTAINERS})`);
 
@@ -117,11 +121,49 @@ suite(named('build'), () => {
 
   test('has no raw sockets on the network of the host, and has them on one of its own', async () => {
     const CAP_NET_RAW = 13n;
-    const rawSockets = async (flag: string): Promise<bigint> => {
-      const { output } = await it.build(`${SHELL}RUN ${flag} grep CapBnd /proc/self/status`);
+    const rawSockets = async (kind: BuildRequest['network']): Promise<bigint> => {
+      const { output } = await it.build(`${SHELL}RUN grep CapBnd /proc/self/status # ${kind}`, { network: kind });
       return (BigInt(`0x${/CapBnd:\s*([0-9a-f]+)/.exec(output)?.[1] ?? ''}`) >> CAP_NET_RAW) & 1n;
     };
-    expect([await rawSockets(''), await rawSockets('--network=none')]).toEqual([0n, 1n]);
+    const { network } = (await it.engine.info()).probe;
+    const byDefault = network.bridge ? 1n : 0n;
+    const all = [await rawSockets('host'), await rawSockets('none'), await rawSockets('default')];
+    expect(all).toEqual([0n, 1n, byDefault]);
+  });
+
+  test('has a network of its own with a way out, on which it finds neither what listens on the loopback of the host nor another step', async () => {
+    const { network } = (await it.engine.info()).probe;
+    const listen = async (address: string): Promise<Server> => {
+      const server = createServer((socket) => socket.end('the host\n'));
+      await once(server.listen(0, address), 'listening');
+      return server;
+    };
+    const [hidden, open] = await Promise.all([listen('127.0.0.1'), listen('0.0.0.0')]);
+    const portOf = (server: Server): number => (server.address() as AddressInfo).port;
+    const ask = (host: string, server: Server): string => `(echo | nc -w 5 ${host} ${portOf(server)} 2>/dev/null || echo nobody)`;
+    try {
+      const dockerfile = `${SHELL}RUN ${ask('127.0.0.1', hidden)}; ${ask('host.docker.internal', open)}; \
+  grep -c : /proc/net/dev; grep 127.0.0.1 /etc/hosts`;
+      const built = await it.build(dockerfile, {
+        extraHosts: [{ name: 'host.docker.internal', address: 'host-gateway' }],
+      });
+      const own = 'nobody\nthe host\n2\n127.0.0.1\tlocalhost\n127.0.0.1\tbuildkitsandbox\n';
+      if (network.bridge) expect(built.output).toBe(own);
+      else expect(built.output).toMatch(/^RUN has the network of this machine: .+\nthe host\n/);
+    } finally {
+      hidden.close();
+      open.close();
+    }
+  });
+
+  test('says that a proxy on the loopback of the host is out of reach', async () => {
+    const { network } = (await it.engine.info()).probe;
+    const proxy = 'http://me:word@localhost:3128';
+    const built = await it.build(`${SHELL}RUN echo done`, { buildArgs: { HTTPS_PROXY: proxy } });
+    const note = `HTTPS_PROXY names a proxy on this machine's loopback, which RUN does not reach from its own network: --network host\n`;
+    if (network.bridge) expect(built.output).toBe(`${note}done\n`);
+    else expect(built.output).not.toContain(note);
+    expect(built.output).not.toContain('word');
   });
 
   test('leaves nothing of the engine in a layer: no mount points, no lent files', async () => {
@@ -362,12 +404,12 @@ RUN cd /all && find . -path ./busybox -o -type f -print | sort && cat texts/* la
       if (event.type === 'log') controller.abort(reason);
     };
     const building = it.engine.build(
-      { context: it.context, dockerfile: `${SHELL}RUN echo started; sleep 600` },
+      { context: it.context, dockerfile: `${SHELL}RUN echo started; ${NAP}` },
       { signal: controller.signal, onEvent: events },
     );
     await expect(building).rejects.toBe(reason);
     const { stdout } = await run('ps', ['-eo', 'args']);
-    expect(stdout).not.toContain('sleep 600');
+    expect(stdout).not.toContain(NAP);
   });
 
   test('lets two engines build the same at the same time', async () => {
@@ -413,7 +455,7 @@ RUN cd /all && find . -path ./busybox -o -type f -print | sort && cat texts/* la
   });
 
   test('collects what a killed build left, and nothing of one that runs', async () => {
-    const dockerfile = `${SHELL}RUN echo started; sleep 600`;
+    const dockerfile = `${SHELL}RUN echo started; ${NAP}`;
     const script = `
       import { createEngine } from ${JSON.stringify(join(import.meta.dirname, '../../engine/index.ts'))};
       const engine = await createEngine(${JSON.stringify({ root: it.root, helper: HELPER, isolation: 'root' })});

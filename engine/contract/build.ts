@@ -64,6 +64,8 @@ export interface BuildRequest {
   readonly allowSecretInLayer?: boolean | undefined;
   /** Network of every RUN that does not say. */
   readonly network?: 'default' | 'none' | 'host' | undefined;
+  /** `RUN --network=host` may; it needs no leave where `network` is `host`. */
+  readonly allowHostNetwork?: boolean | undefined;
   /** Lines of /etc/hosts in RUN. */
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
   /** Bytes of /dev/shm in RUN. */

@@ -97,3 +97,9 @@ export interface NetworkRange {
   /** Addresses that no container gets, by what has them. */
   readonly reserved?: Readonly<Record<string, string>> | undefined;
 }
+
+/** What this machine gives a RUN that asks for no network: one of its own with a way out by NAT or by `pasta`, or the machine's own and why. */
+export type StepNetworkChoice =
+  | { readonly kind: 'bridge' }
+  | { readonly kind: 'pasta'; readonly program: string }
+  | { readonly kind: 'host'; readonly reason: string };

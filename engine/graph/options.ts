@@ -25,6 +25,8 @@ export interface GraphOptions {
   readonly isIgnored?: ((path: string) => boolean) | undefined;
   /** Network of every RUN that does not say. */
   readonly network?: 'default' | 'none' | 'host' | undefined;
+  /** A RUN may ask for the host's network by itself; it needs no leave where that is the one of every RUN. */
+  readonly allowHostNetwork?: boolean | undefined;
   readonly extraHosts?: ExecOp['extraHosts'];
   /** Bytes of `/dev/shm` in RUN. */
   readonly shmSize?: number | undefined;

@@ -22,7 +22,7 @@ export function execOp(
   }
   const script = scriptOf(run);
   const command = script ? [script.target] : withDocuments(run);
-  const network = run.network === 'default' ? options.network : run.network;
+  const network = networkOf(run, options);
   const mounts = [...flagged, ...(script ? [script] : []), ...sharedMemory(options.shmSize)];
   return {
     type: 'exec',
@@ -37,6 +37,21 @@ export function execOp(
     ...(options.ulimits && options.ulimits.length > 0 ? { ulimits: options.ulimits } : {}),
     ...hostnameOf(options.buildArgs),
   };
+}
+
+/**
+ * As BuildKit's entitlement `network.host`: a Dockerfile alone does not reach what listens on the machine that builds it.
+ *
+ * @throws SyntaxMistake for `--network=host` without leave
+ */
+function networkOf({ network }: RunInstruction, options: Conversion['options']): Conversion['options']['network'] {
+  if (network === 'default') return options.network;
+  if (network !== 'host' || options.network === 'host' || options.allowHostNetwork) return network;
+  throw new SyntaxMistake(
+    'bad-value',
+    'RUN --network=host needs leave: network.host is not allowed',
+    'Build with --allow network.host, or the input `allow: network.host`',
+  );
 }
 
 /** Build argument of BuildKit's that names the machine which a RUN sees. */

@@ -365,7 +365,7 @@ export type Network = { "mode": "host" } | { "mode": "none" } | { "mode": "joine
 /**
  * Only in a user namespace.
  */
-wayOut?: WayOut, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, };
+wayOut?: WayOut, } | { "mode": "bridge", endpoints: Array<Endpoint>, ports: Array<PublishedPort>, dns: Resolver, } | { "mode": "step", network: BridgeNetwork, dns: Resolver, };
 export type WayOut = { 
 /**
  * Absolute path of passt's `pasta`.
@@ -424,7 +424,11 @@ bridge?: string,
 /**
  * What sets it apart from a usual network.
  */
-traits?: Array<BridgeTrait>, };
+traits?: Array<BridgeTrait>, 
+/**
+ * The part of the subnet from which steps of builds get their addresses, as `172.24.12.0/22`. Steps do not reach each other.
+ */
+steps?: string, };
 export type Endpoint = { network: BridgeNetwork, 
 /**
  * IPv4, in the subnet.
@@ -471,7 +475,7 @@ export type NetworkArgs = { "act": "connect", container: string, endpoint: Endpo
 /**
  * What leads out from now on; the first network that does when it is left out.
  */
-waysOut?: WaysOut, } | { "act": "names", container: string, network: string, names: Array<string>, } | { "act": "sweep" };
+waysOut?: WaysOut, } | { "act": "names", container: string, network: string, names: Array<string>, } | { "act": "sweep" } | { "act": "retire" };
 export type PublishedPort = { 
 /**
  * An IP address; empty listens on `0.0.0.0` and, where there is IPv6, on `::`.

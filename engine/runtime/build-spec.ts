@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { EngineError } from '../base/errors.ts';
 import type { RunSpec } from '../engine.ts';
 import type { BoundFile, StartArgs } from '../native/protocol.ts';
 import type { Helper } from '../native/types.ts';
 import { createReadAccounts } from './accounts.ts';
 import { networkFiles } from './bound-files.ts';
 import { readHostFacts } from './host.ts';
+import type { StepNetwork, StepNetworks } from './network/steps.ts';
 import { BUILD_PROFILE, MASKED_PATHS, type Profile } from './profile.ts';
 import { toRlimits } from './rlimits.ts';
 import { createSpec, type MachineProbe } from './spec.ts';
@@ -15,6 +17,7 @@ import { lookupUser } from './user.ts';
 export interface BuildSpecDependencies {
   readonly helper: Helper;
   readonly probe: MachineProbe;
+  readonly networks: Pick<StepNetworks, 'of'>;
   /** hostPath of a PEM bundle to lend to RUN, in no key, config or layer. */
   readonly caFile?: string | undefined;
 }
@@ -29,7 +32,7 @@ export interface BuildStep {
   readonly user: string;
   /** Proxy variables: given to the process, in no key. */
   readonly proxyEnv: readonly string[];
-  /** Undefined: the default, which is the host's. */
+  /** Undefined: the default, one of its own with a way out where the machine can give one. */
   readonly network?: 'none' | 'host' | undefined;
   readonly extraHosts?: readonly { readonly name: string; readonly address: string }[] | undefined;
   readonly ulimits?: RunSpec['ulimits'];
@@ -42,11 +45,16 @@ export type BuildSpec = (
   op: BuildStep,
   /** Snapshots of the state below, topmost first: users and groups are looked up in them. */
   snapshots: readonly string[],
-  options?: { readonly signal?: AbortSignal | undefined },
+  options?: {
+    readonly signal?: AbortSignal | undefined;
+    /** Hears what the user should know of the step, a line without its end. */
+    readonly onNote?: ((line: string) => void) | undefined;
+  },
 ) => Promise<Omit<StartArgs, 'rootfs'>>;
 
 /** BuildKit's name for the machine in a RUN: part of what steps see, so it stays the same everywhere. */
 const HOSTNAME = 'buildkitsandbox';
+const LOOPBACK = '127.0.0.1';
 /** Where a lent bundle is bound, beside the system's own. */
 const CA_PATH = '/run/berth/ca.pem';
 /** Variables by which OpenSSL, Python's requests, pip, curl, git, Node and the AWS tools find a bundle. */
@@ -67,24 +75,35 @@ const ON_HOST: Profile = {
 };
 
 /**
- * RUN as a container of profile `build`, on the host's network with the host's resolvers, attached, kept nowhere after its end.
+ * RUN as a container of profile `build`, attached, kept nowhere after its end; on a network of its own with a way out, unless the step or the machine
+ * wants it otherwise.
  *
- * @throws `USER_NOT_FOUND`, `INVALID_USER`
+ * @throws `USER_NOT_FOUND`, `INVALID_USER`, `NETWORK_INVALID` for `host-gateway` on a network from which the host is out of reach
  */
-export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies): BuildSpec {
+export function createBuildSpec({ helper, probe, networks, caFile }: BuildSpecDependencies): BuildSpec {
   const accountsOf = createReadAccounts(helper, { remember: true });
+  const said = new Set<string>();
   return async (op, snapshots, options = {}) => {
-    const isAlone = op.network === 'none';
     const { hostname = HOSTNAME } = op;
-    const [accounts, ca] = await Promise.all([accountsOf(snapshots, options), lentBundle(caFile)]);
+    const [accounts, ca, net] = await Promise.all([
+      accountsOf(snapshots, options),
+      lentBundle(caFile),
+      networks.of(op.network),
+    ]);
+    const isHost = net.network.mode === 'host';
+    for (const line of notes(op, net).filter((one) => !said.has(one))) {
+      said.add(line);
+      options.onNote?.(line);
+    }
     const host = readHostFacts(MASKED_PATHS);
     const files = networkFiles({
       hostname,
-      host: !isAlone,
-      extraHosts: [...(isAlone ? [] : [{ name: hostname, address: '127.0.0.1' }]), ...(op.extraHosts ?? [])],
+      host: isHost,
+      resolvers: net.resolvers,
+      extraHosts: [...(isHost ? [{ name: hostname, address: LOOPBACK }] : []), ...extraHostsOf(op, net)],
     });
     const config = createSpec(
-      isAlone ? BUILD_PROFILE : ON_HOST,
+      isHost ? ON_HOST : BUILD_PROFILE,
       {
         args: op.args,
         // What the user sets wins over what we lend.
@@ -92,7 +111,7 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
         cwd: op.cwd,
         identity: lookupUser(op.user, accounts),
         hostname,
-        network: isAlone ? 'own' : 'host',
+        network: isHost ? 'host' : 'own',
         rlimits: toRlimits(op.ulimits ?? []),
       },
       { idMap: helper.idMap, probe, host },
@@ -104,7 +123,7 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
       keep: false,
       stdin: false,
       log: false,
-      network: { mode: isAlone ? 'none' : 'host' },
+      network: net.network,
       files: [...files.filter(({ destination }) => destination !== '/etc/hostname'), ...ca.files],
       init: false,
       record: '',
@@ -112,6 +131,38 @@ export function createBuildSpec({ helper, probe, caFile }: BuildSpecDependencies
       owner: null,
     };
   };
+}
+
+/** What a log should say of a step's network. */
+function notes({ proxyEnv, network: asked }: BuildStep, { fallback, network }: StepNetwork): readonly string[] {
+  const isApart = network.mode !== 'host' && asked !== 'none';
+  const proxy = isApart ? proxyEnv.find(leadsToLoopback) : undefined;
+  const name = proxy?.slice(0, proxy.indexOf('='));
+  return [
+    ...(fallback === undefined ? [] : [fallback]),
+    ...(name === undefined
+      ? []
+      : [
+          `${name} names a proxy on this machine's loopback, which RUN does not reach from its own network: --network host`,
+        ]),
+  ];
+}
+
+/** Whether a variable names a proxy on the loopback of whoever reads it. */
+function leadsToLoopback(variable: string): boolean {
+  return /^(?!no_proxy)\w+=(?:\w+:\/\/)?(?:[^@/]*@)?(?:localhost|127(?:\.\d+){3}|\[::1\])(?::|\/|$)/i.test(variable);
+}
+
+function extraHostsOf({ extraHosts = [] }: BuildStep, { gateway }: StepNetwork): NonNullable<BuildStep['extraHosts']> {
+  return extraHosts.map(({ name, address }) => {
+    if (address !== 'host-gateway') return { name, address };
+    if (gateway !== undefined) return { name, address: gateway };
+    throw new EngineError(
+      'NETWORK_INVALID',
+      `Cannot use --add-host ${name}:host-gateway: the host is out of reach of the network of this RUN`,
+      { hint: 'use --network host, or leave it out' },
+    );
+  });
 }
 
 async function lentBundle(

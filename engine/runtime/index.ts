@@ -13,3 +13,4 @@ export { lookupUser, type Accounts, type Identity } from './user.ts';
 export { createReadAccounts, type ReadAccounts } from './accounts.ts';
 export { BUILD_PROFILE, RUN_PROFILE, type Profile } from './profile.ts';
 export { createSpec, type MachineProbe, type SpecParts, type SpecTarget } from './spec.ts';
+export { chooseStepNetwork, createStepNetworks, type StepNetworks } from './network/steps.ts';

@@ -24,7 +24,11 @@ export interface ExecutorParts {
   readonly specOf: (
     op: ExecOp,
     snapshots: readonly string[],
-    options: { readonly signal?: AbortSignal | undefined },
+    options: {
+      readonly signal?: AbortSignal | undefined;
+      /** Hears what the user should know of the step, a line without its end. */
+      readonly onNote?: ((line: string) => void) | undefined;
+    },
   ) => Promise<Omit<StartArgs, 'rootfs'>>;
   /** Finds a user, group or both (`app`, `:staff`) in a root file system. @throws `USER_NOT_FOUND` */
   readonly identifyUser: (

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import type { BuildRequest } from '../../engine/index.ts';
+import { parseEntitlement } from '../cli/values/entitlement.ts';
 import { parseExtraHost } from '../cli/values/host.ts';
 import { parseSize } from '../cli/values/size.ts';
 import { parseUlimit } from '../cli/values/ulimit.ts';
@@ -11,7 +12,7 @@ import { parseBoolean, parseChoice } from './values.ts';
 /** What the steps of a build are run with. */
 export type RunInputs = Pick<
   BuildRequest,
-  'ssh' | 'network' | 'extraHosts' | 'shmSize' | 'ulimits' | 'allowSecretInLayer'
+  'ssh' | 'network' | 'allowHostNetwork' | 'extraHosts' | 'shmSize' | 'ulimits' | 'allowSecretInLayer'
 >;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,7 +20,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const NETWORKS = ['default', 'none', 'host'] as const;
 
 /**
- * `ssh`, `network`, `add-hosts`, `shm-size` and `ulimit` in docker/build-push-action's form, and `allow-secret-in-layer`.
+ * `ssh`, `network`, `allow`, `add-hosts`, `shm-size` and `ulimit` in docker/build-push-action's form, and `allow-secret-in-layer`.
  *
  * @param env where `ssh: default` finds its agent
  * @throws `INPUT_INVALID` naming the input
@@ -31,6 +32,7 @@ export function parseRunInputs(raw: ReadonlyMap<string, string>, env: Environmen
   return {
     ssh: list('ssh', (word) => parseAgent(word, env['SSH_AUTH_SOCK'])),
     network: parseChoice('network', text('network'), NETWORKS),
+    allowHostNetwork: list('allow', parseEntitlement).includes('network.host'),
     extraHosts: list('add-hosts', parseExtraHost),
     shmSize: text('shm-size') === '' ? undefined : named('shm-size', () => parseSize(text('shm-size'))),
     ulimits: list('ulimit', parseUlimit),

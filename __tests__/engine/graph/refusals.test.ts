@@ -18,6 +18,7 @@ async function errorOf(act: Promise<unknown>): Promise<EngineError> {
 describe('a graph is refused', () => {
   test.each([
     ['FROM a\nRUN --security=insecure b\n', 'UNSUPPORTED_FLAG', '--security=insecure', 2],
+    ['FROM a\nRUN --network=host b\n', 'DOCKERFILE_INVALID', 'network.host is not allowed', 2],
     ['FROM a\nRUN --device=nvidia.com/gpu=all b\n', 'UNSUPPORTED_FLAG', '--device', 2],
     ['FROM a\nCOPY <<../E /c\nx\n../E\n', 'DOCKERFILE_INVALID', '"../E" is no file name', 2],
     ['FROM a\nCOPY --chmod=u+y b c\n', 'DOCKERFILE_INVALID', '--chmod=u+y', 2],
@@ -173,6 +174,20 @@ describe('a graph is refused', () => {
     const resolver = createResolver();
     await errorOf(graphOf('FROM a\nRUN --security=insecure b\n', {}, resolver));
     expect(resolver.asked).toEqual([]);
+  });
+
+  test('for the network of the host, unless the build has leave or is on it', async () => {
+    const text = 'FROM a\nRUN --network=host b\nRUN c\n';
+    const networks = async (options: Parameters<typeof graphOf>[1]): Promise<unknown> =>
+      (await graphOf(text, options)).vertices.flatMap(({ op }) => (op.type === 'exec' ? [op.network] : []));
+    for (const options of [{}, { network: 'none' }, { allowHostNetwork: false }] as const) {
+      expect(await errorOf(networks(options))).toMatchObject({
+        location: { startLine: 2 },
+        hint: expect.stringContaining('--allow network.host') as unknown,
+      });
+    }
+    expect(await networks({ allowHostNetwork: true })).toEqual(['host', undefined]);
+    expect(await networks({ network: 'host' })).toEqual(['host', 'host']);
   });
 
   test('not for what the target does not need', async () => {

@@ -149,10 +149,12 @@ describe('inputs', () => {
       'shm-size': '2g',
       ulimit: 'nofile=1024:2048',
       network: 'none',
+      allow: 'network.host',
     };
     expect(read(given).run).toEqual({
       ssh: [],
       network: 'none',
+      allowHostNetwork: true,
       extraHosts: [
         { name: 'db', address: '10.0.0.2' },
         { name: 'v6', address: '::1' },
@@ -170,6 +172,7 @@ describe('inputs', () => {
     ['shm-size', 'large', 'large'],
     ['ulimit', 'files=1', 'files'],
     ['network', 'bridge', 'bridge'],
+    ['allow', 'security.insecure', 'security.insecure is not supported yet'],
   ])('refuse %s: %s, naming both', (name, value, why) => {
     expect(() => read({ [name]: value })).toThrow(
       expect.objectContaining({ message: expect.stringMatching(new RegExp(`'${name}'.*${why}`)) as unknown }),

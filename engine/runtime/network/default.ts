@@ -5,7 +5,7 @@ import type { HostNetwork, Route } from './host.ts';
 import { contains, formatAddress, formatSubnet, overlaps, parseAddress, parseSubnet, type Subnet } from './ipv4.ts';
 import { parseSubnet6, type Subnet6 } from './ipv6.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
-import { chooseSubnet } from './pool.ts';
+import { chooseDefault } from './pool.ts';
 import type { NetworkRecord, NetworkRecords } from './records.ts';
 
 /** What a network's subnet must keep away from. */
@@ -74,7 +74,7 @@ function holds<S extends { readonly prefix: number }, A>(
 
 /**
  * The network that containers get when nobody names one; made when it is not there. A machine that has found a way to its subnet since (a VPN, another
- * container engine) lets it move, as long as no container has an address in it.
+ * container engine) lets it move, as long as no container has an address in it and no step of a build runs there.
  */
 export async function ensureDefault(records: NetworkRecords, around: Surroundings): Promise<NetworkRecord> {
   const known = around.networks.find(({ name }) => name === DEFAULT_NETWORK);
@@ -82,10 +82,11 @@ export async function ensureDefault(records: NetworkRecords, around: Surrounding
   const taken = takenSubnets(around, known);
   if (known && subnet) {
     const free = !taken.some((other) => overlaps(subnet, other));
-    const used = around.addresses.some((address) => contains(subnet, parseAddress(address) ?? -1));
+    const isOurs = (address: string): boolean => contains(subnet, parseAddress(address) ?? -1);
+    const used = around.addresses.some(isOurs) || records.members(known.id).length > 0;
     if (free || used) return known;
   }
-  const chosen = chooseSubnet(taken);
+  const chosen = chooseDefault(taken);
   const kept = known ? { id: known.id, created: known.created } : {};
   const record = newRecord(DEFAULT_NETWORK, rangeOf(chosen), kept);
   await records.put(record);

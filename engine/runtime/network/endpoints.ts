@@ -1,12 +1,12 @@
 import { EngineError } from '../../base/errors.ts';
 import type { NetworkJoin } from '../../engine.ts';
-import type { Endpoint, WaysOut } from '../../native/protocol.ts';
+import type { BridgeNetwork, Endpoint, WaysOut } from '../../native/protocol.ts';
 import { readDriverOptions, type InterfaceOptions } from './driver-options.ts';
 import { chooseAddress6, FOUR, SIX } from './family.ts';
-import { parseSubnet } from './ipv4.ts';
+import { formatSubnet, parseSubnet } from './ipv4.ts';
 import { formatAddress6, parseAddress6, parseSubnet6 } from './ipv6.ts';
 import { DEFAULT_NETWORK } from './kinds.ts';
-import { chooseAddress } from './pool.ts';
+import { chooseAddress, halvesOf } from './pool.ts';
 import type { NetworkRecord } from './records.ts';
 
 /** A container's place on a network, as its record keeps it. */
@@ -47,7 +47,9 @@ export function choosePlace(
       { hint: 'berth network create NAME, and use that network' },
     );
   }
-  const range = network.ipRange === undefined ? undefined : parseSubnet(network.ipRange);
+  const { ipRange } = network;
+  const asRange = ipRange === undefined ? undefined : parseSubnet(ipRange);
+  const range = network.name === DEFAULT_NETWORK ? halvesOf(subnet).containers : asRange;
   const chosen = address ?? chooseAddress({ name: network.name, subnet, range }, used);
   const asked = askedOf({ address, address6, mac, ...others });
   return {
@@ -83,20 +85,9 @@ export function toEndpoint(
     waysOut,
   }: { readonly container: Parameters<typeof namesOn>[1]; readonly mtu: number; readonly waysOut: WaysOut },
 ): Endpoint {
-  const { ipv6, bridge, traits } = network;
   const { links, linkLocal, driverOptions = {} } = place.asked ?? {};
   return {
-    network: {
-      id: network.id,
-      name: network.name,
-      subnet: network.subnet,
-      gateway: network.gateway,
-      internal: network.internal,
-      mtu: network.mtu ?? mtu,
-      ...(ipv6 ? { ipv6: { subnet: ipv6.subnet, gateway: ipv6.gateway } } : {}),
-      ...(bridge === undefined ? {} : { bridge }),
-      ...(traits ? { traits: [...traits] } : {}),
-    },
+    network: toBridgeNetwork(network, mtu),
     address: place.address,
     mac: place.mac,
     interface: place.interface,
@@ -108,6 +99,24 @@ export function toEndpoint(
     ...(linkLocal?.length ? { linkLocal: [...linkLocal] } : {}),
     ...(links?.length ? { links: links.map(({ alias, container: name }) => ({ alias, name: bareName(name) })) } : {}),
     sysctls: { ...readDriverOptions(driverOptions).sysctls },
+  };
+}
+
+/** What the helper makes of a network; `mtu` is that of the machine's way out. Steps of builds are on the default one. */
+export function toBridgeNetwork(network: NetworkRecord, mtu: number): BridgeNetwork {
+  const { ipv6, bridge, traits } = network;
+  const subnet = network.name === DEFAULT_NETWORK ? parseSubnet(network.subnet) : undefined;
+  return {
+    id: network.id,
+    name: network.name,
+    subnet: network.subnet,
+    gateway: network.gateway,
+    internal: network.internal,
+    mtu: network.mtu ?? mtu,
+    ...(ipv6 ? { ipv6: { subnet: ipv6.subnet, gateway: ipv6.gateway } } : {}),
+    ...(bridge === undefined ? {} : { bridge }),
+    ...(traits ? { traits: [...traits] } : {}),
+    ...(subnet ? { steps: formatSubnet(halvesOf(subnet).steps) } : {}),
   };
 }
 

@@ -37,6 +37,21 @@ export function readHostNetwork(): HostNetwork {
   };
 }
 
+/** Whether this machine has a default route of IPv4. */
+export function hasWayOut(): boolean {
+  return parseRoutes(textOf('/proc/net/route', '')).some(({ subnet }) => subnet.prefix === 0);
+}
+
+/** The same of IPv6; the kernel keeps one of its own on loopback that leads nowhere. */
+export function hasWayOut6(): boolean {
+  return textOf('/proc/net/ipv6_route', '')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .some(
+      ([destination = '', length, ...rest]) => /^0{32}$/.test(destination) && length === '00' && rest.at(-1) !== 'lo',
+    );
+}
+
 /** The same destinations of IPv6; undefined where the kernel has none. */
 export function readRoutes6(): readonly Route<Subnet6>[] | undefined {
   const interfaces = textOf('/proc/net/if_inet6', undefined);

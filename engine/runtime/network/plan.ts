@@ -236,10 +236,13 @@ function containerResolvers(
   const hasNames = networks.some(({ name }) => name !== DEFAULT_NETWORK);
   const given = ownResolvers(spec, host);
   if (!hasNames && spec.dns?.length) return given;
-  const options = given.options.some((option) => option.startsWith('ndots:'))
-    ? given.options
-    : [...given.options, 'ndots:0'];
-  return { nameservers: [RESPONDER], search: given.search, options };
+  return throughResponder(given);
+}
+
+/** The responder in the place of resolvers that it asks. */
+export function throughResponder({ search, options }: Resolvers): Resolvers {
+  const hasDots = options.some((option) => option.startsWith('ndots:'));
+  return { nameservers: [RESPONDER], search, options: hasDots ? options : [...options, 'ndots:0'] };
 }
 
 /** The host's, with what was given in its place. `.` as search domain means none. */
@@ -252,7 +255,7 @@ function ownResolvers({ dns, dnsSearch, dnsOptions }: RunSpec, host: Resolvers):
 }
 
 /** An address without a zone, which has no meaning in another namespace. */
-function isPlain(address: string): boolean {
+export function isPlain(address: string): boolean {
   return !address.includes('%');
 }
 
@@ -294,6 +297,7 @@ export function noBridge(name: string, probe: NetworkProbe | undefined): EngineE
   });
 }
 
-function reasonOf(probe: NetworkProbe | undefined): string {
+/** Why there are no bridges. */
+export function reasonOf(probe: NetworkProbe | undefined): string {
   return probe?.reason ?? 'this machine has no bridges for containers';
 }

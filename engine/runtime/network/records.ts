@@ -36,6 +36,8 @@ export interface NetworkRecords {
   /** By name. */
   list(): Promise<readonly NetworkRecord[]>;
   put(record: NetworkRecord): Promise<void>;
+  /** Containers and steps of builds that are on it now, as the helper's book says. */
+  members(id: string): readonly string[];
   remove(id: string): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ export function createNetworkRecords(root: string): NetworkRecords {
       await mkdir(join(folder, record.id), { recursive: true, mode: 0o755 });
       await replaceFile(join(folder, record.id, FILE), JSON.stringify(record));
     },
+    members: (id) => namesIn(join(folder, id, 'endpoints')).filter((name) => !name.startsWith('.')),
     // Without the file it is no network any more; the helper's book in it is empty.
     remove: async (id) => {
       await rm(join(folder, id, FILE), { force: true });

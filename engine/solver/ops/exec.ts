@@ -32,7 +32,8 @@ export async function runExec(
     tail.add(data);
     onEvent?.({ type: 'log', vertex: vertex.id, stream, data });
   };
-  const spec = await specOf(op, lowers, { signal });
+  const onNote = (line: string): void => log(2)(Buffer.from(`${line}\n`));
+  const spec = await specOf(op, lowers, { signal, onNote });
   const outcome = await withLent({ snapshots, lender }, step, { signal, onEvent }, ({ mounts, secretEnv, secrets }) =>
     ending(op, () =>
       snapshots.helper.call(

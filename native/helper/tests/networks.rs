@@ -167,6 +167,49 @@ impl Drop for Address {
     }
 }
 
+/// A step that has ended leaves the bridge to the next one, which has another address; when the build has no more steps the bridge goes.
+#[test]
+fn steps_of_a_build_have_an_address_each_and_leave_nothing() {
+    as_root(|store| {
+        let probe = store.call("probe", &json!({"sub": null})).reply();
+        if probe["network"]["bridge"] != true {
+            eprintln!("left out: {}", probe["network"]["reason"]);
+            return;
+        }
+        let mut network = endpoint(store, 3)["network"].clone();
+        network["steps"] = json!("10.213.3.192/26");
+        let id = network["id"].as_str().unwrap().to_owned();
+        let bridge = format!("berth{}", &id[..10]);
+        let stands = || fs::metadata(format!("/sys/class/net/{bridge}")).is_ok();
+        let base = store.base();
+        let step = |number: u8, words: &[&str], network: &Value| {
+            let network = json!({"mode": "step", "network": network, "dns": {"upstreams": []}});
+            let id = format!("s{number}");
+            with(start(spec(words), &id, &format!("u{number}"), &[&base]), &[("/network", network)])
+        };
+        let look = |number: u8| store.call("start", &step(number, &["ip", "-o", "addr"], &network)).text();
+        let [first, second] = [look(1), look(2)];
+        assert!(first.contains("eth0") && first.contains("10.213.3.193/24"), "{first}");
+        assert!(second.contains("10.213.3.194/24"), "{second}");
+        assert!(stands());
+        let book = store.root.join("networks").join(&id).join("endpoints");
+        let entries = || fs::read_dir(&book).unwrap().flatten().map(|entry| entry.file_name());
+        assert_eq!(entries().filter(|name| name.to_string_lossy().starts_with('s')).count(), 0);
+        store.call("network", &json!({"act": "retire"})).reply();
+        wait_until("the bridge goes when the build is over", || !stands());
+
+        let mut without = network.clone();
+        without["steps"] = Value::Null;
+        for (subject, arguments) in [
+            ("network.steps", step(4, &["true"], &without)),
+            ("network", with(step(5, &["true"], &network), &[("/life", life())])),
+        ] {
+            let answer = store.call("start", &arguments);
+            assert_eq!(answer.failure()["subject"], subject, "{answer:?}");
+        }
+    });
+}
+
 fn ip(act: &str) -> bool {
     let address = format!("{OUTSIDE}/32");
     Command::new("/bin/busybox")

@@ -9,6 +9,8 @@ use rustix::io::{self, Errno};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const FOLDER: &str = "endpoints";
+/// In that folder: the address that the last step of a build got.
+const LAST: &str = ".last-step";
 const MAX_FILE: usize = 64 * 1024;
 
 /// A container on a network.
@@ -125,25 +127,49 @@ pub fn enter(networks: BorrowedFd<'_>, network: &str, container: &str, entry: &E
     {
         return Err(Errno::INVAL);
     }
-    // The responder lists it.
+    let folder = entered(networks, network)?;
+    leave_folder(&folder, container)?;
+    put(&folder, container, &entry.text())
+}
+
+/// Chooses an address for a step of a build: one from `first` to `last` that nobody in the book has, the next after the one that was chosen before, as
+/// one that has just been given back may be that of a namespace on its way out. `None` when all are taken. The caller holds the lock on the networks
+/// until the step stands in the book.
+///
+/// # Errors
+/// Those of the file system.
+pub fn choose(networks: BorrowedFd<'_>, network: &str, (first, last): (Ipv4Addr, Ipv4Addr)) -> io::Result<Option<Ipv4Addr>> {
+    let folder = entered(networks, network)?;
+    let before = text(&folder, LAST).and_then(|text| text.trim().parse::<Ipv4Addr>().ok());
+    let taken: Vec<Ipv4Addr> = entries(&folder).into_iter().map(|entry| entry.address).collect();
+    let (first, last) = (first.to_bits(), last.to_bits());
+    let start = before.map_or(first, |address| address.to_bits().saturating_add(1));
+    let start = if (first..=last).contains(&start) { start } else { first };
+    let mut all = (start..=last).chain(first..start).map(Ipv4Addr::from_bits);
+    let chosen = all.find(|address| !taken.contains(address));
+    if let Some(address) = chosen {
+        put(&folder, LAST, &format!("{address}\n"))?;
+    }
+    Ok(chosen)
+}
+
+/// The folder of those who are on a network, which the responder lists.
+fn entered(networks: BorrowedFd<'_>, network: &str) -> io::Result<OwnedFd> {
     rustix::fs::fchmod(networks, Mode::from_raw_mode(0o755))?;
     let folder = open(networks, network)?;
     rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o755))?;
-    let folder = enterable(folder.as_fd(), FOLDER)?;
-    leave_folder(&folder, container)?;
+    enterable(folder.as_fd(), FOLDER)
+}
+
+/// Writes a file under another name first: a reader sees all of it or nothing.
+fn put(folder: &OwnedFd, name: &str, text: &str) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // Written under another name first: a reader sees all of it or nothing.
-    let hidden = format!(".{container}");
-    let _ = rustix::fs::unlinkat(&folder, &hidden, AtFlags::empty());
-    let file = rustix::fs::openat(&folder, &hidden, flags, Mode::RUSR | Mode::WUSR)?;
-    let text = entry.text();
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        let done = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest))?;
-        rest = rest.get(done..).unwrap_or_default();
-    }
+    let hidden = format!(".{name}");
+    let _ = rustix::fs::unlinkat(folder, &hidden, AtFlags::empty());
+    let file = rustix::fs::openat(folder, &hidden, flags, Mode::RUSR | Mode::WUSR)?;
+    berth_sys::file::write_all(&file, text.as_bytes())?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644))?;
-    rustix::fs::renameat(&folder, &hidden, &folder, container)
+    rustix::fs::renameat(folder, &hidden, folder, name)
 }
 
 /// Strikes a container out; false when it is not there.
@@ -243,12 +269,16 @@ fn folders_of(networks: BorrowedFd<'_>, container: &str) -> Vec<OwnedFd> {
 }
 
 fn read(folder: &OwnedFd, name: &str) -> Option<Entry> {
+    Entry::read(&text(folder, name)?)
+}
+
+fn text(folder: &OwnedFd, name: &str) -> Option<String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?;
     let mut text = vec![0; MAX_FILE];
     let length = berth_sys::file::read_full(&file, &mut text).ok()?;
     text.truncate(length);
-    Entry::read(std::str::from_utf8(&text).ok()?)
+    String::from_utf8(text).ok()
 }
 
 #[cfg(test)]
@@ -324,6 +354,24 @@ pub(crate) mod tests {
         assert_eq!(look_up(folder.as_fd(), "c1", "api"), None);
         assert_eq!(containers(folder.as_fd(), &id).unwrap(), ["c1"]);
         assert_eq!(networks(folder.as_fd()).unwrap(), [id]);
+    }
+
+    #[test]
+    fn an_address_for_a_step_is_the_next_one_that_nobody_has() {
+        let (_place, folder) = book(&[('a', "c1", entry(4, "mine", &["db"]))]);
+        let id = "a".repeat(64);
+        let ip = |last| Ipv4Addr::new(10, 0, 0, last);
+        let choose = || super::choose(folder.as_fd(), &id, (ip(3), ip(6))).unwrap();
+        // Not the fourth, which is taken; then from the first again.
+        assert_eq!(
+            [choose(), choose(), choose(), choose()],
+            [Some(ip(3)), Some(ip(5)), Some(ip(6)), Some(ip(3))]
+        );
+        assert_eq!(containers(folder.as_fd(), &id).unwrap(), ["c1"]);
+        for (container, last) in [("c2", 3), ("c3", 5), ("c4", 6)] {
+            enter(folder.as_fd(), &id, container, &entry(last, "mine", &[])).unwrap();
+        }
+        assert_eq!(choose(), None);
     }
 
     #[test]

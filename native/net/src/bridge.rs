@@ -5,7 +5,7 @@ use crate::firewall::{self, Wall};
 use crate::link::{Link, Veth};
 use crate::names;
 use crate::netlink::Socket;
-pub use crate::port::Port;
+pub use crate::port::{Port, step_mac, step_range};
 use crate::{port, sysctl};
 use berth_wire::{Code, Failure};
 use rustix::io::Errno;
@@ -58,7 +58,7 @@ pub fn attach(port: &Port, container: &str, process: u32, warn: &dyn Fn(String))
     };
     socket.add_veth(&pair).map_err(failed("make veth"))?;
     let ours = find(&socket, &name)?.ok_or_else(|| failed("find veth")(Errno::NODEV))?;
-    if !port.neighbours {
+    if !port.neighbours || port.is_step() {
         socket.isolate(ours.index).map_err(failed("isolate port of bridge"))?;
     }
     socket.set_up_bare(ours.index).map_err(failed("set veth up"))
@@ -122,6 +122,10 @@ fn walls(port: &Port) -> impl Iterator<Item = Wall<'_>> {
         internal: port.internal,
         masquerade: port.masquerade,
         neighbours: port.neighbours,
+        steps: port
+            .steps
+            .filter(|_| subnet.0.is_ipv4())
+            .map(|(address, prefix)| (address.into(), prefix)),
     })
 }
 
@@ -233,7 +237,7 @@ pub fn sweep(ids: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether anything of the networks `ids` stands on the host.
+/// Whether a bridge of the networks `ids` stands on the host.
 ///
 /// # Errors
 /// When the links cannot be listed.
@@ -273,6 +277,7 @@ pub fn rehearse() -> Result<(), Failure> {
         internal: false,
         masquerade: true,
         neighbours: true,
+        steps: Some((Ipv4Addr::new(10, 0, 0, 192).into(), 26)),
     };
     step("make packet rules", firewall::raise(&wall, true))?;
     step("make packet rules", firewall::redirect_names(Ipv4Addr::LOCALHOST, 1, 1))

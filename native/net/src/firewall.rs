@@ -36,6 +36,8 @@ pub(crate) struct Wall<'a> {
     pub(crate) masquerade: bool,
     /// Containers reach each other.
     pub(crate) neighbours: bool,
+    /// Addresses of steps of builds, which do not reach each other.
+    pub(crate) steps: Option<(IpAddr, u8)>,
 }
 
 impl Wall<'_> {
@@ -48,8 +50,17 @@ impl Wall<'_> {
 pub(crate) fn raise(wall: &Wall<'_>, fresh: bool) -> io::Result<()> {
     let socket = Socket::netfilter()?;
     let mut batch = Batch::default();
-    if fresh || !stands(&socket, wall.family(), wall.id)? {
-        own_table(wall, &mut batch);
+    let table = names::table(wall.id);
+    match (stands(&socket, wall.family(), wall.id)?, fresh) {
+        (true, false) => {}
+        (true, true) => {
+            batch.replace_table(wall.family(), &table);
+            fill_table(wall, &mut batch);
+        }
+        (false, _) => {
+            batch.add_table(wall.family(), &table);
+            fill_table(wall, &mut batch);
+        }
     }
     if !wall.internal {
         let comment = names::comment(wall.id);
@@ -84,7 +95,7 @@ pub(crate) fn raze(id: &str) -> io::Result<()> {
     if batch.is_empty() { Ok(()) } else { batch.commit(&socket) }
 }
 
-/// In the namespace of a container: what asks the responder's address for names reaches the ports on which it listens.
+/// In the namespace of a container, which has no such rules yet: what asks the responder's address for names reaches the ports on which it listens.
 pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> io::Result<()> {
     const DNS: u16 = 53;
     let place = Place {
@@ -93,7 +104,7 @@ pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> io::Resul
         chain: "output".to_owned(),
     };
     let mut batch = Batch::default();
-    batch.replace_table(IP, &place.table);
+    batch.add_table(IP, &place.table);
     batch.add_chain(&place, "nat", Hook::Output, PRIORITY_DESTINATION);
     for (protocol, port) in [(17, udp), (6, tcp)] {
         let matches = vec![
@@ -114,13 +125,12 @@ pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> io::Resul
     batch.commit(&Socket::netfilter()?)
 }
 
-fn own_table(wall: &Wall<'_>, batch: &mut Batch) {
+fn fill_table(wall: &Wall<'_>, batch: &mut Batch) {
     let place = |chain: &str| Place {
         family: wall.family(),
         table: names::table(wall.id),
         chain: chain.to_owned(),
     };
-    batch.replace_table(wall.family(), &names::table(wall.id));
     let forward = place("forward");
     batch.add_chain(&forward, "filter", Hook::Forward, PRIORITY_FILTER);
     for rule in forward_rules(wall) {
@@ -147,6 +157,10 @@ fn forward_rules(wall: &Wall<'_>) -> Vec<Rule> {
     let drop = |matches| Rule { matches, act: Act::Drop };
     let between = vec![inside(wall.bridge, Match::from), inside(wall.bridge, Match::to)];
     let mut rules: Vec<Rule> = if wall.neighbours { Vec::new() } else { vec![drop(between)] };
+    rules.extend(
+        wall.steps
+            .map(|(address, prefix)| drop(vec![Match::Source { address, prefix }, Match::Destination { address, prefix }])),
+    );
     if wall.internal {
         let outgoing = vec![inside(wall.bridge, Match::from), outside(wall.bridge, Match::to)];
         rules.extend([drop(incoming()), drop(outgoing)]);
@@ -294,6 +308,7 @@ mod tests {
             internal: false,
             masquerade: true,
             neighbours: true,
+            steps: None,
         }
     }
 
@@ -317,6 +332,19 @@ mod tests {
             (&first.matches, first.act),
             (&vec![inside("b0", Match::from), inside("b0", Match::to)], Act::Drop)
         );
+    }
+
+    #[test]
+    fn steps_of_builds_do_not_meet_by_way_of_the_host() {
+        let steps = (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 192)), 26);
+        let wall = Wall {
+            steps: Some(steps),
+            ..wall("10.0.0.0")
+        };
+        let (address, prefix) = steps;
+        let both = vec![Match::Source { address, prefix }, Match::Destination { address, prefix }];
+        let first = &forward_rules(&wall)[0];
+        assert_eq!((&first.matches, first.act), (&both, Act::Drop));
     }
 
     #[test]

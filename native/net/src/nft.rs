@@ -116,14 +116,15 @@ impl Batch {
         self.0.is_empty()
     }
 
-    /// Makes `table` anew: what it had is gone.
+    /// Makes `table` anew: what it had is gone. The kernel takes some hundredths of a second for that, which the end of the socket waits for.
     pub(crate) fn replace_table(&mut self, family: u8, table: &str) {
         self.add_table(family, table);
         self.delete_table(family, table);
         self.add_table(family, table);
     }
 
-    fn add_table(&mut self, family: u8, table: &str) {
+    /// Makes `table`; one that is there stays as it is.
+    pub(crate) fn add_table(&mut self, family: u8, table: &str) {
         self.push(NEWTABLE, NLM_F_CREATE, general(family).text(1, table).attribute(2, &[0; 4]));
     }
 

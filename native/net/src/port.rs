@@ -2,7 +2,7 @@
 
 use crate::link::Mac;
 use crate::names;
-use berth_wire::request::{BridgeTrait, Endpoint};
+use berth_wire::request::{BridgeNetwork, BridgeTrait, Endpoint};
 use berth_wire::{Code, Failure};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -36,6 +36,8 @@ pub struct Port {
     pub(crate) link_local: Vec<IpAddr>,
     /// By their places below `/proc/sys/net`, with the interface still to be put in.
     pub(crate) sysctls: Vec<(String, String)>,
+    /// Addresses that steps of builds have.
+    pub(crate) steps: Option<(Ipv4Addr, u8)>,
 }
 
 /// The IPv6 half of it.
@@ -96,7 +98,13 @@ impl Port {
                 .map(|text| read_link_local(text))
                 .collect::<Result<_, _>>()?,
             sysctls: endpoint.sysctls.iter().map(read_sysctl).collect::<Result<_, _>>()?,
+            steps: steps(network)?,
         })
+    }
+
+    /// Whether it is that of a step, which reaches no other step.
+    pub(crate) fn is_step(&self) -> bool {
+        self.steps.is_some_and(|steps| contains(steps, self.address))
     }
 
     /// The address of IPv6, where the network has some.
@@ -126,6 +134,37 @@ impl Six {
             default_route: own.default_route,
         }))
     }
+}
+
+/// The addresses that a network has for steps of builds: a part of its subnet.
+fn steps(network: &BridgeNetwork) -> Result<Option<(Ipv4Addr, u8)>, Failure> {
+    let Some(text) = &network.steps else { return Ok(None) };
+    let part = subnet(text)
+        .zip(subnet(&network.subnet))
+        .filter(|(steps, whole)| steps.1 >= whole.1 && contains(*whole, steps.0));
+    part.map_or_else(|| Err(refused("network.steps", text)), |(steps, _)| Ok(Some(steps)))
+}
+
+/// First and last address that steps of builds may get on a network.
+///
+/// # Errors
+/// `Request` where it has none.
+pub fn step_range(network: &BridgeNetwork) -> Result<(Ipv4Addr, Ipv4Addr), Failure> {
+    let (base, prefix) = steps(network)?.ok_or_else(|| refused("network.steps", ""))?;
+    let hosts = u32::MAX.checked_shr(prefix.into()).unwrap_or_default();
+    let first = base.to_bits() & !hosts;
+    // Its own first and last mean the network and everybody, where it begins or ends as the subnet does.
+    Ok((
+        Ipv4Addr::from_bits(first.saturating_add(1)),
+        Ipv4Addr::from_bits((first | hosts).saturating_sub(1)),
+    ))
+}
+
+/// The Ethernet address of a step: the same for the same address, as neighbours remember it.
+#[must_use]
+pub fn step_mac(address: Ipv4Addr) -> String {
+    let [a, b, c, d] = address.octets();
+    format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
 fn refused(field: &str, text: &str) -> Failure {
@@ -212,7 +251,7 @@ fn read_sysctl((name, value): (&String, &String)) -> Result<(String, String), Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use berth_wire::request::{BridgeNetwork, BridgeSubnet, EndpointIpv6};
+    use berth_wire::request::{BridgeSubnet, EndpointIpv6};
 
     fn endpoint() -> Endpoint {
         Endpoint {
@@ -229,6 +268,7 @@ mod tests {
                 }),
                 bridge: None,
                 traits: Vec::new(),
+                steps: Some("172.24.12.0/22".to_owned()),
             },
             address: "172.24.0.2".to_owned(),
             mac: "02:42:ac:18:00:02".to_owned(),

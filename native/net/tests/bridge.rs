@@ -99,6 +99,7 @@ fn endpoint(id: char, third: u8, last: u8, internal: bool) -> Endpoint {
             ipv6: None,
             bridge: None,
             traits: Vec::new(),
+            steps: Some(format!("10.77.{third}.128/25")),
         },
         address: format!("10.77.{third}.{last}"),
         mac: format!("02:42:0a:4d:{third:02x}:{last:02x}"),
@@ -212,6 +213,25 @@ fn containers_reach_each_other_and_the_world_and_nobody_reaches_them() {
         assert!(!bridge::any_stands(&ids).unwrap());
         assert_eq!(sh("ip -o link").lines().count(), 2);
         assert_eq!(sh("iptables -S"), before);
+    });
+}
+
+#[test]
+fn steps_of_builds_reach_the_world_and_containers_but_no_other_step() {
+    as_host(|| {
+        let world = internet();
+        sh("sysctl -q -w net.ipv4.ip_forward=1");
+        let box_ = container('a', &port('8', 6, 2, false), &|_| ());
+        let first = container('b', &port('8', 6, 130, false), &|_| ());
+        let second = container('c', &port('8', 6, 131, false), &|_| ());
+        assert_eq!(seen_from(&world, &first, "192.0.2.2", 80), Some(Ipv4Addr::new(192, 0, 2, 1).into()));
+        assert!(seen_from(&box_, &first, "10.77.6.2", 81).is_some());
+        assert_eq!(seen_from(&second, &first, "10.77.6.131", 82), None);
+        // Nor by way of the host, which would pass packets on.
+        for (space, other) in [(&first, 131), (&second, 130)] {
+            space.inside(|| sh(&format!("ip route add 10.77.6.{other}/32 via 10.77.6.1")));
+        }
+        assert_eq!(seen_from(&second, &first, "10.77.6.131", 83), None);
     });
 }
 

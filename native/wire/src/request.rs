@@ -919,6 +919,9 @@ pub enum Network {
         ports: Vec<PublishedPort>,
         dns: Resolver,
     },
+    /// For a step of a build: a namespace with an interface on a network, at one of its addresses for steps; only as root. The bridge stays when the
+    /// step has ended, for the next one, until `Retire`.
+    Step { network: BridgeNetwork, dns: Resolver },
 }
 
 /// The way out of a private namespace: a program beside it that needs no privilege, and the responder for names at 127.0.0.11. Where the program does
@@ -958,6 +961,10 @@ pub struct BridgeNetwork {
     /// What sets it apart from a usual network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub traits: Vec<BridgeTrait>,
+    /// The part of the subnet from which steps of builds get their addresses, as `172.24.12.0/22`. Steps do not reach each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "ts", ts(optional))]
+    pub steps: Option<String>,
 }
 
 /// Addresses of IPv6 that a network has.
@@ -1081,6 +1088,8 @@ pub enum ChangeNetwork {
     },
     /// Remove what is left of networks without a container: bridges, rules, names. Of all networks of the store.
     Sweep,
+    /// The same soon, by a process that nobody waits for: a build has no more steps.
+    Retire,
 }
 
 /// A published port.

@@ -14,6 +14,7 @@ import type { Context } from '../context.ts';
 import { choice, list, single, text, texts, toggle, type Flag, type Values } from '../flags.ts';
 import { PROGRESS, withRenderer } from '../progress/index.ts';
 import { OperandsError, UsageError } from '../usage-error.ts';
+import { parseEntitlement } from '../values/entitlement.ts';
 import { parseExtraHost } from '../values/host.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { answerCall, parseCall } from './build-call.ts';
@@ -27,7 +28,7 @@ import { parsePlatform } from './transfer.ts';
 
 const FLAGS = {
   addHost: list('--add-host HOST:IP', 'add a line to /etc/hosts of RUN', parseExtraHost),
-  allow: list('--allow ENTITLEMENT', 'permit network.host to RUN, as is done anyway', requireHostNetwork),
+  allow: list('--allow ENTITLEMENT', 'permit network.host to RUN --network=host', parseEntitlement),
   allowSecretInLayer: toggle('--allow-secret-in-layer', 'build all the same when a secret would be in the image'),
   attest: list('--attest ATTESTATION', 'attest nothing, as is done anyway: type=sbom,disabled=true', requireDisabled),
   annotation: list('--annotation NAME=VALUE', 'annotate the manifest', parseAnnotation),
@@ -108,16 +109,6 @@ function requireDisabled(word: string): false {
   throw new UsageError('only disabled=true is supported yet', ATTEST);
 }
 
-/** RUN --network=host needs no leave here; what buildx may be asked to permit beside it is not done. */
-function requireHostNetwork(word: string): string {
-  if (word === 'network.host') return word;
-  const isKnown = word === 'security.insecure' || /^device(?:=|$)/.test(word);
-  throw new UsageError(
-    isKnown ? `${word} is not supported yet` : `unknown entitlement ${word}`,
-    'network.host is permitted',
-  );
-}
-
 const REFUSED = (
   'builder cgroup-parent compress cpu-period cpu-quota c ' +
   'cpu-shares cpuset-cpus cpuset-mems D debug isolation m memory memory-swap ' +
@@ -156,6 +147,7 @@ export const build = defineCommand({
       ssh: agentsOf(values.ssh, files.context, context),
       allowSecretInLayer: values.allowSecretInLayer,
       network: values.network,
+      allowHostNetwork: values.allow.includes('network.host'),
       extraHosts: values.addHost,
       shmSize: values.shmSize,
       ulimits: values.ulimit,

@@ -56,7 +56,7 @@ export const info = defineCommand({
       ...(probe.cgroup.devices === undefined ? [] : [`Devices: ${KEEPERS[probe.cgroup.devices]}`]),
       `Seccomp: ${probe.seccomp ? 'yes' : 'no'}`,
       `Devices by name: ${devicesOf(found.devices)}`,
-      `Network of RUN: ${found.buildNetwork}`,
+      `Network of RUN: ${runNetworkOf(found)}`,
       `Network of run: ${networkOf(found)}`,
     ];
     context.stdout.write(`${lines.join('\n')}\n`);
@@ -95,6 +95,19 @@ const KEEPERS: Readonly<Record<NonNullable<EngineInfo['probe']['cgroup']['device
   rules: 'kept by rules on the cgroup',
   nodes: 'kept by the nodes in /dev, without CAP_MKNOD: there is no cgroup that can be written',
 };
+
+function runNetworkOf({ buildNetwork }: EngineInfo): string {
+  switch (buildNetwork?.kind) {
+    case 'bridge':
+      return 'one of its own for each step, with a way out by NAT';
+    case 'pasta':
+      return `one of its own for each step, with a way out by ${buildNetwork.program}`;
+    case 'host':
+      return `that of this machine: ${buildNetwork.reason}`;
+    default:
+      return 'none';
+  }
+}
 
 function networkOf({ probe, pasta, rung }: EngineInfo): string {
   if (rung === 'none') return 'none';

@@ -23,6 +23,7 @@ pub(crate) fn run(context: &Context, args: &ChangeNetwork) -> Result<Reply, Fail
         } => disconnect(context, container, network, ways_out.as_ref())?,
         ChangeNetwork::Names { container, network, names } => rename(context, container, network, names)?,
         ChangeNetwork::Sweep => network::collect(context)?,
+        ChangeNetwork::Retire => network::retire(context)?,
     }
     Ok(Reply::Network)
 }

@@ -156,6 +156,13 @@ impl<'a> Order<'a> {
                 network::check(&context.id_map, &args.network)?;
                 (None, ports.as_slice())
             }
+            Network::Step { .. } => {
+                if args.life.is_some() {
+                    return Err(refused("network", "only a step of a build has the network of one"));
+                }
+                network::check(&context.id_map, &args.network)?;
+                (None, [].as_slice())
+            }
             Network::Private { address, ports, way_out } => {
                 way_out.iter().try_for_each(|way_out| way_out::check(way_out, user_namespace))?;
                 let parsed = address.parse().map_err(|_| refused("network.address", "it is no IPv4 address"))?;

@@ -9,11 +9,13 @@ use berth_net::bridge::{self, Port};
 use berth_net::{Responder, Target, Upstreams, book};
 use berth_sys::lock;
 use berth_sys::process::{self, Child, Namespaces};
-use berth_wire::request::{Endpoint, IdMap, Network};
+use berth_wire::request::{BridgeNetwork, Endpoint, IdMap, Network};
 use berth_wire::{Code, Failure};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 /// The network of a container, in its folder: `connect` and `disconnect` change it.
 pub(crate) const FILE: &str = "network.json";
@@ -38,14 +40,21 @@ fn lock_file(networks: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
 
 /// Checks what a request says about endpoints and resolvers.
 pub(crate) fn check(id_map: &IdMap, network: &Network) -> Result<(), Failure> {
-    let Network::Bridge { endpoints, dns, .. } = network else {
-        return Ok(());
+    let dns = match network {
+        Network::Bridge { endpoints, dns, .. } => {
+            ports(endpoints)?;
+            dns
+        }
+        Network::Step { network, dns } => {
+            bridge::step_range(network)?;
+            dns
+        }
+        _ => return Ok(()),
     };
     if !matches!(id_map, IdMap::Root) {
         let message = "only rung root has networks that containers share";
         return Err(Failure::new(Code::Unsupported, "make network", message).hint("Use --network none or host, or --isolation root"));
     }
-    ports(endpoints)?;
     upstreams(&dns.upstreams).map(drop)
 }
 
@@ -91,29 +100,87 @@ pub(crate) fn upstreams(texts: &[String]) -> Result<Upstreams, Failure> {
 
 /// Connects a container whose first process waits in its namespaces; gives the responder for names. Nothing to do unless it is on a bridge.
 pub(crate) fn attach(context: &Context, folder: &Folder, child: &Child, life: &OwnedFd) -> Result<Option<Attendant>, Failure> {
-    let Ok(Network::Bridge { endpoints, dns, .. }) = folder.read(FILE) else {
-        return Ok(None);
+    let (asked, dns) = match folder.read(FILE) {
+        Ok(Network::Bridge { endpoints, dns, .. }) => (Asked::Places(endpoints), dns),
+        Ok(Network::Step { network, dns }) => (Asked::Step(network), dns),
+        _ => return Ok(None),
     };
     let networks = self::folder(context)?;
-    let ports = ports(&endpoints)?;
     let known = book::networks(networks.as_fd()).map_err(failed("list networks"))?;
-    if let Some(lost) = endpoints.iter().find(|endpoint| !known.contains(&endpoint.network.id)) {
-        let failure = Failure::new(Code::NotFound, "join network", "the network was removed").subject(lost.network.name.clone());
+    if let Some(lost) = asked.networks().find(|network| !known.contains(&network.id)) {
+        let failure = Failure::new(Code::NotFound, "join network", "the network was removed").subject(lost.name.clone());
         return Err(failure.hint("Make the container again, on a network that there is"));
     }
     let process = child.pid.as_raw_nonzero().get().unsigned_abs();
     let warn = |sentence| context.status.warning(sentence);
     let held = hold(networks.as_fd())?;
+    let is_step = matches!(asked, Asked::Step(_));
+    let endpoints = asked.endpoints(networks.as_fd())?;
+    let ports = ports(&endpoints)?;
+    // The address of a step is its own from here on; names are found when the container can be reached.
+    if is_step {
+        enter_all(&networks, folder, &endpoints, &ports)?;
+    }
     for port in &ports {
         bridge::attach(port, &folder.id, process, &warn)?;
     }
     drop(held);
     let responder = respond(&networks, &folder.id, &ports, &upstreams(&dns.upstreams)?, &child.pidfd, life)?;
-    for (endpoint, port) in endpoints.iter().zip(&ports) {
-        enter(networks.as_fd(), &folder.id, endpoint, port)?;
-        journal(context, "connect", &folder.id, (&endpoint.network.id, &endpoint.network.name));
+    if !is_step {
+        enter_all(&networks, folder, &endpoints, &ports)?;
+        for endpoint in &endpoints {
+            journal(context, "connect", &folder.id, (&endpoint.network.id, &endpoint.network.name));
+        }
     }
     Ok(Some(responder))
+}
+
+fn enter_all(networks: &OwnedFd, folder: &Folder, endpoints: &[Endpoint], ports: &[Port]) -> Result<(), Failure> {
+    let mut pairs = endpoints.iter().zip(ports);
+    pairs.try_for_each(|(endpoint, port)| enter(networks.as_fd(), &folder.id, endpoint, port))
+}
+
+/// What a container has asked for as network.
+enum Asked {
+    Places(Vec<Endpoint>),
+    /// Any place for a step.
+    Step(BridgeNetwork),
+}
+
+impl Asked {
+    fn networks(&self) -> impl Iterator<Item = &BridgeNetwork> {
+        let (places, step) = match self {
+            Self::Places(endpoints) => (endpoints.as_slice(), None),
+            Self::Step(network) => ([].as_slice(), Some(network)),
+        };
+        places.iter().map(|endpoint| &endpoint.network).chain(step)
+    }
+
+    /// The places. The caller holds the lock until a step stands in the book.
+    fn endpoints(self, networks: BorrowedFd<'_>) -> Result<Vec<Endpoint>, Failure> {
+        let network = match self {
+            Self::Places(endpoints) => return Ok(endpoints),
+            Self::Step(network) => network,
+        };
+        let chosen = book::choose(networks, &network.id, bridge::step_range(&network)?).map_err(failed("choose address"))?;
+        let address = chosen.ok_or_else(|| {
+            let failure =
+                Failure::new(Code::Conflict, "choose address", "too many steps of builds run at a time").subject(network.name.clone());
+            failure.hint("Wait for other builds, or use --network host")
+        })?;
+        Ok(vec![Endpoint {
+            network,
+            address: address.to_string(),
+            mac: bridge::step_mac(address),
+            interface: "eth0".to_owned(),
+            names: Vec::new(),
+            default_route: true,
+            ipv6: None,
+            link_local: Vec::new(),
+            links: Vec::new(),
+            sysctls: BTreeMap::new(),
+        }])
+    }
 }
 
 /// Tells of the networks that are none of the store's, `host` and `none`, by their names.
@@ -185,8 +252,16 @@ pub(crate) fn release(context: &Context, folder: &Folder) {
 }
 
 fn try_release(context: &Context, folder: &Folder) -> Result<(), Failure> {
-    let Ok(Network::Bridge { endpoints, .. }) = folder.read(FILE) else {
-        return Ok(());
+    let endpoints = match folder.read(FILE) {
+        Ok(Network::Bridge { endpoints, .. }) => endpoints,
+        // Its device goes with its namespace, and the next step needs the bridge.
+        Ok(Network::Step { network, .. }) => {
+            let networks = self::folder(context)?;
+            return book::strike(networks.as_fd(), &network.id, &folder.id)
+                .map(drop)
+                .map_err(failed("strike step"));
+        }
+        _ => return Ok(()),
     };
     let networks = self::folder(context)?;
     for network in endpoints.iter().map(|endpoint| &endpoint.network) {
@@ -195,28 +270,69 @@ fn try_release(context: &Context, folder: &Folder) -> Result<(), Failure> {
         }
     }
     let ids: Vec<String> = endpoints.into_iter().map(|endpoint| endpoint.network.id).collect();
+    // Opened before: the store may be gone by then.
+    let file = lock_file(networks.as_fd())?;
     // The kernel takes some hundredths of a second for each device, for which nobody has to wait.
-    attendant::behind(&[networks.as_fd()], || drop(clear(networks.as_fd(), &folder.id, &ids)))
+    attendant::behind(&[file.as_fd()], || drop(clear(&file, &folder.id, &ids)))
 }
 
-fn clear(networks: BorrowedFd<'_>, container: &str, ids: &[String]) -> Result<(), Failure> {
-    let _held = hold(networks)?;
+fn clear(file: &OwnedFd, container: &str, ids: &[String]) -> Result<(), Failure> {
+    lock::lock(file, true).map_err(failed("lock networks"))?;
     for id in ids {
         bridge::detach(container, id)?;
     }
     bridge::sweep(ids)
 }
 
-/// Collects what killed processes left of networks without a container. Somebody who makes or removes one right now is left alone.
-pub(crate) fn collect(context: &Context) -> Result<(), Failure> {
-    if !matches!(context.id_map, IdMap::Root) || !rustix::process::geteuid().is_root() {
+/// How long steps that have ended may keep their devices, and how often is looked whether they have gone.
+const RETIRE: (u32, Duration) = (40, Duration::from_millis(50));
+/// How long bridges wait for whoever comes after a build.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// Takes networks down on which nobody is, soon: who tests what was just built comes on them at once.
+pub(crate) fn retire(context: &Context) -> Result<(), Failure> {
+    let Some((networks, ids)) = standing(context)? else {
         return Ok(());
+    };
+    // Opened before: the store may be gone by then.
+    let file = lock_file(networks.as_fd())?;
+    attendant::behind(&[networks.as_fd(), file.as_fd()], || {
+        std::thread::sleep(IDLE);
+        for _ in 0..RETIRE.0 {
+            if matches!(sweep_idle(networks.as_fd(), &file, &ids), Ok(false) | Err(_)) {
+                break;
+            }
+            std::thread::sleep(RETIRE.1);
+        }
+    })
+}
+
+/// Sweeps; true when a bridge still stands that nobody is known to be on: the kernel takes its time with the devices of those who were.
+fn sweep_idle(networks: BorrowedFd<'_>, file: &OwnedFd, ids: &[String]) -> Result<bool, Failure> {
+    lock::lock(file, true).map_err(failed("lock networks"))?;
+    let is_idle = |id: &&String| book::containers(networks, id).is_ok_and(|containers| containers.is_empty());
+    let idle: Vec<String> = ids.iter().filter(is_idle).cloned().collect();
+    let stands = bridge::sweep(&idle).and_then(|()| bridge::any_stands(&idle));
+    lock::unlock(file).map_err(failed("unlock networks"))?;
+    stands
+}
+
+/// The folder of networks, and their ids, where one of them may stand.
+fn standing(context: &Context) -> Result<Option<(OwnedFd, Vec<String>)>, Failure> {
+    if !matches!(context.id_map, IdMap::Root) || !rustix::process::geteuid().is_root() {
+        return Ok(None);
     }
     let networks = folder(context)?;
     let ids = book::networks(networks.as_fd()).map_err(failed("list networks"))?;
-    if ids.is_empty() || !bridge::any_stands(&ids)? {
+    let stands = !ids.is_empty() && bridge::any_stands(&ids)?;
+    Ok(stands.then_some((networks, ids)))
+}
+
+/// Collects what killed processes left of networks without a container. Somebody who makes or removes one right now is left alone.
+pub(crate) fn collect(context: &Context) -> Result<(), Failure> {
+    let Some((networks, ids)) = standing(context)? else {
         return Ok(());
-    }
+    };
     let file = lock_file(networks.as_fd())?;
     if lock::try_lock(&file, true).map_err(failed("lock networks"))? {
         bridge::sweep(&ids)?;

@@ -186,7 +186,7 @@ fn enter(
     let joins_network = joins.iter().any(|one| one.kind == Namespaces::NETWORK);
     let network = || match &args.network {
         // A bridge's interfaces are there already, as is all of a namespace that is joined.
-        Network::Host | Network::Joined | Network::Bridge { .. } => Ok(()),
+        Network::Host | Network::Joined | Network::Bridge { .. } | Network::Step { .. } => Ok(()),
         Network::Private { .. } if joins_network => Ok(()),
         Network::None | Network::Private { .. } => berth_net::bring_up(order.address),
     };
