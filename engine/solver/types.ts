@@ -1,6 +1,8 @@
 import type { ActOptions } from '../base/progress.ts';
+import type { StepCache } from '../cache/index.ts';
 import type { Digest } from '../image/types.ts';
 import type { CopyFileAction, ExecOp, FileOp, Vertex, VertexId } from '../graph/types.ts';
+import type { Miss } from './explain.ts';
 
 /** What a vertex gave: its layers, bottom first. No layer is touched until somebody needs its files. */
 export interface Ref {
@@ -68,6 +70,20 @@ export interface Executor {
 export interface RecordKeys {
   readonly key: Digest;
   readonly found: readonly Digest[];
+}
+
+/** What solving needs beside the graph. */
+export interface SolveParts {
+  readonly executor: Executor;
+  readonly cache: StepCache;
+  /** How many steps may run at a time. */
+  readonly concurrency: number;
+  /** The time of a step that has just run. */
+  readonly now: () => Date;
+  /** Hears of each ref as soon as it is known, cached or made: its blobs may be made while later steps run. */
+  readonly onRef?: ((id: VertexId, ref: Ref) => void) | undefined;
+  /** Hears of each step that is about to run, with its key: it was no hit. */
+  readonly onMiss?: ((vertex: Vertex, miss: Miss) => void) | undefined;
 }
 
 /** What `solveAll` found out: a ref for each target, in their order. */
