@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { EngineError } from '../base/errors.ts';
 import { isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
-import type { ForbiddenValue } from '../store/snapshots.ts';
+import type { ForbiddenValue } from '../store/forbidden.ts';
 import { toLayer } from './exchange-index.ts';
 
 /** The content of a `RUN --mount=type=cache` in a cache outside this machine: one tar, packed as a layer is. */

@@ -7,7 +7,8 @@ import type { Descriptor, Digest } from '../image/types.ts';
 import type { Helper } from '../native/types.ts';
 import { storeError } from './files.ts';
 import { MAX_LAYER_BYTES } from './check-blob.ts';
-import { MAX_LAYER_ENTRIES, namesOf, type ForbiddenValue } from './snapshots.ts';
+import { namesOf, type ForbiddenValue } from './forbidden.ts';
+import { MAX_LAYER_ENTRIES } from './unpack.ts';
 import { requireSpace } from './space.ts';
 import type { Store } from './types.ts';
 

@@ -5,24 +5,19 @@ export { createContextHashes, type ContextHashes } from './stat-cache.ts';
 export { createDownloadRecords, type DownloadRecord, type DownloadRecords } from './downloads.ts';
 export { measureEach, type CacheUsage, type ImageUsage } from './detail.ts';
 export { measure, type Usage, type UsedBy } from './df.ts';
+export type { ForbiddenValue } from './forbidden.ts';
 export { fsck, type Findings } from './fsck.ts';
 export { isLineage, orphanTraces } from './traces.ts';
 export { listFolder, randomName, storeError } from './files.ts';
+export type { FetchBlob } from './layer-blobs.ts';
+export type { SnapshotOptions } from './layer-progress.ts';
 export { lostLayerOf, LostLayerError } from './lost-layer.ts';
 export { openLayout } from './layout.ts';
 export { isNamed } from './names.ts';
 export { isComplete } from './oci-index.ts';
 export { openStore, type OpenStoreOptions } from './open.ts';
+export type { PackOptions, Packing, Repacked } from './pack.ts';
 export type { CacheScope } from './prune-cache.ts';
 export { prune, type Pruned, type PruneScope } from './prune.ts';
-export {
-  createSnapshots,
-  type FetchBlob,
-  type ForbiddenValue,
-  type Packing,
-  type PackOptions,
-  type Repacked,
-  type SnapshotOptions,
-  type Snapshots,
-} from './snapshots.ts';
+export { createSnapshots, type Snapshots } from './snapshots.ts';
 export type * from './types.ts';
