@@ -3,6 +3,7 @@ import { lstat, readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { EngineError } from './base/errors.ts';
+import { memo } from './base/memo.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
 import { redact } from './base/redact.ts';
 import { createTrees, keysOf, type Trees } from './build-trees.ts';
@@ -299,13 +300,4 @@ async function openNamed(fetching: Fetching, name: string, brought: Brought): Pr
 
 function isOther(context: BuildNamedContext): context is Exclude<BuildNamedContext, BuildContext> {
   return typeof context !== 'string' && (context.type === 'image' || context.type === 'oci-layout');
-}
-
-function memo<T>(act: (key: string) => Promise<T>): (key: string) => Promise<T> {
-  const known = new Map<string, Promise<T>>();
-  return (key) => {
-    const found = known.get(key) ?? act(key);
-    known.set(key, found);
-    return found;
-  };
 }

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from './base/errors.ts';
+import { memo } from './base/memo.ts';
 import { once } from './base/once.ts';
 import { redact } from './base/redact.ts';
 import { withVertex, type ActOptions } from './base/progress.ts';
@@ -229,15 +230,4 @@ async function openDirectories(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await openDirectories(join(path, entry.name));
   }
-}
-
-/** Calls `act` once a source. */
-function memo<S, T>(act: (source: S) => Promise<T>): (source: S) => Promise<T> {
-  const known = new Map<string, Promise<T>>();
-  return (source) => {
-    const key = JSON.stringify(source);
-    const found = known.get(key) ?? act(source);
-    known.set(key, found);
-    return found;
-  };
 }

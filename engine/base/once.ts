@@ -9,3 +9,16 @@ export function once<A extends unknown[], T>(act: (...args: A) => Promise<T>): (
     return started;
   };
 }
+
+/** {@link once} for each key, with what is to be done when it is asked for. */
+export function onceEach<K, T>(): (key: K, act: () => Promise<T>) => Promise<T> {
+  const known = new Map<K, Promise<T>>();
+  return (key, act) => {
+    const found = known.get(key);
+    if (found) return found;
+    const started = act();
+    known.set(key, started);
+    started.catch(() => known.delete(key));
+    return started;
+  };
+}

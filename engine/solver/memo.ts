@@ -1,7 +1,9 @@
-/** Makes an act that is done once for each first argument; every later caller gets the same promise. */
-export type Memo = <R extends readonly unknown[], T>(
-  act: (id: string, ...rest: R) => Promise<T>,
-) => (id: string, ...rest: R) => Promise<T>;
+import { memo as memoOf } from '../base/memo.ts';
+
+/** Makes an act that is done once for each id. A failure that nobody waits for yet is not lost: every later caller gets it. */
+export type Memo = <A extends readonly [id: string, ...rest: unknown[]], T>(
+  act: (...args: A) => Promise<T>,
+) => (...args: A) => Promise<T>;
 
 /** Acts that are done once, and when they have ended. */
 export interface Memos {
@@ -10,23 +12,20 @@ export interface Memos {
   idle(): Promise<void>;
 }
 
-/** {@link Memos} for the time of one run. A failure that nobody waits for yet is not lost: every later caller gets it. */
+/** {@link Memos} for the time of one run. */
 export function createMemos(): Memos {
   const pending = new Set<Promise<unknown>>();
-  const memo: Memo = (act) => {
-    const known = new Map<string, ReturnType<typeof act>>();
-    return (id, ...rest) => {
-      const found = known.get(id);
-      if (found) return found;
-      const started = act(id, ...rest);
-      known.set(id, started);
-      pending.add(started);
-      void started.catch(() => undefined).then(() => pending.delete(started));
-      return started;
-    };
+  const track = <T>(started: Promise<T>): Promise<T> => {
+    pending.add(started);
+    void started.catch(() => undefined).then(() => pending.delete(started));
+    return started;
   };
   return {
-    memo,
+    memo: (act) =>
+      memoOf(
+        (...args) => track(act(...args)),
+        (...[id]) => id,
+      ),
     idle: async () => {
       while (pending.size > 0) await Promise.allSettled([...pending]);
     },

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '../base/errors.ts';
+import { onceEach } from '../base/once.ts';
 import { chainIds } from '../image/chain-id.ts';
 import { shortDigest } from '../image/digest.ts';
 import { compressionOf, isLayerType, layerType } from '../image/media-type.ts';
@@ -10,7 +11,6 @@ import type { Helper } from '../native/types.ts';
 import { isVerified } from './claims.ts';
 import type { LayerBlobs } from './layer-blobs.ts';
 import { reporter, type SnapshotOptions } from './layer-progress.ts';
-import { once } from './once.ts';
 import { transcode } from './transcode.ts';
 import type { LayerRecord, Store } from './types.ts';
 import type { Unpacked } from './unpack.ts';
@@ -67,7 +67,7 @@ export function createPacker(
   { blobs, unpacked }: { readonly blobs: LayerBlobs; readonly unpacked: Unpacked },
 ): Packer {
   const { content, layers } = store;
-  const running = new Map<string, Promise<Descriptor>>();
+  const packOnce = onceEach<string, Descriptor>();
 
   const makeBlob = async (
     diffIds: readonly Digest[],
@@ -192,7 +192,7 @@ export function createPacker(
 
   return {
     pack: (diffIds, how, options = {}) =>
-      once(running, keyOf(diffIds.at(-1) ?? missingLayer(), how, options), () => makeBlob(diffIds, how, options)),
+      packOnce(keyOf(diffIds.at(-1) ?? missingLayer(), how, options), () => makeBlob(diffIds, how, options)),
     repack,
     rewrite: async (diffIds, how, clamp, options = {}) => {
       const { diffId, blob, size } = await packSnapshot(diffIds, how, options, clamp);

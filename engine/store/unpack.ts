@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { onceEach } from '../base/once.ts';
 import { chainIds } from '../image/chain-id.ts';
 import { shortDigest } from '../image/digest.ts';
 import { compressionOf } from '../image/media-type.ts';
@@ -10,7 +11,6 @@ import { errnoOf } from './files.ts';
 import { warnOfOtherBytes, type LayerBlobs } from './layer-blobs.ts';
 import { reporter, type SnapshotOptions } from './layer-progress.ts';
 import { LostLayerError } from './lost-layer.ts';
-import { once } from './once.ts';
 import { requireSpace, type WantedLayer } from './space.ts';
 import type { LayerRecord, SnapshotForm, Store } from './types.ts';
 
@@ -44,8 +44,8 @@ export function createUnpacked(store: Store, helper: Helper, blobs: LayerBlobs):
       return errnoOf(error) === 'ENOENT' ? false : (await names()).has(name);
     }
   };
-  /** What is under way, so that two stages on one base unpack it once. */
-  const applying = new Map<Digest, Promise<string>>();
+  /** By chain id, so that two stages on one base unpack it once. */
+  const unpackOnce = onceEach<Digest, string>();
 
   const find = async (record: LayerRecord | undefined, chainId: Digest): Promise<SnapshotForm | undefined> => {
     const forms =
@@ -135,7 +135,7 @@ export function createUnpacked(store: Store, helper: Helper, blobs: LayerBlobs):
       const blob = brought[at];
       const name =
         found[at]?.name ??
-        (blob && (await once(applying, layer.chainId, async () => unpack(layer, await blob(), lowers, options))));
+        (blob && (await unpackOnce(layer.chainId, async () => unpack(layer, await blob(), lowers, options))));
       // A layer twice in a chain counts once, at its upper place: overlay refuses the same directory twice.
       if (name !== undefined) lowers.splice(0, lowers.length, name, ...lowers.filter((other) => other !== name));
     }
