@@ -2,6 +2,7 @@
 export { EngineError, isEngineError, messageOf, type ErrorDetails, type SourceLocation } from './base/errors.ts';
 export { escapeControl } from './base/escape.ts';
 export { isInside } from './base/inside.ts';
+export { decodePercent } from './base/percent.ts';
 export { redact } from './base/redact.ts';
 export { suggest } from './base/suggest.ts';
 export {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open, rm, utimes } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { EngineError } from '../base/errors.ts';
+import { decodePercent } from '../base/percent.ts';
 import { redact } from '../base/redact.ts';
 
 /** Answers of web servers; plugged in by the engine, which knows proxies and authorities. */
@@ -89,20 +90,12 @@ export async function download(url: URL, options: DownloadOptions): Promise<Down
 /** The name of the file: the last one of the path, else what the server proposes. */
 function nameOf(url: URL, disposition: string | undefined): string {
   const proposed = /filename="?([^";]+)"?/i.exec(disposition ?? '')?.[1] ?? '';
-  const names = [decode(posix.basename(url.pathname)), posix.basename(proposed.replaceAll('\\', '/'))];
+  const names = [decodePercent(posix.basename(url.pathname)), posix.basename(proposed.replaceAll('\\', '/'))];
   return names.find(isName) ?? '__unnamed__';
 }
 
 function isName(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name) && Buffer.byteLength(name) <= 255;
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
 
 async function write(

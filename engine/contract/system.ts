@@ -2,6 +2,9 @@ import type { ActOptions } from '../base/progress.ts';
 import type { CacheScope } from '../store/prune-cache.ts';
 import type { StoredImage } from '../store/types.ts';
 
+/** A line of `berth system df`; bytes on the disk. */
+export type { Usage as DiskUsage } from '../store/df.ts';
+
 /** What a check of the store found. */
 export type { Findings as FsckReport } from '../store/fsck.ts';
 
@@ -46,14 +49,6 @@ export interface Act {
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
-}
-
-export interface DiskUsage {
-  readonly kind: 'images' | 'containers' | 'volumes' | 'cache';
-  readonly total: number;
-  readonly active: number;
-  readonly bytes: number;
-  readonly reclaimable: number;
 }
 
 export interface PruneOptions extends ActOptions {

@@ -1,3 +1,5 @@
+import { decodePercent } from '../../engine/index.ts';
+
 /** What the runner tells about the job, read once. Nothing below reads the environment. */
 export interface RunnerContext {
   /** GITHUB_WORKSPACE, absolute. */
@@ -64,20 +66,12 @@ export function readProxyPasswords(env: Environment): readonly string[] {
     const given = env[name] ?? '';
     const address = given.includes('://') ? given : `http://${given}`;
     const { password } = URL.canParse(address) ? new URL(address) : { password: '' };
-    return password.length < SHORTEST_PASSWORD ? [] : [password, decoded(password)];
+    return password.length < SHORTEST_PASSWORD ? [] : [password, decodePercent(password)];
   });
 }
 
 /** A shorter one is no secret worth a log full of asterisks. */
 const SHORTEST_PASSWORD = 4;
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
 
 /** The same variables, of which the tokens can be read by name and are not listed: no child process inherits them. */
 export function withHiddenTokens(env: Environment): Record<string, string | undefined> {

@@ -1,3 +1,4 @@
+import { decodePercent } from '../../engine/index.ts';
 import { isObject, type Json } from './json.ts';
 
 const MAX_HOPS = 16;
@@ -38,10 +39,5 @@ function step(value: Json | undefined, key: string): Json | undefined {
 }
 
 function unescape(part: string): string {
-  const text = part.replaceAll('~1', '/').replaceAll('~0', '~');
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return decodePercent(part.replaceAll('~1', '/').replaceAll('~0', '~'));
 }

@@ -1,3 +1,4 @@
+import { decodePercent } from '../../engine/index.ts';
 import { linesOf } from './build-run.ts';
 
 /** Names whose values nobody prints. `MAX_TOKENS` and `TOKENIZERS_PARALLELISM` are none. */
@@ -20,17 +21,9 @@ export function secretValues(pairs: readonly string[]): readonly string[] {
   return pairs.flatMap((pair) => {
     const at = pair.indexOf('=');
     const [name, value] = [pair.slice(0, at), pair.slice(at + 1)];
-    const passwords = [...value.matchAll(LOGIN)].flatMap(([, password = '']) => [password, decoded(password)]);
+    const passwords = [...value.matchAll(LOGIN)].flatMap(([, password = '']) => [password, decodePercent(password)]);
     const isCount = COUNTED.test(name) && !Number.isNaN(Number(value));
     const isSecret = NAME.test(name) && value.trim().length >= SHORTEST && !isCount;
     return [...new Set([...(isSecret ? linesOf(value) : []), ...passwords.flatMap(linesOf)])];
   });
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { decodePercent } from '../../base/percent.ts';
 
 /** Parts of a git URL. */
 export interface GitUrl {
@@ -48,7 +49,7 @@ export function parseGitUrl(text: string): GitUrl | undefined {
 export function restOf(query = '', fragment = ''): Pick<GitUrl, 'query' | 'ref' | 'subdir'> {
   const values = new Map<string, string[]>();
   for (const [key, value] of new URLSearchParams(query)) values.set(key, [...(values.get(key) ?? []), value]);
-  const decoded = decode(fragment);
+  const decoded = decodePercent(fragment);
   const colon = decoded.indexOf(':');
   const [ref, subdir] = colon < 0 ? [decoded, ''] : [decoded.slice(0, colon), decoded.slice(colon + 1)];
   return { query: values, ref, subdir: subdir === '' ? '' : posix.resolve('/', subdir).slice(1) };
@@ -56,13 +57,4 @@ export function restOf(query = '', fragment = ''): Pick<GitUrl, 'query' | 'ref' 
 
 function isScheme(text: string): text is GitUrl['scheme'] {
   return SCHEMES.includes(text);
-}
-
-/** A percent sign that begins nothing stays one. */
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }
