@@ -16,7 +16,7 @@ import type { Parts } from './connect.ts';
 import { shortDigest } from './image/digest.ts';
 import type { Digest } from './image/types.ts';
 import type { Helper } from './native/index.ts';
-import { fillMount, measureMounts, packMount } from './store/index.ts';
+import { cacheMountNames, fillMount, measureMounts, packMount } from './store/index.ts';
 
 /** Contents of `RUN --mount=type=cache` on their way in and out of the store (DESIGN.md 6). */
 export interface MountExchange {
@@ -143,10 +143,7 @@ export function createBringMount(
   { store, mounts, fetchBlob, options }: Pick<Parts, 'store' | 'mounts' | 'fetchBlob' | 'options'>,
   helper: Helper,
 ): (mount: { readonly name: string; readonly id: string }, act: ActOptions) => Promise<void> {
-  const present = once(async () => {
-    const { snapshots } = await helper.call('usage', { names: [], measure: false, cacheMounts: true });
-    return new Set(snapshots.map(({ name }) => name));
-  });
+  const present = once(() => cacheMountNames(helper));
   const coming = new Map<string, Promise<void>>();
   const bring = async (record: MountRecord, id: string, { signal, onEvent }: ActOptions): Promise<void> => {
     const folder = mountFolder(record.name, options.cacheMountScope);

@@ -1,8 +1,10 @@
 // The only door of the engine: src/ imports nothing below this file. What stands here is small; the engine itself is loaded when one is made.
 export { EngineError, isEngineError, messageOf, type ErrorDetails, type SourceLocation } from './base/errors.ts';
 export { escapeControl } from './base/escape.ts';
+export { accountHome } from './base/account-home.ts';
 export { isInside } from './base/inside.ts';
 export { decodePercent } from './base/percent.ts';
+export { isRecord } from './base/is-record.ts';
 export { redact } from './base/redact.ts';
 export { suggest } from './base/suggest.ts';
 export {

@@ -1,3 +1,4 @@
+import { isRecord } from '../base/is-record.ts';
 import { EngineError } from '../base/errors.ts';
 import { isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
@@ -39,15 +40,15 @@ const LAYER_TYPE =
  * @throws `CACHE_INDEX` naming the first thing that is wrong; a cache's caller makes a miss of it
  */
 export function parseCacheIndex(value: unknown): CacheIndex {
-  if (!isObject(value) || value['v'] !== 1) throw bad('it is not of version 1');
+  if (!isRecord(value) || value['v'] !== 1) throw badIndex('it is not of version 1');
   const { records, layers } = value;
-  if (!Array.isArray(records) || !Array.isArray(layers)) throw bad('records and layers are not lists');
-  if (records.length > MAX_ITEMS || layers.length > MAX_ITEMS) throw bad(`it has more than ${MAX_ITEMS} items`);
+  if (!Array.isArray(records) || !Array.isArray(layers)) throw badIndex('records and layers are not lists');
+  if (records.length > MAX_ITEMS || layers.length > MAX_ITEMS) throw badIndex(`it has more than ${MAX_ITEMS} items`);
   return { v: 1, records: records.map(toRecord), layers: layers.map(toLayer) };
 }
 
 function toRecord(value: unknown, at: number): IndexedRecord {
-  if (!isObject(value)) throw bad(`record ${at} is no object`);
+  if (!isRecord(value)) throw badIndex(`record ${at} is no object`);
   const { key, op, diffId, base, result, lineage, traces, createdAt, isolation, usedAt } = value;
   const right =
     value['v'] === 1 &&
@@ -61,7 +62,7 @@ function toRecord(value: unknown, at: number): IndexedRecord {
     isTime(usedAt) &&
     typeof isolation === 'string' &&
     RUNGS.includes(isolation);
-  if (!right) throw bad(`record ${at} is not well formed`);
+  if (!right) throw badIndex(`record ${at} is not well formed`);
   return {
     v: 1,
     key,
@@ -80,14 +81,14 @@ function toRecord(value: unknown, at: number): IndexedRecord {
 
 /** A layer of an index. @throws `CACHE_INDEX` */
 export function toLayer(value: unknown, at: number): IndexedLayer {
-  if (!isObject(value)) throw bad(`layer ${at} is no object`);
+  if (!isRecord(value)) throw badIndex(`layer ${at} is no object`);
   const { diffId, size, blob } = value;
-  if (!isDigest(diffId) || !(size === undefined || isSize(size)) || !isObject(blob)) {
-    throw bad(`layer ${at} is not well formed`);
+  if (!isDigest(diffId) || !(size === undefined || isSize(size)) || !isRecord(blob)) {
+    throw badIndex(`layer ${at} is not well formed`);
   }
   const { mediaType, digest, size: bytes } = blob;
   if (typeof mediaType !== 'string' || !LAYER_TYPE.test(mediaType) || !isDigest(digest) || !isSize(bytes)) {
-    throw bad(`the blob of layer ${at} is not well formed`);
+    throw badIndex(`the blob of layer ${at} is not well formed`);
   }
   return { diffId, ...(size === undefined ? {} : { size }), blob: { mediaType, digest, size: bytes } };
 }
@@ -104,10 +105,7 @@ function isTime(value: unknown): value is string {
   return typeof value === 'string' && value.length <= 40 && !Number.isNaN(Date.parse(value));
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function bad(why: string): EngineError {
+/** The error of an index that is not well formed. */
+export function badIndex(why: string): EngineError {
   return new EngineError('CACHE_INDEX', `Cannot use the cache index: ${why}`);
 }

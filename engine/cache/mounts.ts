@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { EngineError } from '../base/errors.ts';
 import { isDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import type { ForbiddenValue } from '../store/forbidden.ts';
-import { toLayer } from './exchange-index.ts';
+import { badIndex, toLayer } from './exchange-index.ts';
 
 /** The content of a `RUN --mount=type=cache` in a cache outside this machine: one tar, packed as a layer is. */
 export interface MountRecord {
@@ -110,12 +109,12 @@ export function stepsOf({ steps }: MountUse, before: MountRecord | undefined): r
  */
 export function parseMountRecords(value: unknown): readonly MountRecord[] {
   if (value === undefined) return [];
-  if (!Array.isArray(value) || value.length > MAX_MOUNTS) throw bad('its cache mounts are no list, or too many');
+  if (!Array.isArray(value) || value.length > MAX_MOUNTS) throw badIndex('its cache mounts are no list, or too many');
   return value.map(toRecord);
 }
 
 function toRecord(value: unknown, at: number): MountRecord {
-  if (typeof value !== 'object' || value === null) throw bad(`cache mount ${at} is no object`);
+  if (typeof value !== 'object' || value === null) throw badIndex(`cache mount ${at} is no object`);
   const { name, steps, usedAt } = value as Readonly<Record<string, unknown>>;
   const { diffId, size, blob } = toLayer(value, at);
   const right =
@@ -127,10 +126,6 @@ function toRecord(value: unknown, at: number): MountRecord {
     typeof usedAt === 'string' &&
     usedAt.length <= 40 &&
     !Number.isNaN(Date.parse(usedAt));
-  if (!right || size === undefined) throw bad(`cache mount ${at} is not well formed`);
+  if (!right || size === undefined) throw badIndex(`cache mount ${at} is not well formed`);
   return { name, steps, diffId, size, blob, usedAt };
-}
-
-function bad(why: string): EngineError {
-  return new EngineError('CACHE_INDEX', `Cannot use the cache index: ${why}`);
 }

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { userInfo } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import { accountHome } from '../base/account-home.ts';
 import { fromKey, joinBytes, keyOf } from './bytes.ts';
 import { parseGitIndex, type GitIndex, type IndexedFile, type ObjectFormat } from './git-index.ts';
 import {
@@ -186,7 +186,7 @@ function folderOf(key: string): string {
 
 /** Attributes of the repository, and attributes and configuration of the machine and of the user whose process this is. */
 function isVerbatimAround({ gitDir, commonDir }: Place): boolean {
-  const home = homeFolder();
+  const home = accountHome();
   if (home === undefined) return false;
   const attributes = [join(commonDir, 'info/attributes'), '/etc/gitattributes', join(home, '.config/git/attributes')];
   const ofUser = [join(home, '.gitconfig'), join(home, '.config/git/config')];
@@ -215,15 +215,6 @@ function isVerbatimTree(path: string, home: string, depth: number): boolean {
     if (/^[~%]/.test(included) || included === '') return false;
     return isVerbatimTree(isAbsolute(included) ? included : join(dirname(path), included), home, depth - 1);
   });
-}
-
-/** That of the account, whatever the environment says; undefined for a user without one. */
-function homeFolder(): string | undefined {
-  try {
-    return userInfo().homedir;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The text of a regular file; undefined for what is there and cannot be read as one. */

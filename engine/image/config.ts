@@ -1,5 +1,5 @@
 import { EngineError } from '../base/errors.ts';
-import { parseDigest } from './digest.ts';
+import { digestFieldOf } from './descriptor.ts';
 import {
   type Field,
   integerOf,
@@ -16,7 +16,7 @@ import {
 } from './fields.ts';
 import { type JsonObject, readJson } from './json.ts';
 import { MAX_LAYERS } from './manifest.ts';
-import type { ContainerConfig, Digest, Healthcheck, History, ImageConfig } from './types.ts';
+import type { ContainerConfig, Healthcheck, History, ImageConfig } from './types.ts';
 
 /** Bytes of the largest image configuration that is read. */
 export const MAX_CONFIG_SIZE = 4 * 1024 * 1024;
@@ -96,7 +96,7 @@ function configOf(field: Field): ImageConfig {
     ...optional(field, 'os.version', stringOf),
     ...optional(field, 'os.features', stringsOf),
     ...optional(field, 'config', containerConfigOf),
-    rootfs: { type: 'layers', diff_ids: listOf(member(rootfs, 'diff_ids'), MAX_LAYERS).map(diffIdOf) },
+    rootfs: { type: 'layers', diff_ids: listOf(member(rootfs, 'diff_ids'), MAX_LAYERS).map(digestFieldOf) },
     ...optional(field, 'history', (list) => listOf(list, 10_000).map(historyOf)),
   };
 }
@@ -151,10 +151,6 @@ function checkHistory(field: Field, { history, rootfs }: ImageConfig): void {
   const filled = history.filter((entry) => entry.empty_layer !== true).length;
   if (filled === rootfs.diff_ids.length) return;
   throw invalid(field, `history tells of ${filled} layers, and rootfs.diff_ids names ${rootfs.diff_ids.length}`);
-}
-
-function diffIdOf(field: Field): Digest {
-  return parseDigest(field.value, `${field.path} of ${field.what}`);
 }
 
 /** A Go `map[string]struct{}`: the keys count, the values are `{}`. */

@@ -37,7 +37,8 @@ export function descriptorOf(field: Field): Descriptor {
   return descriptor;
 }
 
-function digestFieldOf(field: Field): Digest {
+/** A digest. @throws `DIGEST_INVALID` */
+export function digestFieldOf(field: Field): Digest {
   return parseDigest(field.value, `${field.path} of ${field.what}`);
 }
 

@@ -1,3 +1,4 @@
+import { isRecord } from '../base/is-record.ts';
 import canonicalize from 'canonicalize';
 import { satisfies } from '../cache/index.ts';
 import type { RungName } from '../native/protocol.ts';
@@ -51,7 +52,7 @@ interface Candidate {
 function findNearest(miss: Miss, records: readonly CacheRecord[]): CacheRecord | undefined {
   const candidates = records
     // What came with an image says no more than its kind.
-    .filter(({ op }) => typeOf(op) === typeOf(miss.op) && isObject(op) && Object.keys(op).length > 1)
+    .filter(({ op }) => typeOf(op) === typeOf(miss.op) && isRecord(op) && Object.keys(op).length > 1)
     .map((record): Candidate => ({
       record,
       isSame: identityOf(record.op) === identityOf(miss.op),
@@ -68,21 +69,21 @@ function findNearest(miss: Miss, records: readonly CacheRecord[]): CacheRecord |
 }
 
 function typeOf(op: unknown): unknown {
-  return isObject(op) ? op['type'] : undefined;
+  return isRecord(op) ? op['type'] : undefined;
 }
 
 /** What makes two steps versions of one: a RUN's command, where a copy goes. */
 function identityOf(op: unknown): string | undefined {
-  if (!isObject(op)) return undefined;
+  if (!isRecord(op)) return undefined;
   if (op['type'] === 'exec') return canonicalize(op['args']);
   const actions = Array.isArray(op['actions']) ? (op['actions'] as readonly unknown[]) : [];
   return canonicalize(
-    actions.map((action) => (isObject(action) ? [action['action'], action['dest'] ?? action['path']] : null)),
+    actions.map((action) => (isRecord(action) ? [action['action'], action['dest'] ?? action['path']] : null)),
   );
 }
 
 function describe(before: unknown, now: unknown): readonly string[] {
-  if (!isObject(before) || !isObject(now)) return [];
+  if (!isRecord(before) || !isRecord(now)) return [];
   const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) => key !== 'type');
   return keys.flatMap((key) =>
     canonicalize(before[key]) === canonicalize(now[key]) ? [] : differenceOf(key, before[key], now[key]),
@@ -103,8 +104,8 @@ function differenceOf(key: string, before: unknown, now: unknown): readonly stri
 }
 
 function describeAction(before: unknown, now: unknown): readonly string[] {
-  if (!isObject(before)) return ['it does more than before'];
-  if (!isObject(now)) return [];
+  if (!isRecord(before)) return ['it does more than before'];
+  if (!isRecord(now)) return [];
   const changed = Object.keys(now).filter((key) => canonicalize(before[key]) !== canonicalize(now[key]));
   return changed.map((key) => {
     if (key === 'digests' || key === 'input' || key === 'shape') return 'the files that it copies have changed';
@@ -139,8 +140,4 @@ function short(value: unknown): string {
   const text = typeof value === 'string' ? value : (canonicalize(value) ?? 'unset');
   const line = text.replace(/\s+/g, ' ');
   return line.length > 120 ? `${line.slice(0, 119)}…` : line || 'empty';
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

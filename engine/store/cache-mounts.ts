@@ -23,6 +23,12 @@ export interface PackedMount {
 /** Quick, and wheels and other archives stay as they are. */
 const PACKING = { codec: 'zstd', level: 3, mayBePlain: true } as const;
 
+/** Names of the cache mounts of this id map. */
+export async function cacheMountNames(helper: Helper): Promise<ReadonlySet<string>> {
+  const { snapshots } = await helper.call('usage', { names: [], measure: false, cacheMounts: true });
+  return new Set(snapshots.map(({ name }) => name));
+}
+
 /** Bytes on disk of the cache mounts of this id map, by name. */
 export async function measureMounts(
   helper: Helper,

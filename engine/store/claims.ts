@@ -106,7 +106,7 @@ function isKnown({ snapshots, verified = [] }: Pick<LayerRecord, 'snapshots' | '
 }
 
 /** Annotations and platform belong to a manifest's entry, not to the blob. */
-function toForm({ mediaType, digest, size }: Descriptor): Descriptor {
+export function toForm({ mediaType, digest, size }: Descriptor): Descriptor {
   return { mediaType, digest, size };
 }
 

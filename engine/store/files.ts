@@ -80,10 +80,8 @@ export function readJson(path: string): JsonFile {
   }
 }
 
-/** True for a plain object, which is all that our records are. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+/** All that our records are. */
+export { isRecord } from '../base/is-record.ts';
 
 /** `ENOENT` and its like; undefined when the error is no system error. */
 export function errnoOf(error: unknown): string | undefined {

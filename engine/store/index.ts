@@ -1,5 +1,5 @@
 /** Everything below BERTH_ROOT. Source: DESIGN.md 7, spec/bad-inputs.md 3. */
-export { fillMount, measureMounts, packMount, type PackedMount } from './cache-mounts.ts';
+export { cacheMountNames, fillMount, measureMounts, packMount, type PackedMount } from './cache-mounts.ts';
 export { holdsLayer } from './check-blob.ts';
 export { createContextHashes, type ContextHashes } from './stat-cache.ts';
 export { createDownloadRecords, type DownloadRecord, type DownloadRecords } from './downloads.ts';

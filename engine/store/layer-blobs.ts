@@ -2,7 +2,7 @@ import { EngineError } from '../base/errors.ts';
 import { shortDigest } from '../image/digest.ts';
 import type { Descriptor, Digest } from '../image/types.ts';
 import { holdsLayer } from './check-blob.ts';
-import { isVerified } from './claims.ts';
+import { isVerified, toForm } from './claims.ts';
 import { reporter, type SnapshotOptions } from './layer-progress.ts';
 import { LostLayerError } from './lost-layer.ts';
 import type { LayerRecord, Store } from './types.ts';
@@ -116,11 +116,6 @@ export function createLayerBlobs({ content, layers }: Store, fetchBlob: FetchBlo
 export function warnOfOtherBytes(diffId: Digest, { digest }: Descriptor, { onEvent, vertex }: SnapshotOptions): void {
   const message = `The blob ${digest} is not taken for layer ${diffId} any more: it holds something else than the manifest or the cache says that named it`;
   onEvent?.({ type: 'warning', vertex, message });
-}
-
-/** Annotations and URLs belong to the entry of the manifest that has them. */
-function toForm({ mediaType, digest, size }: Descriptor): Descriptor {
-  return { mediaType, digest, size };
 }
 
 /** Whether a registry is known to have the blob of a layer. */

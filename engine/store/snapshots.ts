@@ -2,6 +2,7 @@ import { chainIds } from '../image/chain-id.ts';
 import type { Digest } from '../image/types.ts';
 import type { CopyAction, CopySource, DiffReply, WantedBlob } from '../native/protocol.ts';
 import type { CallOptions, Helper } from '../native/types.ts';
+import { cacheMountNames } from './cache-mounts.ts';
 import { namesOf, secretInLayer, type ForbiddenValue } from './forbidden.ts';
 import { createLayerBlobs, type FetchBlob } from './layer-blobs.ts';
 import { reporter, type SnapshotOptions } from './layer-progress.ts';
@@ -140,10 +141,7 @@ export function createSnapshots(store: Store, helper: Helper, fetchBlob: FetchBl
       const copy = { kind: 'copy', source: from, dest: '/', destIsDirectory: false, ...kept } as const;
       await helper.call('copy', { name: upper, lowers: [], actions: [copy] }, { signal: options.signal });
     },
-    cacheMounts: async () => {
-      const { snapshots } = await helper.call('usage', { names: [], measure: false, cacheMounts: true });
-      return new Set(snapshots.map(({ name }) => name));
-    },
+    cacheMounts: () => cacheMountNames(helper),
     discard: async (uppers) => {
       await helper.call('remove', { snapshots: [...uppers], containers: [], force: false, garbage: false });
     },

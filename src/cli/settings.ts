@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import type { EngineOptions } from '../../engine/index.ts';
+import { accountHome, type EngineOptions } from '../../engine/index.ts';
 import type { Context } from './context.ts';
 import type { HelperProcess } from './credential-helper.ts';
 import { dockerCredentials } from './credentials.ts';
@@ -55,14 +54,6 @@ function isGitConfigElsewhere(env: Environment): boolean {
     (HOME !== undefined && home !== undefined && HOME !== home) ||
     (Boolean(XDG_CONFIG_HOME) && XDG_CONFIG_HOME !== join(home ?? '/', '.config'))
   );
-}
-
-function accountHome(): string | undefined {
-  try {
-    return userInfo().homedir;
-  } catch {
-    return undefined;
-  }
 }
 
 type Lookup = FlagContext['lookup'];

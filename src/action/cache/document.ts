@@ -1,5 +1,6 @@
 import {
   EngineError,
+  isRecord,
   parseCacheIndex,
   parseMountRecords,
   type CacheIndex,
@@ -56,7 +57,7 @@ export function parseDocument(text: string): CacheDocument {
     throw new EngineError('CACHE_INDEX', 'Cannot use the cache index: it is not JSON', { cause: error });
   }
   if (
-    !isObject(value) ||
+    !isRecord(value) ||
     value['v'] !== 1 ||
     !Array.isArray(value['entries']) ||
     value['entries'].length > MAX_ENTRIES
@@ -74,7 +75,7 @@ export function parseDocument(text: string): CacheDocument {
 }
 
 function toProvenance(value: unknown): Provenance {
-  if (!isObject(value)) throw bad('it does not say who wrote it');
+  if (!isRecord(value)) throw bad('it does not say who wrote it');
   const text = (key: string): string => {
     const field = value[key];
     if (typeof field !== 'string' || field.length > 1024) throw bad(`its ${key} is no text`);
@@ -91,7 +92,7 @@ function toProvenance(value: unknown): Provenance {
 }
 
 function toEntry(value: unknown, at: number): BlobEntry {
-  if (!isObject(value)) throw bad(`entry ${at} is no object`);
+  if (!isRecord(value)) throw bad(`entry ${at} is no object`);
   const { key, compression, blobs } = value;
   const right =
     typeof key === 'string' &&
@@ -104,17 +105,13 @@ function toEntry(value: unknown, at: number): BlobEntry {
 }
 
 function toBlob(value: unknown): BlobEntry['blobs'][number] {
-  if (!isObject(value)) throw bad('a blob is no object');
+  if (!isRecord(value)) throw bad('a blob is no object');
   const { digest, size } = value;
   if (typeof digest !== 'string' || !DIGEST.test(digest) || !Number.isSafeInteger(size) || Number(size) < 0) {
     throw bad('a blob is not well formed');
   }
   // Matched against the grammar above.
   return { digest: digest as Digest, size: Number(size) };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function bad(why: string): EngineError {

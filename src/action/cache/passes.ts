@@ -1,4 +1,4 @@
-import type { Digest } from '../../../engine/index.ts';
+import { isRecord, type Digest } from '../../../engine/index.ts';
 import type { PassKey, PipelineResult } from '../../pipeline/index.ts';
 import type { Check, SmokeReport } from '../../smoke/index.ts';
 
@@ -93,7 +93,7 @@ function isSame(one: PassKey & { readonly engine: string }, other: PassKey & { r
 }
 
 function toPass(value: unknown): PassRecord | undefined {
-  if (!isObject(value) || !isObject(value['found'])) return undefined;
+  if (!isRecord(value) || !isRecord(value['found'])) return undefined;
   const { digest, test, engine, runId, at, found } = value;
   const { verdict, checks, readySeconds, firstPredictMs, memoryPeakBytes, imageSize } = found;
   if (verdict !== undefined && verdict !== 'untested') return undefined;
@@ -123,7 +123,7 @@ function toPass(value: unknown): PassRecord | undefined {
 }
 
 function toCheck(value: unknown): Found['checks'][number] | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isRecord(value)) return undefined;
   const { name, status, summary } = value;
   const state = STATES.find((one) => one === status);
   if (!isText(name) || state === undefined || !(summary === undefined || isText(summary))) return undefined;
@@ -136,8 +136,4 @@ function isText(value: unknown): value is string {
 
 function numberOf(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
