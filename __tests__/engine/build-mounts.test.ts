@@ -102,22 +102,25 @@ RUN --mount=type=cache,id=x,target=/y,source=sub,ro ls /y && ! touch /y/z 2>/dev
   });
 
   test('keeps one user of a locked cache at a time, and gives a private one to each', async () => {
-    const steps = (sharing: string, check: string): string =>
+    const steps = (sharing: string, check: (name: string) => string): string =>
       `${SHELL}${['a', 'b']
         .map(
           (name) => `FROM shell AS ${name}
-RUN --mount=type=cache,target=/c,sharing=${sharing} ${check} && touch /${name}
+RUN --mount=type=cache,target=/c,sharing=${sharing} ${check(name)} && touch /${name}
 `,
         )
         .join('')}FROM scratch
 COPY --from=a /a /
 COPY --from=b /b /
 `;
-    await it.build(steps('locked', 'test ! -e /c/busy && touch /c/busy && sleep 0.2 && rm /c/busy'));
-    // Each waits until it has seen the other's mark in the same folder: never.
-    const meet = (mine: string): string =>
-      `touch /c/$$ && sleep 0.2 && test $(ls /c | wc -l) = 1 && rm /c/$$ && true ${mine}`;
-    await it.build(steps('private', meet('')), { noCache: true });
+    const alone = 'test ! -e /c/busy && touch /c/busy && sleep 0.2 && rm /c/busy && echo one >> /c/log';
+    await it.build(steps('locked', () => alone));
+    const log = await it.build(`${SHELL}FROM shell\nRUN --mount=type=cache,target=/c cat /c/log && rm /c/log\n`);
+    expect(log.output).toBe('one\none\n');
+    // None sees the other's mark, which would be in the same folder meanwhile.
+    const unmet = (name: string): string => `touch /c/${name} && sleep 0.2 && ls /c && rm /c/${name}`;
+    const built = await it.build(steps('private', unmet), { noCache: true });
+    expect(built.output.split('\n').sort()).toEqual(['', 'a', 'b']);
   });
 
   test.each([

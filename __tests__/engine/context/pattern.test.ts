@@ -60,7 +60,9 @@ describe('patterns', () => {
     fc.assert(
       fc.property(text, fc.string(), (parts, path) => {
         const compiled = compilePatterns(readIgnoreLines(parts.join('')));
-        if ('patterns' in compiled) createIgnoreMatcher(compiled.patterns).verdict(path, undefined);
+        if (!('patterns' in compiled)) return;
+        const { isIgnored } = createIgnoreMatcher(compiled.patterns).verdict(path, undefined);
+        expect([true, false]).toContain(isIgnored);
       }),
       runs(1000),
     );

@@ -148,13 +148,16 @@ describe('operations that come one after another', () => {
 
   test('end with the helper while a source is still being read', async () => {
     const helper = await open();
+    const [pid] = await ask(helper);
     // Type: a source that never gives anything.
     const data = (async function* (): AsyncGenerator<Uint8Array> {
       await new Promise(() => undefined);
       yield new Uint8Array();
     })();
     await helper.call('usage', usage, { data });
+    expect(process.kill(Number(pid), 0)).toBe(true);
     await helper.close();
+    expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
   });
 
   test('try again where the helper could not be started', async () => {

@@ -65,7 +65,8 @@ describe('what scripts turn on or off although it holds anyway', () => {
   const read = (word: string): unknown => {
     const [, name = '', value = 'true'] = /^--([^=]*)=?(.+)?$/.exec(word) ?? [];
     const flag = Object.values(build.flags).find(({ long }) => long === name);
-    return flag?.parse([value], { cwd: '/', lookup: () => undefined });
+    if (!flag) throw new Error(`build has no flag ${name}`);
+    return flag.parse([value], { cwd: '/', lookup: () => undefined });
   };
 
   test.each([
