@@ -140,7 +140,8 @@ suite(named('build'), () => {
     };
     const [hidden, open] = await Promise.all([listen('127.0.0.1'), listen('0.0.0.0')]);
     const portOf = (server: Server): number => (server.address() as AddressInfo).port;
-    const ask = (host: string, server: Server): string => `(echo | nc -w 5 ${host} ${portOf(server)} 2>/dev/null || echo nobody)`;
+    const ask = (host: string, server: Server): string =>
+      `(echo | nc -w 5 ${host} ${portOf(server)} 2>/dev/null || echo nobody)`;
     try {
       const dockerfile = `${SHELL}RUN ${ask('127.0.0.1', hidden)}; ${ask('host.docker.internal', open)}; \
   grep -c : /proc/net/dev; grep 127.0.0.1 /etc/hosts`;
