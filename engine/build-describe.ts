@@ -5,6 +5,7 @@ import type { LocalRequest } from './build-inputs.ts';
 import { readHiddenSources } from './context/index.ts';
 import { excerpt, parse, parseStages, ruleOf, urlOf, type Ast, type DockerfileWarning } from './dockerfile/index.ts';
 import type { CheckReport, CheckWarning, TargetList } from './engine.ts';
+import { checkDraft } from './image/assemble.ts';
 import { outlineOf, resolveBases, toGraph, type GraphOptions, type Outline, type Resolver } from './graph/index.ts';
 
 /** How a Dockerfile is read when it is not built. */
@@ -32,8 +33,10 @@ export async function checkDockerfile(request: LocalRequest, options: DescribeOp
   });
   const error = await errorOf(async () => {
     const graph = { ...options.graph, isIgnored, allStages, allowHostNetwork: true };
-    toGraph(await resolveBases(parseStages(ast), options.resolver, { ...graph, signal: options.signal }), graph);
+    const bases = await resolveBases(parseStages(ast), options.resolver, { ...graph, signal: options.signal });
+    const { image } = toGraph(bases, graph);
     refuseFindings(ast, check, shownFindings(ast, check));
+    checkDraft(image);
   });
   options.signal?.throwIfAborted();
   const warnings = shownFindings(ast, check).map((finding) => warningOf(ast, finding));

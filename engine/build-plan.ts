@@ -12,6 +12,7 @@ import type { BuildRequest } from './engine.ts';
 import { CONTEXT_EPOCH, isEpochName, parseEpoch } from './epoch.ts';
 import { EPOCH, epochSource, globalScope, type Graph, type GraphOptions, type Resolver } from './graph/index.ts';
 import { hostPlatform } from './host-platform.ts';
+import { checkDraft } from './image/assemble.ts';
 import { formatPlatform, normalizePlatform } from './image/platform.ts';
 import type { Platform } from './image/types.ts';
 import { resolveImage } from './resolve-image.ts';
@@ -22,7 +23,7 @@ export interface Plan {
   readonly epoch: number | undefined;
 }
 
-/** A graph for each platform, in their order; `SOURCE_DATE_EPOCH` as each says it. @throws DockerfileError; the resolver's errors */
+/** A graph for each platform, in their order; `SOURCE_DATE_EPOCH` as each says it. @throws DockerfileError; `TOO_LARGE`; the resolver's errors */
 export async function planImages(
   parts: Parts,
   inputs: BuildInputs,
@@ -40,6 +41,7 @@ export async function planImages(
   for (const platform of platformsOf(request)) {
     const options = await withEpoch(source, toGraphOptions(request, platform), inputs);
     const { graph, stages } = await readGraph(source, { ...act, resolver, graph: { ...options, isIgnored } });
+    checkDraft(graph.image);
     plans.push({ graph, epoch: parseEpoch(epochText(stages, options)) });
   }
   return plans;

@@ -123,6 +123,22 @@ suite(named('a build that cannot go on'), () => {
     }
   });
 
+  test('says before the first step that the configuration will be too large to be read', async () => {
+    // Each is there twice: as a label, and in the history.
+    const labels = Array.from({ length: 40 }, (_, index) => `LABEL a${index}=${'b'.repeat(60_000)}\n`).join('');
+    const dockerfile = `FROM scratch\nCOPY busybox /b\nRUN ["/b", "false"]\n${labels}`;
+    expect(await errorOf(dockerfile)).toMatchObject({
+      code: 'TOO_LARGE',
+      message: expect.stringMatching(
+        /^Cannot make the image: its configuration has at least 4\d{6} bytes, over the limit/,
+      ),
+      hint: expect.stringContaining('LABEL'),
+    });
+    expect((await it.engine.dockerfile.check({ context: it.context, dockerfile })).error).toMatchObject({
+      code: 'TOO_LARGE',
+    });
+  });
+
   test('says of a frontend that reads no Dockerfiles that it is not run', async () => {
     const warningsOf = async (syntax: string): Promise<unknown> =>
       (await it.build(`# syntax=${syntax}\nFROM scratch\nCOPY busybox /b\n`)).warnings;

@@ -82,11 +82,31 @@ export function assemble(request: AssembleRequest): AssembledImage {
 export function assembleConfig(imageConfig: ImageConfig): Content {
   const made = toContent(OCI_CONFIG, ordered(imageConfig));
   const { size } = made.descriptor;
-  if (size <= MAX_CONFIG_SIZE) return made;
   // It could be stored, and read by nobody.
-  throw new EngineError(
+  if (size > MAX_CONFIG_SIZE) throw tooLarge(String(size));
+  return made;
+}
+
+/**
+ * Finds before the first step what {@link assemble} would find after the last one: times and layers can only make the configuration larger.
+ *
+ * @throws `TOO_LARGE`
+ */
+export function checkDraft(draft: AssembleDraft): void {
+  const layers = draft.history.flatMap(({ vertex }) => (vertex === undefined ? [] : [null]));
+  const base = draft.base && withoutTimes(draft.base);
+  const size = Buffer.byteLength(JSON.stringify(ordered(toImageConfig({ draft: { ...draft, base }, layers }))));
+  if (size > MAX_CONFIG_SIZE) throw tooLarge(`at least ${size}`);
+}
+
+function withoutTimes({ created: _, history = [], ...image }: ImageConfig): ImageConfig {
+  return { ...image, history: history.map(({ created: __, ...entry }) => entry) };
+}
+
+function tooLarge(bytes: string): EngineError {
+  return new EngineError(
     'TOO_LARGE',
-    `Cannot make the image: its configuration has ${size} bytes, over the limit of ${MAX_CONFIG_SIZE}`,
+    `Cannot make the image: its configuration has ${bytes} bytes, over the limit of ${MAX_CONFIG_SIZE}`,
     { hint: 'EXPOSE, ENV, LABEL and the texts of all instructions are in it: make them fewer or shorter' },
   );
 }

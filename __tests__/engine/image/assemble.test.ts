@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { assemble, type AssembleRequest } from '../../../engine/image/assemble.ts';
+import { assemble, checkDraft, type AssembleRequest } from '../../../engine/image/assemble.ts';
 import { chainId } from '../../../engine/image/chain-id.ts';
 import { parseConfig } from '../../../engine/image/config.ts';
 import { digestOf } from '../../../engine/image/digest.ts';
@@ -112,6 +112,21 @@ describe('assemble', () => {
     const Labels = { a: 'b'.repeat(4 * 1024 * 1024) };
     const large = { ...request, draft: { ...request.draft, config: { Labels } } };
     expect(() => assemble(large)).toThrow(/its configuration has \d+ bytes, over the limit of 4194304/);
+  });
+
+  test('tells before there are layers that a configuration will be too large, and never of one that can be made', () => {
+    const sized = (length: number): typeof request => ({
+      ...request,
+      draft: { ...request.draft, config: { Labels: { a: 'b'.repeat(length) } } },
+    });
+    // As long as it can be with these layers.
+    const limit = 4 * 1024 * 1024 - assemble(sized(0)).config.content.length;
+    expect(() => assemble(sized(limit))).not.toThrow();
+    expect(() => checkDraft(sized(limit).draft)).not.toThrow();
+    expect(() => assemble(sized(limit + 1))).toThrow('over the limit');
+    expect(() => checkDraft(sized(limit + 1000).draft)).toThrow(
+      /its configuration has at least \d+ bytes, over the limit of 4194304/,
+    );
   });
 
   test('makes no manifest while a blob is unknown', () => {
