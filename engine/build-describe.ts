@@ -1,5 +1,5 @@
 import type { ActOptions } from './base/progress.ts';
-import { checkOptionsOf, refuseFindings, shownFindings } from './build-check.ts';
+import { checkOptionsOf, foreignFrontend, refuseFindings, shownFindings } from './build-check.ts';
 import { readDockerfile, type DockerfileSource } from './build-file.ts';
 import type { LocalRequest } from './build-inputs.ts';
 import { readHiddenSources } from './context/index.ts';
@@ -18,7 +18,7 @@ const AROUND = 2;
 
 /**
  * `docker build --check`: what the checks find in every stage, or in those that `target` needs. An error that a build would end with is
- * part of the report.
+ * part of the report. That another frontend was asked for is a warning beside it, as in a build.
  *
  * @throws the errors of a file that cannot be read at all
  */
@@ -26,6 +26,8 @@ export async function checkDockerfile(request: LocalRequest, options: DescribeOp
   const source = await readDockerfile(request);
   const ast = parse(source.text, { file: source.file });
   const check = checkOptionsOf(ast, request.buildArgs);
+  const foreign = foreignFrontend(ast);
+  if (foreign) options.onEvent?.(foreign);
   const allStages = request.target === undefined || request.target === '';
   const isIgnored = await readHiddenSources(request.context, {
     dockerfile: source.path,

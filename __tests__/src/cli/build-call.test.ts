@@ -42,7 +42,7 @@ async function call(text: string, method: string, request: Partial<BuildRequest>
   const options = { resolver: createResolver(), graph: { platform: PLATFORM, target, buildArgs } };
   const local = (asked: BuildRequest): LocalRequest => ({ ...asked, context: folder });
   const dockerfile: Engine['dockerfile'] = {
-    check: (asked) => checkDockerfile(local(asked), options),
+    check: (asked, act) => checkDockerfile(local(asked), { ...options, ...act }),
     outline: (asked) => outlineDockerfile(local(asked), options),
     targets: (asked) => listTargets(local(asked)),
   };
@@ -98,6 +98,21 @@ Dockerfile:4
     const text = 'FROM a AS b\nMAINTAINER c\nFROM a AS d\nENV e f\nFROM a AS g\n';
     expect((await call(text, 'check')).stdout).toContain('2 warnings');
     expect((await call(text, 'check', { target: 'g' })).stdout).toContain('1 warning has');
+  });
+
+  test('says that another frontend is not run, as a build does, and is content', async () => {
+    const text = '# syntax=example.org/nix:1\nFROM a\n';
+    const said =
+      'WARN: Dockerfile:1: The frontend example.org/nix is not run: Dockerfile is built as a Dockerfile ' +
+      '(Remove the line # syntax=, or write # syntax=docker/dockerfile:1)\n';
+    expect(await call(text, 'check')).toEqual({
+      code: 0,
+      stdout: 'Check complete, no warnings found.\n',
+      stderr: said,
+    });
+    const json = await call(text, 'check,format=json');
+    expect(json).toMatchObject({ code: 0, stderr: said });
+    expect(JSON.parse(json.stdout)).toMatchObject({ warnings: [] });
   });
 
   test('tells what it found before the error that a build would end with', async () => {

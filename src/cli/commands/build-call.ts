@@ -1,5 +1,14 @@
-import { escapeControl, messageOf, type BuildRequest, type CheckReport, type Engine } from '../../../engine/index.ts';
+import {
+  escapeControl,
+  messageOf,
+  type BuildRequest,
+  type CheckReport,
+  type Engine,
+  type OnEvent,
+} from '../../../engine/index.ts';
 import type { Context } from '../context.ts';
+import type { Writer } from '../output.ts';
+import { createWarnings } from '../progress/warnings.ts';
 import { reportError } from '../report-error.ts';
 import { UsageError } from '../usage-error.ts';
 import { formatOutline, formatTargets, locationOf } from './build-outline.ts';
@@ -48,11 +57,19 @@ export async function answerCall(
     stdout.write(formatOutline(await engine.dockerfile.outline(request, { signal }), call.isJson));
     return 0;
   }
-  const report = await engine.dockerfile.check(request, { signal });
+  const report = await engine.dockerfile.check(request, { signal, onEvent: tellWarnings(stderr) });
   stdout.write(call.isJson ? toJson(report) : toText(report));
   if (report.error !== undefined && !call.isJson) reportError(report.error, stderr);
   const isClean = report.warnings.length === 0 && report.error === undefined;
   return isClean || call.ignoreStatus ? 0 : 1;
+}
+
+/** What is no finding of a check is said as a build says it, and changes no exit code. */
+function tellWarnings(stderr: Writer): OnEvent {
+  const linesOf = createWarnings();
+  return (event) => {
+    if (event.type === 'warning') for (const line of linesOf(event)) stderr.write(`${line}\n`);
+  };
 }
 
 function toText({ file, warnings, error }: CheckReport): string {
