@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { chmod, copyFile, mkdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Berth, createBerth, NO_CONTAINERS } from '../../helpers/berth.ts';
 
@@ -110,6 +110,27 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
         },
       );
       expect(outcome.code).toBe(9);
+    });
+
+    test('leaves no folder of ci behind when a second signal ends it at once', async () => {
+      const [context, TMPDIR] = [join(store.work, 'waits'), join(store.work, 'tmp')];
+      await mkdir(context);
+      await mkdir(TMPDIR);
+      await writeFile(join(context, 'Dockerfile'), 'FROM box\nRUN --network=none echo begun; sleep 60\n');
+      const seen: (readonly string[])[] = [];
+      const { code, stderr } = await store.berth(['ci', '--progress', 'plain', '--smoke-test', 'off', context], {
+        env: { TMPDIR },
+        onStart: (child) =>
+          child.stderr?.on('data', (chunk: Buffer) => {
+            if (seen.length > 0 || !/^#\d+ \d.* begun$/m.test(chunk.toString())) return;
+            seen.push(readdirSync(TMPDIR));
+            child.kill('SIGINT');
+            child.kill('SIGTERM');
+          }),
+      });
+      expect({ seen, stderr }).toMatchObject({ seen: [[expect.stringMatching(/^berth-ci-/)]] });
+      expect([130, 143]).toContain(code);
+      expect(readdirSync(TMPDIR)).toEqual([]);
     });
   });
 

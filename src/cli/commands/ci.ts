@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PipelineRequest } from '../../pipeline/index.ts';
@@ -37,11 +38,12 @@ export const ci = defineCommand({
     const engine = await context.engine({ buildCa: values.buildCa });
     // The report has a timeline of its own.
     const options = { ...context, timeline: false };
-    const folder = await mkdtemp(join(tmpdir(), 'berth-ci-'));
-    const logged = { ...request, logFile: join(folder, 'container.log') };
-    const result = await withRenderer(values.quiet ? 'quiet' : (values.progress ?? 'auto'), options, async (onEvent) =>
-      runPipeline(logged, { engine, onEvent, signal: context.signal }),
-    ).finally(() => rm(folder, { recursive: true, force: true }));
+    const result = await inFolder(async (folder) => {
+      const logged = { ...request, logFile: join(folder, 'container.log') };
+      return await withRenderer(values.quiet ? 'quiet' : (values.progress ?? 'auto'), options, async (onEvent) =>
+        runPipeline(logged, { engine, onEvent, signal: context.signal }),
+      );
+    });
     const color = context.stdout.isTTY && !context.plain;
     const { columns } = context.stdout;
     // A failure is told in full, however quiet.
@@ -49,6 +51,19 @@ export const ci = defineCommand({
     return result.ok ? 0 : 1;
   },
 });
+
+/** A folder for the time of the work; it goes as well where a second signal ends the process at once. */
+async function inFolder<T>(act: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'berth-ci-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', remove);
+  try {
+    return await act(folder);
+  } finally {
+    process.off('exit', remove);
+    remove();
+  }
+}
 
 function toRequest({ cwd, environment }: Context, values: Values<typeof FLAGS>, operand: string): PipelineRequest {
   return {
