@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, writeFile } from 'node:fs/promises';
+import { afterAll } from '@jest/globals';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -30,13 +31,20 @@ const say = (line) => writeAll(2, Buffer.from((typeof line === 'string' ? line :
 const untilEnd = () => { const frames = []; for (let frame = readFrame(); frame && frame.kind !== 0; frame = readFrame()) frames.push(frame); return frames; };
 `;
 
+const folders: string[] = [];
+afterAll(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
 /**
  * An executable that plays a helper which misbehaves in a way that the real one cannot be made to; `script` is CommonJS.
+ * It is gone after the last test of the file.
  *
  * @returns its absolute path
  */
 export async function scriptedHelper(script: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'berth-scripted-'));
+  folders.push(folder);
   const path = join(folder, 'helper');
   await writeFile(path, `#!${process.execPath}\n${PRELUDE}\n${script}\n`);
   await chmod(path, 0o755);

@@ -32,9 +32,10 @@ beforeAll(() => {
   record();
 });
 afterAll(() => {
-  // Every test has put back what it changed, so that each failed for its own reason.
-  expect(isCurrent()).toBe(true);
+  const isAsBefore = isCurrent();
   rmSync(copy, { recursive: true, force: true });
+  // Every test has put back what it changed, so that each failed for its own reason.
+  expect(isAsBefore).toBe(true);
 });
 
 describe('the helper of a tree that nobody touched', () => {

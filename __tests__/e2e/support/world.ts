@@ -63,10 +63,15 @@ export function createWorld(account: Account, mirrors = ''): World {
   const work = join(folder, 'work');
   mkdirSync(work);
   chownSync(work, account.uid, account.gid);
+  // A command that is killed leaves its folder to the world's own end.
+  const temporary = join(folder, 'tmp');
+  mkdirSync(temporary);
+  chownSync(temporary, account.uid, account.gid);
   const store = join(work, 'store');
   const env = {
     ...networkEnvironment(),
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    TMPDIR: temporary,
     BERTH_ROOT: store,
     BERTH_REGISTRY_MIRRORS: mirrors,
   };
