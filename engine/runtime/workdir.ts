@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { escapeControl } from '../base/escape.ts';
 import { EngineError } from '../base/errors.ts';
 
@@ -12,6 +13,6 @@ export function checkWorkdir(action: string, workdir: string): void {
   throw new EngineError(
     'WORKDIR_NOT_ABSOLUTE',
     `Cannot ${action}: the working directory '${name}' is invalid, it needs to be an absolute path`,
-    { hint: `-w /${name}` },
+    { hint: `-w ${escapeControl(posix.resolve('/', workdir))}` },
   );
 }
