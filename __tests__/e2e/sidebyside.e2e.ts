@@ -84,6 +84,20 @@ const STEPS: readonly Step[] = [
   { args: 'image remove nope:1', silent: true },
   { args: 'run --network none --name done box sh -c echo\\ out;echo\\ err>&2' },
   { args: 'logs done' },
+  { args: 'logs --tail EMPTY --since EMPTY --until EMPTY done' },
+  { args: 'inspect -f EMPTY done', silent: true },
+  {
+    args:
+      'run --rm --network none --name EMPTY --platform EMPTY --pull EMPTY --ip EMPTY --mac-address EMPTY --ipc EMPTY --uts EMPTY ' +
+      '--userns EMPTY --cgroupns EMPTY --log-driver EMPTY --cidfile EMPTY --cpuset-cpus EMPTY --detach-keys EMPTY box echo unset',
+  },
+  { args: 'volume create EMPTY', silent: true },
+  { args: 'volume prune -f', silent: true },
+  {
+    args: 'run --rm --network none --dns-search a\\ b box true',
+    error: /a b is not a valid domain/,
+  },
+  { args: 'network rm -f nope' },
   { args: 'rm done nope', error: /No such container: nope/ },
   { args: 'tag box box:two' },
   { args: 'images -q --filter reference=box:* --format {{.Tag}}' },
@@ -462,9 +476,10 @@ const DOCKERFILE = [
   'CMD ["sh"]',
 ].join('\n');
 
-/** Words at blanks; a backslash keeps one. */
+/** Words at blanks; a backslash keeps one, and EMPTY is a word without letters. */
 function split(line: string): readonly string[] {
-  return line.match(/(?:\\.|[^\s\\])+/g)?.map((word) => word.replaceAll('\\ ', ' ')) ?? [];
+  const words = line.match(/(?:\\.|[^\s\\])+/g)?.map((word) => word.replaceAll('\\ ', ' ')) ?? [];
+  return words.map((word) => (word === 'EMPTY' ? '' : word));
 }
 
 /** Ids, which are each side's own; the order of names is nobody's. */

@@ -67,6 +67,16 @@ export function list<T>(
   };
 }
 
+/**
+ * A flag with one value, of which an empty one counts as none, as with Docker: what a script makes of a variable that is not set.
+ */
+export function orNothing<T>(flag: Flag<T>): Flag<T> {
+  return {
+    ...flag,
+    parse: (words, context) => flag.parse(words.at(-1) === '' ? [] : words, context),
+  };
+}
+
 /** {@link single} of any text. */
 export function text(names: string, docs: string): Flag<string | undefined> {
   return single(names, docs, (word) => word);

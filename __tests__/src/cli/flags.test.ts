@@ -1,8 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { parseWords } from '../../../src/cli/normalize.ts';
-import { list, text, toggle } from '../../../src/cli/flags.ts';
+import { list, text, toggle, type FlagTable } from '../../../src/cli/flags.ts';
 import { build } from '../../../src/cli/commands/build.ts';
+import { exec } from '../../../src/cli/commands/exec.ts';
+import { inspect } from '../../../src/cli/commands/inspect.ts';
+import { logs } from '../../../src/cli/commands/logs.ts';
 import { RUN_FLAGS, REFUSED_RUN_FLAGS } from '../../../src/cli/commands/run-flags.ts';
+import { pull } from '../../../src/cli/commands/transfer.ts';
 
 const flags = {
   rm: toggle('--rm', 'remove'),
@@ -60,6 +64,48 @@ test('no flag of run is both done and refused', () => {
   );
   expect(REFUSED_RUN_FLAGS.filter((name) => done.has(name))).toEqual([]);
 });
+
+describe('an empty value, which a script makes of a variable that is not set', () => {
+  const tables: Readonly<Record<string, FlagTable>> = {
+    run: RUN_FLAGS,
+    exec: exec.flags,
+    logs: logs.flags,
+    pull: pull.flags,
+    inspect: inspect.flags,
+  };
+  const read = (command: string, long: string, words: readonly string[]): unknown => {
+    const flag = Object.values(tables[command] ?? {}).find((one) => one.long === long);
+    if (!flag) throw new Error(`${command} has no flag --${long}`);
+    return flag.parse(words, { cwd: '/', lookup: () => undefined });
+  };
+
+  test.each([
+    ...'name platform pull ip ip6 mac-address ipc uts userns cgroupns log-driver cidfile cpuset-cpus cpuset-mems detach-keys'
+      .split(' ')
+      .map((long) => ['run', long] as const),
+    ['exec', 'detach-keys'],
+    ['logs', 'tail'],
+    ['logs', 'since'],
+    ['logs', 'until'],
+    ['pull', 'platform'],
+    ['inspect', 'format'],
+  ] as const)('%s --%s is as if it were not given', (command, long) => {
+    expect(read(command, long, [''])).toBeUndefined();
+  });
+
+  test('takes back what was given before, and counts for nothing before another', () => {
+    expect(read('run', 'name', ['web', ''])).toBeUndefined();
+    expect(read('run', 'name', ['', 'web'])).toBe('web');
+  });
+});
+
+test.each(['a b', '', 'a\nnameserver 192.0.2.1', 'a_b', '-a', '12', `${'a'.repeat(256)}`])(
+  '--dns-search is one domain, not %j',
+  (word) => {
+    const read = (): unknown => RUN_FLAGS.dnsSearch.parse([word], { cwd: '/', lookup: () => undefined });
+    expect(read).toThrow('is not a valid domain');
+  },
+);
 
 describe('what scripts turn on or off although it holds anyway', () => {
   const read = (word: string): unknown => {

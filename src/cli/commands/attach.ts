@@ -1,6 +1,6 @@
 import { attach as join, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
-import { single, toggle } from '../flags.ts';
+import { orNothing, single, toggle } from '../flags.ts';
 import { OperandsError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../values/detach-keys.ts';
 
@@ -10,7 +10,7 @@ export const attach = defineCommand({
   docs: 'Join the input, the output and the signals of a running container',
   operands: 'CONTAINER',
   flags: {
-    detachKeys: single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys),
+    detachKeys: orNothing(single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys)),
     noStdin: toggle('--no-stdin', 'do not join standard input'),
     sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
   },

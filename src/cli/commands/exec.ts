@@ -1,7 +1,7 @@
 import { isEngineError, type ExecSpec } from '../../../engine/index.ts';
 import { attach, outputOf, sizeOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
-import { list, single, text, toggle, type Values } from '../flags.ts';
+import { list, orNothing, single, text, toggle, type Values } from '../flags.ts';
 import { OperandsError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../values/detach-keys.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
@@ -10,7 +10,7 @@ import { each } from './each.ts';
 /** Flags of `exec`. */
 export const EXEC_FLAGS = {
   detach: toggle('-d, --detach', 'run the command in the background'),
-  detachKeys: single('--detach-keys KEYS', 'keys that leave the command to itself', parseDetachKeys),
+  detachKeys: orNothing(single('--detach-keys KEYS', 'keys that leave the command to itself', parseDetachKeys)),
   env: list('-e, --env NAME[=VALUE]', 'set an environment variable', (word, { lookup }) => parseEnv(word, lookup)),
   envFile: list('--env-file FILE', 'read environment variables from a file', (word, { lookup }) =>
     readEnvFile(word, '--env-file', lookup),

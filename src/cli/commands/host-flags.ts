@@ -1,5 +1,5 @@
 import type { RunSpec, SecurityOptions } from '../../../engine/index.ts';
-import { list, single, text, toggle, type Values } from '../flags.ts';
+import { list, orNothing, single, text, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseDevice, parseDeviceRule } from '../values/device.ts';
 import { parseGpus } from '../values/gpus.ts';
@@ -10,7 +10,9 @@ import { parseNumber } from './limit-flags.ts';
 /** Flags of `run` and `create` by which a container gets more, or less, of its machine. */
 export const HOST_FLAGS = {
   annotation: list('--annotation NAME=VALUE', 'set an annotation of the runtime configuration', parsePair),
-  cgroupns: single('--cgroupns MODE', 'host or private (default)', (word) => oneOf(word, ['host', 'private'])),
+  cgroupns: orNothing(
+    single('--cgroupns MODE', 'host or private (default)', (word) => oneOf(word, ['host', 'private'])),
+  ),
   device: list(
     '--device DEVICE',
     'give a device of the host, /dev/x[:/dev/y][:rwm], or one of a CDI file, nvidia.com/gpu=0',
@@ -18,8 +20,8 @@ export const HOST_FLAGS = {
   ),
   deviceCgroupRule: list('--device-cgroup-rule RULE', "let devices be used: 'c 42:* rmw'", parseDeviceRule),
   gpus: list('--gpus GPUS', 'all, a number, or "device=0,1": NVIDIA cards for the container', parseGpus),
-  ipc: text('--ipc MODE', 'private (default), shareable, host, none or container:NAME'),
-  logDriver: single('--log-driver DRIVER', 'json-file (default), local or none', parseDriver),
+  ipc: orNothing(text('--ipc MODE', 'private (default), shareable, host, none or container:NAME')),
+  logDriver: orNothing(single('--log-driver DRIVER', 'json-file (default), local or none', parseDriver)),
   logOpt: list('--log-opt NAME=VALUE', 'max-size= and max-file= of the log', parsePair),
   oomScoreAdj: single(
     '--oom-score-adj NUMBER',
@@ -39,8 +41,8 @@ export const HOST_FLAGS = {
     (word, { cwd }) => parseSecurity(word, cwd),
   ),
   sysctl: list('--sysctl NAME=VALUE', 'set a kernel parameter of its namespaces', parseSysctl),
-  userns: single('--userns MODE', 'host: no user namespace', (word) => oneOf(word, ['host'])),
-  uts: single('--uts MODE', "host: the host's name", (word) => oneOf(word, ['host'])),
+  userns: orNothing(single('--userns MODE', 'host: no user namespace', (word) => oneOf(word, ['host']))),
+  uts: orNothing(single('--uts MODE', "host: the host's name", (word) => oneOf(word, ['host']))),
 } as const;
 
 /** What was asked for. @throws {UsageError} for values that exclude each other */

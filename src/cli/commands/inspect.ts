@@ -1,7 +1,7 @@
 import { type Engine, EngineError, isEngineError, type Platform } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { single, text, toggle } from '../flags.ts';
+import { orNothing, single, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
 import { OperandsError } from '../usage-error.ts';
 import { parsePlatform } from '../values/platform.ts';
@@ -11,7 +11,7 @@ const TYPES = ['container', 'image', 'volume', 'network'] as const;
 type Kind = (typeof TYPES)[number];
 
 const OPERANDS = 'NAME [NAME...]';
-const FORMAT = text('-f, --format FORMAT', 'json, or a template such as {{.State.Status}}');
+const FORMAT = orNothing(text('-f, --format FORMAT', 'json, or a template such as {{.State.Status}}'));
 const SIZE = toggle('-s, --size', 'add what a container has written, and its files together');
 
 /** `berth inspect`: a container, else an image, else a volume, else a network. */

@@ -1,5 +1,5 @@
 import type { Limits } from '../../../engine/index.ts';
-import { count, list, single, text, toggle, type Values } from '../flags.ts';
+import { count, list, orNothing, single, text, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseByteRate, parseOperationRate, parseWeight } from '../values/block-device.ts';
 import { parseSize } from '../values/size.ts';
@@ -11,8 +11,8 @@ export const LIMIT_FLAGS = {
   cpuQuota: single('--cpu-quota MICROSECONDS', 'processor time in each period', parseNumber),
   cpuShares: count('-c, --cpu-shares SHARES', 'weight among containers that want more than there is'),
   cpus: single('--cpus NUMBER', 'processors, with fractions', parseCpus),
-  cpusetCpus: text('--cpuset-cpus CPUS', 'processors that may be used (0-2, 0,1)'),
-  cpusetMems: text('--cpuset-mems NODES', 'memory nodes that may be used'),
+  cpusetCpus: orNothing(text('--cpuset-cpus CPUS', 'processors that may be used (0-2, 0,1)')),
+  cpusetMems: orNothing(text('--cpuset-mems NODES', 'memory nodes that may be used')),
   memory: single('-m, --memory SIZE', 'most memory', parseSize),
   memoryReservation: single(
     '--memory-reservation SIZE',

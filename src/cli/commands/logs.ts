@@ -1,6 +1,6 @@
 import { outputOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
-import { single, toggle } from '../flags.ts';
+import { orNothing, single, toggle } from '../flags.ts';
 import { parseCount } from '../values/numbers.ts';
 import { parseMoment } from '../values/time.ts';
 
@@ -12,13 +12,19 @@ export const logs = defineCommand({
   flags: {
     details: toggle('--details', 'show what the log driver adds to lines (json-file adds nothing)'),
     follow: toggle('-f, --follow', 'go on until the container ends'),
-    since: single('--since TIME', 'from a time, or a duration ago (10m)', (word) => parseMoment(word, Date.now())),
-    tail: single('-n, --tail NUMBER', 'only the last lines, or all', (word) =>
-      // Docker takes a number below nothing for all.
-      word === 'all' || /^-\d+$/.test(word) ? undefined : parseCount(word),
+    since: orNothing(
+      single('--since TIME', 'from a time, or a duration ago (10m)', (word) => parseMoment(word, Date.now())),
+    ),
+    tail: orNothing(
+      single('-n, --tail NUMBER', 'only the last lines, or all', (word) =>
+        // Docker takes a number below nothing for all.
+        word === 'all' || /^-\d+$/.test(word) ? undefined : parseCount(word),
+      ),
     ),
     timestamps: toggle('-t, --timestamps', 'show when each line was written'),
-    until: single('--until TIME', 'up to a time, or a duration ago', (word) => parseMoment(word, Date.now())),
+    until: orNothing(
+      single('--until TIME', 'up to a time, or a duration ago', (word) => parseMoment(word, Date.now())),
+    ),
   },
   run: async (context, { details, follow, since, tail, timestamps, until }, [container = '']) => {
     const { containers } = await context.engine();

@@ -3,7 +3,7 @@ import { isEngineError, type NetworkSummary } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
-import { list, maybe, single, text, texts, toggle } from '../flags.ts';
+import { list, maybe, orNothing, single, text, texts, toggle } from '../flags.ts';
 import { type Column, printList } from '../print-list.ts';
 import { printObjects } from '../print-objects.ts';
 import { tellPrune } from '../tell-prune.ts';
@@ -165,7 +165,7 @@ const inspect = defineCommand({
   docs: 'Show networks with the containers on them',
   operands: 'NETWORK [NETWORK...]',
   flags: {
-    format: text('-f, --format FORMAT', 'json, or a template'),
+    format: orNothing(text('-f, --format FORMAT', 'json, or a template')),
     verbose: toggle('-v, --verbose', 'the same: there is no more to show'),
   },
   run: async (context, { format }, names) => {
@@ -187,6 +187,7 @@ const rm = defineCommand({
         await networks.remove(name);
       } catch (error) {
         if (!force || !isEngineError(error, 'NETWORK_NOT_FOUND')) throw error;
+        return undefined;
       }
       return name;
     });

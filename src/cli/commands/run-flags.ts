@@ -1,5 +1,5 @@
 import type { RunSpec } from '../../../engine/index.ts';
-import { choice, count, list, single, text, texts, toggle, type Values } from '../flags.ts';
+import { choice, count, list, orNothing, single, text, texts, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
 import {
@@ -11,6 +11,7 @@ import {
   parseMac,
   parseNetwork,
   parseResolver,
+  parseSearchDomain,
   type NetworkFlag,
 } from '../values/host.ts';
 import { parseDetachKeys } from '../values/detach-keys.ts';
@@ -36,12 +37,12 @@ export const CONTAINER_FLAGS = {
   cgroupParent: text('--cgroup-parent PATH', 'cgroup that the container is put below'),
   capAdd: texts('--cap-add CAPABILITY', 'add a Linux capability'),
   capDrop: texts('--cap-drop CAPABILITY', 'drop a Linux capability'),
-  cidfile: text('--cidfile FILE', 'write the container id to a file that does not exist yet'),
+  cidfile: orNothing(text('--cidfile FILE', 'write the container id to a file that does not exist yet')),
   disableContentTrust: TRUST,
   dns: list('--dns ADDRESS', 'resolver to ask for names', parseResolver),
   dnsOption: texts('--dns-option OPTION', 'option of /etc/resolv.conf'),
   dnsOpt: texts('--dns-opt OPTION', 'older name of --dns-option'),
-  dnsSearch: texts('--dns-search DOMAIN', 'domain to look for short names in; . for none'),
+  dnsSearch: list('--dns-search DOMAIN', 'domain to look for short names in; . for none', parseSearchDomain),
   domainname: text('--domainname NAME', "the container's NIS domain name, in /etc/hosts"),
   entrypoint: text('--entrypoint COMMAND', "replace the image's ENTRYPOINT, and drop its CMD"),
   env: list('-e, --env NAME[=VALUE]', 'set an environment variable, or hand on your own', (word, { lookup }) =>
@@ -54,27 +55,29 @@ export const CONTAINER_FLAGS = {
   groupAdd: texts('--group-add GROUP', 'add a supplementary group'),
   hostname: single('-h, --hostname NAME', "the container's host name", parseHostname),
   init: toggle('--init', 'run a small init that forwards signals and reaps processes'),
-  ip: single('--ip ADDRESS', 'IPv4 address on the first network', parseIpv4),
-  ip6: single('--ip6 ADDRESS', 'IPv6 address on the first network', parseIpv6),
+  ip: orNothing(single('--ip ADDRESS', 'IPv4 address on the first network', parseIpv4)),
+  ip6: orNothing(single('--ip6 ADDRESS', 'IPv6 address on the first network', parseIpv6)),
   isolation: single('--isolation WORD', 'default: the rung is chosen by BERTH_ISOLATION', parseIsolation),
   interactive: toggle('-i, --interactive', 'keep standard input open'),
   labelFile: list('--label-file FILE', 'read labels from a file', (word) => readLabelFile(word)),
   label: list('-l, --label NAME=VALUE', 'set a label', parseLabel),
   link: list('--link CONTAINER[:ALIAS]', 'find another container by a name of its own', parseLink),
   linkLocalIp: list('--link-local-ip ADDRESS', 'further address, of 169.254.0.0/16 or fe80::/10', parseLinkLocal),
-  macAddress: single('--mac-address ADDRESS', 'address of the first interface, as 92:d0:c6:0a:29:33', parseMac),
+  macAddress: orNothing(
+    single('--mac-address ADDRESS', 'address of the first interface, as 92:d0:c6:0a:29:33', parseMac),
+  ),
   mount: list('--mount MOUNT', 'mount: type=bind,source=/host,target=/path[,readonly]', (word, { cwd }) =>
     parseMount(word, cwd),
   ),
-  name: text('--name NAME', 'name the container'),
+  name: orNothing(text('--name NAME', 'name the container')),
   network: list('--network NETWORK', 'bridge, host, none, a network of yours, or private: no way out', parseNetwork),
   net: list('--net NETWORK', 'older name of --network', parseNetwork),
   networkAlias: texts('--network-alias NAME', 'further name of the container on its networks'),
   netAlias: texts('--net-alias NAME', 'older name of --network-alias'),
-  platform: single('--platform PLATFORM', 'os/architecture of the image', parsePlatform),
+  platform: orNothing(single('--platform PLATFORM', 'os/architecture of the image', parsePlatform)),
   publish: list('-p, --publish PORTS', '[[ip:]hostPort:]containerPort[/protocol]', parsePorts),
   publishAll: toggle('-P, --publish-all', 'publish every exposed port on a free one'),
-  pull: choice('--pull WHEN', 'pull the image before running', ['always', 'missing', 'never']),
+  pull: orNothing(choice('--pull WHEN', 'pull the image before running', ['always', 'missing', 'never'])),
   quiet: toggle('-q, --quiet', 'do not show the progress of a pull'),
   readonly: toggle('--read-only', 'make the root file system read-only'),
   restart: single('--restart POLICY', 'no, on-failure[:n], always or unless-stopped', parseRestart),
@@ -104,7 +107,7 @@ export const RUN_FLAGS = {
   ...CONTAINER_FLAGS,
   attach: ATTACH,
   detach: toggle('-d, --detach', 'run in the background and print the container id'),
-  detachKeys: single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys),
+  detachKeys: orNothing(single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys)),
   sigProxy: toggle('--sig-proxy', 'hand signals on to the process (default true)', true),
 } as const;
 

@@ -1,7 +1,7 @@
 import { attach, outputOf } from '../attach.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { single, toggle } from '../flags.ts';
+import { orNothing, single, toggle } from '../flags.ts';
 import { OperandsError } from '../usage-error.ts';
 import { DEFAULT_DETACH_KEYS, type DetachKeys, parseDetachKeys } from '../values/detach-keys.ts';
 import { each } from './each.ts';
@@ -13,7 +13,7 @@ export const start = defineCommand({
   operands: 'CONTAINER [CONTAINER...]',
   flags: {
     attach: toggle('-a, --attach', 'join its output, hand signals on, and end with its exit code'),
-    detachKeys: single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys),
+    detachKeys: orNothing(single('--detach-keys KEYS', 'keys that leave the container to itself', parseDetachKeys)),
     interactive: toggle('-i, --interactive', 'join its standard input'),
   },
   refused: ['checkpoint', 'checkpoint-dir'],

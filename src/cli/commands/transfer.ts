@@ -1,7 +1,7 @@
 import { type Engine, EngineError } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { single, toggle } from '../flags.ts';
+import { orNothing, single, toggle } from '../flags.ts';
 import { withRenderer } from '../progress/index.ts';
 import { TRUST } from '../trust.ts';
 import { UsageError } from '../usage-error.ts';
@@ -17,10 +17,8 @@ export const pull = defineCommand({
   operands: 'IMAGE',
   flags: {
     allTags: toggle('-a, --all-tags', 'pull every tag of the name that its registry has'),
-    platform: single(
-      '--platform PLATFORM',
-      'choose the platform of an index: os/architecture[/variant]',
-      parsePlatform,
+    platform: orNothing(
+      single('--platform PLATFORM', 'choose the platform of an index: os/architecture[/variant]', parsePlatform),
     ),
     disableContentTrust: TRUST,
     quiet: toggle('-q, --quiet', 'show no progress'),
@@ -48,7 +46,7 @@ export const push = defineCommand({
   operands: 'NAME',
   flags: {
     allTags: toggle('-a, --all-tags', 'push every tag of the name that is here'),
-    platform: single('--platform PLATFORM', 'push the image for one platform of several', parsePlatform),
+    platform: orNothing(single('--platform PLATFORM', 'push the image for one platform of several', parsePlatform)),
     disableContentTrust: TRUST,
     quiet: toggle('-q, --quiet', 'show no progress'),
   },

@@ -2,7 +2,7 @@ import { isEngineError, type VolumeSummary } from '../../../engine/index.ts';
 import { confirm } from '../confirm.ts';
 import { defineCommand } from '../command.ts';
 import { type Filter, hasLabel, isTrue, matchesAll, parseFilter, pattern } from '../filter.ts';
-import { list, text, toggle } from '../flags.ts';
+import { list, orNothing, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
 import { type Column, printList } from '../print-list.ts';
 import { reportError } from '../report-error.ts';
@@ -53,7 +53,7 @@ export const createVolume = defineCommand({
   flags: {
     driver: text('-d, --driver DRIVER', 'local is the one there is'),
     label: list('--label NAME=VALUE', 'set a label', parseLabel),
-    name: text('--name NAME', 'older form of the operand'),
+    name: orNothing(text('--name NAME', 'older form of the operand')),
     option: list(
       '-o, --opt NAME=VALUE',
       'type=, device= and o= of a bind or a tmpfs, which are not filled from images',
@@ -86,7 +86,8 @@ export const createVolume = defineCommand({
     }
     const { volumes } = await context.engine();
     const volume = await volumes.create({
-      name: operand ?? name,
+      // An empty name is none: it gets one of its own.
+      name: operand || name,
       labels: Object.fromEntries(label),
       options: Object.fromEntries(option),
     });
@@ -100,7 +101,7 @@ export const inspectVolume = defineCommand({
   name: 'inspect',
   docs: 'Show everything about volumes',
   operands: 'VOLUME [VOLUME...]',
-  flags: { format: text('-f, --format FORMAT', 'json, or a template such as {{.Mountpoint}}') },
+  flags: { format: orNothing(text('-f, --format FORMAT', 'json, or a template such as {{.Mountpoint}}')) },
   run: async (context, { format }, names) => {
     const { volumes } = await context.engine();
     return await printObjects(context, names, {

@@ -86,6 +86,19 @@ export function parseResolver(text: string): string {
   return text;
 }
 
+/** Words of letters, digits and dashes between dots, a letter among them. */
+const DOMAIN = /^(?=.*[a-z])[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\.?$/i;
+
+/** A domain to look for short names in; `.` for none. */
+export function parseSearchDomain(text: string): string {
+  const word = text.trim();
+  if (word === '.' || (word.length < 256 && DOMAIN.test(word))) return word;
+  throw new UsageError(
+    `${text} is not a valid domain`,
+    'give one domain a flag: --dns-search a.example --dns-search b.example',
+  );
+}
+
 /** An address of IPv4. */
 export function parseIpv4(text: string): string {
   if (!isIPv4(text)) throw new UsageError(`${text} is not an IPv4 address`);
