@@ -89,8 +89,9 @@ export async function chooseStepNetwork(idMap: IdMap, probe: NetworkProbe | unde
 }
 
 function obstacle(probe: NetworkProbe | undefined, pasta: Pasta | undefined): string | undefined {
-  if (!hasWayOut() && hasWayOut6()) return 'it reaches others by IPv6 alone';
-  if (!pasta) return probe?.bridge ? undefined : reasonOf(probe);
+  if (!pasta && !probe?.bridge) return reasonOf(probe);
+  // The default network is one of IPv4.
+  if (!pasta) return hasWayOut() || !hasWayOut6() ? undefined : 'it reaches others by IPv6 alone';
   if (pasta.program === undefined) return `another one would have no way out; ${INSTALL_PASTA}`;
   return opens(TUN) ? undefined : `pasta needs ${TUN}: modprobe tun makes it, chmod 666 ${TUN} lets users open it`;
 }

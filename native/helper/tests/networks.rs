@@ -284,12 +284,12 @@ fn in_a_user_namespace_pasta_leads_out_and_ends_with_the_monitor() {
         std::thread::spawn(move || serve_names(&names));
         std::thread::spawn(move || serve_pages(&pages));
         let script = format!(
-            "wget -q -O - http://{OUTSIDE}:{port}/ && busybox nslookup outside.test 127.0.0.11 | grep -o {OUTSIDE} && ip -o addr show lo | grep -o 10.213.9.9"
+            "wget -q -O - http://{OUTSIDE}:{port}/ && busybox nslookup outside.test 127.0.0.11 | grep -o {OUTSIDE} && ip -o addr show lo | grep -o 10.213.9.9; busybox nc -w 9 169.254.169.254 80 2>&1 | grep -o unreachable"
         );
         let answer = store.call("start", &container(&script, PASTA));
         assert_eq!(
             (answer.exit_code(), answer.text().as_str()),
-            (0, format!("outside\n{OUTSIDE}\n10.213.9.9\n").as_str()),
+            (0, format!("outside\n{OUTSIDE}\n10.213.9.9\nunreachable\n").as_str()),
             "{answer:?}"
         );
         wait_until("pasta has ended with its container", || pastas(store).is_empty());

@@ -180,11 +180,14 @@ fn forward_rules(wall: &Wall<'_>) -> Vec<Rule> {
 }
 
 /// Where services of the machine's own cloud are.
-fn cloud(wall: &Wall<'_>) -> Vec<Match> {
+pub(crate) fn cloud_subnets() -> impl Iterator<Item = (IpAddr, u8)> {
     let four = CLOUD.map(|(address, prefix)| (IpAddr::V4(address), prefix));
     let six = CLOUD6.map(|(address, prefix)| (IpAddr::V6(address), prefix));
-    four.into_iter()
-        .chain(six)
+    four.into_iter().chain(six)
+}
+
+fn cloud(wall: &Wall<'_>) -> Vec<Match> {
+    cloud_subnets()
         .filter(|(address, _)| address.is_ipv4() == wall.subnet.0.is_ipv4())
         .map(|(address, prefix)| Match::Destination { address, prefix })
         .collect()

@@ -26,6 +26,6 @@ mod sysctl;
 mod udp;
 
 pub use listener::{Listener, listen};
-pub use loopback::bring_up;
+pub use loopback::{bring_up, forbid_cloud};
 pub use proxy::{Target, serve};
 pub use resolver::{Responder, Upstreams};

@@ -1,4 +1,4 @@
-//! Links, addresses and routes: the messages of rtnetlink that a container's network needs. Source: `rtnetlink(7)`, `include/uapi/linux/if_link.h`.
+//! Links, addresses, routes and rules: the messages of rtnetlink that a container's network needs. Source: `rtnetlink(7)`, `include/uapi/linux/if_link.h`.
 
 use crate::netlink::{self, Body, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Socket};
 use rustix::io::{self, Errno};
@@ -11,6 +11,7 @@ const RTM_SETLINK: u16 = 19;
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
+const RTM_NEWRULE: u16 = 32;
 const IFF_UP: u32 = 1;
 const AF_INET: u8 = 2;
 const AF_BRIDGE: u8 = 7;
@@ -42,6 +43,11 @@ const RTA_OIF: u16 = 4;
 const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_STATIC: u8 = 4;
 const RTN_UNICAST: u8 = 1;
+const FRA_DST: u16 = 1;
+const FRA_PRIORITY: u16 = 6;
+const FR_ACT_UNREACHABLE: u8 = 7;
+/// Behind the rule for the addresses of the machine itself, and before all that programs make.
+const PRIORITY: u32 = 1;
 /// Length of `struct ifinfomsg`.
 const INFO: usize = 16;
 /// Length of `struct ifaddrmsg`.
@@ -189,6 +195,16 @@ impl Socket {
             .attribute(RTA_GATEWAY, &octets(gateway))
             .attribute(RTA_OIF, &index.to_ne_bytes());
         self.ask(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, body)
+    }
+
+    /// Makes the addresses of a subnet unreachable, whatever routes there are or will be.
+    pub(crate) fn forbid(&self, (address, prefix): (IpAddr, u8)) -> io::Result<()> {
+        // struct fib_rule_hdr: family, lengths of destination and source, tos, table, two that are reserved, action, flags.
+        let head = [family(address), prefix, 0, 0, 0, 0, 0, FR_ACT_UNREACHABLE, 0, 0, 0, 0];
+        let body = Body::new(&head)
+            .attribute(FRA_DST, &octets(address))
+            .attribute(FRA_PRIORITY, &PRIORITY.to_ne_bytes());
+        self.ask(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, body)
     }
 
     /// All links of this namespace.

@@ -126,6 +126,7 @@ fn namespace(address: Option<Ipv4Addr>) -> Result<(OwnedFd, Responder), Failure>
 
 fn furnish(address: Option<Ipv4Addr>, reporter: &Reporter) -> Result<(), Failure> {
     berth_net::bring_up(address)?;
+    berth_net::forbid_cloud()?;
     let responder = Responder::open()?;
     let namespace = process::own_namespace("net").map_err(failed("open /proc/self/ns/net"))?;
     let [udp, tcp] = responder.descriptors();
