@@ -378,6 +378,15 @@ const STEPS: readonly Step[] = [
   { args: 'create --network none --cidfile HERE/no/such/id box true', silent: true },
   { args: 'run --rm --network none --sysctl kernel.panic=1 box true', error: /sysctl 'kernel.panic=1' is not allowed/ },
   { args: 'run --rm --network none --sysctl net.ipv4.nothing=1 box true', silent: true },
+  { args: 'run --rm --network none --device-read-bps /dev/no-such-device:1mb box true', silent: true },
+  {
+    args: 'run --rm --network none --uts host --hostname here box true',
+    error: /conflicting options: hostname and the UTS mode/,
+  },
+  {
+    args: 'run --rm --network none --memory-reservation 1k box true',
+    error: /Minimum memory reservation allowed is 6MB/,
+  },
   { args: 'run --rm --network none --sysctl net.ipv4.ip_forward=much box true', silent: true },
   { args: 'create --network none --name parameter --sysctl net.ipv4.nothing=1 box true', silent: true },
   { args: 'start parameter', silent: true },

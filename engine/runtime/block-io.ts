@@ -10,7 +10,7 @@ const [LIGHTEST, HEAVIEST] = [10, 1000];
  * Limits of block devices as the runtime specification has them, by the numbers of their nodes on this machine; undefined where none was asked
  * for. The helper applies each of them or fails.
  *
- * @throws `LIMIT_INVALID` for a weight that is none, `DEVICE_REFUSED` naming what is no block device
+ * @throws `LIMIT_INVALID` for a weight that is none, `DEVICE_REFUSED` naming what is no block device, `DEVICE_NOT_FOUND` what is not there
  */
 export async function blockIoOf(limits: Limits): Promise<BlockIo | undefined> {
   const { blkioWeight: weight = 0, blkioWeightDevice = [] } = limits;
@@ -42,8 +42,10 @@ async function toThrottles(rates: readonly DeviceRate[] = []): Promise<ThrottleD
 async function blockDevice(path: string): Promise<{ readonly major: number; readonly minor: number }> {
   const found = await stat(path).catch(() => undefined);
   if (found?.isBlockDevice()) return numbersOf(BigInt(found.rdev));
-  const why = found ? 'it is no block device' : 'no such file or directory';
-  throw new EngineError('DEVICE_REFUSED', `Cannot limit device ${path}: ${why}`, {
+  const [code, why] = found
+    ? ['DEVICE_REFUSED', 'it is no block device']
+    : ['DEVICE_NOT_FOUND', 'no such file or directory'];
+  throw new EngineError(code, `Cannot limit device ${path}: ${why}`, {
     hint: 'lsblk --paths shows what block devices there are',
   });
 }

@@ -30,6 +30,9 @@ function memoryOf(limits: Limits): Memory | undefined {
       throw invalid('Minimum memoryswap limit should be larger than memory limit, see usage');
     }
   }
+  if (reservation !== undefined && reservation > 0 && reservation < MIN_MEMORY) {
+    throw invalid('Minimum memory reservation allowed is 6MB');
+  }
   if (reservation !== undefined && limit !== undefined && reservation > limit) {
     throw invalid('Minimum memory limit can not be less than memory reservation limit');
   }

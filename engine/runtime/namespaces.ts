@@ -16,13 +16,20 @@ export interface SharedNamespaces {
 /**
  * `--ipc`, `--pid`, `--uts`, `--cgroupns` and `--network container:`.
  *
- * @throws `NAMESPACE_REFUSED` for a mode that there is not, `CONTAINER_NOT_RUNNING`, `CONTAINER_NOT_FOUND`
+ * @throws `NAMESPACE_REFUSED` for a mode that there is not or that has no place for what is asked, `CONTAINER_NOT_RUNNING`, `CONTAINER_NOT_FOUND`
  */
 export async function sharedNamespaces(
   connection: Connection,
   spec: RunSpec,
   network?: Found,
 ): Promise<SharedNamespaces> {
+  if (spec.uts === 'host' && spec.hostname) {
+    throw new EngineError(
+      'NAMESPACE_REFUSED',
+      `Cannot use --hostname ${spec.hostname} with --uts host: conflicting options: hostname and the UTS mode`,
+      { hint: "leave out --hostname, which would be the host's own, or --uts host" },
+    );
+  }
   const [ipc, pid] = await Promise.all([
     joined(connection, 'ipc', spec.ipc, ['private', 'shareable', 'host', 'none']),
     joined(connection, 'pid', spec.pid, ['host']),

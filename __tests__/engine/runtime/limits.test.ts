@@ -20,6 +20,7 @@ describe('toResources', () => {
     [{ memorySwap: 64 << 20 }, 'You should always set the Memory limit'],
     [{ memory: 64 << 20, memorySwap: 32 << 20 }, 'larger than memory limit'],
     [{ memory: 64 << 20, memoryReservation: 128 << 20 }, 'less than memory reservation'],
+    [{ memoryReservation: 1024 }, 'Minimum memory reservation allowed is 6MB'],
     [{ memorySwappiness: 101 }, 'range is 0-100'],
     [{ cpus: 2.5 }, 'Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available'],
     [{ cpus: 1, cpuQuota: 5 }, 'Nano CPUs and CPU Period or Quota cannot both be set'],

@@ -194,6 +194,18 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     const absent = await berth('run', '--rm', '--sysctl', 'net.ipv4.nothing=1', 'box', 'true');
     expect(absent.stderr).toMatch(/net\.ipv4\.nothing.*\nhint: .*--sysctl/s);
     expect(absent.code).toBe(127);
+    const rate = await berth('run', '--rm', '--device-read-bps', '/dev/no-such-disk:1mb', 'box', 'true');
+    expect(rate).toMatchObject({
+      code: 127,
+      stderr: expect.stringContaining('no such file or directory\nhint: lsblk'),
+    });
+    expect(await berth('run', '--rm', '--uts', 'host', '--hostname', 'x', 'box', 'true')).toMatchObject({
+      code: 125,
+      stderr: expect.stringContaining('conflicting options: hostname and the UTS mode\nhint: leave out --hostname'),
+    });
+    expect((await berth('run', '--rm', '--mount', 'type=image,src=box,dst=/x', 'box', 'true')).stderr).toContain(
+      'Cannot use a mount of type image: not supported yet\nhint: copy its files: berth create',
+    );
     expect((await berth('run', '--rm', '--sysctl', 'net.ipv4.ip_forward=much', 'box', 'true')).code).toBe(125);
   });
 

@@ -120,7 +120,12 @@ function checkFields(fields: Fields): void {
     if (prefix !== type) throw new UsageError(`cannot mix '${prefix}-*' options with mount type '${type}'`);
   }
   if (!['bind', 'volume', 'tmpfs'].includes(type))
-    throw new UsageError(`Cannot use a mount of type ${type}: not supported yet`);
+    throw new UsageError(
+      `Cannot use a mount of type ${type}: not supported yet`,
+      type === 'image'
+        ? 'copy its files: berth create --name NAME IMAGE, then berth cp NAME:/path . and -v "$PWD/path:/path:ro"'
+        : 'bind, volume and tmpfs are done',
+    );
   if ((recursive === 'writable' || recursive === 'readonly') && !fields.readonly) {
     throw new UsageError(`option 'bind-recursive=${recursive}' requires 'readonly' to be specified in conjunction`);
   }
