@@ -175,6 +175,8 @@ const STEPS: readonly Step[] = [
   { args: 'kill -s USR1 nope', error: /No such container: nope/ },
   { args: 'restart -t 0 better' },
   { args: 'exec -d better no-such-command', silent: true },
+  { args: 'stop -t -1 nope', silent: true },
+  { args: 'run --rm --network none --stop-timeout -1 box true' },
   { args: 'kill better' },
   { args: 'wait better' },
   { args: 'kill better', error: /is not running/ },

@@ -1,6 +1,7 @@
 import type { ContainerHandle } from '../engine.ts';
 import type { Ended, Event, PublishedPort } from '../native/protocol.ts';
 import type { Session } from '../native/types.ts';
+import { waitSeconds } from './stop.ts';
 
 /** Events of a starting process, gathered until it runs. */
 export interface StartEvents {
@@ -84,7 +85,7 @@ export function createHandle(
     },
     stop: async (seconds = parts.stopSeconds) => {
       if (parts.stop) return await parts.stop(seconds);
-      await session.control({ control: 'stop', signal: parts.stopSignal, seconds });
+      await session.control({ control: 'stop', signal: parts.stopSignal, seconds: waitSeconds(seconds) });
       return await ended;
     },
   };

@@ -3,6 +3,14 @@ import { EngineError } from '../base/errors.ts';
 import type { Connection } from './dependencies.ts';
 import { type Found, isAlive } from './list.ts';
 
+/** The longest that the helper waits: more years than anybody. */
+const LONGEST = 2 ** 31 - 1;
+
+/** Seconds as the helper takes them: below 0 means without end, as with Docker. */
+export function waitSeconds(seconds: number): number {
+  return seconds < 0 ? LONGEST : Math.min(seconds, LONGEST);
+}
+
 /** Sends the stop signal, waits `seconds`, kills, and gives the end. A container that has ended already gives its end. */
 export async function stopContainer(
   { helper }: Connection,
@@ -10,7 +18,12 @@ export async function stopContainer(
   signal: string,
   seconds: number,
 ): Promise<Ended> {
-  const { ended } = await helper.call('kill', { container: id, signal, waitSeconds: seconds, last: true });
+  const { ended } = await helper.call('kill', {
+    container: id,
+    signal,
+    waitSeconds: waitSeconds(seconds),
+    last: true,
+  });
   return ended ?? UNSEEN;
 }
 

@@ -1,5 +1,5 @@
 import { OperandsError, UsageError } from './usage-error.ts';
-import { parseCount } from './values/numbers.ts';
+import { parseCount, parseSeconds } from './values/numbers.ts';
 
 /** A flag of a command: what the user types, what help says, and how its words become a value. The one place that knows a flag. */
 export interface Flag<T> {
@@ -90,6 +90,11 @@ export function texts(names: string, docs: string): Flag<readonly string[]> {
 /** {@link single} of a whole number. */
 export function count(names: string, docs: string): Flag<number | undefined> {
   return single(names, docs, parseCount);
+}
+
+/** {@link single} of a time to wait, in seconds; below 0 without end. */
+export function patience(names: string, docs: string): Flag<number | undefined> {
+  return single(names, docs, parseSeconds);
 }
 
 /** {@link single} of a few words. */

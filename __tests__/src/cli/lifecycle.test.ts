@@ -96,6 +96,20 @@ const reason = NO_CONTAINERS ?? (existsSync(BUSYBOX) ? undefined : `no ${BUSYBOX
     expect((await berth('inspect', '-f', '{{.State.Status}}', 'always')).stdout).toBe('exited\n');
   });
 
+  test('a container that is waited for without end ends by itself, however it is said', async () => {
+    const script = 'trap "sleep 1; exit 5" TERM; while :; do sleep 0.1; done';
+    for (const [own, given] of [
+      [[], ['-t', '-1']],
+      [['--stop-timeout', '-1'], []],
+    ] as const) {
+      await berth('run', '-d', '--name', 'patient', ...own, 'box', 'sh', '-c', script);
+      expect(await berth('stop', ...given, 'patient')).toMatchObject({ code: 0, stdout: 'patient\n' });
+      const format = own.length > 0 ? '{{.State.ExitCode}} {{.Config.StopTimeout}}' : '{{.State.ExitCode}} -1';
+      expect((await berth('inspect', '-f', format, 'patient')).stdout).toBe('5 -1\n');
+      await berth('rm', 'patient');
+    }
+  });
+
   test('a health check is run, told of, frozen with its container, and reset by a restart', async () => {
     const flags = [
       '--health-cmd',

@@ -1,14 +1,14 @@
 import { isEngineError, type Engine } from '../../../engine/index.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
-import { count, text, toggle } from '../flags.ts';
+import { patience, text, toggle } from '../flags.ts';
 import { each } from './each.ts';
 
 /** How a process is asked to end. */
 const STOP_FLAGS = {
   signal: text('-s, --signal SIGNAL', 'signal to send'),
-  timeout: count('-t, --timeout SECONDS', 'seconds to wait before killing'),
-  time: count('--time SECONDS', 'older name of --timeout'),
+  timeout: patience('-t, --timeout SECONDS', 'seconds to wait before killing; -1 without end'),
+  time: patience('--time SECONDS', 'older name of --timeout'),
 };
 
 /** `berth stop`. */

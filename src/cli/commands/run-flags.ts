@@ -1,5 +1,5 @@
 import type { RunSpec } from '../../../engine/index.ts';
-import { choice, count, list, orNothing, single, text, texts, toggle, type Values } from '../flags.ts';
+import { choice, list, orNothing, patience, single, text, texts, toggle, type Values } from '../flags.ts';
 import { UsageError } from '../usage-error.ts';
 import { parseEnv, readEnvFile } from '../values/environment.ts';
 import {
@@ -84,7 +84,7 @@ export const CONTAINER_FLAGS = {
   rm: toggle('--rm', 'remove the container when it has ended'),
   shmSize: single('--shm-size SIZE', 'size of /dev/shm', parseSize),
   stopSignal: text('--stop-signal SIGNAL', 'signal that stops the container'),
-  stopTimeout: count('--stop-timeout SECONDS', 'seconds between that signal and SIGKILL'),
+  stopTimeout: patience('--stop-timeout SECONDS', 'seconds between that signal and SIGKILL; -1 without end'),
   tmpfs: list('--tmpfs PATH[:OPTIONS]', 'mount a tmpfs', parseTmpfs),
   tty: toggle('-t, --tty', 'allocate a terminal'),
   ulimit: list('--ulimit NAME=SOFT[:HARD]', 'set a limit', parseUlimit),
