@@ -64,8 +64,11 @@ socket.send('ping', Number(process.argv[1]), '127.0.0.1');`;
     await writeFile(join(context, 'Dockerfile'), [...lines, 'RUN echo hello > /index.html'].join('\n'));
     await world.start(['sh', '-c', `echo ready; exec ${BUSYBOX} httpd -f -p 80 -h ${join(context, 'www')}`]);
     await world.start([process.execPath, '-e', RESOLVER]);
+    const before = traces();
     const built = await berth('build', '-q', '-t', 'box', context);
     if (built.code !== 0) throw new Error(`the image of these tests was not built: ${built.stderr}`);
+    // The network of its steps goes soon after it.
+    await until(() => traces() === before);
   });
 
   afterAll(async () => {

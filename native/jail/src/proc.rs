@@ -30,13 +30,9 @@ pub(crate) fn private() -> Result<OwnedFd, Failure> {
 /// Sets how likely the kernel is to choose this process when memory runs out. Lowering it needs a capability: then it stays, with a warning.
 pub(crate) fn set_oom_score(score: Option<i32>, reporter: &Reporter) -> Result<(), Failure> {
     let Some(score) = score else { return Ok(()) };
-    let fd = procfs::open_to_write(OOM_SCORE).map_err(|error| match error {
-        Errno::XDEV => attack(
-            "open oom_score_adj",
-            OOM_SCORE,
-            "it is not the kernel's own file: something is mounted over it",
-        ),
-        error => failed("open oom_score_adj")(error),
+    let fd = procfs::open_to_write(OOM_SCORE).map_err(|error| match procfs::explain(error) {
+        Some(message) => attack("open oom_score_adj", OOM_SCORE, message),
+        None => failed("open oom_score_adj")(error),
     })?;
     match rustix::io::write(&fd, score.to_string().as_bytes()) {
         Ok(_) => Ok(()),

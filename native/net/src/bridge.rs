@@ -140,7 +140,7 @@ fn forward(warn: &dyn Fn(String)) -> Result<(), Failure> {
         return Ok(());
     }
     sysctl::write("ipv4/ip_forward", "1")
-        .map_err(|error| failed("write net.ipv4.ip_forward")(berth_sys::errno::of(&error)).hint("sysctl -w net.ipv4.ip_forward=1"))?;
+        .map_err(|error| sysctl::refused("net.ipv4.ip_forward", &error).hint("On the host: sysctl -w net.ipv4.ip_forward=1"))?;
     warn("net.ipv4.ip_forward was off: it is on now, so that containers reach other machines".to_owned());
     Ok(())
 }

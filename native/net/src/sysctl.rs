@@ -78,6 +78,14 @@ pub(crate) fn write(place: &str, value: &str) -> io::Result<()> {
     Ok(berth_sys::file::write_all(file, value.as_bytes())?)
 }
 
-fn refused(name: &str, error: &io::Error) -> Failure {
-    failed("write parameter")(errno::of(error)).subject(name)
+pub(crate) fn refused(name: &str, error: &io::Error) -> Failure {
+    let number = errno::of(error);
+    let failure = failed("write parameter")(number).subject(name);
+    match procfs::explain(number) {
+        Some(message) => Failure {
+            message: message.to_owned(),
+            ..failure
+        },
+        None => failure,
+    }
 }

@@ -104,6 +104,8 @@ pub(crate) fn behind(kept: &[BorrowedFd<'_>], body: impl FnOnce()) -> Result<(),
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => {
             let _ = rustix::process::setsid();
+            // Nobody waits for it to leave the folder that the caller is in.
+            let _ = rustix::process::chdir("/");
             // The one in between ends at once, so that nobody has to wait for the other.
             if matches!(process::fork(Namespaces::NONE), Ok(Forked::Child)) && alone(kept).is_ok() {
                 body();

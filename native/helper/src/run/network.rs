@@ -13,12 +13,14 @@ use berth_wire::request::{BridgeNetwork, Endpoint, IdMap, Network};
 use berth_wire::{Code, Failure};
 use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// The network of a container, in its folder: `connect` and `disconnect` change it.
 pub(crate) const FILE: &str = "network.json";
+const LOCK: &str = ".lock";
 const DNS: u16 = 53;
 
 /// The store's folder of networks.
@@ -35,7 +37,12 @@ pub(crate) fn hold(networks: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
 
 fn lock_file(networks: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(networks, ".lock", flags, Mode::RUSR | Mode::WUSR).map_err(failed("open networks/.lock"))
+    match rustix::fs::openat(networks, LOCK, flags, Mode::RUSR | Mode::WUSR) {
+        // It need not be written to.
+        Err(Errno::ROFS) => rustix::fs::openat(networks, LOCK, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()),
+        other => other,
+    }
+    .map_err(failed("open networks/.lock"))
 }
 
 /// Checks what a request says about endpoints and resolvers.
@@ -291,15 +298,17 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// Takes networks down on which nobody is, soon: who tests what was just built comes on them at once.
 pub(crate) fn retire(context: &Context) -> Result<(), Failure> {
-    let Some((networks, ids)) = standing(context)? else {
+    let Some((_, ids)) = standing(context)? else {
         return Ok(());
     };
-    // Opened before: the store may be gone by then.
-    let file = lock_file(networks.as_fd())?;
-    attendant::behind(&[networks.as_fd(), file.as_fd()], || {
+    let stat = rustix::fs::fstat(&context.store).map_err(failed("stat store"))?;
+    // Nothing is kept open meanwhile, by which the store would stay in use: it may be unmounted or gone by then.
+    attendant::behind(&[], || {
         std::thread::sleep(IDLE);
         for _ in 0..RETIRE.0 {
-            if matches!(sweep_idle(networks.as_fd(), &file, &ids), Ok(false) | Err(_)) {
+            let networks = reopen(&context.store_root, (stat.st_dev, stat.st_ino));
+            let stands = networks.map_or_else(|_| sweep_idle(None, &ids), |networks| sweep_idle(Some(networks), &ids));
+            if !stands.unwrap_or_default() {
                 break;
             }
             std::thread::sleep(RETIRE.1);
@@ -307,14 +316,32 @@ pub(crate) fn retire(context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// Sweeps; true when a bridge still stands that nobody is known to be on: the kernel takes its time with the devices of those who were.
-fn sweep_idle(networks: BorrowedFd<'_>, file: &OwnedFd, ids: &[String]) -> Result<bool, Failure> {
-    lock::lock(file, true).map_err(failed("lock networks"))?;
-    let is_idle = |id: &&String| book::containers(networks, id).is_ok_and(|containers| containers.is_empty());
+/// The folder of networks of the store that was at `path`, where it is that one still.
+fn reopen(path: &str, identity: (u64, u64)) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let store = rustix::fs::open(path, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&store)?;
+    if (stat.st_dev, stat.st_ino) != identity {
+        return Err(Errno::NOENT);
+    }
+    rustix::fs::openat(&store, "networks", flags, Mode::empty())
+}
+
+/// Sweeps; true when a bridge still stands that nobody is known to be on: the kernel takes its time with the devices of those who were. Of a store
+/// that is gone nobody is on any, and nobody else sweeps.
+fn sweep_idle(networks: Option<OwnedFd>, ids: &[String]) -> Result<bool, Failure> {
+    let held = networks.as_ref().map(|networks| {
+        let file = lock_file(networks.as_fd())?;
+        lock::lock(&file, true).map_err(failed("lock networks")).map(|()| file)
+    });
+    let _held = held.transpose()?;
+    let is_idle = |id: &&String| {
+        let listed = networks.as_ref().map(|networks| book::containers(networks.as_fd(), id));
+        listed.is_none_or(|containers| containers.is_ok_and(|containers| containers.is_empty()))
+    };
     let idle: Vec<String> = ids.iter().filter(is_idle).cloned().collect();
-    let stands = bridge::sweep(&idle).and_then(|()| bridge::any_stands(&idle));
-    lock::unlock(file).map_err(failed("unlock networks"))?;
-    stands
+    bridge::sweep(&idle)?;
+    bridge::any_stands(&idle)
 }
 
 /// The folder of networks, and their ids, where one of them may stand.
