@@ -166,6 +166,7 @@ async function info(parts: Parts, act?: ActOptions): Promise<EngineInfo> {
     ...found,
     ...(impossible ? { impossible } : {}),
     ...(pasta === undefined ? {} : { pasta }),
+    showsProcesses: idMap !== undefined && idMap.kind !== 'root' && !probe.ownProc,
     ...(idMap ? { buildNetwork: await chooseStepNetwork(idMap, probe.network) } : {}),
   };
 }

@@ -50,7 +50,7 @@ export interface EngineOptions {
   readonly helperSha256?: string | undefined;
   /** Rung to use; `auto` takes the strongest one that holds. */
   readonly isolation: RungName | 'auto';
-  /** Absolute path of sudo, when `sudo -n` may be tried for rung `root`. */
+  /** Absolute path of sudo, when `sudo -n` may be tried for the rungs of root. */
   readonly sudo?: string | undefined;
   /** Mirrors by registry: `docker.io` → `http://127.0.0.1:5000`. */
   readonly mirrors?: Readonly<Record<string, string>> | undefined;
@@ -187,8 +187,10 @@ export interface EngineInfo {
   readonly devices: { readonly names: readonly string[]; readonly problems: readonly string[] };
   /** The kernel keeps passwords of `login`. */
   readonly keyring: boolean;
+  /** Containers see the processes of this machine, as where parts of its /proc are hidden the kernel mounts no other (a pod). */
+  readonly showsProcesses: boolean;
   /** The network of a RUN that asks for none; undefined where nothing can be isolated. */
   readonly buildNetwork?: StepNetworkChoice | undefined;
-  /** On rung `userns`: passt's `pasta`, which gives containers a way out; undefined where it is not installed, and on other rungs. */
+  /** On a rung with a user namespace: passt's `pasta`, which gives containers a way out; undefined where it is not installed, and on other rungs. */
   readonly pasta?: string | undefined;
 }

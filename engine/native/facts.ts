@@ -53,7 +53,7 @@ export function versionOf(path: string): readonly string[] | null {
 const RIGHTS = /^(?:Uid|Gid|Cap\w+|NoNewPrivs|Seccomp\w*):.*$/gm;
 const NAMESPACES = ['user', 'mnt', 'pid', 'net', 'cgroup', 'ipc', 'uts'];
 /** Of this process: its label, its ids, its group and what is mounted. */
-const OWN = ['self/attr/current', 'self/uid_map', 'self/cgroup', 'net/ip_tables_names'];
+const OWN = ['self/attr/current', 'self/uid_map', 'self/gid_map', 'self/cgroup', 'net/ip_tables_names'];
 /** Switches that allow or forbid namespaces, copies in memory, and the passing on of packets. */
 const SWITCHES = [
   'sys/kernel/apparmor_restrict_unprivileged_userns',

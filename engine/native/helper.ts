@@ -116,7 +116,8 @@ function sessionOf<O extends OperationName>(result: Promise<ResultOf<O>>): Sessi
 
 /** Folder below `snapshots/` of an id map (DESIGN.md 7). */
 export function idMapName(idMap: IdMap): string {
-  return idMap.kind === 'root' ? 'root' : `sub-${idMap.firstUid}-${idMap.uidCount}`;
+  if (idMap.kind === 'root') return 'root';
+  return idMap.kind === 'full' ? `full-${idMap.uidCount}` : `sub-${idMap.firstUid}-${idMap.uidCount}`;
 }
 
 function toRequest<O extends OperationName>(

@@ -18,10 +18,12 @@ interface SudoProbe {
 }
 
 /** Rungs that the engine can use so far, from the strongest to the weakest; the probe knows more. */
-const USABLE: readonly RungName[] = ['root', 'userns'];
+const USABLE: readonly RungName[] = ['root', 'userns-full', 'userns'];
+/** Those that only root can use, and so whoever may become root by sudo. */
+const OF_ROOT: readonly RungName[] = ['root', 'userns-full'];
 
 /**
- * Probes and chooses the rung (DESIGN.md 4): `root` directly, then through `sudo -n`, then the others; a wanted rung is that one or an error.
+ * Probes and chooses the rung (DESIGN.md 4), the strongest first; those of root directly, then through `sudo -n`. A wanted rung is that one or an error.
  *
  * @throws `ISOLATION_IMPOSSIBLE` with the probe's reason and each switch that would help
  */
@@ -36,11 +38,14 @@ export async function chooseIsolation(
     await createHelper(launcher, { store, idMap: { kind: 'root' }, elevation }).call('probe', { sub: found }, { signal });
   const direct = await probe('direct');
   const rungs = wanted === 'auto' ? USABLE : [wanted];
-  const viaSudo = rungs.includes('root') && !holds(direct, 'root') ? await probeSudo(launcher, probe) : {};
+  const strongest = rungs.find((rung) => holds(direct, rung));
+  const isWeaker = rungs.some((rung) => OF_ROOT.includes(rung) && isStronger(rung, strongest));
+  // Who is root already gets no further by it.
+  const viaSudo = isWeaker && direct.uid !== 0 ? await probeSudo(launcher, probe) : {};
   for (const rung of rungs) {
     if (holds(direct, rung)) return { rung, elevation: 'direct', idMap: mapOf(direct, rung, found), probe: direct };
-    if (rung === 'root' && viaSudo.probe && holds(viaSudo.probe, rung)) {
-      return { rung, elevation: 'sudo', idMap: { kind: 'root' }, probe: viaSudo.probe };
+    if (OF_ROOT.includes(rung) && viaSudo.probe && holds(viaSudo.probe, rung)) {
+      return { rung, elevation: 'sudo', idMap: mapOf(viaSudo.probe, rung, null), probe: viaSudo.probe };
     }
   }
   throw impossible(wanted, rungs, direct, viaSudo, 'missing' in sub ? sub.missing : undefined);
@@ -65,6 +70,11 @@ function holds(probe: ProbeReply, name: RungName): boolean {
   return rungOf(probe, name)?.possible ?? false;
 }
 
+/** Whether the rung is above the other, or there is no other. */
+function isStronger(rung: RungName, other: RungName | undefined): boolean {
+  return other === undefined || USABLE.indexOf(rung) < USABLE.indexOf(other);
+}
+
 function mapOf(probe: ProbeReply, name: RungName, found: IdMap | null): IdMap {
   if (name === 'root') return { kind: 'root' };
   return rungOf(probe, name)?.idMap ?? found ?? { kind: 'root' };
@@ -72,7 +82,7 @@ function mapOf(probe: ProbeReply, name: RungName, found: IdMap | null): IdMap {
 
 function notYet(wanted: RungName): EngineError {
   return new EngineError('ISOLATION_UNSUPPORTED', `Cannot use --isolation ${wanted}: this rung is not built yet`, {
-    hint: 'Use --isolation root, --isolation userns or --isolation auto',
+    hint: 'Use --isolation root, --isolation userns-full, --isolation userns or --isolation auto',
   });
 }
 
@@ -86,12 +96,15 @@ function impossible(
   const facts = rungs.flatMap((name) => {
     const rung = rungOf(direct, name);
     const reasons = [`${name}: ${(name === 'userns' && missing) || (rung?.reason ?? 'the helper does not know it')}`];
-    if (name === 'root' && viaSudo.refusal) reasons.push(`root through sudo: ${viaSudo.refusal}`);
-    const sudoRung = name === 'root' && viaSudo.probe ? rungOf(viaSudo.probe, name) : undefined;
-    if (sudoRung) reasons.push(`root through sudo: ${sudoRung.reason ?? 'not possible'}`);
+    // Once is enough: it is the same for each of them.
+    if (name === rungs.find((one) => OF_ROOT.includes(one)) && viaSudo.refusal) reasons.push(`${name} through sudo: ${viaSudo.refusal}`);
+    const sudoRung = OF_ROOT.includes(name) && viaSudo.probe ? rungOf(viaSudo.probe, name) : undefined;
+    if (sudoRung) reasons.push(`${name} through sudo: ${sudoRung.reason ?? 'not possible'}`);
     return reasons;
   });
-  const hints = rungs.map((name) => rungOf(direct, name)?.hint).filter((hint) => hint !== null && hint !== undefined);
+  const hints = rungs
+    .map((name) => ((OF_ROOT.includes(name) && viaSudo.probe && rungOf(viaSudo.probe, name)) || rungOf(direct, name))?.hint)
+    .filter((hint) => hint !== null && hint !== undefined);
   return new EngineError(
     'ISOLATION_IMPOSSIBLE',
     `Cannot ${wanted === 'auto' ? 'isolate processes here' : `use --isolation ${wanted}`}: ${facts.join('; ')}`,

@@ -13,7 +13,7 @@ export type StoreLocation = {
  * Absolute path of the store root on the host.
  */
 root: string, uid: number, gid: number, };
-export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, };
+export type IdMap = { "kind": "root" } | { "kind": "sub", firstUid: number, uidCount: number, firstGid: number, gidCount: number, newuidmap: string, newgidmap: string, } | { "kind": "full", uidCount: number, gidCount: number, };
 export type Operation = { "op": "probe", "args": ProbeArgs } | { "op": "lock", "args": LockArgs } | { "op": "apply", "args": ApplyArgs } | { "op": "prepare", "args": PrepareArgs } | { "op": "copy", "args": CopyArgs } | { "op": "copy-layer", "args": CopyLayerArgs } | { "op": "diff", "args": DiffArgs } | { "op": "checksum", "args": ChecksumArgs } | { "op": "contents", "args": ContentsArgs } | { "op": "read-file", "args": ReadFileArgs } | { "op": "read-files", "args": ReadFilesArgs } | { "op": "look", "args": LookArgs } | { "op": "unpack", "args": UnpackArgs } | { "op": "remove", "args": RemoveArgs } | { "op": "usage", "args": UsageArgs } | { "op": "export", "args": ExportArgs } | { "op": "changes", "args": ChangesArgs } | { "op": "extract", "args": ExtractArgs } | { "op": "volume", "args": VolumeArgs } | { "op": "copy-out", "args": CopyOutArgs } | { "op": "copy-in", "args": CopyInArgs } | { "op": "start", "args": StartArgs } | { "op": "exec", "args": ExecArgs } | { "op": "state", "args": StateArgs } | { "op": "kill", "args": KillArgs } | { "op": "logs", "args": LogsArgs } | { "op": "network", "args": NetworkArgs } | { "op": "create", "args": StartArgs } | { "op": "resume", "args": ResumeArgs } | { "op": "attach", "args": AttachArgs } | { "op": "pause", "args": PauseArgs } | { "op": "update", "args": UpdateArgs } | { "op": "stats", "args": StatsArgs } | { "op": "processes", "args": ProcessesArgs } | { "op": "events", "args": EventsArgs } | { "op": "announce", "args": AnnounceArgs } | { "op": "keyring", "args": KeyringArgs };
 export type ProbeArgs = { 
 /**
@@ -571,7 +571,12 @@ export type ProbeReply = { protocol: number, kernel: string, uid: number, rungs:
 /**
  * File system of the store root: `ext4`, `overlay`, `tmpfs` …
  */
-fileSystem: string, network: NetworkProbe, };
+fileSystem: string, network: NetworkProbe, 
+/**
+ * Containers in a user namespace have a /proc of their own. Else they see that of this machine: where a part of it is hidden, as in a pod,
+ * the kernel lets nobody mount another.
+ */
+ownProc: boolean, };
 export type NetworkProbe = { 
 /**
  * Bridges, veth pairs and packet rules can be made, and packets are forwarded.

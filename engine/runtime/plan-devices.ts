@@ -74,7 +74,7 @@ function checkAccess({ nodes, rules }: Pick<PlannedDevices, 'nodes' | 'rules'>, 
 }
 
 function noRules(what: string): EngineError {
-  return new EngineError('RUNG_REFUSED', `Cannot use ${what}: rung userns keeps a container to no device rules`, {
+  return new EngineError('RUNG_REFUSED', `Cannot use ${what}: a user namespace keeps a container to no device rules`, {
     hint: 'give the device with rw, or run berth as root, or with sudo',
   });
 }

@@ -26,7 +26,7 @@ import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
 import type { ContainerRecord } from './record.ts';
 import { rightsOf } from './rights.ts';
 import { toRlimits } from './rlimits.ts';
-import { argsOf, createSpec } from './spec.ts';
+import { argsOf, createSpec, type MachineProbe } from './spec.ts';
 import { withSwap } from './swap.ts';
 import { lookupUser } from './user.ts';
 import { readOrigins, type VolumeUse } from './volumes.ts';
@@ -112,7 +112,7 @@ export async function planContainer(
       devices: devices.nodes,
       deviceRules: devices.rules,
       oomScoreAdj: spec.oomScoreAdj,
-      sysctls: parametersOf(spec, { isOwn: network !== 'host' && !donor, idMap: helper.idMap }),
+      sysctls: parametersOf(spec, { isOwn: network !== 'host' && !donor, idMap: helper.idMap, probe }),
       annotations: spec.annotations,
       rlimits: toRlimits(spec.ulimits ?? []),
       resources: { ...toResources(limits ?? {}, availableParallelism()), ...(blockIO ? { blockIO } : {}) },
@@ -168,14 +168,16 @@ function quotingWarnings(args: readonly string[]): readonly string[] {
 
 /**
  * Kernel parameters of its namespaces. In a network of its own no port is too low for a user, and everybody may ping, as with Docker; the
- * latter not in a user namespace, which does not know the groups that Docker names.
+ * latter not in a user namespace, which does not know the groups that Docker names. Without a /proc of its own neither can be set, and only its
+ * root has ports below 1024.
  */
 function parametersOf(
   { sysctls, domainname }: RunSpec,
-  { isOwn, idMap }: { readonly isOwn: boolean; readonly idMap: IdMap },
+  { isOwn, idMap, probe }: { readonly isOwn: boolean; readonly idMap: IdMap; readonly probe: MachineProbe },
 ): Record<string, string> {
+  const canSet = idMap.kind === 'root' || probe.ownProc !== false;
   return {
-    ...(isOwn ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
+    ...(isOwn && canSet ? { 'net.ipv4.ip_unprivileged_port_start': '0' } : {}),
     ...(isOwn && idMap.kind === 'root' ? { 'net.ipv4.ping_group_range': '0 2147483647' } : {}),
     ...sysctls,
     ...(domainname ? { 'kernel.domainname': domainname } : {}),

@@ -23,6 +23,8 @@ export interface MachineProbe {
   readonly cgroup: { readonly mode: string; readonly controllers: readonly string[] };
   readonly seccomp: boolean;
   readonly network?: NetworkProbe | undefined;
+  /** In a user namespace a container has a /proc of its own. */
+  readonly ownProc?: boolean | undefined;
 }
 
 /** The machine that a configuration is made for. */

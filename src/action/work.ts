@@ -19,6 +19,9 @@ import { installTools, locateTools } from './tools.ts';
 /** How often a pipeline is begun again because a layer of the cache turned out to be lost. */
 const MAX_REPEATS = 5;
 
+const SHOWN =
+  "containers see the names of this machine's processes: the kernel mounts no /proc of their own where parts of one are hidden, as in a pod";
+
 /** What came of it. */
 export interface Done {
   readonly result: PipelineResult;
@@ -39,9 +42,10 @@ export async function withEngine(job: Job, signal: AbortSignal): Promise<Done> {
   runner.saveState('folder', job.folder);
   const engine = await createEngine(settings);
   try {
-    const { rung, elevation } = await engine.info({ signal });
+    const { rung, elevation, showsProcesses } = await engine.info({ signal });
     const isolation = elevation === 'sudo' ? `${rung}, through sudo` : rung;
     runner.commands.info(`berth ${version()} · isolation ${isolation} · store ${settings.root}`);
+    if (showsProcesses) runner.commands.info(SHOWN);
     await offerTools(job);
     const docker = job.inputs.load ? await findDocker(job.dockerHost, signal) : undefined;
     const onEvent: ActOptions['onEvent'] = (event) => {

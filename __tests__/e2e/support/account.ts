@@ -10,7 +10,14 @@ export interface Account {
   readonly uid: number;
   readonly gid: number;
   readonly home: string;
+  /** Words that programs are started through in a pod, which is where the account is then. */
+  readonly enter?: (
+    account: Account,
+    options: { readonly cwd: string; readonly env: Environment },
+  ) => readonly string[];
 }
+
+type Environment = Readonly<Record<string, string>>;
 
 /** Jest's number of this worker: files that run beside each other have a user each. */
 const WORKER = Number(process.env['JEST_WORKER_ID'] ?? 1);
@@ -50,11 +57,16 @@ export function removeAccounts(): void {
 export function spawnAs(
   account: Account,
   argv: readonly string[],
-  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+  options: { readonly cwd: string; readonly env: Environment },
 ): ReturnType<typeof spawn> {
+  const env = { HOME: account.home, ...options.env };
+  if (account.enter) {
+    const [program = '', ...rest] = [...account.enter(account, { cwd: options.cwd, env }), ...argv];
+    return spawn(program, rest, { stdio: 'pipe' });
+  }
   const drop = account.uid === 0 ? [] : ['setpriv', `--reuid=${NAME}`, `--regid=${account.gid}`, '--init-groups', '--'];
   const [program = '', ...rest] = [...drop, ...argv];
-  return spawn(program, rest, { ...options, env: { HOME: account.home, ...options.env }, stdio: 'pipe' });
+  return spawn(program, rest, { cwd: options.cwd, env, stdio: 'pipe' });
 }
 
 function ensureRange(which: 'uids' | 'gids', file: string): void {

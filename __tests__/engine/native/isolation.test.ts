@@ -2,24 +2,30 @@ import { describe, expect, test } from '@jest/globals';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chooseIsolation, createLauncher } from '../../../engine/native/index.ts';
-import type { RungName } from '../../../engine/native/protocol.ts';
+import { chooseIsolation, createLauncher, idMapName } from '../../../engine/native/index.ts';
+import type { IdMap, RungName } from '../../../engine/native/protocol.ts';
 import { findSubordinateIds, parseSubordinateIds } from '../../../engine/native/subid.ts';
 import { scriptedHelper } from '../../helpers/scripted-helper.ts';
 
 const store = { root: '/nowhere', uid: 0, gid: 0 };
 
+const ID_MAPS: Readonly<Partial<Record<RungName, IdMap>>> = {
+  root: { kind: 'root' },
+  'userns-full': { kind: 'full', uidCount: 4294967295, gidCount: 4294967295 },
+  userns: { kind: 'sub', firstUid: 100000, uidCount: 65536, firstGid: 100000, gidCount: 65536, newuidmap: '/usr/bin/newuidmap', newgidmap: '/usr/bin/newgidmap' },
+};
+
 /** A helper whose probe finds these rungs; the others fail with a reason and a hint. */
-async function probing(possible: readonly RungName[]): Promise<string> {
+async function probing(possible: readonly RungName[], uid = 1001): Promise<string> {
   const names: readonly RungName[] = ['root', 'userns-full', 'userns', 'userns-single', 'chroot'];
   const rungs = names.map((name) => ({
     name,
     possible: possible.includes(name),
     reason: possible.includes(name) ? null : `mount: EPERM for ${name}`,
     hint: possible.includes(name) ? null : `switch on ${name}`,
-    idMap: name === 'userns' ? { kind: 'sub', firstUid: 100000, uidCount: 65536, firstGid: 100000, gidCount: 65536, newuidmap: '/usr/bin/newuidmap', newgidmap: '/usr/bin/newgidmap' } : null,
+    idMap: (possible.includes(name) && ID_MAPS[name]) || null,
   }));
-  const result = { protocol: 1, kernel: '6.1', uid: 1001, rungs, cgroup: { mode: 'v2', controllers: [] }, seccomp: true, fileSystem: 'ext4' };
+  const result = { protocol: 1, kernel: '6.1', uid, rungs, cgroup: { mode: 'v2', controllers: [] }, seccomp: true, fileSystem: 'ext4', ownProc: true };
   return await scriptedHelper(`readRequest(); untilEnd(); say(${JSON.stringify({ reply: { op: 'probe', result } })});`);
 }
 
@@ -33,6 +39,33 @@ describe('chooseIsolation', () => {
   test('takes root through sudo where the user has none', async () => {
     const launcher = createLauncher({ path: await probing(['userns']) }, await probing(['root']));
     expect(await chooseIsolation('auto', { launcher, store })).toMatchObject({ rung: 'root', elevation: 'sudo', idMap: { kind: 'root' } });
+  });
+
+  test('takes userns-full in a pod whose root has no SYS_ADMIN, and asks no sudo there', async () => {
+    const sudo = await scriptedHelper(`process.exit(1)`);
+    const launcher = createLauncher({ path: await probing(['userns-full', 'userns'], 0) }, sudo);
+    const found = await chooseIsolation('auto', { launcher, store });
+    expect(found).toMatchObject({ rung: 'userns-full', elevation: 'direct', idMap: ID_MAPS['userns-full'] });
+  });
+
+  test('takes userns-full through sudo before userns directly', async () => {
+    const launcher = createLauncher({ path: await probing(['userns']) }, await probing(['userns-full'], 0));
+    const found = await chooseIsolation('auto', { launcher, store });
+    expect(found).toMatchObject({ rung: 'userns-full', elevation: 'sudo', idMap: ID_MAPS['userns-full'] });
+  });
+
+  test('takes userns where sudo gives a root that can use none of its rungs', async () => {
+    const launcher = createLauncher({ path: await probing(['userns']) }, await probing([], 0));
+    expect(await chooseIsolation('auto', { launcher, store })).toMatchObject({ rung: 'userns', elevation: 'direct' });
+  });
+
+  test('says of a forced userns-full what sudo found, with the hint of that', async () => {
+    const launcher = createLauncher({ path: await probing(['userns']) }, await probing([], 0));
+    await expect(chooseIsolation('userns-full', { launcher, store })).rejects.toMatchObject({
+      code: 'ISOLATION_IMPOSSIBLE',
+      message: expect.stringMatching(/userns-full: mount: EPERM for userns-full; userns-full through sudo: mount: EPERM/),
+      hint: 'switch on userns-full',
+    });
   });
 
   test('takes userns where sudo wants a password', async () => {
@@ -61,13 +94,23 @@ describe('chooseIsolation', () => {
     const launcher = createLauncher({ path: await probing([]) });
     await expect(chooseIsolation('auto', { launcher, store })).rejects.toMatchObject({
       code: 'ISOLATION_IMPOSSIBLE',
-      hint: 'switch on root; switch on userns',
+      hint: 'switch on root; switch on userns-full; switch on userns',
     });
   });
 
   test('refuses a rung that is not built yet, naming those that are', async () => {
     const launcher = createLauncher({ path: await probing(['chroot']) });
     await expect(chooseIsolation('chroot', { launcher, store })).rejects.toMatchObject({ code: 'ISOLATION_UNSUPPORTED' });
+  });
+});
+
+describe('idMapName', () => {
+  test('is another for every map, so that no rung reads the snapshots of another', () => {
+    const maps: readonly IdMap[] = [
+      ...Object.values(ID_MAPS),
+      { kind: 'full', uidCount: 65536, gidCount: 65536 },
+    ];
+    expect(maps.map(idMapName)).toEqual(['root', 'full-4294967295', 'sub-100000-65536', 'full-65536']);
   });
 });
 

@@ -32,7 +32,7 @@ test.each([
 ])('in a user namespace %j is refused, and on rung root it is a rule', async (spec, what) => {
   await expect(planned(spec, SUB)).rejects.toMatchObject({
     code: 'RUNG_REFUSED',
-    message: `Cannot use ${what}: rung userns keeps a container to no device rules`,
+    message: `Cannot use ${what}: a user namespace keeps a container to no device rules`,
   });
   expect((await planned(spec, { kind: 'root' })).rules).toHaveLength(1);
 });

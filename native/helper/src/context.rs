@@ -100,6 +100,7 @@ pub(crate) fn folder(id_map: &IdMap) -> String {
     match id_map {
         IdMap::Root => "root".to_owned(),
         IdMap::Sub { first_uid, uid_count, .. } => format!("sub-{first_uid}-{uid_count}"),
+        IdMap::Full { uid_count, .. } => format!("full-{uid_count}"),
     }
 }
 

@@ -1,8 +1,10 @@
-//! Entering a user namespace with subordinate ids: newuidmap and newgidmap write the maps, as they alone may.
+//! Entering a user namespace. Maps of subordinate ids are written by newuidmap and newgidmap, as they alone may; one of the ids that we have
+//! already by us, where we are root in the user namespace around.
 
 use crate::channel;
-use crate::fail::failed;
+use crate::fail::{failed, failed_on};
 use berth_sys::process::{self, Child, Forked, Namespaces, Status};
+use berth_sys::procfs;
 use berth_wire::request::IdMap;
 use berth_wire::{Code, Failure};
 use rustix::fd::{AsFd as _, OwnedFd};
@@ -33,25 +35,105 @@ pub(crate) fn become_root() -> Result<(), Failure> {
 
 /// In the supervisor: waits until the worker has its namespace, then writes both maps.
 pub(crate) fn map_when_ready(worker: &Child, id_map: &IdMap, ready: OwnedFd) -> Result<(), Failure> {
-    let IdMap::Sub {
-        first_uid,
-        uid_count,
-        first_gid,
-        gid_count,
-        newuidmap,
-        newgidmap,
-    } = id_map
-    else {
+    if !id_map.has_user_namespace() {
         return Ok(());
-    };
+    }
     let told = rustix::io::retry_on_intr(|| rustix::io::read(&ready, &mut [0_u8; 1])).map_err(failed("wait for user namespace"))?;
     if told == 0 {
         // The worker could not make one, and says so itself.
         return Ok(());
     }
-    let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-    map(newuidmap, worker.pid, [uid, *first_uid, *uid_count])?;
-    map(newgidmap, worker.pid, [gid, *first_gid, *gid_count])
+    match id_map {
+        IdMap::Root => Ok(()),
+        IdMap::Sub {
+            first_uid,
+            uid_count,
+            first_gid,
+            gid_count,
+            newuidmap,
+            newgidmap,
+        } => {
+            let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+            map(newuidmap, worker.pid, [uid, *first_uid, *uid_count])?;
+            map(newgidmap, worker.pid, [gid, *first_gid, *gid_count])
+        }
+        IdMap::Full { uid_count, gid_count } => {
+            let own = Own::read()?;
+            if (own.uids.count(), own.gids.count()) != (*uid_count, *gid_count) {
+                let message = format!(
+                    "this user namespace has {} users and {} groups, and not {uid_count} and {gid_count}",
+                    own.uids.count(),
+                    own.gids.count()
+                );
+                return Err(Failure::new(Code::NotPermitted, "map ids", message));
+            }
+            own.gids.write(worker.pid, "gid_map")?;
+            own.uids.write(worker.pid, "uid_map")
+        }
+    }
+}
+
+/// The ids that the user namespace of this process has.
+pub(crate) struct Own {
+    pub(crate) uids: Ids,
+    pub(crate) gids: Ids,
+}
+
+impl Own {
+    pub(crate) fn read() -> Result<Self, Failure> {
+        let ids = |path: &CStr| {
+            let unreadable = || Failure::new(Code::System, "map ids", "the map of this process cannot be read");
+            read_small(path)
+                .as_deref()
+                .and_then(Ids::parse)
+                .ok_or_else(|| unreadable().subject(path.to_string_lossy()))
+        };
+        Ok(Self {
+            uids: ids(c"/proc/self/uid_map")?,
+            gids: ids(c"/proc/self/gid_map")?,
+        })
+    }
+}
+
+/// Ranges of ids, each as its first and its length, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ids(Vec<(u32, u32)>);
+
+impl Ids {
+    /// From the text of a map (user_namespaces(7)): what its ids are in the namespace around it is of no matter here.
+    fn parse(text: &str) -> Option<Self> {
+        let range = |line: &str| {
+            let mut numbers = line.split_whitespace().map(str::parse);
+            match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+                (Some(Ok(first)), Some(Ok(_)), Some(Ok(count)), None) => Some((first, count)),
+                _ => None,
+            }
+        };
+        let mut ranges = text.lines().map(range).collect::<Option<Vec<_>>>()?;
+        ranges.sort_unstable();
+        Some(Self(ranges))
+    }
+
+    /// How many there are from 0 on without a gap.
+    pub(crate) fn count(&self) -> u32 {
+        let next = |end: u32, (first, count): &(u32, u32)| if *first == end { end.saturating_add(*count) } else { end };
+        self.0.iter().fold(0, next)
+    }
+
+    /// The map in which each of them is itself, one line for each range: one of the kernel's must lie within one of the namespace around.
+    fn identity(&self) -> String {
+        self.0.iter().map(|(first, count)| format!("{first} {first} {count}\n")).collect()
+    }
+
+    fn write(&self, pid: Pid, name: &str) -> Result<(), Failure> {
+        let failed_to = |error| {
+            failed_on("map ids", name)(error)
+                .hint("Let this root have the capabilities SETUID, SETGID and SETFCAP, which a container has where none are dropped")
+        };
+        let file = procfs::open_to_write(&format!("{}/{name}", pid.as_raw_nonzero())).map_err(failed_to)?;
+        // The kernel takes a map in one piece.
+        rustix::io::write(&file, self.identity().as_bytes()).map(drop).map_err(failed_to)
+    }
 }
 
 /// Runs `tool <pid> 0 <caller> 1 1 <first> <count>`.
@@ -72,7 +154,7 @@ fn map(tool: &str, pid: Pid, [caller, first, count]: [u32; 3]) -> Result<(), Fai
         message
     };
     Err(Failure::new(Code::NotPermitted, "map ids", message).subject(tool).hint(
-        "Check that /etc/subuid and /etc/subgid give this user the range, and that the tool is set-uid root (Debian: package uidmap)",
+        "Check that /etc/subuid and /etc/subgid give this user the range, and that the tool is set-uid root (Debian: package uidmap); in a container without SYS_ADMIN it needs a capability of its file instead: setcap cap_setuid=ep /usr/bin/newuidmap, setcap cap_setgid=ep /usr/bin/newgidmap",
     ))
 }
 
@@ -135,8 +217,13 @@ pub(crate) fn hint() -> &'static str {
     } else if is(c"/proc/sys/kernel/unprivileged_userns_clone", "0") {
         "Set the sysctl kernel.unprivileged_userns_clone to 1"
     } else {
-        "Allow user namespaces: in a container, run it with a seccomp profile that permits unshare"
+        "Allow user namespaces: run the container around with a seccomp profile that permits unshare (Kubernetes: securityContext.seccompProfile.type Unconfined; Docker: --security-opt seccomp=unconfined)"
     }
+}
+
+/// What forbids mounts where a user namespace could be made, as a sentence.
+pub(crate) fn mount_hint() -> &'static str {
+    "Allow mounts in user namespaces: run the container around without an AppArmor profile (Kubernetes: securityContext.appArmorProfile.type Unconfined; Docker: --security-opt apparmor=unconfined) and with a seccomp profile that permits mount"
 }
 
 /// A small file of /proc or /sys as text.
@@ -146,4 +233,34 @@ pub(crate) fn read_small(path: &CStr) -> Option<String> {
     let length = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut text)).ok()?;
     text.truncate(length);
     String::from_utf8(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_read_and_written_as_the_identity_of_its_ids() {
+        for (text, count, identity) in [
+            ("         0          0 4294967295\n", u32::MAX, "0 0 4294967295\n"),
+            // A pod with a user namespace of its own.
+            ("0 3000000000 65536\n", 65_536, "0 0 65536\n"),
+            // Inside a rootless engine: each line of ours lies within one of the map around.
+            ("1 100000 65536\n0 1000 1\n", 65_537, "0 0 1\n1 1 65536\n"),
+            // Ids beyond a gap are kept, and not counted.
+            ("0 0 10\n100 100 5\n", 10, "0 0 10\n100 100 5\n"),
+            ("5 5 10\n", 0, "5 5 10\n"),
+            ("", 0, ""),
+        ] {
+            let ids = Ids::parse(text).unwrap();
+            assert_eq!((ids.count(), ids.identity().as_str()), (count, identity), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_map_is_none() {
+        for text in ["0 0\n", "0 0 1 1\n", "0 0 x\n", "0 0 4294967296\n", "\n"] {
+            assert_eq!(Ids::parse(text), None, "{text:?}");
+        }
+    }
 }

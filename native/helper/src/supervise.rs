@@ -101,7 +101,7 @@ fn turn(request: Request, mut input: Input, status: &channel::Status) -> Result<
 }
 
 fn act(context: &mut Context, operation: Operation, id_map: &IdMap) -> Result<Outcome, Failure> {
-    let namespace = matches!(id_map, IdMap::Sub { .. });
+    let namespace = id_map.has_user_namespace();
     match style(&operation) {
         Style::Direct => dispatch(context, operation).map(Outcome::Reply),
         Style::Streaming { enters_user_namespace } if !(namespace && enters_user_namespace) => {
@@ -158,9 +158,11 @@ fn spawn(context: &mut Context, operation: Operation, id_map: Option<&IdMap>) ->
 /// The worker's part: a process group of its own, the user namespace, the tie to the supervisor's life, the operation.
 fn work(context: &mut Context, operation: Operation, id_map: Option<&IdMap>, gate: OwnedFd, announce: OwnedFd) -> Result<Reply, Failure> {
     rustix::process::setpgid(None, None).map_err(failed("setpgid"))?;
-    if id_map.is_some() {
+    if let Some(id_map) = id_map {
         idmap::enter(announce)?;
-        context.owner = (0, 0);
+        if let IdMap::Sub { .. } = id_map {
+            context.owner = (0, 0);
+        }
     }
     // The supervisor writes one byte when the maps are in place; end of file means that it is gone.
     let open = rustix::io::retry_on_intr(|| rustix::io::read(&gate, &mut [0_u8; 1])).map_err(failed("read gate"))?;

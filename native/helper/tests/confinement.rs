@@ -240,7 +240,8 @@ fn a_limit_of_memory_kills_and_says_so() {
 fn a_limit_that_cannot_be_applied_is_a_failure_that_names_it() {
     each_rung(|store| {
         let base = store.base();
-        if store.rung == Rung::Root {
+        // Who is root outside of it may make groups.
+        if store.rung != Rung::Userns {
             return;
         }
         let config = with(spec(&["true"]), &[("/linux/resources", json!({"pids": {"limit": 10}}))]);

@@ -253,7 +253,8 @@ fn a_kill_at_any_step_of_a_start_leaves_nothing_after_the_next_command() {
                 let mut command = Command::new("/usr/bin/strace");
                 command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
                 command.arg("-e").arg(format!("inject={call}:signal=SIGKILL:when={number}"));
-                command.arg(store.command().get_program()).arg("start");
+                let plain = store.command();
+                command.arg(plain.get_program()).args(plain.get_args()).arg("start");
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
                 let request = store.request("start", &start(spec(&["sh", "-c", "sleep 0"]), "c1", "u1", &[&base]));
                 let mut session = Session::start(&mut command, &request);

@@ -10,6 +10,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::cell::OnceCell;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
@@ -260,6 +261,7 @@ fn in_a_user_namespace_pasta_leads_out_and_ends_with_the_monitor() {
         eprintln!("left out: it needs a /dev/net/tun that users can open (mode 0666)");
         return;
     }
+    let outside = OnceCell::new();
     each_rung(|store| {
         let network = |pasta: &str| json!({"mode": "private", "address": "10.213.9.9", "ports": [], "wayOut": {"pasta": pasta, "dns": {"upstreams": [RESOLVER]}}});
         let container = |script: &str, pasta: &str| {
@@ -277,12 +279,15 @@ fn in_a_user_namespace_pasta_leads_out_and_ends_with_the_monitor() {
             return;
         }
         store.base();
-        let _address = Address::add();
-        let names = UdpSocket::bind((RESOLVER, 53)).unwrap();
-        let pages = TcpListener::bind((OUTSIDE, 0)).unwrap();
-        let port = pages.local_addr().unwrap().port();
-        std::thread::spawn(move || serve_names(&names));
-        std::thread::spawn(move || serve_pages(&pages));
+        let (_, port) = outside.get_or_init(|| {
+            let address = Address::add();
+            let names = UdpSocket::bind((RESOLVER, 53)).unwrap();
+            let pages = TcpListener::bind((OUTSIDE, 0)).unwrap();
+            let port = pages.local_addr().unwrap().port();
+            std::thread::spawn(move || serve_names(&names));
+            std::thread::spawn(move || serve_pages(&pages));
+            (address, port)
+        });
         let script = format!(
             "wget -q -O - http://{OUTSIDE}:{port}/ && busybox nslookup outside.test 127.0.0.11 | grep -o {OUTSIDE} && ip -o addr show lo | grep -o 10.213.9.9; busybox nc -w 9 169.254.169.254 80 2>&1 | grep -o unreachable"
         );

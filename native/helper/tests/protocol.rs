@@ -235,9 +235,18 @@ fn the_probe_finds_the_rung_that_the_test_stands_on() {
             Value::Null
         };
         let reply = store.call("probe", &json!({"sub": sub})).reply();
-        let rung = if store.rung == support::Rung::Userns { "userns" } else { "root" };
+        let rung = match store.rung {
+            support::Rung::Root => "root",
+            support::Rung::Full => "userns-full",
+            support::Rung::Userns => "userns",
+        };
         let found = reply["rungs"].as_array().unwrap().iter().find(|one| one["name"] == rung).unwrap();
         assert_eq!(found["possible"], true, "{found}");
+        assert_eq!((&found["idMap"], &reply["ownProc"]), (&store.id_map(), &json!(true)));
+        if store.rung == support::Rung::Full {
+            let root = reply["rungs"].as_array().unwrap().iter().find(|one| one["name"] == "root").unwrap();
+            assert_eq!(root["possible"], false, "{root}");
+        }
         for one in reply["rungs"].as_array().unwrap().iter().filter(|one| one["possible"] == false) {
             assert!(!one["reason"].as_str().unwrap().is_empty(), "{one}");
         }

@@ -151,7 +151,8 @@ fn unmapped(step: &str, error: Errno, confinement: &Confinement<'_>) -> Failure 
     let user = &confinement.process.user;
     let failure = failed(step)(error).subject(format!("{}:{}", user.uid, user.gid));
     if error == Errno::INVAL && confinement.user_namespace {
-        return failure.hint("This user is outside the range in /etc/subuid and /etc/subgid: widen it");
+        return failure
+            .hint("This user is outside the ids of the user namespace: on rung userns widen the range in /etc/subuid and /etc/subgid");
     }
     failure
 }

@@ -25,6 +25,6 @@ mod rootfs;
 mod target;
 mod terminal;
 
-pub use mounts::rehearse;
+pub use mounts::{mounts_proc, rehearse};
 pub use plan::{Confinement, Extra, Jail, Recipe, Rootfs};
 pub use report::{Message, Reporter, Stub};

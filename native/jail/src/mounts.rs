@@ -14,6 +14,9 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
+/// What a file system of the kernel needs none of.
+const KERNEL: u64 = mount::NOSUID | mount::NODEV | mount::NOEXEC;
+
 /// Makes all mounts, in the order of the configuration.
 pub(crate) fn all(jail: &Jail<'_>, root: &OwnedFd, shared: Option<&OwnedFd>, reporter: &Reporter) -> Result<(), Failure> {
     for mount in &jail.spec.mounts {
@@ -69,7 +72,7 @@ fn one(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, reporter: &Reporter) -> R
     }
     match kind {
         _ if options.bind => bind(root, mount, &options, reporter),
-        "proc" => kernel(root, mount, &options, reporter),
+        "proc" => kernel(jail, root, mount, &options, reporter),
         "sysfs" => sysfs(jail, root, mount, &options, reporter),
         "tmpfs" | "mqueue" | "devpts" => fresh(jail, root, mount, &options, reporter),
         "cgroup" | "cgroup2" => cgroup(jail, root, mount, &options, reporter),
@@ -138,12 +141,22 @@ fn foreign(root: &OwnedFd, mount: &Mount, kind: &str, options: &Options, reporte
 }
 
 /// proc: only on a real directory of that very name, so that no link of the image moves it.
-fn kernel(root: &OwnedFd, mount: &Mount, options: &Options, reporter: &Reporter) -> Result<(), Failure> {
-    let tree = make("proc", options).map_err(|error| {
-        failed_on("mount proc", &mount.destination)(error)
-            .hint("A container that hides parts of /proc forbids it: run that one with an unmasked /proc")
-    })?;
+fn kernel(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, options: &Options, reporter: &Reporter) -> Result<(), Failure> {
+    let tree = match make("proc", options) {
+        // What this machine hides of its own stays hidden. A bundle's caller asked for another one.
+        Err(Errno::PERM) if jail.confinement.user_namespace && !jail.is_bundle() => around("/proc", KERNEL, options)?,
+        other => other.map_err(|error| {
+            failed_on("mount proc", &mount.destination)(error)
+                .hint("A container that hides parts of /proc forbids it: run that one with an unmasked /proc")
+        })?,
+    };
     exactly(root, mount, &tree, reporter)
+}
+
+/// Whether a fresh /proc of this process's pid namespace can be mounted: in a user namespace, not where parts of the one around are hidden.
+#[must_use]
+pub fn mounts_proc() -> bool {
+    make("proc", &Options::default()).is_ok()
 }
 
 /// sysfs: a fresh one needs a network namespace of ours; else the host's is bound read-only.
@@ -157,9 +170,14 @@ fn sysfs(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, options: &Options, repo
 
 /// A recursive, read-only copy of what the host has mounted at `path`.
 fn host_view(path: &str, options: &Options) -> Result<OwnedFd, Failure> {
+    around(path, KERNEL | mount::RDONLY, options)
+}
+
+/// A recursive copy, with `set` added, of what is mounted at `path` around the container.
+fn around(path: &str, set: u64, options: &Options) -> Result<OwnedFd, Failure> {
     let tree = clone_tree(CWD, path, true).map_err(failed_on("open_tree", path))?;
     let mut attributes = options.attributes;
-    attributes.set |= mount::RDONLY | mount::NOSUID | mount::NODEV | mount::NOEXEC;
+    attributes.set |= set;
     attributes.clear = 0;
     attributes.set &= !mount::ATIME;
     attributes.propagation = mount::PRIVATE;

@@ -205,7 +205,7 @@ fn explain(error: Errno) -> Failure {
         Errno::PERM | Errno::ACCESS => failure.hint("Mounting an overlay needs root, or a kernel from 5.11 on in a user namespace"),
         Errno::NODEV => failure.hint("Load the kernel module overlay"),
         Errno::INVAL => {
-            failure.hint("The file system of the store cannot be the upper side of an overlay: choose a store root on ext4, xfs or tmpfs")
+            failure.hint("The file system of the store cannot be the upper side of an overlay: choose a store root on ext4, xfs or tmpfs, in a container on a volume (Kubernetes: BERTH_ROOT=/store/berth, with an emptyDir mounted on /store)")
         }
         _ => failure,
     }

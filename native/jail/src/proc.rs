@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 const SYSCTL_HINT: &str = "Look at what --sysctl names: sysctl -a lists the parameters that this kernel has, with their values";
+const HIDDEN_HINT: &str = "A container that hides parts of /proc forbids it: leave out --sysctl, or run that one with an unmasked /proc (Kubernetes: securityContext.procMount Unmasked, with hostUsers: false)";
 const OOM_SCORE: &str = "self/oom_score_adj";
 
 /// Whether the file is on a procfs.
@@ -24,7 +25,7 @@ pub(crate) fn private() -> Result<OwnedFd, Failure> {
     let fs = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed("fsopen proc"))?;
     rustix::mount::fsconfig_create(&fs).map_err(failed("mount proc"))?;
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(failed("fsmount proc"))
+    rustix::mount::fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(|error| failed("fsmount proc")(error).hint(HIDDEN_HINT))
 }
 
 /// Sets how likely the kernel is to choose this process when memory runs out. Lowering it needs a capability: then it stays, with a warning.

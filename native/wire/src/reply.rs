@@ -119,6 +119,9 @@ pub struct Probe {
     /// File system of the store root: `ext4`, `overlay`, `tmpfs` …
     pub file_system: String,
     pub network: NetworkProbe,
+    /// Containers in a user namespace have a /proc of their own. Else they see that of this machine: where a part of it is hidden, as in a pod,
+    /// the kernel lets nobody mount another.
+    pub own_proc: bool,
 }
 
 /// What containers on rung `root` can have as network.

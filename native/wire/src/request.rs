@@ -45,6 +45,18 @@ pub enum IdMap {
         newuidmap: String,
         newgidmap: String,
     },
+    /// Rung `userns-full`: each id that the caller's own user namespace has is itself; folder `full-<count>`. The helper, which is root there,
+    /// enters a user namespace of its own and writes that map itself.
+    #[serde(rename_all = "camelCase")]
+    Full { uid_count: u32, gid_count: u32 },
+}
+
+impl IdMap {
+    /// Whether the helper enters a user namespace for it.
+    #[must_use]
+    pub const fn has_user_namespace(&self) -> bool {
+        !matches!(self, Self::Root)
+    }
 }
 
 /// One operation; the command word on the command line is its tag.

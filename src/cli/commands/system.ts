@@ -55,6 +55,7 @@ export const info = defineCommand({
       `Keyring for logins: ${found.keyring ? 'yes' : 'no: name a credential helper in config.json for berth login'}`,
       ...(probe.cgroup.devices === undefined ? [] : [`Devices: ${KEEPERS[probe.cgroup.devices]}`]),
       `Seccomp: ${probe.seccomp ? 'yes' : 'no'}`,
+      ...(found.showsProcesses ? [`Processes: ${SHOWN}`] : []),
       `Devices by name: ${devicesOf(found.devices)}`,
       `Network of RUN: ${runNetworkOf(found)}`,
       `Network of run: ${networkOf(found)}`,
@@ -90,6 +91,9 @@ function devicesOf({ names, problems }: EngineInfo['devices']): string {
   return [names.length > 0 ? names.join(', ') : 'none (no CDI file has one)', ...problems].join('; ');
 }
 
+const SHOWN =
+  'those of this machine show in the /proc of containers, which cannot signal them or read their memory: the kernel mounts no other /proc where parts of one are hidden';
+
 /** What keeps containers of root from the devices of this machine. */
 const KEEPERS: Readonly<Record<NonNullable<EngineInfo['probe']['cgroup']['devices']>, string>> = {
   rules: 'kept by rules on the cgroup',
@@ -114,7 +118,7 @@ function networkOf({ probe, pasta, rung }: EngineInfo): string {
   const { bridge, reason, hint } = probe.network;
   if (bridge) return 'bridge (addresses of its own, names on networks of yours, a way out by NAT)';
   if (pasta !== undefined) return `loopback, published ports, and a way out by ${pasta}; no networks of yours`;
-  const install = rung === 'userns' ? 'install pasta for one (package passt)' : null;
+  const install = rung !== 'root' ? 'install pasta for one (package passt)' : null;
   const why = [reason, hint, install].filter((text) => text !== null).join('; ');
   return `loopback and published ports, no way out${why === '' ? '' : `: ${why}`} (--network host has one)`;
 }

@@ -20,7 +20,7 @@ use berth_sys::process::{self, Child, Forked, Namespaces};
 use berth_sys::signal::SignalFd;
 use berth_wire::oci::{Process, Spec};
 use berth_wire::reply::Ended;
-use berth_wire::request::{Exec, IdMap};
+use berth_wire::request::Exec;
 use berth_wire::{Code, Event, Failure, Reply};
 use rustix::fd::{AsFd as _, OwnedFd};
 use rustix::pipe::PipeFlags;
@@ -93,7 +93,7 @@ impl Target {
             return Err(Failure::new(Code::Conflict, "join container", "the container is paused").subject(args.container.clone()));
         }
         let spec: Spec = folder.read("config.json")?;
-        let user_namespace = matches!(context.id_map, IdMap::Sub { .. });
+        let user_namespace = context.id_map.has_user_namespace();
         let kinds = plan::kinds(&spec, user_namespace)?.and(spawn::shared(folder.life()?.as_ref())?);
         Ok(Self {
             pidfd,

@@ -16,7 +16,7 @@ use rustix::pipe::PipeFlags;
 pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
     let layout = berth_cgroup::Layout::detect();
     let devices = berth_cgroup::device::rehearse(&layout);
-    let rungs = rungs(context, args, devices.as_ref().err());
+    let (rungs, own_proc) = rungs(context, args, devices.as_ref().err());
     let network = network(&rungs);
     let devices = devices.ok().filter(|_| has_root(&rungs)).map(keeper);
     Ok(Reply::Probe(reply::Probe {
@@ -32,19 +32,32 @@ pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
         seccomp: berth_sys::seccomp::available(),
         file_system: file_system(context)?,
         network,
+        own_proc,
     }))
 }
 
-/// `devices`: why no container of root could be kept to its devices.
-fn rungs(context: &Context, args: &Probe, devices: Option<&Failure>) -> Vec<Rung> {
-    let root = root(context).and_then(|()| devices.cloned().map_or(Ok(()), Err));
-    vec![
-        rung(RungName::Root, Some(IdMap::Root), root),
-        rung(RungName::UsernsFull, None, Err(not_built("a user namespace with the ids of a pod"))),
-        rung(RungName::Userns, args.sub.clone(), userns(context, args.sub.as_ref())),
-        rung(RungName::UsernsSingle, None, Err(not_built("a user namespace with a single id"))),
-        rung(RungName::Chroot, None, Err(not_built("chroot"))),
-    ]
+/// All rungs, and whether containers on those with a user namespace have a /proc of their own. `devices`: why no container of root could be kept
+/// to its devices.
+fn rungs(context: &Context, args: &Probe, devices: Option<&Failure>) -> (Vec<Rung>, bool) {
+    let root = root(context).and_then(|found| devices.cloned().map_or(Ok(found), Err));
+    let full = full(context);
+    let userns = userns(context, args.sub.as_ref());
+    let own_proc = [&full, &userns].into_iter().flatten().all(|found| found.own_proc);
+    let rungs = vec![
+        rung(RungName::Root, root),
+        rung(RungName::UsernsFull, full),
+        rung(RungName::Userns, userns),
+        rung(RungName::UsernsSingle, Err(not_built("a user namespace with a single id"))),
+        rung(RungName::Chroot, Err(not_built("chroot"))),
+    ];
+    (rungs, own_proc)
+}
+
+/// What a trial that went well found.
+#[derive(Clone)]
+struct Found {
+    id_map: IdMap,
+    own_proc: bool,
 }
 
 fn keeper(rules: bool) -> DeviceKeeper {
@@ -89,14 +102,14 @@ fn rehearse() -> Result<(), Failure> {
     }
 }
 
-fn rung(name: RungName, id_map: Option<IdMap>, tried: Result<(), Failure>) -> Rung {
+fn rung(name: RungName, tried: Result<Found, Failure>) -> Rung {
     match tried {
-        Ok(()) => Rung {
+        Ok(Found { id_map, .. }) => Rung {
             name,
             possible: true,
             reason: None,
             hint: None,
-            id_map,
+            id_map: Some(id_map),
         },
         Err(failure) => Rung {
             name,
@@ -112,11 +125,8 @@ fn not_built(what: &str) -> Failure {
     Failure::new(Code::Unsupported, "isolate", format!("{what} is not built yet"))
 }
 
-fn root(context: &Context) -> Result<(), Failure> {
-    if !rustix::process::geteuid().is_root() {
-        let message = format!("this process runs as uid {}", rustix::process::geteuid().as_raw());
-        return Err(Failure::new(Code::NotPermitted, "be root", message).hint("Run as root, or allow `sudo -n`"));
-    }
+fn root(context: &Context) -> Result<Found, Failure> {
+    be_root()?;
     if !owns_everything() {
         return Err(Failure::new(
             Code::NotPermitted,
@@ -125,10 +135,34 @@ fn root(context: &Context) -> Result<(), Failure> {
         )
         .hint("Run outside the user namespace"));
     }
-    attempt(context, None)
+    attempt(context, IdMap::Root)
 }
 
-fn userns(context: &Context, sub: Option<&IdMap>) -> Result<(), Failure> {
+fn be_root() -> Result<(), Failure> {
+    let uid = rustix::process::geteuid();
+    if uid.is_root() {
+        return Ok(());
+    }
+    let message = format!("this process runs as uid {}", uid.as_raw());
+    Err(Failure::new(Code::NotPermitted, "be root", message).hint("Run as root, or allow `sudo -n`"))
+}
+
+/// The most ids that images use: the last one is `nogroup`'s and `nobody`'s.
+const ENOUGH_IDS: u32 = 65_535;
+
+fn full(context: &Context) -> Result<Found, Failure> {
+    be_root()?;
+    let own = idmap::Own::read()?;
+    let (uid_count, gid_count) = (own.uids.count(), own.gids.count());
+    if uid_count.min(gid_count) < ENOUGH_IDS {
+        let message = format!("this root has but {uid_count} users and {gid_count} groups");
+        return Err(Failure::new(Code::NotPermitted, "map ids", message)
+            .hint("Give the user namespace around 65536 users and groups, as Kubernetes does with hostUsers: false"));
+    }
+    attempt(context, IdMap::Full { uid_count, gid_count })
+}
+
+fn userns(context: &Context, sub: Option<&IdMap>) -> Result<Found, Failure> {
     let Some(id_map @ IdMap::Sub { newuidmap, newgidmap, .. }) = sub else {
         let message = "there is no range of subordinate ids for this user";
         let hint = "Give this user a range in /etc/subuid and /etc/subgid, and install newuidmap (Debian: package uidmap)";
@@ -140,7 +174,7 @@ fn userns(context: &Context, sub: Option<&IdMap>) -> Result<(), Failure> {
             return Err(failure.hint("Install newuidmap and newgidmap (Debian: package uidmap)"));
         }
     }
-    attempt(context, Some(id_map))
+    attempt(context, id_map.clone())
 }
 
 /// Whether the user namespace of this process maps ids widely enough for images: in the initial one, all.
@@ -154,7 +188,7 @@ pub(crate) fn owns_everything() -> bool {
 }
 
 /// Makes namespaces, an overlay on the store's file system and (as root) a device node, in a child. The child's failure comes back by a pipe.
-fn attempt(context: &Context, id_map: Option<&IdMap>) -> Result<(), Failure> {
+fn attempt(context: &Context, id_map: IdMap) -> Result<Found, Failure> {
     let place = Place::make(context)?;
     let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
     let (gate, open) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
@@ -162,39 +196,49 @@ fn attempt(context: &Context, id_map: Option<&IdMap>) -> Result<(), Failure> {
     match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
         Forked::Child => {
             drop((reader, open, ready));
-            if let Err(failure) = trial(&place, id_map, &gate, announce) {
-                let text = serde_json::to_vec(&failure).unwrap_or_default();
-                let _ = rustix::io::write(&writer, &text);
-                process::exit_now(1);
-            }
+            let text = serde_json::to_vec(&trial(&place, &id_map, &gate, announce)).unwrap_or_default();
+            let _ = rustix::io::write(&writer, &text);
             process::exit_now(0)
         }
         Forked::Parent(child) => {
             drop((writer, gate, announce));
-            let mapped = id_map.map_or(Ok(()), |id_map| idmap::map_when_ready(&child, id_map, ready));
+            let mapped = idmap::map_when_ready(&child, &id_map, ready);
             if mapped.is_ok() {
                 let _ = rustix::io::write(&open, &[1]);
             }
             drop(open);
-            let told = read_failure(&reader);
+            let told = read_told(&reader);
             process::wait(child.pid).map_err(failed("wait"))?;
-            mapped.and(told)
+            mapped?;
+            let own_proc = serde_json::from_slice(&told?).unwrap_or_else(|_| Err(speechless()))?;
+            Ok(Found { id_map, own_proc })
         }
     }
 }
 
 fn read_failure(reader: &OwnedFd) -> Result<(), Failure> {
-    let mut text = vec![0; 64 * 1024];
-    let length = berth_sys::file::read_full(reader, &mut text).map_err(failed("read pipe"))?;
-    text.truncate(length);
+    let text = read_told(reader)?;
     if text.is_empty() {
         return Ok(());
     }
-    Err(serde_json::from_slice(&text).unwrap_or_else(|_| Failure::new(Code::System, "probe", "the trial ended without a word")))
+    Err(serde_json::from_slice(&text).unwrap_or_else(|_| speechless()))
 }
 
-fn trial(place: &Place, id_map: Option<&IdMap>, gate: &OwnedFd, announce: OwnedFd) -> Result<(), Failure> {
-    if id_map.is_some() {
+fn read_told(reader: &OwnedFd) -> Result<Vec<u8>, Failure> {
+    let mut text = vec![0; 64 * 1024];
+    let length = berth_sys::file::read_full(reader, &mut text).map_err(failed("read pipe"))?;
+    text.truncate(length);
+    Ok(text)
+}
+
+fn speechless() -> Failure {
+    Failure::new(Code::System, "probe", "the trial ended without a word")
+}
+
+/// Whether a fresh /proc can be mounted, where all else can be done.
+fn trial(place: &Place, id_map: &IdMap, gate: &OwnedFd, announce: OwnedFd) -> Result<bool, Failure> {
+    let user_namespace = id_map.has_user_namespace();
+    if user_namespace {
         idmap::enter(announce)?;
         rustix::io::read(gate, &mut [0_u8; 1]).map_err(failed("read gate"))?;
         idmap::become_root()?;
@@ -208,7 +252,7 @@ fn trial(place: &Place, id_map: Option<&IdMap>, gate: &OwnedFd, announce: OwnedF
     ];
     let kinds = kinds.into_iter().fold(Namespaces::MOUNT, Namespaces::and);
     process::unshare(kinds).map_err(|error| {
-        let hint = if id_map.is_some() {
+        let hint = if user_namespace {
             idmap::hint()
         } else {
             "Run with CAP_SYS_ADMIN: in Docker, --privileged or --cap-add SYS_ADMIN"
@@ -216,7 +260,14 @@ fn trial(place: &Place, id_map: Option<&IdMap>, gate: &OwnedFd, announce: OwnedF
         failed("unshare")(error).hint(hint)
     })?;
     let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", flags).map_err(failed("make mounts private"))?;
+    rustix::mount::mount_change("/", flags).map_err(|error| {
+        let failure = failed("make mounts private")(error);
+        if user_namespace {
+            failure.hint(idmap::mount_hint())
+        } else {
+            failure
+        }
+    })?;
     // Opened again: an overlay takes folders of this mount namespace only.
     let [lower, upper, work, target] = place.open_all()?;
     overlay::attach(
@@ -230,11 +281,23 @@ fn trial(place: &Place, id_map: Option<&IdMap>, gate: &OwnedFd, announce: OwnedF
         target.as_fd(),
     )?;
     berth_jail::rehearse(target.as_fd())?;
-    if id_map.is_none() {
+    if !user_namespace {
         let null = rustix::fs::makedev(1, 3);
         rustix::fs::mknodat(&upper, "null", FileType::CharacterDevice, Mode::RUSR, null).map_err(failed("mknod"))?;
+        return Ok(true);
     }
-    Ok(())
+    own_proc()
+}
+
+/// A /proc shows its mounter's pid namespace, which a process is in only when it was born there.
+fn own_proc() -> Result<bool, Failure> {
+    match process::fork(Namespaces::NONE).map_err(failed("fork"))? {
+        Forked::Child => process::exit_now(i32::from(!berth_jail::mounts_proc())),
+        Forked::Parent(child) => {
+            let exit = process::wait(child.pid).map_err(failed("wait"))?;
+            Ok(exit.status == process::Status::Code(0))
+        }
+    }
 }
 
 /// Folders to try an overlay with, below the store root; gone with this value.

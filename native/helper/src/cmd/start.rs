@@ -13,7 +13,7 @@ use berth_jail::plan::Filter;
 use berth_monitor::Clients;
 use berth_sys::process::Namespaces;
 use berth_wire::reply::Ended;
-use berth_wire::request::{IdMap, Network, PublishedPort, Resume, Start};
+use berth_wire::request::{Network, PublishedPort, Resume, Start};
 use berth_wire::{Code, Failure, Reply};
 use rustix::process::Signal;
 use std::net::Ipv4Addr;
@@ -133,7 +133,7 @@ pub(crate) struct Order<'a> {
 
 impl<'a> Order<'a> {
     fn check(context: &Context, args: &'a Start) -> Result<Self, Failure> {
-        let user_namespace = matches!(context.id_map, IdMap::Sub { .. });
+        let user_namespace = context.id_map.has_user_namespace();
         let private = !matches!(args.network, Network::Host | Network::Joined);
         let namespaces = berth_jail::plan::check(&args.config, user_namespace, private)?;
         for name in args.rootfs.lowers.iter().chain([&args.rootfs.upper]) {

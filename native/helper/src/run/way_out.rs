@@ -25,9 +25,12 @@ use std::net::Ipv4Addr;
 /// Where `pasta` finds the network namespace: a file in the container's folder, on which it is mounted for the attendant alone.
 const PLACE: &str = "netns";
 const TUN: &str = "/dev/net/tun";
-/// Its configuration by the host's, no way to the host's loopback, and no ports: those are ours. passt(1).
-const OPTIONS: [&str; 12] = [
+/// Its configuration by the host's, no way to the host's loopback, and no ports: those are ours. It stays root of the user namespace, which it takes
+/// for that of the machine, and leaves for nobody, where all ids are themselves. passt(1).
+const OPTIONS: [&str; 14] = [
     "--quiet",
+    "--runas",
+    "0:0",
     "--config-net",
     "--no-map-gw",
     "-t",

@@ -22,16 +22,35 @@ const BUSYBOX: &str = "/bin/busybox";
 /// The test user of rung `userns`, and where its subordinate ids begin.
 const USER: u32 = 1001;
 const NAME: &str = "berthtest";
+/// What a container has that drops and adds no capabilities.
+const POD: [&str; 14] = [
+    "chown",
+    "dac_override",
+    "fsetid",
+    "fowner",
+    "mknod",
+    "net_raw",
+    "setgid",
+    "setuid",
+    "setfcap",
+    "setpcap",
+    "net_bind_service",
+    "sys_chroot",
+    "kill",
+    "audit_write",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rung {
     Root,
+    /// Root with the capabilities of a pod.
+    Full,
     Userns,
 }
 
 /// Runs a test on each rung that is possible here.
 pub(crate) fn each_rung(test: impl Fn(&Store)) {
-    for rung in [Rung::Root, Rung::Userns] {
+    for rung in [Rung::Root, Rung::Full, Rung::Userns] {
         if let Some(store) = Store::new(rung) {
             eprintln!("rung {rung:?}");
             test(&store);
@@ -70,6 +89,7 @@ impl Store {
         }
         let id_map = match rung {
             Rung::Root => json!({"kind": "root"}),
+            Rung::Full => json!({"kind": "full", "uidCount": own_count("uid"), "gidCount": own_count("gid")}),
             Rung::Userns => match subordinate_ids() {
                 Some(id_map) => id_map,
                 None => return missing("it needs newuidmap, setpriv and a user with subordinate ids (package uidmap)"),
@@ -111,6 +131,7 @@ impl Store {
     pub(crate) fn snapshots(&self) -> PathBuf {
         let folder = match self.rung {
             Rung::Root => "root".to_owned(),
+            Rung::Full => format!("full-{}", self.id_map["uidCount"]),
             Rung::Userns => format!("sub-{}-{}", self.id_map["firstUid"], self.id_map["uidCount"]),
         };
         self.root.join("snapshots").join(folder)
@@ -180,6 +201,15 @@ impl Store {
     pub(crate) fn command(&self) -> Command {
         let mut command = match self.rung {
             Rung::Root => Command::new(&self.binary),
+            Rung::Full => {
+                let mut command = Command::new("setpriv");
+                let kept: Vec<String> = POD.iter().map(|name| format!("+{name}")).collect();
+                let kept = format!("-all,{}", kept.join(","));
+                command
+                    .args(["--bounding-set", &kept, "--inh-caps", "-all", "--"])
+                    .arg(&self.binary);
+                command
+            }
             Rung::Userns => {
                 let mut command = Command::new("setpriv");
                 let id = USER.to_string();
@@ -259,6 +289,12 @@ impl Store {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .collect()
     }
+}
+
+/// How many ids this process has from 0 on, by one line of its map.
+fn own_count(kind: &str) -> u32 {
+    let map = fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap();
+    map.split_whitespace().nth(2).unwrap().parse().unwrap()
 }
 
 /// The range of the test user, who is made when root runs the tests and there is none.
