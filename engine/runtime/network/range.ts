@@ -99,6 +99,7 @@ function givenSubnet<S extends { readonly prefix: number }, A>(
       `it is no ${family.name} subnet with room for containers, such as ${family.example}`,
     );
   }
+  checkBits(family, '--subnet', text, subnet);
   const special = family.reserved.find((one) => family.overlaps(one, subnet));
   if (special) throw invalid(`--subnet ${text}`, `${family.format(special)} is there for something else`);
   const other = taken.find((one) => family.overlaps(one, subnet));
@@ -112,6 +113,21 @@ function givenSubnet<S extends { readonly prefix: number }, A>(
 
 function givenRange<S extends { readonly prefix: number }, A>(family: Family<S, A>, text: string, subnet: S): S {
   const range = family.parse(text);
-  if (range && range.prefix >= subnet.prefix && family.contains(subnet, family.base(range))) return range;
-  throw invalid(`--ip-range ${text}`, `it is no part of ${family.format(subnet)}`);
+  if (!range || range.prefix < subnet.prefix || !family.contains(subnet, family.base(range))) {
+    throw invalid(`--ip-range ${text}`, `it is no part of ${family.format(subnet)}`);
+  }
+  checkBits(family, '--ip-range', text, range);
+  return range;
+}
+
+/** An address with bits behind the prefix may be a slip in either. */
+function checkBits<S extends { readonly prefix: number }, A>(
+  family: Family<S, A>,
+  flag: string,
+  text: string,
+  subnet: S,
+): void {
+  if (family.address(text.split('/')[0] ?? '') === family.base(subnet)) return;
+  const meant = family.format(subnet);
+  throw invalid(`${flag} ${text}`, `it should be ${meant}`, `${flag} ${meant}`);
 }

@@ -7,7 +7,7 @@ import {
   takenSubnets6,
 } from '../../../../engine/runtime/network/default.ts';
 import { choosePlace } from '../../../../engine/runtime/network/endpoints.ts';
-import { chooseAddress6, FOUR, SIX } from '../../../../engine/runtime/network/family.ts';
+import { chooseAddress6, FOUR, FOUR, SIX } from '../../../../engine/runtime/network/family.ts';
 import { formatAddress6, formatSubnet6, parseAddress6, parseSubnet6 } from '../../../../engine/runtime/network/ipv6.ts';
 import type { Route } from '../../../../engine/runtime/network/host.ts';
 import { formatSubnet, parseSubnet, type Subnet } from '../../../../engine/runtime/network/ipv4.ts';
@@ -95,6 +95,7 @@ describe('a network gets', () => {
   });
 
   test.each([
+    [{ subnets: ['fd00::7/64'] }, /it should be fd00::\/64/],
     [{ subnets: ['fd00::/127'] }, /no IPv6 subnet with room for containers/],
     [{ subnets: ['fd00::/64', 'fd01::/64'] }, /doesn't support multiple subnets/],
     [{ subnets: ['fd00::/64'], gateways: ['fd01::1'] }, /no matching subnet: fd00::\/64 does not hold it/],
@@ -108,6 +109,16 @@ describe('a network gets', () => {
     [{ subnets: ['fdff::1:0/112'] }, /Pool overlaps with other one on this address space, fdff::\/64/],
   ])('an error for %j', (request, message) =>
     expect(() => settleRange(SIX, request, [subnet6('fdff::/64')])).toThrow(message),
+  );
+
+  test.each([
+    [{ subnets: ['10.1.0.5/16'] }, '--subnet 10.1.0.5/16 for a network: it should be 10.1.0.0/16'],
+    [
+      { subnets: ['10.1.0.0/16'], ipRanges: ['10.1.2.3/24'] },
+      '--ip-range 10.1.2.3/24 for a network: it should be 10.1.2.0/24',
+    ],
+  ])('an error for %j, whose address has bits behind the prefix', (request, message) =>
+    expect(() => settleRange(FOUR, request, [])).toThrow(message),
   );
 });
 
