@@ -7,7 +7,7 @@ import {
   takenSubnets6,
 } from '../../../../engine/runtime/network/default.ts';
 import { choosePlace } from '../../../../engine/runtime/network/endpoints.ts';
-import { chooseAddress6, FOUR, FOUR, SIX } from '../../../../engine/runtime/network/family.ts';
+import { chooseAddress6, FOUR, SIX } from '../../../../engine/runtime/network/family.ts';
 import { formatAddress6, formatSubnet6, parseAddress6, parseSubnet6 } from '../../../../engine/runtime/network/ipv6.ts';
 import type { Route } from '../../../../engine/runtime/network/host.ts';
 import { formatSubnet, parseSubnet, type Subnet } from '../../../../engine/runtime/network/ipv4.ts';
