@@ -51,7 +51,8 @@ export async function outlineDockerfile(
   { resolver, graph, signal }: DescribeOptions,
 ): Promise<Outline & { readonly text: string }> {
   const { ast, stages } = parseSource(await readDockerfile(request));
-  return { ...outlineOf(await resolveBases(stages, resolver, { ...graph, signal }), graph), text: ast.text };
+  const options = { ...graph, allowHostNetwork: true };
+  return { ...outlineOf(await resolveBases(stages, resolver, { ...options, signal }), options), text: ast.text };
 }
 
 /** `docker build --call=targets`: the stages. @throws DockerfileError naming the line */

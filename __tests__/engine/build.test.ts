@@ -131,7 +131,7 @@ suite(named('build'), () => {
     expect(all).toEqual([0n, 1n, byDefault]);
   });
 
-  test('has a network of its own with a way out, on which it finds neither what listens on the loopback of the host nor another step', async () => {
+  test('has a network of its own with a way out, on which it does not find what listens on the loopback of the host', async () => {
     const { network } = (await it.engine.info()).probe;
     const listen = async (address: string): Promise<Server> => {
       const server = createServer((socket) => socket.end('the host\n'));

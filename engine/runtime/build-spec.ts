@@ -88,7 +88,7 @@ export function createBuildSpec({ helper, probe, networks, caFile }: BuildSpecDe
     const [accounts, ca, net] = await Promise.all([
       accountsOf(snapshots, options),
       lentBundle(caFile),
-      networks.of(op.network),
+      networks.of(op.network, options),
     ]);
     const isHost = net.network.mode === 'host';
     for (const line of notes(op, net).filter((one) => !said.has(one))) {
@@ -134,9 +134,9 @@ export function createBuildSpec({ helper, probe, networks, caFile }: BuildSpecDe
 }
 
 /** What a log should say of a step's network. */
-function notes({ proxyEnv, network: asked }: BuildStep, { fallback, network }: StepNetwork): readonly string[] {
+function notes({ proxyEnv, env, network: asked }: BuildStep, { fallback, network }: StepNetwork): readonly string[] {
   const isApart = network.mode !== 'host' && asked !== 'none';
-  const proxy = isApart ? proxyEnv.find(leadsToLoopback) : undefined;
+  const proxy = isApart ? [...proxyEnv, ...env].find(leadsToLoopback) : undefined;
   const name = proxy?.slice(0, proxy.indexOf('='));
   return [
     ...(fallback === undefined ? [] : [fallback]),
@@ -150,7 +150,9 @@ function notes({ proxyEnv, network: asked }: BuildStep, { fallback, network }: S
 
 /** Whether a variable names a proxy on the loopback of whoever reads it. */
 function leadsToLoopback(variable: string): boolean {
-  return /^(?!no_proxy)\w+=(?:\w+:\/\/)?(?:[^@/]*@)?(?:localhost|127(?:\.\d+){3}|\[::1\])(?::|\/|$)/i.test(variable);
+  return /^(?:https?|ftp|all)_proxy=(?:\w+:\/\/)?(?:[^@/]*@)?(?:localhost|127(?:\.\d+){1,3}|0\.0\.0\.0|\[::1\])(?::|\/|$)/i.test(
+    variable,
+  );
 }
 
 function extraHostsOf({ extraHosts = [] }: BuildStep, { gateway }: StepNetwork): NonNullable<BuildStep['extraHosts']> {

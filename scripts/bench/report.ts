@@ -17,7 +17,8 @@ says that berth needs less.
 Machine: ${bounds}. It does SHA-256 at ${machine.sha256} MB/s and gzip at ${machine.gzip} MB/s a core, and writes ${machine.write} MB/s to its disk.
 
 Tools: ${results.peers.map(({ name, version }) => `${name} ${version}`).join(', ')}. docker has no bridge here, and
-buildah and podman are not given one: builds and servers of theirs use the host's network, as ours do where a row does not say otherwise.
+buildah and podman are not given one: builds and servers of theirs use the host's network. Steps of our builds have a network of their own, which theirs are spared here; our servers use
+the host's where a row does not say otherwise.
 
 ${(results.notes ?? []).map((note) => `${note}\n\n`).join('')}![berth beside its peers](performance.svg)
 

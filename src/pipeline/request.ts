@@ -9,6 +9,7 @@ export type RunRequest = Pick<
   | 'allowSecretInLayer'
   | 'ssh'
   | 'network'
+  | 'allowHostNetwork'
   | 'extraHosts'
   | 'shmSize'
   | 'ulimits'

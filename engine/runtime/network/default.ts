@@ -23,7 +23,10 @@ export function bridgeName({ id, bridge }: Pick<NetworkRecord, 'id' | 'bridge'>)
 }
 
 /** Subnets that a new network may not overlap, but for those of `except`. */
-export function takenSubnets({ host, networks }: Surroundings, except?: NetworkRecord): readonly Subnet[] {
+export function takenSubnets(
+  { host, networks }: Pick<Surroundings, 'host' | 'networks'>,
+  except?: NetworkRecord,
+): readonly Subnet[] {
   const others = networks.filter(({ id }) => id !== except?.id);
   const resolvers = host.resolvers.nameservers.flatMap((text) => {
     const base = parseAddress(text);
@@ -72,21 +75,30 @@ function holds<S extends { readonly prefix: number }, A>(
   return subnet !== undefined && inner.prefix >= subnet.prefix && contains(subnet, base(inner));
 }
 
+/** The default network, where it is there and has its subnet to itself. */
+export function settledDefault(around: Pick<Surroundings, 'host' | 'networks'>): NetworkRecord | undefined {
+  const known = around.networks.find(({ name }) => name === DEFAULT_NETWORK);
+  const subnet = known && parseSubnet(known.subnet);
+  if (!subnet || takenSubnets(around, known).some((other) => overlaps(subnet, other))) return undefined;
+  return known;
+}
+
 /**
  * The network that containers get when nobody names one; made when it is not there. A machine that has found a way to its subnet since (a VPN, another
  * container engine) lets it move, as long as no container has an address in it and no step of a build runs there.
+ *
+ * @throws `NETWORK_POOL_EMPTY`
  */
 export async function ensureDefault(records: NetworkRecords, around: Surroundings): Promise<NetworkRecord> {
+  const settled = settledDefault(around);
+  if (settled) return settled;
   const known = around.networks.find(({ name }) => name === DEFAULT_NETWORK);
   const subnet = known && parseSubnet(known.subnet);
-  const taken = takenSubnets(around, known);
   if (known && subnet) {
-    const free = !taken.some((other) => overlaps(subnet, other));
     const isOurs = (address: string): boolean => contains(subnet, parseAddress(address) ?? -1);
-    const used = around.addresses.some(isOurs) || records.members(known.id).length > 0;
-    if (free || used) return known;
+    if (around.addresses.some(isOurs) || records.members(known.id).length > 0) return known;
   }
-  const chosen = chooseDefault(taken);
+  const chosen = chooseDefault(takenSubnets(around, known));
   const kept = known ? { id: known.id, created: known.created } : {};
   const record = newRecord(DEFAULT_NETWORK, rangeOf(chosen), kept);
   await records.put(record);

@@ -1,12 +1,13 @@
 import { accessSync, constants } from 'node:fs';
-import { once } from '../../base/once.ts';
+import { isEngineError } from '../../base/errors.ts';
+import type { ActOptions } from '../../base/progress.ts';
 import type { StepNetworkChoice } from '../../engine.ts';
 import type { IdMap, Network, NetworkProbe } from '../../native/protocol.ts';
 import { freeAddress } from '../address.ts';
 import type { Connection, ContainersDependencies } from '../dependencies.ts';
 import { listContainers } from '../list.ts';
 import { addressesOf } from '../run.ts';
-import { ensureDefault } from './default.ts';
+import { ensureDefault, settledDefault, type Surroundings } from './default.ts';
 import { toBridgeNetwork } from './endpoints.ts';
 import { hasWayOut, hasWayOut6, readHostNetwork, type Resolvers } from './host.ts';
 import { isPlain, reasonOf, throughResponder } from './plan.ts';
@@ -33,27 +34,22 @@ export interface StepNetwork {
 export interface StepNetworks {
   /**
    * That of a RUN. The default is a namespace of its own with a way out; where this machine has none to give, its own network (DESIGN.md 4 "Network").
-   *
-   * @throws `NETWORK_POOL_EMPTY`
    */
-  readonly of: (asked: 'none' | 'host' | undefined) => Promise<StepNetwork>;
+  readonly of: (asked: 'none' | 'host' | undefined, options?: ActOptions) => Promise<StepNetwork>;
   /** Gives back what the steps shared. */
   readonly close: () => Promise<void>;
 }
 
-/** {@link StepNetworks} that look at the machine when the first step asks. */
+/** {@link StepNetworks} that look at the machine for each step that asks: what is found may change while a build runs. */
 export function createStepNetworks(dependencies: StepNetworksDependencies): StepNetworks {
   const { helper } = dependencies.connection;
   let stands = false;
-  const own = once(async () => {
-    const found = await findOwn(dependencies);
-    stands = found.network.mode === 'step';
-    return found;
-  });
   return {
-    of: async (asked) => {
-      if (asked === undefined) return await own();
-      return { network: { mode: asked }, ...(asked === 'host' ? { gateway: LOOPBACK } : {}) };
+    of: async (asked, options = {}) => {
+      if (asked !== undefined) return { network: { mode: asked }, ...(asked === 'host' ? { gateway: LOOPBACK } : {}) };
+      const found = await findOwn(dependencies, options);
+      stands ||= found.network.mode === 'step';
+      return found;
     },
     close: async () => {
       if (stands) await helper.call('network', { act: 'retire' });
@@ -65,10 +61,10 @@ const LOOPBACK = '127.0.0.1';
 /** What `pasta` makes its devices of. */
 const TUN = '/dev/net/tun';
 
-async function findOwn(dependencies: StepNetworksDependencies): Promise<StepNetwork> {
+async function findOwn(dependencies: StepNetworksDependencies, options: ActOptions): Promise<StepNetwork> {
   const { helper, probe } = dependencies.connection;
   const choice = await chooseStepNetwork(helper.idMap, probe.network);
-  if (choice.kind === 'host') return { network: { mode: 'host' }, gateway: LOOPBACK, fallback: fallbackOf(choice) };
+  if (choice.kind === 'host') return onHost(choice.reason);
   const { mtu, resolvers: host } = readHostNetwork();
   const resolvers = throughResponder(host);
   const dns = { upstreams: host.nameservers.filter(isPlain) };
@@ -76,37 +72,87 @@ async function findOwn(dependencies: StepNetworksDependencies): Promise<StepNetw
     const wayOut = { pasta: choice.program, dns };
     return { network: { mode: 'private', address: freeAddress(new Set()), ports: [], wayOut }, resolvers };
   }
-  const record = await defaultNetwork(dependencies);
-  return { network: { mode: 'step', network: toBridgeNetwork(record, mtu), dns }, resolvers, gateway: record.gateway };
+  const found = await defaultNetwork(dependencies, options);
+  if ('reason' in found) return onHost(found.reason);
+  const network = toBridgeNetwork(found.record, mtu);
+  return { network: { mode: 'step', network, dns }, resolvers, gateway: found.record.gateway };
+}
+
+function onHost(reason: string): StepNetwork {
+  return { network: { mode: 'host' }, gateway: LOOPBACK, fallback: `RUN has the network of this machine: ${reason}` };
+}
+
+/** What the machine has, as far as it decides. */
+export interface StepSurroundings {
+  readonly pasta: Pasta | undefined;
+  /** The device that `pasta` needs can be opened. */
+  readonly hasTun: boolean;
+  /** Default routes of IPv4 and of IPv6. */
+  readonly waysOut: readonly [four: boolean, six: boolean];
+  readonly nameservers: readonly string[];
 }
 
 /** Chooses by the rung and by what is there. */
-export async function chooseStepNetwork(idMap: IdMap, probe: NetworkProbe | undefined): Promise<StepNetworkChoice> {
-  const pasta = await findPasta(idMap);
-  const reason = obstacle(probe, pasta);
+export async function chooseStepNetwork(
+  idMap: IdMap,
+  probe: NetworkProbe | undefined,
+  around?: StepSurroundings,
+): Promise<StepNetworkChoice> {
+  const found = around ?? (await lookAround(idMap));
+  const reason = obstacle(probe, found);
   if (reason !== undefined) return { kind: 'host', reason };
+  const { pasta } = found;
   return pasta?.program === undefined ? { kind: 'bridge' } : { kind: 'pasta', program: pasta.program };
 }
 
-function obstacle(probe: NetworkProbe | undefined, pasta: Pasta | undefined): string | undefined {
+async function lookAround(idMap: IdMap): Promise<StepSurroundings> {
+  const pasta = await findPasta(idMap);
+  const { nameservers } = readHostNetwork().resolvers;
+  return { pasta, hasTun: pasta !== undefined && opens(TUN), waysOut: [hasWayOut(), hasWayOut6()], nameservers };
+}
+
+function obstacle(
+  probe: NetworkProbe | undefined,
+  { pasta, hasTun, waysOut: [four, six], nameservers }: StepSurroundings,
+): string | undefined {
   if (!pasta && !probe?.bridge) return reasonOf(probe);
+  if (pasta?.program === undefined && pasta) return `another one would have no way out; ${INSTALL_PASTA}`;
+  if (pasta && !hasTun) return `pasta needs ${TUN}: modprobe tun makes it, chmod 666 ${TUN} lets users open it`;
   // The default network is one of IPv4.
-  if (!pasta) return hasWayOut() || !hasWayOut6() ? undefined : 'it reaches others by IPv6 alone';
-  if (pasta.program === undefined) return `another one would have no way out; ${INSTALL_PASTA}`;
-  return opens(TUN) ? undefined : `pasta needs ${TUN}: modprobe tun makes it, chmod 666 ${TUN} lets users open it`;
+  if (!pasta && six && !four) return 'it reaches others by IPv6 alone';
+  const isFar = nameservers.length > 0 && !nameservers.some(isPlain);
+  return isFar ? `its resolver ${nameservers[0]} is that of one link` : undefined;
 }
 
-function fallbackOf({ reason }: { readonly reason: string }): string {
-  return `RUN has the network of this machine: ${reason}`;
-}
-
-/** The network that containers without a wish are on. Nobody else makes or moves it meanwhile. */
-async function defaultNetwork({ store, connection }: StepNetworksDependencies): Promise<NetworkRecord> {
-  return await store.locks.with('containers', 'exclusive', async () => {
-    const records = createNetworkRecords(store.root);
-    const [networks, existing] = await Promise.all([records.list(), listContainers(connection)]);
-    return await ensureDefault(records, { host: readHostNetwork(), networks, addresses: addressesOf(existing) });
+/** The network that containers without a wish are on, or why no step can be on it. */
+async function defaultNetwork(
+  { store, connection }: StepNetworksDependencies,
+  options: ActOptions,
+): Promise<{ readonly record: NetworkRecord } | { readonly reason: string }> {
+  const records = createNetworkRecords(store.root);
+  const look = async (): Promise<Pick<Surroundings, 'host' | 'networks'>> => ({
+    host: readHostNetwork(),
+    networks: await records.list(),
   });
+  const settled = settledDefault(await look());
+  if (settled) return { record: settled };
+  try {
+    // Nobody else makes or moves it meanwhile.
+    return await store.locks.with(
+      'containers',
+      'exclusive',
+      async () => {
+        const around = { ...(await look()), addresses: addressesOf(await listContainers(connection)) };
+        const record = await ensureDefault(records, around);
+        if (settledDefault({ ...around, networks: await records.list() })) return { record };
+        return { reason: `${record.subnet}, where containers are, is another network's too` };
+      },
+      options,
+    );
+  } catch (error) {
+    if (isEngineError(error, 'NETWORK_POOL_EMPTY')) return { reason: 'it has ways to all subnets of another one' };
+    throw error;
+  }
 }
 
 function opens(path: string): boolean {

@@ -5,8 +5,13 @@ use crate::names;
 use crate::netlink::Socket;
 use crate::nft::{Act, Batch, Chain, Found, Hook, INET, IP, IP6, Match, Place, Rule};
 use rustix::io;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Another number whenever other rules are made of the same network.
+const RULES: u32 = 2;
+/// Before connections are followed and destinations translated: what is not to be reached is dropped as it was asked for.
+const PRIORITY_FIRST: i32 = -310;
 /// Before the filters of others, so that what is not to leave is dropped whatever they say.
 const PRIORITY_FILTER: i32 = -10;
 /// Where source addresses are translated.
@@ -26,7 +31,7 @@ const CLOUD6: [(Ipv6Addr, u8); 2] = [
 ];
 
 /// What the rules of a network depend on. A network with IPv6 has two walls, each of its own family.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Wall<'a> {
     pub(crate) id: &'a str,
     pub(crate) bridge: &'a str,
@@ -44,23 +49,39 @@ impl Wall<'_> {
     fn family(&self) -> u8 {
         if self.subnet.0.is_ipv4() { IP } else { IP6 }
     }
+
+    /// The chain of what is passed on: its name says by which rules, so that those of a network that has changed are known for what they are.
+    fn forward(&self) -> Place {
+        let mut hasher = DefaultHasher::new();
+        (self, RULES).hash(&mut hasher);
+        self.place(&format!("forward-{:016x}", hasher.finish()))
+    }
+
+    fn place(&self, chain: &str) -> Place {
+        Place {
+            family: self.family(),
+            table: names::table(self.id),
+            chain: chain.to_owned(),
+        }
+    }
 }
 
 /// Makes the rules of a network that are missing; all of its own when the bridge is `fresh`, whatever was there.
 pub(crate) fn raise(wall: &Wall<'_>, fresh: bool) -> io::Result<()> {
     let socket = Socket::netfilter()?;
     let mut batch = Batch::default();
-    let table = names::table(wall.id);
-    match (stands(&socket, wall.family(), wall.id)?, fresh) {
-        (true, false) => {}
-        (true, true) => {
-            batch.replace_table(wall.family(), &table);
-            fill_table(wall, &mut batch);
-        }
-        (false, _) => {
-            batch.add_table(wall.family(), &table);
-            fill_table(wall, &mut batch);
-        }
+    let forward = wall.forward();
+    let own: Vec<Chain> = socket
+        .chains(wall.family())?
+        .into_iter()
+        .filter(|chain| chain.place.table == forward.table)
+        .collect();
+    if own.is_empty() {
+        batch.add_table(wall.family(), &forward.table);
+        fill_table(wall, &mut batch);
+    } else if fresh || !own.iter().any(|chain| chain.place == forward) {
+        batch.replace_table(wall.family(), &forward.table);
+        fill_table(wall, &mut batch);
     }
     if !wall.internal {
         let comment = names::comment(wall.id);
@@ -126,12 +147,12 @@ pub(crate) fn redirect_names(address: Ipv4Addr, udp: u16, tcp: u16) -> io::Resul
 }
 
 fn fill_table(wall: &Wall<'_>, batch: &mut Batch) {
-    let place = |chain: &str| Place {
-        family: wall.family(),
-        table: names::table(wall.id),
-        chain: chain.to_owned(),
-    };
-    let forward = place("forward");
+    let first = wall.place("prerouting");
+    batch.add_chain(&first, "filter", Hook::PreRouting, PRIORITY_FIRST);
+    for rule in cloud_rules(wall) {
+        batch.append(&first, &rule);
+    }
+    let forward = wall.forward();
     batch.add_chain(&forward, "filter", Hook::Forward, PRIORITY_FILTER);
     for rule in forward_rules(wall) {
         batch.append(&forward, &rule);
@@ -139,7 +160,7 @@ fn fill_table(wall: &Wall<'_>, batch: &mut Batch) {
     if wall.internal || !wall.masquerade {
         return;
     }
-    let post = place("postrouting");
+    let post = wall.place("postrouting");
     batch.add_chain(&post, "nat", Hook::PostRouting, PRIORITY_SOURCE);
     let (address, prefix) = wall.subnet;
     batch.append(
@@ -157,20 +178,27 @@ fn forward_rules(wall: &Wall<'_>) -> Vec<Rule> {
     let drop = |matches| Rule { matches, act: Act::Drop };
     let between = vec![inside(wall.bridge, Match::from), inside(wall.bridge, Match::to)];
     let mut rules: Vec<Rule> = if wall.neighbours { Vec::new() } else { vec![drop(between)] };
-    rules.extend(
-        wall.steps
-            .map(|(address, prefix)| drop(vec![Match::Source { address, prefix }, Match::Destination { address, prefix }])),
-    );
+    // Whatever address a packet says that it is from.
+    if let Some((address, prefix)) = wall.steps {
+        let to_step = |more: &[Match]| {
+            let hairpin = [
+                inside(wall.bridge, Match::from),
+                inside(wall.bridge, Match::to),
+                Match::Destination { address, prefix },
+            ];
+            [&hairpin, more].concat()
+        };
+        rules.push(Rule {
+            matches: to_step(&[Match::Established]),
+            act: Act::Accept,
+        });
+        rules.push(drop(to_step(&[])));
+    }
     if wall.internal {
         let outgoing = vec![inside(wall.bridge, Match::from), outside(wall.bridge, Match::to)];
         rules.extend([drop(incoming()), drop(outgoing)]);
         return rules;
     }
-    rules.extend(
-        cloud(wall)
-            .into_iter()
-            .map(|destination| drop(vec![inside(wall.bridge, Match::from), destination])),
-    );
     rules.push(Rule {
         matches: [incoming(), vec![Match::Established]].concat(),
         act: Act::Accept,
@@ -186,11 +214,14 @@ pub(crate) fn cloud_subnets() -> impl Iterator<Item = (IpAddr, u8)> {
     four.into_iter().chain(six)
 }
 
-fn cloud(wall: &Wall<'_>) -> Vec<Match> {
-    cloud_subnets()
-        .filter(|(address, _)| address.is_ipv4() == wall.subnet.0.is_ipv4())
-        .map(|(address, prefix)| Match::Destination { address, prefix })
-        .collect()
+/// Services of the cloud are out of reach, whether they are elsewhere, on this machine, or where it leads what is meant for them.
+fn cloud_rules(wall: &Wall<'_>) -> Vec<Rule> {
+    let own = cloud_subnets().filter(|(address, _)| address.is_ipv4() == wall.subnet.0.is_ipv4());
+    own.map(|(address, prefix)| Rule {
+        matches: vec![inside(wall.bridge, Match::from), Match::Destination { address, prefix }],
+        act: Act::Drop,
+    })
+    .collect()
 }
 
 /// The two rules for foreign chains. That only answers come in is seen to by our own table, with expressions that `iptables` need not know.
@@ -345,15 +376,28 @@ mod tests {
             ..wall("10.0.0.0")
         };
         let (address, prefix) = steps;
-        let both = vec![Match::Source { address, prefix }, Match::Destination { address, prefix }];
-        let first = &forward_rules(&wall)[0];
-        assert_eq!((&first.matches, first.act), (&both, Act::Drop));
+        let hairpin = vec![
+            inside("b0", Match::from),
+            inside("b0", Match::to),
+            Match::Destination { address, prefix },
+        ];
+        let rules = forward_rules(&wall);
+        assert_eq!((&rules[1].matches, rules[1].act), (&hairpin, Act::Drop));
+        assert_eq!((rules[0].matches.last(), rules[0].act), (Some(&Match::Established), Act::Accept));
+    }
+
+    #[test]
+    fn rules_of_a_network_that_has_changed_are_known_as_others() {
+        let [one, other] = ["10.0.0.0", "10.0.1.0"].map(|subnet| wall(subnet).forward());
+        assert_ne!(one, other);
+        assert_eq!(one, wall("10.0.0.0").forward());
+        assert!(one.chain.len() < 32, "{}", one.chain);
     }
 
     #[test]
     fn each_family_is_kept_from_its_own_services_of_the_cloud() {
         for (subnet, is_four) in [("10.0.0.0", true), ("fd00::", false)] {
-            let rules = forward_rules(&wall(subnet));
+            let rules = cloud_rules(&wall(subnet));
             let places = rules.iter().flat_map(|rule| &rule.matches).filter_map(|one| match one {
                 Match::Destination { address, .. } => Some(address.is_ipv4()),
                 _ => None,

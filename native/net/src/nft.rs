@@ -32,6 +32,7 @@ pub(crate) const IP6: u8 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Hook {
+    PreRouting = 0,
     Forward = 2,
     Output = 3,
     PostRouting = 4,

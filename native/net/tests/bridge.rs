@@ -193,6 +193,17 @@ fn containers_reach_each_other_and_the_world_and_nobody_reaches_them() {
         assert_eq!(rules.matches("berth network cccccccccccc").count(), 2, "{rules}");
         // The clouds' own addresses are not a container's to ask.
         assert_eq!(seen_from(&world, &first, "169.254.169.254", 82), None);
+        // Nor where this machine serves them itself, or leads what is meant for them elsewhere.
+        sh("ip addr add 169.254.20.10/32 dev lo; iptables -t nat -A PREROUTING -d 169.254.170.2 -p tcp -j DNAT --to-destination 192.0.2.2");
+        let local = TcpListener::bind("169.254.20.10:85").unwrap();
+        let connects =
+            |address: &str| first.inside(|| TcpStream::connect_timeout(&address.parse().unwrap(), Duration::from_secs(2)).is_ok());
+        assert!(!connects("169.254.20.10:85"));
+        assert!(TcpStream::connect(local.local_addr().unwrap()).is_ok());
+        let elsewhere = world.inside(|| TcpListener::bind("192.0.2.2:86").unwrap());
+        assert!(connects("192.0.2.2:86") && !connects("169.254.170.2:86"));
+        drop((local, elsewhere));
+        sh("iptables -t nat -F PREROUTING; ip addr del 169.254.20.10/32 dev lo");
         // Who knows the way in is not let in.
         world.inside(|| sh("ip route add 10.77.1.0/24 via 192.0.2.1"));
         assert_eq!(seen_from(&first, &world, "10.77.1.2", 83), None);
@@ -234,6 +245,46 @@ fn steps_of_builds_reach_the_world_and_containers_but_no_other_step() {
             space.inside(|| sh(&format!("ip route add 10.77.6.{other}/32 via 10.77.6.1")));
         }
         assert_eq!(seen_from(&second, &first, "10.77.6.131", 83), None);
+        // Nor by the address of somebody who is no step.
+        box_.inside(|| sh("ip route add 10.77.6.131/32 via 10.77.6.1"));
+        assert_eq!(seen_from(&second, &box_, "10.77.6.131", 84), None);
+    });
+}
+
+#[test]
+fn a_network_that_has_moved_gets_other_rules() {
+    as_host(|| {
+        sh("sysctl -q -w net.ipv4.ip_forward=1");
+        let world = internet();
+        let before = container('a', &port('7', 7, 2, false), &|_| ());
+        let elsewhere = Endpoint {
+            network: BridgeNetwork {
+                id: "7".repeat(64),
+                ..endpoint('7', 8, 2, false).network
+            },
+            ..endpoint('7', 8, 2, false)
+        };
+        let after = container('b', &Port::read(&elsewhere).unwrap(), &|_| ());
+        assert_eq!(seen_from(&world, &after, "192.0.2.2", 80), Some(Ipv4Addr::new(192, 0, 2, 1).into()));
+        drop(before);
+    });
+}
+
+#[test]
+fn what_a_program_leads_out_of_a_namespace_does_not_reach_the_cloud() {
+    as_host(|| {
+        let space = Space::new();
+        space.inside(|| {
+            sh("ip link set lo up; ip link add d0 type veth peer name d1; ip link set d1 up; ip addr add 10.5.5.1/24 dev d0; ip link set d0 up; ip route add default via 10.5.5.2");
+            let ask = |address: &str| {
+                let error = TcpStream::connect_timeout(&address.parse().unwrap(), Duration::from_millis(300)).unwrap_err();
+                error.kind() == std::io::ErrorKind::NetworkUnreachable
+            };
+            assert!(!ask("169.254.169.254:80"));
+            berth_net::forbid_cloud().unwrap();
+            sh("ip route add 169.254.169.254/32 via 10.5.5.2");
+            assert!(ask("169.254.169.254:80") && ask("168.63.129.16:80") && !ask("192.0.2.2:80"));
+        });
     });
 }
 

@@ -7,14 +7,19 @@ import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { choice, list, text, texts, toggle, type Values } from '../flags.ts';
 import { PROGRESS, withRenderer } from '../progress/index.ts';
+import { parseEntitlement } from '../values/entitlement.ts';
+import { parseExtraHost } from '../values/host.ts';
 import { parseBuildArg, parseLabel } from '../values/label.ts';
 import { contextOf, fileOf } from './build-context.ts';
 
 const FLAGS = {
+  addHost: list('--add-host HOST:IP', 'add a line to /etc/hosts of RUN', parseExtraHost),
+  allow: list('--allow ENTITLEMENT', 'permit network.host to RUN --network=host', parseEntitlement),
   buildArg: list('--build-arg NAME[=VALUE]', 'set an ARG', (word, { lookup }) => parseBuildArg(word, lookup)),
   buildCa: toggle('--build-ca', 'lend the bundle of certificate authorities to RUN, in no layer and no key'),
   file: text('-f, --file FILE', 'the Dockerfile (default Dockerfile in the context)'),
   label: list('--label NAME=VALUE', 'set a label', parseLabel),
+  network: choice('--network MODE', 'network of RUN', ['default', 'host', 'none']),
   noCache: toggle('--no-cache', 'use nothing from the build cache'),
   progress: choice('--progress KIND', 'how to show progress', PROGRESS),
   pull: toggle('--pull', 'ask the registry again for base images that are in the store'),
@@ -79,5 +84,10 @@ function toRequest({ cwd, environment }: Context, values: Values<typeof FLAGS>, 
     environment,
     noCache: values.noCache,
     pull: values.pull,
+    run: {
+      network: values.network,
+      allowHostNetwork: values.allow.includes('network.host'),
+      extraHosts: values.addHost,
+    },
   };
 }

@@ -2,15 +2,14 @@ import { describe, expect, test } from '@jest/globals';
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { IdMap } from '../../../../engine/native/protocol.ts';
 import type { Helper } from '../../../../engine/native/types.ts';
 import type { Connection } from '../../../../engine/runtime/dependencies.ts';
 import { ensureDefault } from '../../../../engine/runtime/network/default.ts';
 import { choosePlace, toBridgeNetwork } from '../../../../engine/runtime/network/endpoints.ts';
 import { parseAddress, parseSubnet, overlaps } from '../../../../engine/runtime/network/ipv4.ts';
 import { halvesOf } from '../../../../engine/runtime/network/pool.ts';
-import { createNetworkRecords } from '../../../../engine/runtime/network/records.ts';
-import { createStepNetworks, type StepNetworks } from '../../../../engine/runtime/network/steps.ts';
+import { createNetworkRecords, type NetworkRecord } from '../../../../engine/runtime/network/records.ts';
+import { chooseStepNetwork, createStepNetworks, type StepNetworks } from '../../../../engine/runtime/network/steps.ts';
 
 const around = {
   host: { routes: [], mtu: 1450, resolvers: { nameservers: [], search: [], options: [] } },
@@ -30,14 +29,14 @@ async function withRoot<T>(act: (root: string) => Promise<T>): Promise<T> {
 /** Networks on a machine that is not there, and what its helper was asked. */
 function open(
   root: string,
-  { bridge, idMap = { kind: 'root' } }: { readonly bridge: boolean; readonly idMap?: IdMap },
+  { bridge }: { readonly bridge: boolean },
 ): { readonly networks: StepNetworks; readonly asked: readonly string[] } {
   const asked: string[] = [];
   const call = async (operation: string, args: unknown): Promise<unknown> => {
     asked.push(`${operation} ${JSON.stringify(args)}`);
     return await Promise.resolve({ containers: [] });
   };
-  const helper = { idMap, idMapName: 'root', call } as unknown as Helper;
+  const helper = { idMap: { kind: 'root' }, idMapName: 'root', call } as unknown as Helper;
   const network = bridge
     ? { bridge: true, reason: null, hint: null }
     : { bridge: false, reason: 'make veth: no such device', hint: null };
@@ -51,7 +50,8 @@ describe('the network of a RUN', () => {
   test('is a place on the default network, the same for all steps of a build, which gives it back', async () => {
     await withRoot(async (root) => {
       const { networks, asked } = open(root, { bridge: true });
-      const [first, second] = await Promise.all([networks.of(undefined), networks.of(undefined)]);
+      const first = await networks.of(undefined);
+      const second = await networks.of(undefined);
       const [record] = await createNetworkRecords(root).list();
       expect(record?.name).toBe('bridge');
       expect(first).toMatchObject({
@@ -73,6 +73,48 @@ describe('the network of a RUN', () => {
       await networks.close();
       expect(asked).toEqual([]);
     });
+  });
+
+  test('follows the default network when that moves', async () => {
+    await withRoot(async (root) => {
+      const { networks } = open(root, { bridge: true });
+      await networks.of(undefined);
+      const records = createNetworkRecords(root);
+      const [record] = await records.list();
+      await records.put({ ...(record as NetworkRecord), subnet: '10.9.0.0/20', gateway: '10.9.0.1' });
+      expect(await networks.of(undefined)).toMatchObject({
+        network: { network: { id: record?.id, subnet: '10.9.0.0/20', steps: '10.9.8.0/21' } },
+      });
+    });
+  });
+
+  const ROOT = { kind: 'root' } as const;
+  const SUB = { kind: 'full', uidCount: 65_536, gidCount: 65_536 } as const;
+  const BRIDGE = { bridge: true, reason: null, hint: null };
+  const NONE = { bridge: false, reason: 'make veth: no such device', hint: null };
+  const around = { pasta: undefined, hasTun: false, waysOut: [true, false], nameservers: ['192.0.2.1'] } as const;
+  const pasta = { program: '/usr/bin/pasta' };
+  test.each([
+    ['bridges', ROOT, BRIDGE, around, { kind: 'bridge' }],
+    ['bridges and no way out', ROOT, BRIDGE, { ...around, waysOut: [false, false] as const }, { kind: 'bridge' }],
+    ['bridges and IPv6 alone', ROOT, BRIDGE, { ...around, waysOut: [false, true] as const }, /by IPv6 alone/],
+    ['no bridges', ROOT, NONE, around, /make veth: no such device/],
+    ['a resolver of one link', ROOT, BRIDGE, { ...around, nameservers: ['fe80::1%eth0'] }, /resolver fe80::1%eth0/],
+    ['pasta', SUB, NONE, { ...around, pasta, hasTun: true }, { kind: 'pasta', program: '/usr/bin/pasta' }],
+    [
+      'pasta and IPv6 alone',
+      SUB,
+      NONE,
+      { ...around, pasta, hasTun: true, waysOut: [false, true] as const },
+      { kind: 'pasta', program: '/usr/bin/pasta' },
+    ],
+    ['pasta without its device', SUB, NONE, { ...around, pasta }, /modprobe tun/],
+    ['no pasta', SUB, NONE, { ...around, pasta: { program: undefined } }, /install pasta/],
+  ])('where there is %s', async (_name, idMap, probe, found, expected) => {
+    const choice = await chooseStepNetwork(idMap, probe, found);
+    if (expected instanceof RegExp)
+      expect(choice).toEqual({ kind: 'host', reason: expect.stringMatching(expected) as unknown });
+    else expect(choice).toEqual(expected);
   });
 
   test('is that of the machine where it has no bridges, with the reason', async () => {

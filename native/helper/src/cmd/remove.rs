@@ -198,6 +198,7 @@ fn garbage(context: &Context, snapshots: BorrowedFd<'_>, used: &InUse, done: &mu
         };
         let torn = || folder.is_torn("state.json") && !lives();
         if matches!(folder.state(), Err(failure) if failure.code == Code::NotFound) || torn() {
+            crate::run::network::release(context, &folder);
             note(done, &id, container::remove_folder(context, &id));
         }
     }

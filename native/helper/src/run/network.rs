@@ -330,11 +330,16 @@ fn reopen(path: &str, identity: (u64, u64)) -> rustix::io::Result<OwnedFd> {
 /// Sweeps; true when a bridge still stands that nobody is known to be on: the kernel takes its time with the devices of those who were. Of a store
 /// that is gone nobody is on any, and nobody else sweeps.
 fn sweep_idle(networks: Option<OwnedFd>, ids: &[String]) -> Result<bool, Failure> {
+    // What is not there is not made: the folder may be on its way out.
     let held = networks.as_ref().map(|networks| {
-        let file = lock_file(networks.as_fd())?;
-        lock::lock(&file, true).map_err(failed("lock networks")).map(|()| file)
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(networks, LOCK, flags, Mode::empty())?;
+        lock::lock(&file, true).map(|()| file)
     });
-    let _held = held.transpose()?;
+    let _held = match held {
+        None | Some(Err(Errno::NOENT)) => None,
+        Some(other) => Some(other.map_err(failed("lock networks"))?),
+    };
     let is_idle = |id: &&String| {
         let listed = networks.as_ref().map(|networks| book::containers(networks.as_fd(), id));
         listed.is_none_or(|containers| containers.is_ok_and(|containers| containers.is_empty()))
