@@ -9,8 +9,8 @@ use rustix::io::{self, Errno};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const FOLDER: &str = "endpoints";
-/// In that folder: the address that the last step of a build got.
-const LAST: &str = ".last-step";
+/// Beside that folder, where the owner of the store can remove it: the address that the last step of a build got.
+const LAST: &str = "last-step";
 const MAX_FILE: usize = 64 * 1024;
 
 /// A container on a network.
@@ -140,7 +140,8 @@ pub fn enter(networks: BorrowedFd<'_>, network: &str, container: &str, entry: &E
 /// Those of the file system.
 pub fn choose(networks: BorrowedFd<'_>, network: &str, (first, last): (Ipv4Addr, Ipv4Addr)) -> io::Result<Option<Ipv4Addr>> {
     let folder = entered(networks, network)?;
-    let before = text(&folder, LAST).and_then(|text| text.trim().parse::<Ipv4Addr>().ok());
+    let beside = open(networks, network)?;
+    let before = text(&beside, LAST).and_then(|text| text.trim().parse::<Ipv4Addr>().ok());
     let taken: Vec<Ipv4Addr> = entries(&folder).into_iter().map(|entry| entry.address).collect();
     let (first, last) = (first.to_bits(), last.to_bits());
     let start = before.map_or(first, |address| address.to_bits().saturating_add(1));
@@ -148,7 +149,7 @@ pub fn choose(networks: BorrowedFd<'_>, network: &str, (first, last): (Ipv4Addr,
     let mut all = (start..=last).chain(first..start).map(Ipv4Addr::from_bits);
     let chosen = all.find(|address| !taken.contains(address));
     if let Some(address) = chosen {
-        put(&folder, LAST, &format!("{address}\n"))?;
+        put(&beside, LAST, &format!("{address}\n"))?;
     }
     Ok(chosen)
 }

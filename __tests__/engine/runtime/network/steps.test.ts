@@ -159,7 +159,7 @@ describe('the default network', () => {
       };
       const book = join(root, 'networks', record.id, 'endpoints');
       await mkdir(book);
-      await writeFile(join(book, '.last-step'), '172.24.8.1\n');
+      await writeFile(join(book, `.${'b'.repeat(64)}`), 'half written');
       await writeFile(join(book, 'a'.repeat(64)), '172.24.8.1\nbridge\n');
       expect(await ensureDefault(records, found)).toEqual(record);
       await rm(join(book, 'a'.repeat(64)));
