@@ -144,7 +144,8 @@ suite(named('build'), () => {
       `(echo | nc -w 5 ${host} ${portOf(server)} 2>/dev/null || echo nobody)`;
     try {
       const dockerfile = `${SHELL}RUN ${ask('127.0.0.1', hidden)}; ${ask('host.docker.internal', open)}; \
-  grep -c : /proc/net/dev; grep 127.0.0.1 /etc/hosts`;
+  grep -c : /proc/net/dev; grep 127.0.0.1 /etc/hosts
+RUN --network=none ! grep docker.internal /etc/hosts`;
       const built = await it.build(dockerfile, {
         extraHosts: [{ name: 'host.docker.internal', address: 'host-gateway' }],
       });

@@ -155,10 +155,15 @@ function leadsToLoopback(variable: string): boolean {
   );
 }
 
-function extraHostsOf({ extraHosts = [] }: BuildStep, { gateway }: StepNetwork): NonNullable<BuildStep['extraHosts']> {
-  return extraHosts.map(({ name, address }) => {
-    if (address !== 'host-gateway') return { name, address };
-    if (gateway !== undefined) return { name, address: gateway };
+/** A step that wants no network is not told of a host that it does not reach. */
+function extraHostsOf(
+  { extraHosts = [], network }: BuildStep,
+  { gateway }: StepNetwork,
+): NonNullable<BuildStep['extraHosts']> {
+  return extraHosts.flatMap(({ name, address }) => {
+    if (address !== 'host-gateway') return [{ name, address }];
+    if (gateway !== undefined) return [{ name, address: gateway }];
+    if (network === 'none') return [];
     throw new EngineError(
       'NETWORK_INVALID',
       `Cannot use --add-host ${name}:host-gateway: the host is out of reach of the network of this RUN`,
