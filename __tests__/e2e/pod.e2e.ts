@@ -62,7 +62,10 @@ suite('a pod without privileges', () => {
         'tr "\\\\0" " " < /proc/1/cmdline; echo',
         // All that it may signal.
         'kill -9 -1 || true',
-        'echo x > /proc/sys/kernel/core_pattern; cat /proc/keys | wc -c',
+        // Nothing of it can be written, neither of one's own; the pod locks none of these files.
+        'for file in 1/oom_score_adj self/oom_score_adj self/coredump_filter; do echo 0 > /proc/$file; done; true',
+        // The pod shows it, and we do not.
+        'cat /proc/interrupts | wc -c',
       ];
       writeFileSync(
         join(app(world), 'Dockerfile.look'),
@@ -73,7 +76,7 @@ suite('a pod without privileges', () => {
       });
       expect(built.output.match(/ 1\n/g)).toHaveLength(3);
       expect(built.output).toMatch(/ sleep infinity/);
-      expect(built.output).toMatch(/core_pattern: Read-only file system/);
+      expect(built.output.match(/(oom_score_adj|coredump_filter): Read-only file system/g)).toHaveLength(3);
       expect(built.output).toMatch(/ 0\n/);
       expect(built.code).toBe(0);
     });
@@ -95,6 +98,12 @@ suite('a pod without privileges', () => {
       const sysctl = ['--sysctl', 'net.ipv4.ip_unprivileged_port_start=0'];
       const { code, stderr } = await world.berth(['run', '--rm', ...sysctl, tag, 'true']);
       expect(stderr).toMatch(/hint: .*leave out --sysctl.*procMount Unmasked/);
+      expect(code).toBe(125);
+    });
+
+    test('what would reach into the processes of the pod is refused', async () => {
+      const { code, stderr } = await world.berth(['run', '--rm', '--cap-add', 'SYS_PTRACE', tag, 'true']);
+      expect(stderr).toMatch(/Cannot use --cap-add SYS_PTRACE: .*hint: leave out --cap-add SYS_PTRACE/s);
       expect(code).toBe(125);
     });
 

@@ -8,7 +8,7 @@ import { collectStart, createHandle } from './handle.ts';
 import { readHostFacts } from './host.ts';
 import { findRunning } from './list.ts';
 import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
-import { rightsOf } from './rights.ts';
+import { checkTracing, rightsOf } from './rights.ts';
 import { createProcess } from './spec.ts';
 import { lookupUser } from './user.ts';
 import { checkWorkdir } from './workdir.ts';
@@ -29,6 +29,7 @@ export async function execInContainer(
   const target = { idMap: helper.idMap, probe, host: readHostFacts(MASKED_PATHS) };
   const rights = rightsOf(record.spec, target);
   const capabilities = spec.privileged ? CAPABILITIES : rights.capabilities;
+  checkTracing(capabilities, '--privileged', target);
   const process = createProcess(
     RUN_PROFILE,
     {

@@ -12,7 +12,7 @@ mod support;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
-use support::{Rung, as_root, each_rung, mounted, spec, start, with};
+use support::{Rung, Session, as_root, each_rung, mounted, spec, start, with};
 
 fn status(text: &str, field: &str) -> String {
     let line = text
@@ -113,6 +113,53 @@ fn masked_paths_are_empty_and_read_only_ones_refuse() {
                 if [ -e $file ]; then (echo 1 > $file) 2> /dev/null && echo wrote $file; fi
             done; true";
         assert_eq!(store.shell(script).text().split_whitespace().collect::<Vec<_>>(), ["0", "0"]);
+    });
+}
+
+#[test]
+fn a_proc_that_is_the_pods_can_be_read_and_not_written() {
+    each_rung(|store| {
+        if store.rung == Rung::Root {
+            return;
+        }
+        let probed = Session::start(
+            store.command_in_pod().arg("probe"),
+            &store.request("probe", &json!({"sub": store.id_map()})),
+        )
+        .finish();
+        assert_eq!(probed.reply()["ownProc"], json!(false));
+
+        let files = [
+            "self/oom_score_adj".to_owned(),
+            "self/coredump_filter".to_owned(),
+            format!("{}/oom_score_adj", std::process::id()),
+            "sys/kernel/core_pattern".to_owned(),
+        ];
+        let writes: Vec<String> = files.iter().map(|file| format!("echo 0 > /proc/{file}; ")).collect();
+        // One's own descriptors are written through: what they lead to has mounts of its own.
+        let script = format!(
+            "({}true) 2>&1; echo out > /proc/self/fd/1; cat /proc/{}/comm; cat /proc/interrupts | wc -c",
+            writes.concat(),
+            std::process::id()
+        );
+        let config = with(
+            spec(&["/bin/sh", "-c", &script]),
+            &[
+                ("/linux/maskedPaths", json!(["/proc/interrupts"])),
+                ("/process/oomScoreAdj", json!(800)),
+            ],
+        );
+        let order = start(config, "c1", "u1", &[&store.base()]);
+        let answer = Session::start(store.command_in_pod().arg("start"), &store.request("start", &order)).finish();
+        let text = answer.text();
+        assert_eq!(
+            text.matches("Read-only file system\n").count(),
+            files.len(),
+            "{text}{}",
+            answer.error_text()
+        );
+        let name = fs::read_to_string("/proc/self/comm").unwrap();
+        assert!(text.ends_with(&format!("out\n{name}0\n")), "{text}");
     });
 }
 

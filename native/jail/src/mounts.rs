@@ -14,9 +14,6 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
-/// What a file system of the kernel needs none of.
-const KERNEL: u64 = mount::NOSUID | mount::NODEV | mount::NOEXEC;
-
 /// Makes all mounts, in the order of the configuration.
 pub(crate) fn all(jail: &Jail<'_>, root: &OwnedFd, shared: Option<&OwnedFd>, reporter: &Reporter) -> Result<(), Failure> {
     for mount in &jail.spec.mounts {
@@ -143,8 +140,8 @@ fn foreign(root: &OwnedFd, mount: &Mount, kind: &str, options: &Options, reporte
 /// proc: only on a real directory of that very name, so that no link of the image moves it.
 fn kernel(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, options: &Options, reporter: &Reporter) -> Result<(), Failure> {
     let tree = match make("proc", options) {
-        // What this machine hides of its own stays hidden. A bundle's caller asked for another one.
-        Err(Errno::PERM) if jail.confinement.user_namespace && !jail.is_bundle() => around("/proc", KERNEL, options)?,
+        // What this machine hides of its own stays hidden, and nothing of its processes can be written. A bundle's caller asked for another one.
+        Err(Errno::PERM) if jail.confinement.user_namespace && !jail.is_bundle() => host_view("/proc", options)?,
         other => other.map_err(|error| {
             failed_on("mount proc", &mount.destination)(error)
                 .hint("A container that hides parts of /proc forbids it: run that one with an unmasked /proc")
@@ -170,14 +167,9 @@ fn sysfs(jail: &Jail<'_>, root: &OwnedFd, mount: &Mount, options: &Options, repo
 
 /// A recursive, read-only copy of what the host has mounted at `path`.
 fn host_view(path: &str, options: &Options) -> Result<OwnedFd, Failure> {
-    around(path, KERNEL | mount::RDONLY, options)
-}
-
-/// A recursive copy, with `set` added, of what is mounted at `path` around the container.
-fn around(path: &str, set: u64, options: &Options) -> Result<OwnedFd, Failure> {
     let tree = clone_tree(CWD, path, true).map_err(failed_on("open_tree", path))?;
     let mut attributes = options.attributes;
-    attributes.set |= set;
+    attributes.set |= mount::RDONLY | mount::NOSUID | mount::NODEV | mount::NOEXEC;
     attributes.clear = 0;
     attributes.set &= !mount::ATIME;
     attributes.propagation = mount::PRIVATE;

@@ -198,6 +198,21 @@ impl Store {
         found
     }
 
+    /// The helper where a part of /proc is hidden, as in a pod: in a user namespace it can mount none of its own.
+    pub(crate) fn command_in_pod(&self) -> Command {
+        let helper = self.command();
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "--propagation", "private", "sh", "-c"])
+            .args(["mount --bind /dev/null /proc/timer_list && exec \"$@\"", "sh"])
+            .arg(helper.get_program())
+            .args(helper.get_args())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut command = match self.rung {
             Rung::Root => Command::new(&self.binary),
