@@ -12,7 +12,7 @@ mod support;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use support::watchdog::{Lines, end_of};
 use support::{Session, as_root, each_rung, life, spec, start, wait_until, with};
@@ -219,6 +219,120 @@ fn a_container_whose_state_cannot_be_read_and_whose_monitor_is_gone_is_dead() {
         assert_eq!((&found[0]["status"], &found[0]["record"]), (&json!("dead"), &json!("mine")));
         let remove = json!({"snapshots": ["u1"], "containers": ["c1"], "force": false, "garbage": false});
         assert_eq!(store.call("remove", &remove).reply()["removed"], json!(["c1", "u1"]));
+    });
+}
+
+/// A pid namespace that is there until it is dropped.
+struct Apart {
+    holder: Child,
+    first: String,
+}
+
+impl Apart {
+    fn new() -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "sleep", "1000"]);
+        let holder = command.spawn().unwrap();
+        let children = format!("/proc/{0}/task/{0}/children", holder.id());
+        let first = || fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
+        // Once it is another program, all of it is there.
+        let is_ready = || fs::read_to_string(format!("/proc/{}/comm", first())).is_ok_and(|name| name == "sleep\n");
+        wait_until("the namespace is there", is_ready);
+        Self { first: first(), holder }
+    }
+
+    /// An operation of a helper in it.
+    fn open(&self, store: &support::Store, op: &str, arguments: &serde_json::Value) -> Session {
+        let helper = store.command();
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &self.first, "--pid", "--mount", "--"])
+            .arg(helper.get_program())
+            .args(helper.get_args())
+            .arg(op)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Session::start(&mut command, &store.request(op, arguments))
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+#[test]
+fn a_container_of_another_pid_namespace_runs_until_that_is_gone() {
+    each_rung(|store| {
+        let base = store.base();
+        let apart = Apart::new();
+        let kept = [("/life", life()), ("/detach", json!(true))];
+        let order = with(start(spec(&["sleep", "1000"]), "c1", "u1", &[&base]), &kept);
+        apart.open(store, "start", &order).finish().reply();
+        // A step of a build has no life, and its helper stays.
+        let mut step = apart.open(store, "start", &start(spec(&["sleep", "1000"]), "c2", "u2", &[&base]));
+        step.event("started");
+
+        // Between two runs it has no process, and its monitor goes on.
+        let often = json!({"policy": "always", "maxRetries": 0});
+        let again = [("/life", with(life(), &[("/restart", often)])), ("/detach", json!(true))];
+        let order = with(start(spec(&["true"]), "c3", "u3", &[&base]), &again);
+        apart.open(store, "start", &order).finish().reply();
+        wait_until("it was started again and again", || {
+            store
+                .states()
+                .iter()
+                .any(|state| state["id"] == "c3" && state["restarts"].as_i64() > Some(2))
+        });
+        let stop = |id: &str| json!({"container": id, "signal": "SIGKILL", "waitSeconds": 9, "last": true});
+        apart.open(store, "kill", &stop("c3")).finish().reply();
+        wait_until("it has ended for good", || store.states().iter().all(|state| state["id"] != "c3"));
+
+        let garbage = json!({"snapshots": [], "containers": [], "force": false, "garbage": true});
+        store.call("remove", &garbage).reply();
+        let states = store.states();
+        let found: Vec<_> = states.iter().map(|state| (&state["id"], &state["status"])).collect();
+        assert_eq!(found, [(&json!("c1"), &json!("running")), (&json!("c2"), &json!("running"))]);
+        assert!(store.upper("u1").exists() && store.upper("u2").exists());
+        let process = spec(&["true"])["process"].clone();
+        for (op, arguments) in [
+            (
+                "kill",
+                json!({"container": "c1", "signal": "SIGTERM", "waitSeconds": 1, "last": true}),
+            ),
+            (
+                "remove",
+                json!({"snapshots": [], "containers": ["c1"], "force": true, "garbage": false}),
+            ),
+            (
+                "exec",
+                json!({"container": "c1", "process": process, "seccomp": null, "stdin": false, "detach": false}),
+            ),
+            ("processes", json!({"container": "c1"})),
+        ] {
+            let failure = store.call(op, &arguments).failure();
+            assert_eq!(failure["step"], "reach container", "{op}: {failure}");
+        }
+        let remove = json!({"snapshots": [base], "containers": [], "force": false, "garbage": false});
+        assert_eq!(
+            store.call("remove", &remove).failure()["step"],
+            "remove snapshot",
+            "they stand on it"
+        );
+
+        let inside = apart.open(store, "state", &json!({"containers": ["c1"]})).finish().reply();
+        assert_eq!(inside["containers"][0]["status"], "running");
+        apart.open(store, "kill", &stop("c1")).finish().reply();
+        // Its monitor takes it away when it has told of its end.
+        wait_until("its end was seen where it lived", || store.states().len() == 1);
+
+        drop(apart);
+        let _ = step.child.wait();
+        wait_until("the step went with its namespace", || store.states().is_empty());
+        store.call("remove", &garbage).reply();
     });
 }
 

@@ -85,6 +85,7 @@ impl Target {
     fn find(context: &Context, args: &Exec) -> Result<Self, Failure> {
         let folder = Folder::open(context, &args.container)?;
         let state = life::look(context, &folder)?;
+        state.iter().try_for_each(|state| life::check_reach(&folder, state))?;
         let process = state.filter(life::runs).and_then(|state| state.process);
         let not_running = || Failure::new(Code::Conflict, "join container", "the container is not running").subject(args.container.clone());
         // Number and start time: a later process with the same number is not it.

@@ -18,6 +18,11 @@ pub(crate) fn stats(context: &Context, args: &Stats) -> Result<Reply, Failure> {
     for id in &args.containers {
         let Ok(folder) = Folder::open(context, id) else { continue };
         if let Some(state) = life::look(context, &folder)?.filter(life::runs) {
+            // Its numbers would be those of other processes here.
+            if let Err(failure) = life::check_reach(&folder, &state) {
+                context.status.warning(failure.to_string());
+                continue;
+            }
             containers.push(of_container(context, &folder, &state)?);
         }
     }
@@ -35,6 +40,7 @@ pub(crate) fn processes(context: &Context, args: &Processes) -> Result<Reply, Fa
     let Some(state) = life::look(context, &folder)?.filter(life::runs) else {
         return Err(Failure::new(Code::Conflict, "list processes", "the container is not running").subject(args.container.clone()));
     };
+    life::check_reach(&folder, &state)?;
     let pids = pids(&container::group(context, &folder)?, &state);
     journal::of_container(context, &folder, "top", &[]);
     Ok(Reply::Processes(reply::Processes {

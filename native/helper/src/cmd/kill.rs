@@ -34,6 +34,7 @@ pub(crate) fn run(context: &Context, args: &Kill) -> Result<Reply, Failure> {
     if !life::runs(&state) {
         return over(state, args.wait_seconds.is_some());
     }
+    life::check_reach(&folder, &state)?;
     if args.last {
         folder.mark_stopped(true)?;
     }

@@ -43,6 +43,7 @@ impl Member {
         // A start reads the networks and joins them under this lock: it comes before, and the process is found, or after, and sees what is kept.
         let locked = folder.lock(context)?;
         let state = life::settle(context, &folder)?;
+        state.iter().try_for_each(|state| life::check_reach(&folder, state))?;
         let process = state.filter(life::runs).and_then(|state| state.process);
         let network: Network = folder.read(FILE)?;
         network::check(&context.id_map, &network)?;

@@ -11,6 +11,7 @@ pub(crate) fn run(context: &Context, args: &Pause) -> Result<Reply, Failure> {
     let _locked = folder.lock(context)?;
     let refused = |message| Failure::new(Code::Conflict, "pause container", message).subject(args.container.clone());
     let state = life::settle(context, &folder)?.filter(life::runs);
+    state.iter().try_for_each(|state| life::check_reach(&folder, state))?;
     let Some(process) = state.and_then(|state| state.process) else {
         return Err(refused("the container is not running"));
     };

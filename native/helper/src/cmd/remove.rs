@@ -29,6 +29,7 @@ pub(crate) fn stop(context: &Context, args: &Remove) -> Result<(), Failure> {
                 .subject(id.clone())
                 .hint("Stop it first, or remove it by force"));
         }
+        life::check_reach(&folder, &state)?;
         folder.mark_stopped(true)?;
         let [process, monitor] = [state.process, state.monitor].map(|id| id.and_then(process_id::open));
         container::group(context, &folder).map(|group| group.thaw()).unwrap_or_default();
@@ -164,7 +165,7 @@ fn in_use(context: &Context) -> Result<InUse, Failure> {
         };
         used.uppers.insert(upper.clone());
         let mounted = match folder.state() {
-            Ok(state) => life::runs(&state) && state.monitor.and_then(process_id::open).is_some(),
+            Ok(state) => life::runs(&state) && !life::is_abandoned(&folder, &state),
             // What cannot be read may be of one that runs.
             Err(failure) => failure.code != Code::NotFound,
         };

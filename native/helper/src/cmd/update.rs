@@ -19,6 +19,7 @@ pub(crate) fn run(context: &Context, args: &Update) -> Result<Reply, Failure> {
     let mut spec: Spec = folder.read("config.json")?;
     if let Some(wanted) = &args.resources {
         if life::runs(&state) {
+            life::check_reach(&folder, &state)?;
             container::group(context, &folder)?.change(wanted)?;
         }
         let devices = spec.linux.resources.take().and_then(|old| old.devices);

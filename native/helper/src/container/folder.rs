@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::os::fd::IntoRawFd as _;
 
 /// Folders inside that of a container: where the root is mounted (in the container's own namespace), what an image without layers stands on,
 /// and files that are bound in.
@@ -59,6 +60,8 @@ pub(crate) const ORDER: &str = "order.json";
 pub(crate) const BOUND: &str = "bound.json";
 /// There when nothing but the nodes of its `/dev` keeps the running container to its devices.
 const NODES: &str = "nodes.json";
+/// Locked by who attends the container, for its life: that shows in other pid namespaces too, where its number means nothing.
+const ATTENDED: &str = "attended";
 /// There when the container is meant to end.
 const STOPPED: &str = "stopped.json";
 
@@ -303,6 +306,24 @@ impl Folder {
         } else {
             Err(missing(&self.id))
         }
+    }
+
+    /// Says that this process attends the container, until it ends; the descriptor is never closed. Where files cannot be locked, only its number
+    /// says so.
+    pub(crate) fn attend(&self) -> Result<(), Failure> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.fd, ATTENDED, flags, Mode::RUSR | Mode::WUSR).map_err(failed_on("create", ATTENDED))?;
+        let (uid, gid) = self.owner;
+        rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(failed_on("chown", ATTENDED))?;
+        let _ = lock::lock_alone(&file);
+        let _ = file.into_raw_fd();
+        Ok(())
+    }
+
+    /// Whether a process attends the container, be it one that cannot be seen from here.
+    pub(crate) fn is_attended(&self) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, ATTENDED, flags, Mode::empty()).is_ok_and(|file| lock::is_locked(&file).unwrap_or(false))
     }
 
     /// Says that the container is meant to end, or to live again.

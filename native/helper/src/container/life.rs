@@ -30,7 +30,7 @@ pub(crate) fn look(context: &Context, folder: &Folder) -> Result<Option<Containe
             None => return Ok(None),
         },
     };
-    if !is_abandoned(&state) {
+    if !is_abandoned(folder, &state) {
         return Ok(Some(state));
     }
     // Whoever holds the lock starts, changes or removes the container, and sees for itself.
@@ -46,11 +46,11 @@ pub(crate) fn look(context: &Context, folder: &Folder) -> Result<Option<Containe
 pub(crate) fn settle(context: &Context, folder: &Folder) -> Result<Option<ContainerState>, Failure> {
     // The monitor may have recorded the end and gone since the file was read.
     match folder.state() {
-        Ok(state) if is_abandoned(&state) => collect(context, folder, state),
+        Ok(state) if is_abandoned(folder, &state) => collect(context, folder, state),
         Ok(state) => Ok(Some(state)),
         Err(failure) if failure.code == Code::NotFound => Ok(None),
         Err(_) => match unreadable(folder) {
-            Some(state) if is_abandoned(&state) => collect(context, folder, state),
+            Some(state) if is_abandoned(folder, &state) => collect(context, folder, state),
             other => Ok(other),
         },
     }
@@ -81,9 +81,25 @@ pub(crate) fn runs(state: &ContainerState) -> bool {
     }
 }
 
-/// Whether it should be alive, and nobody attends it.
-fn is_abandoned(state: &ContainerState) -> bool {
-    runs(state) && state.monitor.and_then(process_id::open).is_none()
+/// Whether it should be alive, and nobody attends it. The number of its monitor may be one of another pid namespace, such as a pod's, in which it goes
+/// on; this process has no lock of its own, as its number is found.
+pub(crate) fn is_abandoned(folder: &Folder, state: &ContainerState) -> bool {
+    runs(state) && state.monitor.and_then(process_id::open).is_none() && !folder.is_attended()
+}
+
+/// Refuses what needs the processes of a running container where they are out of reach.
+pub(crate) fn check_reach(folder: &Folder, state: &ContainerState) -> Result<(), Failure> {
+    if !runs(state) || state.monitor.and_then(process_id::open).is_some() || !folder.is_attended() {
+        return Ok(());
+    }
+    let failure = Failure::new(
+        Code::NotPermitted,
+        "reach container",
+        "it was started in another pid namespace, to which its processes belong",
+    );
+    Err(failure
+        .subject(folder.id.clone())
+        .hint("Type it where the container was started: on the machine, or in the container or pod that has this store as well"))
 }
 
 /// Kills what a vanished monitor left behind, and records the end.

@@ -35,6 +35,7 @@ pub(crate) fn running(context: &Context, tree: &Tree) -> Result<Option<OwnedFd>,
     let Some(state) = life::look(context, &folder)?.filter(life::runs) else {
         return Ok(None);
     };
+    life::check_reach(&folder, &state)?;
     let Some((id, pidfd)) = state.process.and_then(|id| process_id::open(id).map(|pidfd| (id, pidfd))) else {
         return Ok(None);
     };

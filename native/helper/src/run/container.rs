@@ -82,6 +82,7 @@ impl<'a> Running<'a> {
             None => folder.lock_for_engine(context)?,
         };
         let before = ensure_ended(context, &folder)?;
+        folder.attend()?;
         let folder = folder.new_one(before.is_none());
         let state = match before.clone() {
             Some(before) => ContainerState {
