@@ -70,6 +70,15 @@ const STEPS: readonly Step[] = [
   { args: 'inspect -f {{.Name}}\\ {{.State.Status}}\\ {{.Config.Labels.team}} web' },
   { args: 'inspect -f {{range\\ .Mounts}}{{.Type}}{{end}}|{{len\\ .Config.Cmd}}|{{join\\ .Config.Cmd\\ ","}} web' },
   { args: 'inspect -f {{.Nope}} web', error: /template parsing error/ },
+  // What Docker's types have and its JSON leaves out.
+  { args: 'inspect -f {{.State.Health}}|{{.Config.Healthcheck}}|{{.Config.Shell}}|{{.Config.StopTimeout}} web' },
+  { args: 'inspect -f {{.HostConfig.Mounts}}|{{.HostConfig.StorageOpt}}|{{.SizeRw}}|{{.ImageManifestDescriptor}} web' },
+  {
+    args: 'inspect -f {{.Config.ArgsEscaped}}|{{.Config.NetworkDisabled}}|{{.HostConfig.Annotations}}|{{.HostConfig.Sysctls}} web',
+  },
+  { args: 'inspect -f {{if\\ .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} web' },
+  { args: 'inspect -f {{.State.Health.Status}} web', error: /map has no entry for key "Health"/ },
+  { args: 'inspect -f {{.Config.Healthcheck}}|{{.Config.Shell}}|{{.Author}}|{{.Comment}}|{{.Variant}} box' },
   { args: 'inspect nope', error: /[Nn]o such object: nope/ },
   { args: 'volume ls -q' },
   { args: 'volume inspect -f {{.Name}}\\ {{.Driver}} models' },
@@ -204,6 +213,8 @@ const STEPS: readonly Step[] = [
   { args: 'commit -m why said said:1' },
   { args: 'restart -t 0 said' },
   { args: 'rm -f -v said' },
+  // Docker reads `--until 0s` as the beginning of this second.
+  { args: 'run --rm --network none box sleep 1' },
   {
     args:
       'events --since 1h --until 0s --filter type=container --filter label=team=told --filter event=exec_create --filter event=exec_start ' +

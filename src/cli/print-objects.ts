@@ -7,7 +7,16 @@ import { type Fields, parseTemplate, type Template, TemplateError } from './temp
 export async function printObjects(
   context: Context,
   names: readonly string[],
-  { format, find }: { readonly format: string | undefined; readonly find: (name: string) => Promise<Fields> },
+  {
+    format,
+    find,
+    complete,
+  }: {
+    readonly format: string | undefined;
+    readonly find: (name: string) => Promise<Fields>;
+    /** Adds what templates may ask for beside what is found. */
+    readonly complete?: ((found: Fields) => Fields) | undefined;
+  },
 ): Promise<number> {
   // A wrong template is told before anything is looked for.
   const template = format === undefined || format === 'json' ? undefined : readTemplate(context, format);
@@ -23,7 +32,7 @@ export async function printObjects(
       exitCode = 1;
     }
   }
-  if (template) exitCode = printAll(context, found, template) || exitCode;
+  if (template) exitCode = printAll(context, found, completed(template, complete)) || exitCode;
   else context.stdout.write(`${format === 'json' ? JSON.stringify(found) : JSON.stringify(found, null, 4)}\n`);
   for (const error of errors) reportError(error, context.stderr);
   return exitCode;
@@ -37,6 +46,18 @@ function readTemplate({ fail }: Pick<Context, 'fail'>, format: string): Template
     fail(64);
     throw error;
   }
+}
+
+/** As Docker does: by all that there may be, and where that fails by what there is. */
+function completed(template: Template, complete: (found: Fields) => Fields = (found) => found): Template {
+  return (found) => {
+    try {
+      return template(complete(found));
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      return template(found);
+    }
+  };
 }
 
 /** A field that one of them has not is told, as Docker does, after an empty line; exit code 1 then. */

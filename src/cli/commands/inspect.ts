@@ -1,8 +1,10 @@
 import { type Engine, EngineError, isEngineError, type Platform } from '../../../engine/index.ts';
+import { ABSENT_OF_CONTAINER, ABSENT_OF_IMAGE, withAbsent } from '../absent-fields.ts';
 import { defineCommand } from '../command.ts';
 import type { Context } from '../context.ts';
 import { orNothing, single, text, toggle } from '../flags.ts';
 import { printObjects } from '../print-objects.ts';
+import type { Fields } from '../template/index.ts';
 import { OperandsError } from '../usage-error.ts';
 import { parsePlatform } from '../values/platform.ts';
 import { inspectedVolume } from './volume.ts';
@@ -25,7 +27,11 @@ export const inspect = defineCommand({
     type: single(`--type TYPE`, `what the name stands for (${TYPES.join('|')})`, parseType),
   },
   run: async (context, { format, size, type }, names) =>
-    await printObjects(context, names, { format, find: async (name) => await find(context, name, { type, size }) }),
+    await printObjects(context, names, {
+      format,
+      find: async (name) => await find(context, name, { type, size }),
+      complete,
+    }),
 });
 
 /** `berth container inspect`. */
@@ -38,6 +44,7 @@ export const inspectContainer = defineCommand({
     await printObjects(context, names, {
       format,
       find: async (name) => await find(context, name, { type: 'container', size }),
+      complete,
     }),
 });
 
@@ -54,8 +61,15 @@ export const inspectImage = defineCommand({
     await printObjects(context, names, {
       format,
       find: async (name) => await find(context, name, { type: 'image', platform }),
+      complete,
     }),
 });
+
+/** Containers and images are known by what only they have. */
+function complete(found: Fields): Fields {
+  if ('HostConfig' in found) return withAbsent(found, ABSENT_OF_CONTAINER);
+  return 'RootFS' in found ? withAbsent(found, ABSENT_OF_IMAGE) : found;
+}
 
 /** A kind that is none is found out after the flags were read, as with Docker: its exit code is 1. */
 function parseType(word: string): Kind {

@@ -57,11 +57,13 @@ function render(nodes: readonly Node[], outer: Scope): string {
 
 /** What Go prints of fields without a value that are lists or pointers in Docker's sources. */
 const NIL: ReadonlyMap<string, string> = new Map([
-  ...'Aliases CapAdd CapDrop DeviceCgroupRules DeviceRequests ExecIDs GroupAdd Links OnBuild SecurityOpt VolumesFrom Cmd Entrypoint'
+  ...'Aliases CapAdd CapDrop DeviceCgroupRules DeviceRequests ExecIDs GroupAdd Links Mounts OnBuild SecurityOpt Shell VolumesFrom Cmd Entrypoint'
     .split(' ')
     .map((name) => [name, '[]'] as const),
-  ...'MemorySwappiness PidsLimit IPAMConfig'.split(' ').map((name) => [name, '<nil>'] as const),
-  ...'Volumes DriverOpts'.split(' ').map((name) => [name, 'map[]'] as const),
+  ...'MemorySwappiness PidsLimit IPAMConfig Health Healthcheck ImageManifestDescriptor Init SizeRootFs SizeRw StopTimeout'
+    .split(' ')
+    .map((name) => [name, '<nil>'] as const),
+  ...'Volumes DriverOpts Annotations StorageOpt Sysctls Tmpfs'.split(' ').map((name) => [name, 'map[]'] as const),
 ]);
 
 function textOfNull({ commands }: Pipe): string {
