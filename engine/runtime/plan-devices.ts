@@ -3,6 +3,7 @@ import type { GpuRequest, RunSpec } from '../engine.ts';
 import type { Device, DeviceRule, IdMap, Mount } from '../native/protocol.ts';
 import type { Connection } from './dependencies.ts';
 import { hostDevices, requestedDevices } from './devices.ts';
+import { rootHint } from './root-hint.ts';
 import type { Identity } from './user.ts';
 
 /** What a container's devices, by path and by name, put into its configuration. */
@@ -23,7 +24,7 @@ export async function planDevices(
   spec: RunSpec,
   { identity, env }: { readonly identity: Identity; readonly env: readonly string[] },
 ): Promise<PlannedDevices> {
-  if (helper.idMap.kind !== 'root' && spec.deviceRules?.length) throw noRules('--device-cgroup-rule');
+  if (helper.idMap.kind !== 'root' && spec.deviceRules?.length) throw noRules('--device-cgroup-rule', helper.idMap);
   const own = await (spec.privileged ? hostDevices() : requestedDevices(spec.devices ?? [], spec.deviceRules));
   checkAccess(own, helper.idMap);
   const { deviceNames = [] } = spec;
@@ -70,12 +71,12 @@ function checkAccess({ nodes, rules }: Pick<PlannedDevices, 'nodes' | 'rules'>, 
   const less = rules.find(({ access = 'rwm' }) => !(access.includes('r') && access.includes('w')));
   if (less === undefined) return;
   const node = nodes.find(({ major, minor }) => major === less.major && minor === less.minor);
-  throw noRules(`access ${less.access} to ${node?.path ?? 'a device'}`);
+  throw noRules(`access ${less.access} to ${node?.path ?? 'a device'}`, idMap);
 }
 
-function noRules(what: string): EngineError {
+function noRules(what: string, idMap: IdMap): EngineError {
   return new EngineError('RUNG_REFUSED', `Cannot use ${what}: a user namespace keeps a container to no device rules`, {
-    hint: 'give the device with rw, or run berth as root, or with sudo',
+    hint: `give the device with rw; else ${rootHint(idMap)}`,
   });
 }
 

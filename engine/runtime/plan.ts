@@ -25,6 +25,7 @@ import { publishedPorts } from './ports.ts';
 import { MASKED_PATHS, RUN_PROFILE } from './profile.ts';
 import type { ContainerRecord } from './record.ts';
 import { rightsOf } from './rights.ts';
+import { rootHint } from './root-hint.ts';
 import { toRlimits } from './rlimits.ts';
 import { argsOf, createSpec, type MachineProbe } from './spec.ts';
 import { withSwap } from './swap.ts';
@@ -217,6 +218,6 @@ function checkRung(idMap: IdMap, spec: RunSpec): void {
   ].find(({ asked }) => asked)?.flag;
   if (flag === undefined) return;
   throw new EngineError('RUNG_REFUSED', `Cannot use ${flag}: a container in a user namespace cannot have it`, {
-    hint: 'run berth as root, or with sudo',
+    hint: rootHint(idMap),
   });
 }

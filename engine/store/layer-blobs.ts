@@ -142,6 +142,6 @@ function layerMissing(diffId: Digest, record: LayerRecord | undefined, idMapName
   return new EngineError(
     'LAYER_MISSING',
     `Cannot use layer ${diffId}: it was made under the id map ${others.join(', ')}, and this is ${idMapName}`,
-    { hint: 'Build again, or use the isolation that made it (`--isolation`)' },
+    { hint: 'Build again, or use the isolation that made it (BERTH_ISOLATION, or the input isolation)' },
   );
 }

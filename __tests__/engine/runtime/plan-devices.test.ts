@@ -37,6 +37,13 @@ test.each([
   expect((await planned(spec, { kind: 'root' })).rules).toHaveLength(1);
 });
 
+test('who is root on rung userns-full is not told to be', async () => {
+  const full: IdMap = { kind: 'full', uidCount: 65536, gidCount: 65536 };
+  await expect(planned({ devices: [{ ...NULL, access: 'r' }] }, full)).rejects.toMatchObject({
+    hint: expect.stringMatching(/^give the device with rw; else it takes rung root: berth info says/),
+  });
+});
+
 test('in a user namespace a device to read and write is given', async () => {
   const { nodes } = await planned({ devices: [{ ...NULL, access: 'rw' }] }, SUB);
   expect(nodes).toMatchObject([{ path: '/dev/null', major: 1, minor: 3 }]);

@@ -92,10 +92,10 @@ fn refusal(error: Errno) -> Failure {
     let message = format!("the kernel takes no device program for a cgroup ({})", failure.message);
     let hint = match error {
         Errno::PERM | Errno::ACCESS => {
-            "Let the helper call bpf: give CAP_SYS_ADMIN or CAP_BPF, and a seccomp profile that allows bpf; or use --isolation userns-full, or --privileged"
+            "Let the helper call bpf: give CAP_SYS_ADMIN or CAP_BPF, and a seccomp profile that allows bpf; or set BERTH_ISOLATION=userns-full (in the Action isolation: userns-full), or run with --privileged"
         }
         _ => {
-            "Use a kernel with CONFIG_CGROUP_BPF, and let bpf through the filter around this process; or use --isolation userns-full, or --privileged"
+            "Use a kernel with CONFIG_CGROUP_BPF, and let bpf through the filter around this process; or set BERTH_ISOLATION=userns-full (in the Action isolation: userns-full), or run with --privileged"
         }
     };
     let code = if error == Errno::INVAL { Code::Unsupported } else { failure.code };

@@ -17,8 +17,9 @@ impl Group {
     pub fn freeze(&self) -> Result<(), Failure> {
         let Some(member) = self.freezer() else {
             let message = "no cgroup hierarchy here lets this user freeze processes";
-            return Err(Failure::new(Code::NotPermitted, "freeze container", message)
-                .hint("Run as root, or give this user a delegated cgroup (systemd: Delegate=yes)"));
+            return Err(Failure::new(Code::NotPermitted, "freeze container", message).hint(
+                "Run as root of the machine or of a privileged container, or give this user a delegated cgroup (systemd: Delegate=yes)",
+            ));
         };
         set(member, true).map_err(failed_on("freeze container", &member.path))?;
         let due = Instant::now() + PATIENCE;

@@ -213,7 +213,7 @@ impl Group {
                 let message = format!("no cgroup hierarchy here lets this user limit {controller}");
                 return Err(Failure::new(Code::NotPermitted, "limit resources", message)
                     .subject(*controller)
-                    .hint("Leave the limit out, run as root, or give this user a delegated cgroup (systemd: Delegate=yes)"));
+                    .hint("Leave the limit out, run as root of the machine or of a privileged container, or give this user a delegated cgroup (systemd: Delegate=yes)"));
             };
             if let Some(field) = limit::impossible(resources, member.v2) {
                 let message = "cgroup v2 has no such limit";

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 const SYSCTL_HINT: &str = "Look at what --sysctl names: sysctl -a lists the parameters that this kernel has, with their values";
-const HIDDEN_HINT: &str = "A container that hides parts of /proc forbids it: leave out --sysctl, or run that one with an unmasked /proc (Kubernetes: securityContext.procMount Unmasked, with hostUsers: false)";
+const HIDDEN_HINT: &str = "A container that hides parts of /proc forbids it: leave out --sysctl and --domainname, or run that one with an unmasked /proc (Kubernetes: securityContext.procMount Unmasked, with hostUsers: false)";
 const OOM_SCORE: &str = "self/oom_score_adj";
 
 /// Whether the file is on a procfs.

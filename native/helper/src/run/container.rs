@@ -155,7 +155,8 @@ impl<'a> Running<'a> {
         let group = Group::create(&layout, &order.cgroup(context)?, resources.as_ref())?;
         if group.is_empty() && !order.namespaces.has(Namespaces::PID) {
             let message = "without a pid namespace the container's processes can only be found by their cgroup, and there is none";
-            return Err(Failure::new(Code::NotPermitted, "start container", message).hint("Leave out --pid, or run as root"));
+            return Err(Failure::new(Code::NotPermitted, "start container", message)
+                .hint("Leave out --pid, or run as root of the machine or of a privileged container"));
         }
         let variables = lend::variables(context, args)?;
         context.secrets.borrow_mut().clear();

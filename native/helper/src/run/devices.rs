@@ -17,7 +17,7 @@ pub(crate) const STANDARD: [(u32, Option<u32>); 9] = [
     (5, Some(2)),
     (136, None),
 ];
-const HINT: &str = "Give this process a cgroup that it can write (in Docker: --privileged, or --cgroupns host with /sys/fs/cgroup mounted), or use --isolation userns-full";
+const HINT: &str = "Give this process a cgroup that it can write (in Docker: --privileged, or --cgroupns host with /sys/fs/cgroup mounted), or set BERTH_ISOLATION=userns-full (in the Action isolation: userns-full)";
 
 /// What is to be applied to a container's groups. In a user namespace the kernel opens no device by a node that was made in it, and takes no rules.
 pub(crate) fn applied(resources: Option<Resources>, user_namespace: bool) -> Option<Resources> {
