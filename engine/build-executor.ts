@@ -4,6 +4,7 @@ import type { BuildInputs } from './build-inputs.ts';
 import { createLender } from './build-lender.ts';
 import { mountFolder, type MountTracker } from './cache/index.ts';
 import { createBringMount } from './cache-mounts.ts';
+import { fallNote } from './fall.ts';
 import type { ExecOp, VertexId } from './graph/index.ts';
 import { shortDigest, digestOf } from './image/digest.ts';
 import { OCI_CONFIG } from './image/media-type.ts';
@@ -45,6 +46,7 @@ export async function createBuildExecutor(
       probe: isolation.probe,
       networks,
       caFile: options.buildCa ? options.caFile : undefined,
+      note: fallNote(isolation),
     }),
     identifyUser: async (user, snapshots, how) => lookupUser(user, await accountsOf(snapshots, how)),
     lender: createLender(parts, inputs.request, {

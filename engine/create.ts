@@ -1,14 +1,16 @@
+import { accessSync, constants } from 'node:fs';
 import { announced, type Announce, announceByName, createAnnounce } from './announce.ts';
 import { createCacheExchange } from './cache/index.ts';
 import { createMountExchange } from './cache-mounts.ts';
 import { findServed } from './cache-served.ts';
 import { formatPlatform, isSameMachine } from './image/platform.ts';
 import { complete } from './complete.ts';
-import { connect, type Parts } from './connect.ts';
+import { connect, type Machine, type Parts } from './connect.ts';
 import { createContainerFiles } from './container-files.ts';
 import { EngineError, isEngineError } from './base/errors.ts';
 import type { ActOptions } from './base/progress.ts';
 import type { Engine, EngineInfo, EngineOptions } from './engine.ts';
+import { fallWarning } from './fall.ts';
 import { historyOf } from './history.ts';
 import type { Isolation } from './native/index.ts';
 import { hostPlatform } from './host-platform.ts';
@@ -139,8 +141,19 @@ export async function assembleEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /** A program of another machine that does not start gets the reason, and what to install. */
-function runOn({ store }: Parts, run: Engine['containers']['run']): Engine['containers']['run'] {
-  return async (spec, options) => {
+function runOn({ store, machine }: Parts, run: Engine['containers']['run']): Engine['containers']['run'] {
+  let hasWarned = false;
+  const warn = ({ isolation }: Machine, { onEvent }: ActOptions): void => {
+    const message = fallWarning(isolation);
+    if (message !== undefined && !hasWarned) onEvent?.({ type: 'warning', message });
+    hasWarned = true;
+  };
+  return async (spec, options = {}) => {
+    // Where nothing is possible the run itself says so.
+    machine(options).then(
+      (found) => warn(found, options),
+      () => undefined,
+    );
     try {
       return await run(spec, options);
     } catch (error) {
@@ -166,9 +179,19 @@ async function info(parts: Parts, act?: ActOptions): Promise<EngineInfo> {
     ...found,
     ...(impossible ? { impossible } : {}),
     ...(pasta === undefined ? {} : { pasta }),
+    hasTun: opens('/dev/net/tun'),
     showsProcesses: idMap !== undefined && idMap.kind !== 'root' && !probe.ownProc,
     ...(idMap ? { buildNetwork: await chooseStepNetwork(idMap, probe.network) } : {}),
   };
+}
+
+function opens(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 type Isolated = Pick<EngineInfo, 'probe' | 'rung' | 'elevation' | 'impossible'> & {

@@ -193,4 +193,6 @@ export interface EngineInfo {
   readonly buildNetwork?: StepNetworkChoice | undefined;
   /** On a rung with a user namespace: passt's `pasta`, which gives containers a way out; undefined where it is not installed, and on other rungs. */
   readonly pasta?: string | undefined;
+  /** The device that `pasta` opens is there, and this user may open it. */
+  readonly hasTun: boolean;
 }

@@ -39,6 +39,7 @@ suite('a pod without privileges', () => {
       const { stdout, code } = await world.berth(['info']);
       expect(stdout).toContain(`Isolation: ${rung}\n`);
       expect(stdout).toMatch(stronger);
+      expect(stdout).toMatch(/^Network of run: .*, no way out: .*(pasta needs \/dev\/net\/tun|install pasta)/m);
       expect(stdout).toMatch(/^Processes: those of this machine show/m);
       expect(code).toBe(0);
     });
@@ -46,6 +47,8 @@ suite('a pod without privileges', () => {
     test('builds what changes owners, modes and capabilities, and pushes it as it is', async () => {
       const built = await world.berth(['build', '--progress', 'plain', '--tag', tag, '.'], { cwd: app(world) });
       expect(built.output).toContain('mknod: /data/null: Operation not permitted');
+      const told = built.output.match(/isolation is userns-full, as root is not possible here: unshare/g) ?? [];
+      expect(told).toHaveLength(rung.startsWith('userns-full') ? 1 : 0);
       expect(built.code).toBe(0);
       expect((await world.berth(['push', tag])).code).toBe(0);
       expect(readdirSync(join(world.store, 'snapshots')).filter((name) => name.startsWith(snapshots))).toHaveLength(1);
@@ -91,6 +94,7 @@ suite('a pod without privileges', () => {
       expect((await world.berth(['stop', 'web'])).code).toBe(0);
       expect((await world.berth(['inspect', '--format', '{{.State.ExitCode}}', 'web'])).stdout).toBe('0\n');
       expect((await world.berth(['rm', 'web'])).code).toBe(0);
+      expect(run.stderr).not.toContain('isolation');
       expect(await leftoversAfter(world.store, 3)).toEqual([]);
     });
 

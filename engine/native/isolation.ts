@@ -9,6 +9,15 @@ export interface Isolation {
   readonly elevation: Elevation;
   readonly idMap: IdMap;
   readonly probe: ProbeReply;
+  /** Where any rung will do, and this one of root is not the strongest: what stood in the way of `root`. */
+  readonly instead?: Refusal | undefined;
+}
+
+/** Why rung `root` is not possible. */
+export interface Refusal {
+  readonly reason: string;
+  /** All else of it would be possible: it is the device rules of containers that the kernel does not take. */
+  readonly isOfDevices: boolean;
 }
 
 /** What an attempt to be root through sudo found. */
@@ -43,12 +52,22 @@ export async function chooseIsolation(
   // Who is root already gets no further by it.
   const viaSudo = isWeaker && direct.uid !== 0 ? await probeSudo(launcher, probe) : {};
   for (const rung of rungs) {
-    if (holds(direct, rung)) return { rung, elevation: 'direct', idMap: mapOf(direct, rung, found), probe: direct };
+    if (holds(direct, rung)) return isolationBy(direct, rung, { elevation: 'direct', found, wanted });
     if (OF_ROOT.includes(rung) && viaSudo.probe && holds(viaSudo.probe, rung)) {
-      return { rung, elevation: 'sudo', idMap: mapOf(viaSudo.probe, rung, null), probe: viaSudo.probe };
+      return isolationBy(viaSudo.probe, rung, { elevation: 'sudo', found: null, wanted });
     }
   }
   throw impossible(wanted, rungs, direct, viaSudo, 'missing' in sub ? sub.missing : undefined);
+}
+
+function isolationBy(
+  probe: ProbeReply,
+  rung: RungName,
+  { elevation, found, wanted }: { readonly elevation: Elevation; readonly found: IdMap | null; readonly wanted: RungName | 'auto' },
+): Isolation {
+  const root = wanted === 'auto' && rung === 'userns-full' ? rungOf(probe, 'root') : undefined;
+  const instead = root && !root.possible ? { reason: root.reason ?? 'not possible', isOfDevices: root.lacksDeviceRules } : undefined;
+  return { rung, elevation, idMap: mapOf(probe, rung, found), probe, ...(instead ? { instead } : {}) };
 }
 
 async function probeSudo(launcher: Launcher, probe: (elevation: Elevation) => Promise<ProbeReply>): Promise<SudoProbe> {
@@ -77,12 +96,15 @@ function isStronger(rung: RungName, other: RungName | undefined): boolean {
 
 function mapOf(probe: ProbeReply, name: RungName, found: IdMap | null): IdMap {
   if (name === 'root') return { kind: 'root' };
-  return rungOf(probe, name)?.idMap ?? found ?? { kind: 'root' };
+  const idMap = rungOf(probe, name)?.idMap ?? (name === 'userns' ? found : null);
+  // Without one the helper would work as root outside of any namespace.
+  if (!idMap) throw new Error(`The probe finds rung ${name} possible, and names no ids for it`);
+  return idMap;
 }
 
 function notYet(wanted: RungName): EngineError {
-  return new EngineError('ISOLATION_UNSUPPORTED', `Cannot use --isolation ${wanted}: this rung is not built yet`, {
-    hint: 'Use --isolation root, --isolation userns-full, --isolation userns or --isolation auto',
+  return new EngineError('ISOLATION_UNSUPPORTED', `Cannot use isolation ${wanted}: this rung is not built yet`, {
+    hint: 'Set BERTH_ISOLATION (in the Action the input isolation) to root, userns-full, userns or auto',
   });
 }
 
@@ -107,7 +129,7 @@ function impossible(
     .filter((hint) => hint !== null && hint !== undefined);
   return new EngineError(
     'ISOLATION_IMPOSSIBLE',
-    `Cannot ${wanted === 'auto' ? 'isolate processes here' : `use --isolation ${wanted}`}: ${facts.join('; ')}`,
+    `Cannot ${wanted === 'auto' ? 'isolate processes here' : `use isolation ${wanted}`}: ${facts.join('; ')}`,
     { hint: hints.length > 0 ? [...new Set(hints)].join('; ') : SWITCHES },
   );
 }

@@ -594,7 +594,11 @@ reason: string | null,
 /**
  * The switch that would help.
  */
-hint: string | null, idMap: IdMap | null, };
+hint: string | null, idMap: IdMap | null, 
+/**
+ * All of it would be possible, but that the kernel takes no device rules of containers.
+ */
+lacksDeviceRules: boolean, };
 export type RungName = "root" | "userns-full" | "userns" | "userns-single" | "chroot";
 export type Cgroup = { 
 /**

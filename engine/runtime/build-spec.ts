@@ -20,6 +20,8 @@ export interface BuildSpecDependencies {
   readonly networks: Pick<StepNetworks, 'of'>;
   /** hostPath of a PEM bundle to lend to RUN, in no key, config or layer. */
   readonly caFile?: string | undefined;
+  /** What the log of the first step says of this machine. */
+  readonly note?: string | undefined;
 }
 
 /** A RUN, as the graph's exec operation has it. */
@@ -80,7 +82,7 @@ const ON_HOST: Profile = {
  *
  * @throws `USER_NOT_FOUND`, `INVALID_USER`, `NETWORK_INVALID` for `host-gateway` on a network from which the host is out of reach
  */
-export function createBuildSpec({ helper, probe, networks, caFile }: BuildSpecDependencies): BuildSpec {
+export function createBuildSpec({ helper, probe, networks, caFile, note }: BuildSpecDependencies): BuildSpec {
   const accountsOf = createReadAccounts(helper, { remember: true });
   const said = new Set<string>();
   return async (op, snapshots, options = {}) => {
@@ -91,7 +93,8 @@ export function createBuildSpec({ helper, probe, networks, caFile }: BuildSpecDe
       networks.of(op.network, options),
     ]);
     const isHost = net.network.mode === 'host';
-    for (const line of notes(op, net).filter((one) => !said.has(one))) {
+    const lines = [...(note === undefined ? [] : [note]), ...notes(op, net)];
+    for (const line of lines.filter((one) => !said.has(one))) {
       said.add(line);
       options.onNote?.(line);
     }

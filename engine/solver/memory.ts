@@ -10,7 +10,7 @@ import type { Ref } from './types.ts';
  */
 export interface Memory {
   readonly executed: Set<VertexId>;
-  /** VertexIndex that are said to be cached. */
+  /** Vertices that are said to be cached. */
   readonly told: Set<VertexId>;
   /** Steps whose definition does not count. */
   readonly mistrusted: Set<VertexId>;

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fallNote, fallWarning } from '../../../engine/fall.ts';
 import { chooseIsolation, createLauncher, idMapName } from '../../../engine/native/index.ts';
 import type { IdMap, RungName } from '../../../engine/native/protocol.ts';
 import { findSubordinateIds, parseSubordinateIds } from '../../../engine/native/subid.ts';
@@ -16,14 +17,19 @@ const ID_MAPS: Readonly<Partial<Record<RungName, IdMap>>> = {
 };
 
 /** A helper whose probe finds these rungs; the others fail with a reason and a hint. */
-async function probing(possible: readonly RungName[], uid = 1001): Promise<string> {
+async function probing(
+  possible: readonly RungName[],
+  uid = 1001,
+  { lacking, idMaps = ID_MAPS }: { readonly lacking?: RungName; readonly idMaps?: typeof ID_MAPS } = {},
+): Promise<string> {
   const names: readonly RungName[] = ['root', 'userns-full', 'userns', 'userns-single', 'chroot'];
   const rungs = names.map((name) => ({
     name,
     possible: possible.includes(name),
     reason: possible.includes(name) ? null : `mount: EPERM for ${name}`,
     hint: possible.includes(name) ? null : `switch on ${name}`,
-    idMap: (possible.includes(name) && ID_MAPS[name]) || null,
+    idMap: (possible.includes(name) && idMaps[name]) || null,
+    lacksDeviceRules: name === lacking,
   }));
   const result = { protocol: 1, kernel: '6.1', uid, rungs, cgroup: { mode: 'v2', controllers: [] }, seccomp: true, fileSystem: 'ext4', ownProc: true };
   return await scriptedHelper(`readRequest(); untilEnd(); say(${JSON.stringify({ reply: { op: 'probe', result } })});`);
@@ -46,6 +52,27 @@ describe('chooseIsolation', () => {
     const launcher = createLauncher({ path: await probing(['userns-full', 'userns'], 0) }, sudo);
     const found = await chooseIsolation('auto', { launcher, store });
     expect(found).toMatchObject({ rung: 'userns-full', elevation: 'direct', idMap: ID_MAPS['userns-full'] });
+  });
+
+  test('says what stood in the way of root where another rung of root is taken, and no more where one was asked for', async () => {
+    const reason = 'mount: EPERM for root';
+    const launcher = createLauncher({ path: await probing(['userns-full', 'userns'], 0) });
+    const found = await chooseIsolation('auto', { launcher, store });
+    expect(found.instead).toEqual({ reason, isOfDevices: false });
+    expect(fallNote(found)).toBe('isolation is userns-full, as root is not possible here: mount: EPERM for root');
+    expect(fallWarning(found)).toBeUndefined();
+    const sudo = await probing(['userns-full'], 0, { lacking: 'root' });
+    const lacking = await chooseIsolation('auto', { launcher: createLauncher({ path: await probing(['userns']) }, sudo), store });
+    expect(lacking.instead).toEqual({ reason, isOfDevices: true });
+    expect(fallWarning(lacking)).toBe(fallNote(found));
+    const forced = await chooseIsolation('userns-full', { launcher, store });
+    const weaker = await chooseIsolation('auto', { launcher: createLauncher({ path: await probing(['userns']) }), store });
+    for (const one of [forced, weaker]) expect([one.instead, fallNote(one)]).toEqual([undefined, undefined]);
+  });
+
+  test('takes no rung for which the helper names no ids', async () => {
+    const without = await probing(['userns-full'], 0, { idMaps: {} });
+    await expect(chooseIsolation('auto', { launcher: createLauncher({ path: without }), store })).rejects.toThrow('names no ids for it');
   });
 
   test('takes userns-full through sudo before userns directly', async () => {
@@ -85,7 +112,7 @@ describe('chooseIsolation', () => {
     const launcher = createLauncher({ path: await probing(['userns']) }, sudo);
     await expect(chooseIsolation('root', { launcher, store })).rejects.toMatchObject({
       code: 'ISOLATION_IMPOSSIBLE',
-      message: expect.stringMatching(/--isolation root: root: mount: EPERM for root; root through sudo: .*a password is required/),
+      message: expect.stringMatching(/Cannot use isolation root: root: mount: EPERM for root; root through sudo: .*a password is required/),
       hint: 'switch on root',
     });
   });
@@ -100,7 +127,11 @@ describe('chooseIsolation', () => {
 
   test('refuses a rung that is not built yet, naming those that are', async () => {
     const launcher = createLauncher({ path: await probing(['chroot']) });
-    await expect(chooseIsolation('chroot', { launcher, store })).rejects.toMatchObject({ code: 'ISOLATION_UNSUPPORTED' });
+    await expect(chooseIsolation('chroot', { launcher, store })).rejects.toMatchObject({
+      code: 'ISOLATION_UNSUPPORTED',
+      message: 'Cannot use isolation chroot: this rung is not built yet',
+      hint: expect.stringContaining('BERTH_ISOLATION'),
+    });
   });
 });
 

@@ -132,6 +132,7 @@ fn without_programs_for_devices_no_container_of_root_starts_on_cgroup_v2() {
         let probe = unified(&["bpf"], &|| store.call("probe", &json!({"sub": null}))).reply();
         assert_eq!(probe["rungs"][0]["possible"], false);
         assert!(probe["rungs"][0]["reason"].as_str().unwrap().contains("device program"), "{probe}");
+        assert_eq!(probe["rungs"][0]["lacksDeviceRules"], true, "{probe}");
     });
 }
 

@@ -148,6 +148,8 @@ pub struct Rung {
     /// The switch that would help.
     pub hint: Option<String>,
     pub id_map: Option<IdMap>,
+    /// All of it would be possible, but that the kernel takes no device rules of containers.
+    pub lacks_device_rules: bool,
 }
 
 /// The ladder, from the strongest rung to the weakest (DESIGN.md 4).

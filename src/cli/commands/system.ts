@@ -113,15 +113,25 @@ function runNetworkOf({ buildNetwork }: EngineInfo): string {
   }
 }
 
-function networkOf({ probe, pasta, rung }: EngineInfo): string {
+/** What a container without a wish has as network. */
+export function networkOf({
+  probe,
+  pasta,
+  hasTun,
+  rung,
+}: Pick<EngineInfo, 'probe' | 'pasta' | 'hasTun' | 'rung'>): string {
   if (rung === 'none') return 'none';
   const { bridge, reason, hint } = probe.network;
   if (bridge) return 'bridge (addresses of its own, names on networks of yours, a way out by NAT)';
-  if (pasta !== undefined) return `loopback, published ports, and a way out by ${pasta}; no networks of yours`;
-  const install = rung !== 'root' ? 'install pasta for one (package passt)' : null;
-  const why = [reason, hint, install].filter((text) => text !== null).join('; ');
+  if (pasta !== undefined && hasTun)
+    return `loopback, published ports, and a way out by ${pasta}; no networks of yours`;
+  const lack = rung === 'root' ? null : pasta === undefined ? 'install pasta for one (package passt)' : NO_TUN;
+  const why = [reason, hint, lack].filter((text) => text !== null).join('; ');
   return `loopback and published ports, no way out${why === '' ? '' : `: ${why}`} (--network host has one)`;
 }
+
+const NO_TUN =
+  'pasta needs /dev/net/tun: modprobe tun makes it, chmod 666 /dev/net/tun lets users open it, and a container or pod must be given it';
 
 /** `berth version`. */
 export const version = defineCommand({

@@ -39,12 +39,17 @@ pub(crate) fn run(context: &Context, args: &Probe) -> Result<Reply, Failure> {
 /// All rungs, and whether containers on those with a user namespace have a /proc of their own. `devices`: why no container of root could be kept
 /// to its devices.
 fn rungs(context: &Context, args: &Probe, devices: Option<&Failure>) -> (Vec<Rung>, bool) {
-    let root = root(context).and_then(|found| devices.cloned().map_or(Ok(found), Err));
+    let tried = root(context);
+    let lacks_device_rules = tried.is_ok() && devices.is_some();
+    let root = tried.and_then(|found| devices.cloned().map_or(Ok(found), Err));
     let full = full(context);
     let userns = userns(context, args.sub.as_ref());
     let own_proc = [&full, &userns].into_iter().flatten().all(|found| found.own_proc);
     let rungs = vec![
-        rung(RungName::Root, root),
+        Rung {
+            lacks_device_rules,
+            ..rung(RungName::Root, root)
+        },
         rung(RungName::UsernsFull, full),
         rung(RungName::Userns, userns),
         rung(RungName::UsernsSingle, Err(not_built("a user namespace with a single id"))),
@@ -110,6 +115,7 @@ fn rung(name: RungName, tried: Result<Found, Failure>) -> Rung {
             reason: None,
             hint: None,
             id_map: Some(id_map),
+            lacks_device_rules: false,
         },
         Err(failure) => Rung {
             name,
@@ -117,6 +123,7 @@ fn rung(name: RungName, tried: Result<Found, Failure>) -> Rung {
             reason: Some(failure.to_string()),
             hint: failure.hint,
             id_map: None,
+            lacks_device_rules: false,
         },
     }
 }
