@@ -1,4 +1,3 @@
-import { accessSync, constants } from 'node:fs';
 import { announced, type Announce, announceByName, createAnnounce } from './announce.ts';
 import { createCacheExchange } from './cache/index.ts';
 import { createMountExchange } from './cache-mounts.ts';
@@ -29,6 +28,7 @@ import {
   createVolumes,
   chooseStepNetwork,
   findPasta,
+  hasTun,
 } from './runtime/index.ts';
 import { createSystem } from './system.ts';
 import { pull, push } from './transfer.ts';
@@ -179,19 +179,10 @@ async function info(parts: Parts, act?: ActOptions): Promise<EngineInfo> {
     ...found,
     ...(impossible ? { impossible } : {}),
     ...(pasta === undefined ? {} : { pasta }),
-    hasTun: opens('/dev/net/tun'),
+    hasTun: hasTun(),
     showsProcesses: idMap !== undefined && idMap.kind !== 'root' && !probe.ownProc,
     ...(idMap ? { buildNetwork: await chooseStepNetwork(idMap, probe.network) } : {}),
   };
-}
-
-function opens(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK | constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 type Isolated = Pick<EngineInfo, 'probe' | 'rung' | 'elevation' | 'impossible'> & {

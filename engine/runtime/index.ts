@@ -5,7 +5,7 @@ export { tellOf } from './tell.ts';
 export { listUnreadable, removeUnreadable } from './unreadable.ts';
 export { collectIntended } from './intended.ts';
 export { createNetworks } from './network/networks.ts';
-export { findPasta } from './network/way-out.ts';
+export { findPasta, hasTun } from './network/way-out.ts';
 export { createVolumes } from './volumes.ts';
 export { createEvents } from './events.ts';
 export type { Connection, ContainersDependencies } from './dependencies.ts';

@@ -1,4 +1,3 @@
-import { accessSync, constants } from 'node:fs';
 import { isEngineError } from '../../base/errors.ts';
 import type { ActOptions } from '../../base/progress.ts';
 import type { StepNetworkChoice } from '../../engine.ts';
@@ -7,12 +6,12 @@ import { freeAddress } from '../address.ts';
 import type { Connection, ContainersDependencies } from '../dependencies.ts';
 import { listContainers } from '../list.ts';
 import { addressesOf } from '../run.ts';
-import { ensureDefault, settledDefault, type Surroundings } from './default.ts';
+import { ensureDefault, settledDefault } from './default.ts';
 import { toBridgeNetwork } from './endpoints.ts';
-import { hasWayOut, hasWayOut6, readHostNetwork, type Resolvers } from './host.ts';
+import { hasWayOut, hasWayOut6, type HostNetwork, readHostNetwork, type Resolvers } from './host.ts';
 import { isPlain, reasonOf, throughResponder } from './plan.ts';
 import { createNetworkRecords, type NetworkRecord } from './records.ts';
-import { findPasta, INSTALL_PASTA, type Pasta } from './way-out.ts';
+import { findPasta, hasTun, INSTALL_PASTA, type Pasta, TUN } from './way-out.ts';
 
 /** What the networks of steps are made with. */
 export type StepNetworksDependencies = Pick<ContainersDependencies, 'store'> & {
@@ -58,23 +57,21 @@ export function createStepNetworks(dependencies: StepNetworksDependencies): Step
 }
 
 const LOOPBACK = '127.0.0.1';
-/** What `pasta` makes its devices of. */
-const TUN = '/dev/net/tun';
 
 async function findOwn(dependencies: StepNetworksDependencies, options: ActOptions): Promise<StepNetwork> {
   const { helper, probe } = dependencies.connection;
-  const choice = await chooseStepNetwork(helper.idMap, probe.network);
+  const host = readHostNetwork();
+  const choice = await chooseStepNetwork(helper.idMap, probe.network, await lookAround(helper.idMap, host));
   if (choice.kind === 'host') return onHost(choice.reason);
-  const { mtu, resolvers: host } = readHostNetwork();
-  const resolvers = throughResponder(host);
-  const dns = { upstreams: host.nameservers.filter(isPlain) };
+  const resolvers = throughResponder(host.resolvers);
+  const dns = { upstreams: host.resolvers.nameservers.filter(isPlain) };
   if (choice.kind === 'pasta') {
     const wayOut = { pasta: choice.program, dns };
     return { network: { mode: 'private', address: freeAddress(new Set()), ports: [], wayOut }, resolvers };
   }
-  const found = await defaultNetwork(dependencies, options);
+  const found = await defaultNetwork(dependencies, host, options);
   if ('reason' in found) return onHost(found.reason);
-  const network = toBridgeNetwork(found.record, mtu);
+  const network = toBridgeNetwork(found.record, host.mtu);
   return { network: { mode: 'step', network, dns }, resolvers, gateway: found.record.gateway };
 }
 
@@ -98,26 +95,24 @@ export async function chooseStepNetwork(
   probe: NetworkProbe | undefined,
   around?: StepSurroundings,
 ): Promise<StepNetworkChoice> {
-  const found = around ?? (await lookAround(idMap));
+  const found = around ?? (await lookAround(idMap, readHostNetwork()));
   const reason = obstacle(probe, found);
   if (reason !== undefined) return { kind: 'host', reason };
   const { pasta } = found;
   return pasta?.program === undefined ? { kind: 'bridge' } : { kind: 'pasta', program: pasta.program };
 }
 
-async function lookAround(idMap: IdMap): Promise<StepSurroundings> {
-  const pasta = await findPasta(idMap);
-  const { nameservers } = readHostNetwork().resolvers;
-  return { pasta, hasTun: pasta !== undefined && opens(TUN), waysOut: [hasWayOut(), hasWayOut6()], nameservers };
+async function lookAround(idMap: IdMap, { resolvers: { nameservers } }: HostNetwork): Promise<StepSurroundings> {
+  return { pasta: await findPasta(idMap), hasTun: hasTun(), waysOut: [hasWayOut(), hasWayOut6()], nameservers };
 }
 
 function obstacle(
   probe: NetworkProbe | undefined,
-  { pasta, hasTun, waysOut: [four, six], nameservers }: StepSurroundings,
+  { pasta, hasTun: isOpen, waysOut: [four, six], nameservers }: StepSurroundings,
 ): string | undefined {
   if (!pasta && !probe?.bridge) return reasonOf(probe);
-  if (pasta?.program === undefined && pasta) return `another one would have no way out; ${INSTALL_PASTA}`;
-  if (pasta && !hasTun) return `pasta needs ${TUN}: modprobe tun makes it, chmod 666 ${TUN} lets users open it`;
+  if (pasta && pasta.program === undefined) return `another one would have no way out; ${INSTALL_PASTA}`;
+  if (pasta && !isOpen) return `pasta needs ${TUN}: modprobe tun makes it, chmod 666 ${TUN} lets users open it`;
   // The default network is one of IPv4.
   if (!pasta && six && !four) return 'it reaches others by IPv6 alone';
   const isFar = nameservers.length > 0 && !nameservers.some(isPlain);
@@ -127,14 +122,11 @@ function obstacle(
 /** The network that containers without a wish are on, or why no step can be on it. */
 async function defaultNetwork(
   { store, connection }: StepNetworksDependencies,
+  host: HostNetwork,
   options: ActOptions,
 ): Promise<{ readonly record: NetworkRecord } | { readonly reason: string }> {
   const records = createNetworkRecords(store.root);
-  const look = async (): Promise<Pick<Surroundings, 'host' | 'networks'>> => ({
-    host: readHostNetwork(),
-    networks: await records.list(),
-  });
-  const settled = settledDefault(await look());
+  const settled = settledDefault({ host, networks: await records.list() });
   if (settled) return { record: settled };
   try {
     // Nobody else makes or moves it meanwhile.
@@ -142,7 +134,8 @@ async function defaultNetwork(
       'containers',
       'exclusive',
       async () => {
-        const around = { ...(await look()), addresses: addressesOf(await listContainers(connection)) };
+        const addresses = addressesOf(await listContainers(connection));
+        const around = { host: readHostNetwork(), networks: await records.list(), addresses };
         const record = await ensureDefault(records, around);
         if (settledDefault({ ...around, networks: await records.list() })) return { record };
         return { reason: `${record.subnet}, where containers are, is another network's too` };
@@ -152,14 +145,5 @@ async function defaultNetwork(
   } catch (error) {
     if (isEngineError(error, 'NETWORK_POOL_EMPTY')) return { reason: 'it has ways to all subnets of another one' };
     throw error;
-  }
-}
-
-function opens(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK | constants.W_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

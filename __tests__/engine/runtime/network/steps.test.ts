@@ -3,13 +3,14 @@ import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Helper } from '../../../../engine/native/types.ts';
-import type { Connection } from '../../../../engine/runtime/dependencies.ts';
 import { ensureDefault } from '../../../../engine/runtime/network/default.ts';
 import { choosePlace, toBridgeNetwork } from '../../../../engine/runtime/network/endpoints.ts';
 import { parseAddress, parseSubnet, overlaps } from '../../../../engine/runtime/network/ipv4.ts';
 import { halvesOf } from '../../../../engine/runtime/network/pool.ts';
 import { createNetworkRecords, type NetworkRecord } from '../../../../engine/runtime/network/records.ts';
 import { chooseStepNetwork, createStepNetworks, type StepNetworks } from '../../../../engine/runtime/network/steps.ts';
+import type { MachineProbe } from '../../../../engine/runtime/spec.ts';
+import type { Locks } from '../../../../engine/store/types.ts';
 
 const around = {
   host: { routes: [], mtu: 1450, resolvers: { nameservers: [], search: [], options: [] } },
@@ -36,14 +37,24 @@ function open(
     asked.push(`${operation} ${JSON.stringify(args)}`);
     return await Promise.resolve({ containers: [] });
   };
-  const helper = { idMap: { kind: 'root' }, idMapName: 'root', call } as unknown as Helper;
+  const helper: Helper = {
+    idMap: { kind: 'root' },
+    idMapName: 'root',
+    call: call as Helper['call'],
+    open: () => {
+      throw new Error('nothing is talked to');
+    },
+  };
   const network = bridge
     ? { bridge: true, reason: null, hint: null }
     : { bridge: false, reason: 'make veth: no such device', hint: null };
-  const probe = { cgroup: { mode: 'v2', controllers: [] }, seccomp: true, network } as unknown as Connection['probe'];
-  const locks = { with: async (_name: string, _kind: string, act: () => Promise<unknown>) => await act() };
-  const store = { root, locks } as unknown as Parameters<typeof createStepNetworks>[0]['store'];
-  return { networks: createStepNetworks({ store, connection: { helper, probe, root } }), asked };
+  const probe: MachineProbe = { cgroup: { mode: 'v2', controllers: [] }, seccomp: true, network };
+  const locks: Locks = {
+    with: async (_name, _mode, act) => await act(),
+    ifFree: async (_name, act) => await act(),
+    close: () => Promise.resolve(),
+  };
+  return { networks: createStepNetworks({ store: { root, locks }, connection: { helper, probe, root } }), asked };
 }
 
 describe('the network of a RUN', () => {
